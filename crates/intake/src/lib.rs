@@ -1,0 +1,1 @@
+//! The event contract and the AMQP side: topology, consumer, dead letters, outcome publisher.

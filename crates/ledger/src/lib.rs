@@ -1,0 +1,1 @@
+//! The ledger: the truth about every provisioning, on SQLite or PostgreSQL.

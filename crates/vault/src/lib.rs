@@ -1,0 +1,1 @@
+//! Secret types, key ring and sealed envelopes (XChaCha20-Poly1305).

@@ -1,0 +1,1 @@
+//! The ledger's schema, as sea-orm migrations.
