@@ -1,0 +1,163 @@
+//! The envelope's promises, tested through the public door only.
+
+use foxden_vault::{Binding, KeyRing, MalformedEnvelope, OpenError, Sealed};
+use proptest::collection::vec;
+use proptest::prelude::{any, prop_assert_eq, prop_assume, proptest};
+use proptest::sample::Index;
+
+const NEW: &str = "new:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const OLD: &str = "old:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const PLACE: Binding<'static> =
+    Binding { environment: "test", purpose: "store token", owner: "42", scope: "store_full_access" };
+
+fn ring(text: &str) -> KeyRing {
+    KeyRing::parse(text).expect("the test's own keys are valid")
+}
+
+#[test]
+fn what_was_sealed_opens_in_its_place() {
+    let ring = ring(NEW);
+    for plaintext in [&b""[..], b"x", &[0xff; 4096]] {
+        let sealed = ring.seal(&PLACE, plaintext).unwrap();
+        let stored = Sealed::from_bytes(sealed.into_bytes()).unwrap();
+        assert_eq!(ring.open(&PLACE, &stored).unwrap().as_slice(), plaintext);
+    }
+}
+
+#[test]
+fn sealing_twice_shows_no_likeness() {
+    let ring = ring(NEW);
+    let (one, two) = (ring.seal(&PLACE, b"same").unwrap(), ring.seal(&PLACE, b"same").unwrap());
+    assert_ne!(one.as_bytes()[12..], two.as_bytes()[12..]);
+}
+
+#[test]
+fn the_plaintext_is_not_in_the_envelope() {
+    let sealed = ring(NEW).seal(&PLACE, b"refresh-token-1").unwrap();
+    assert!(!sealed.as_bytes().windows(7).any(|part| part == b"refresh"));
+}
+
+#[test]
+fn an_envelope_moved_to_another_place_is_refused() {
+    let ring = ring(NEW);
+    let sealed = ring.seal(&PLACE, b"secret").unwrap();
+    for elsewhere in [
+        Binding { environment: "production", ..PLACE },
+        Binding { purpose: "user token", ..PLACE },
+        Binding { owner: "43", ..PLACE },
+        Binding { scope: "user_full_access", ..PLACE },
+    ] {
+        assert_eq!(ring.open(&elsewhere, &sealed), Err(OpenError::Refused), "{elsewhere:?}");
+    }
+}
+
+#[test]
+fn a_character_shifted_to_the_next_field_is_noticed() {
+    let ring = ring(NEW);
+    let sealed = ring.seal(&Binding { purpose: "ab", owner: "c", ..PLACE }, b"secret").unwrap();
+    for (purpose, owner) in [("a", "bc"), ("abc", ""), ("", "abc")] {
+        let shifted = Binding { purpose, owner, ..PLACE };
+        assert_eq!(ring.open(&shifted, &sealed), Err(OpenError::Refused), "{shifted:?}");
+    }
+}
+
+#[test]
+fn an_old_key_still_opens_but_no_longer_seals() {
+    let sealed = ring(OLD).seal(&PLACE, b"secret").unwrap();
+    let rotated = ring(&format!("{NEW},{OLD}"));
+    assert_eq!(rotated.open(&PLACE, &sealed).unwrap().as_slice(), b"secret");
+    assert_eq!(rotated.seal(&PLACE, b"secret").unwrap().key_id(), ring(NEW).primary());
+}
+
+#[test]
+fn a_missing_key_is_told_apart_from_a_broken_envelope() {
+    let sealed = ring(OLD).seal(&PLACE, b"secret").unwrap();
+    assert_eq!(ring(NEW).open(&PLACE, &sealed), Err(OpenError::KeyMissing(ring(OLD).primary())));
+}
+
+#[test]
+fn another_key_named_in_the_header_is_refused() {
+    let both = ring(&format!("{NEW},{OLD}"));
+    let mut bytes = both.seal(&PLACE, b"secret").unwrap().into_bytes();
+    bytes[4..12].copy_from_slice(ring(OLD).primary().as_bytes());
+    assert_eq!(both.open(&PLACE, &Sealed::from_bytes(bytes).unwrap()), Err(OpenError::Refused));
+}
+
+#[test]
+fn a_truncated_envelope_is_refused_at_every_length() {
+    let ring = ring(NEW);
+    let whole = ring.seal(&PLACE, b"secret").unwrap().into_bytes();
+    for len in 0..whole.len() {
+        match Sealed::from_bytes(whole[..len].to_vec()) {
+            Ok(cut) => assert_eq!(ring.open(&PLACE, &cut), Err(OpenError::Refused), "{len}"),
+            Err(error) => assert_eq!(error, MalformedEnvelope::TooShort { found: len }),
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let ring = ring(NEW);
+    let whole = ring.seal(&PLACE, b"secret").unwrap().into_bytes();
+    for bit in 0..whole.len() * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let outcome = Sealed::from_bytes(bytes).map(|flipped| (flipped.key_id(), ring.open(&PLACE, &flipped)));
+        match bit / 8 {
+            0..4 => assert_eq!(outcome, Err(MalformedEnvelope::UnknownVersion), "{bit}"),
+            4..12 => {
+                let (named, opened) = outcome.unwrap();
+                assert_eq!(opened, Err(OpenError::KeyMissing(named)), "{bit}");
+            }
+            _ => assert_eq!(outcome, Ok((ring.primary(), Err(OpenError::Refused))), "{bit}"),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn anything_sealed_anywhere_opens_there(
+        fields in any::<[String; 4]>(),
+        plaintext in vec(any::<u8>(), 0..300),
+    ) {
+        let [environment, purpose, owner, scope] = fields.each_ref().map(String::as_str);
+        let place = Binding { environment, purpose, owner, scope };
+        let sealed = ring(NEW).seal(&place, &plaintext).unwrap();
+        let opened = ring(NEW).open(&place, &sealed).unwrap();
+        prop_assert_eq!(opened.as_slice(), &plaintext);
+    }
+
+    #[test]
+    fn nothing_opens_in_two_places(one in any::<[String; 4]>(), two in any::<[String; 4]>()) {
+        prop_assume!(one != two);
+        let [one, two] = [&one, &two].map(|[environment, purpose, owner, scope]| {
+            Binding { environment, purpose, owner, scope }
+        });
+        let sealed = ring(NEW).seal(&one, b"secret").unwrap();
+        prop_assert_eq!(ring(NEW).open(&two, &sealed), Err(OpenError::Refused));
+    }
+
+    #[test]
+    fn a_changed_envelope_never_opens(plaintext in vec(any::<u8>(), 0..64), at: Index, change in 1..=u8::MAX) {
+        let mut bytes = ring(NEW).seal(&PLACE, &plaintext).unwrap().into_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] ^= change;
+        let opened = Sealed::from_bytes(bytes).is_ok_and(|changed| ring(NEW).open(&PLACE, &changed).is_ok());
+        prop_assert_eq!(opened, false);
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_open_and_never_panic(mut bytes in vec(any::<u8>(), 0..120), headed: bool) {
+        if headed && bytes.len() >= 12 {
+            bytes[..4].copy_from_slice(b"FXD1");
+            bytes[4..12].copy_from_slice(ring(NEW).primary().as_bytes());
+        }
+        let opened = Sealed::from_bytes(bytes).is_ok_and(|sealed| ring(NEW).open(&PLACE, &sealed).is_ok());
+        prop_assert_eq!(opened, false);
+    }
+
+    #[test]
+    fn no_text_makes_the_key_ring_panic(text in any::<String>()) {
+        let _ = KeyRing::parse(&text);
+    }
+}
