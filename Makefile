@@ -1,0 +1,70 @@
+# Everything a contributor or the CI runs. `make` alone lists it.
+
+# Options for `foxden demo`, as in `make demo DEMO_ARGS='--signups 50'`.
+DEMO_ARGS ?=
+
+CARGO_DENY_VERSION := 0.20.2
+# The one on PATH if there is one, else our own, built once.
+CARGO_DENY := $(or $(shell command -v cargo-deny 2>/dev/null),target/tools/bin/cargo-deny)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo env run test test-fast check fmt fmt-check clippy doc scripts-check deny advisories bench clean-demo
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## Show foxden at work on a simulated Foxy; options in DEMO_ARGS
+	cargo run --locked --package foxden -- demo $(DEMO_ARGS)
+
+clean-demo: ## Remove what the demo has left in ./demo
+	rm -rf demo
+
+env: ## Write .env from the sample, with a fresh key; never overwrites
+	@if [ -e .env ]; then echo '.env exists; move it away first, since it may hold the only copy of a key' >&2; exit 1; fi
+	@cargo build --quiet --locked --package foxden
+# The key goes through the environment, since arguments are visible to every user; `-C` refuses a file that is there.
+	@umask 077; key=$$(cargo run --quiet --locked --package foxden -- keys generate); set -C; \
+	KEY="$$key" awk '!done && /^#? ?FOXDEN_KEYS=/ { print "FOXDEN_KEYS=" ENVIRON["KEY"]; done = 1; next } { print } \
+		END { if (!done) print "FOXDEN_KEYS=" ENVIRON["KEY"] }' deploy/foxden.env.example > .env
+	@echo 'wrote .env; next: make run'
+
+run: ## Run a worker with the settings of .env
+	@if [ ! -e .env ]; then echo 'there is no .env; make env writes one' >&2; exit 1; fi
+	@set -a; . ./.env; set +a; exec cargo run --locked --package foxden -- worker
+
+test: ## All tests, against private PostgreSQL and RabbitMQ servers
+	scripts/services.sh with -- cargo test --workspace --locked
+
+test-fast: ## The tests that need no server
+	FOXDEN_TEST_SERVERS=none cargo test --workspace --locked -- --skip servers::
+
+check: fmt-check clippy doc scripts-check deny ## Format, lints, documentation, scripts and dependencies, warnings denied
+
+fmt: ## Format the code
+	cargo fmt --all
+
+fmt-check:
+	cargo fmt --all --check
+
+clippy:
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+doc: ## Build the documentation, private items included
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked
+
+scripts-check:
+	for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
+
+deny: $(CARGO_DENY) ## Check licences, sources and bans of the dependencies
+	$(CARGO_DENY) --locked check bans licenses sources
+
+advisories: $(CARGO_DENY) ## Check the dependencies against the RustSec database (fetches it)
+	$(CARGO_DENY) --locked check advisories
+
+target/tools/bin/cargo-deny:
+	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --no-default-features --root target/tools
+
+bench: ## Run the benchmarks
+	cargo bench --workspace --locked
