@@ -1,1 +1,23 @@
 //! The ledger's schema, as sea-orm migrations.
+//!
+//! One migration per file, named by its file; a file is never renamed once released, since the name is what the
+//! database remembers. Every migration runs on SQLite and PostgreSQL from the same code, and leaves a schema that the
+//! previous release can still work with.
+//!
+//! Times are milliseconds since the Unix epoch in `BIGINT` columns: on SQLite timestamps are text, and their text does
+//! not sort in order of time.
+
+use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, async_trait};
+
+mod m20261122_000001_create_ledger;
+
+/// The list of migrations, in the order in which they run.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261122_000001_create_ledger::Migration)]
+    }
+}

@@ -1,1 +1,34 @@
-//! The ledger: the truth about every provisioning, on SQLite or PostgreSQL.
+//! The ledger: the truth about every provisioning, on SQLite or PostgreSQL from one code path.
+//!
+//! It keeps the three promises' books. A signup is accepted in one transaction before its message is acknowledged; a
+//! create call is announced (its *intent* committed) before it is sent; its outcome is committed with its sealed token
+//! before anything else happens; and outcome events are committed with what they tell of.
+//!
+//! It takes sealed values only: no function of it accepts a plaintext token. It makes no decision about what comes
+//! next; it carries out those of the saga, under a lease whose epoch fences late writers.
+
+mod accept;
+mod claim;
+mod connect;
+mod custody;
+mod entity;
+mod error;
+mod ids;
+mod outbox;
+mod payload;
+mod provisioning;
+mod query;
+mod record;
+mod state;
+
+pub use accept::{Accepted, Known, NewSignup};
+pub use connect::{Ledger, ManualClock};
+pub use custody::{Custody, CustodyError};
+pub use error::{LedgerError, Opaque};
+pub use ids::{ProvisioningId, SIGNUP_ID_MAX, SignupId, SignupIdError, WorkerId};
+pub use outbox::{OutcomeData, OutcomeEvent, Waiting};
+pub use payload::{Payload, StoreDetails, UserDetails};
+pub use provisioning::{Claimed, Lease, Provisioning};
+pub use query::{Credential, Filter, PastAttempt, Retried, Standing};
+pub use record::{Attempt, Entry, Facts, NewCredential, Next, Recorded};
+pub use state::{AttemptKind, OutcomeKind, ParkedReason, Scope, Source, State, Step};

@@ -1,0 +1,165 @@
+//! Claiming what is due, renewing, giving back, and sweeping up after workers that vanished.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{CaseStatement, Expr, LockBehavior, LockType},
+};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::{
+    connect::{Ledger, millis},
+    entity::{
+        attempt,
+        provisioning::{Column, Entity},
+    },
+    error::LedgerError,
+    ids::WorkerId,
+    provisioning::{Claimed, Lease, Provisioning},
+    state::{AttemptKind, State},
+};
+
+impl Ledger {
+    /// Takes up to `limit` provisionings that are due, in one statement: their leases, and for those in state `due`
+    /// the intent of their step, are committed with it.
+    ///
+    /// # Errors
+    /// When the database does not answer. A claim whose answer was lost is given up by letting its lease expire.
+    pub async fn claim(&self, owner: &WorkerId, limit: u64, lease: Duration) -> Result<Vec<Claimed>, LedgerError> {
+        let (ledger, owner) = (self.clone(), owner.clone());
+        Self::detached(async move {
+            let asked_at = Instant::now();
+            let now = ledger.now();
+            let due = Entity::find()
+                .select_only()
+                .column(Column::Id)
+                .filter(Column::State.is_in([State::Due.as_str(), State::Unknown.as_str()]))
+                .filter(Expr::col(Column::DueAt).lte(now.clone()))
+                .filter(Expr::col(Column::LeaseUntil).is_null().or(Expr::col(Column::LeaseUntil).lt(now.clone())))
+                .order_by_asc(Column::DueAt)
+                .limit(limit)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .into_query();
+            let is_due = || Expr::col(Column::State).eq(State::Due.as_str());
+            let rows = Entity::update_many()
+                .col_expr(Column::LeaseOwner, Expr::val(owner.as_str()))
+                .col_expr(Column::LeaseUntil, now.clone().add(millis(lease)))
+                .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
+                .col_expr(
+                    Column::Intents,
+                    Expr::col(Column::Intents).add(CaseStatement::new().case(is_due(), 1).finally(0)),
+                )
+                .col_expr(
+                    Column::IntentAt,
+                    CaseStatement::new().case(is_due(), now.clone()).finally(Expr::col(Column::IntentAt)).into(),
+                )
+                .col_expr(
+                    Column::State,
+                    CaseStatement::new()
+                        .case(is_due(), State::InFlight.as_str())
+                        .finally(Expr::col(Column::State))
+                        .into(),
+                )
+                .col_expr(Column::UpdatedAt, now)
+                .filter(Expr::col(Column::Id).in_subquery(due))
+                .exec_with_returning(&ledger.db)
+                .await?;
+            if !rows.is_empty() {
+                ledger.count_commit();
+            }
+            rows.into_iter().map(|row| Claimed::new(row, &owner, asked_at, lease)).collect()
+        })
+        .await
+    }
+
+    /// Prolongs the given leases of this worker in one statement. Answers those that it still holds, prolonged; one
+    /// that is missing from the answer has passed to another worker.
+    ///
+    /// # Errors
+    /// When the database does not answer; the leases are then as they were.
+    pub async fn renew(&self, owner: &WorkerId, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>, LedgerError> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (ledger, owner, leases) = (self.clone(), owner.clone(), leases.to_vec());
+        Self::detached(async move {
+            let asked_at = Instant::now();
+            let now = ledger.now();
+            let kept = Entity::update_many()
+                .col_expr(Column::LeaseUntil, now.add(millis(lease)))
+                .filter(Column::LeaseOwner.eq(owner.as_str()))
+                .filter(Column::Id.is_in(leases.iter().map(|lease| lease.id.as_str())))
+                .exec_with_returning(&ledger.db)
+                .await?;
+            ledger.count_commit();
+            Ok(leases
+                .into_iter()
+                .filter(|held| kept.iter().any(|row| row.id == held.id.as_str() && row.epoch == held.epoch))
+                .map(|held| Lease { until: asked_at + lease, ..held })
+                .collect())
+        })
+        .await
+    }
+
+    /// Moves every announced call whose worker's lease has expired to `unknown`, due for its first lookup after
+    /// `lookup_after`, and writes the evidence. The epoch is raised, so that the old owner's writes no longer count.
+    ///
+    /// # Errors
+    /// When the database does not answer; then nothing was moved.
+    pub async fn sweep(&self, lookup_after: Duration) -> Result<Vec<Provisioning>, LedgerError> {
+        let ledger = self.clone();
+        Self::detached(async move {
+            let txn = ledger.begin().await?;
+            let now = ledger.now_in(&txn).await?;
+            let expired = Entity::find()
+                .filter(Column::State.eq(State::InFlight.as_str()))
+                .filter(Column::LeaseUntil.lt(now))
+                .limit(500)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .all(&txn)
+                .await?;
+            if expired.is_empty() {
+                txn.rollback().await?;
+                return Ok(Vec::new());
+            }
+            let ids: Vec<&str> = expired.iter().map(|row| row.id.as_str()).collect();
+            let moved = Entity::update_many()
+                .col_expr(Column::State, Expr::val(State::Unknown.as_str()))
+                .col_expr(Column::DueAt, Expr::val(now + millis(lookup_after)))
+                .col_expr(Column::InDoubt, Expr::val(true))
+                .col_expr(Column::Lookups, Expr::val(0))
+                .col_expr(Column::LeaseOwner, Expr::val(None::<String>))
+                .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
+                .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
+                .col_expr(Column::UpdatedAt, Expr::val(now))
+                .filter(Column::Id.is_in(ids))
+                .exec_with_returning(&txn)
+                .await?;
+            let evidence = expired.iter().map(|row| attempt::ActiveModel {
+                id: Set(Uuid::now_v7().to_string()),
+                provisioning_id: Set(row.id.clone()),
+                intent: Set(row.intents),
+                epoch: Set(row.epoch),
+                owner: Set(row.lease_owner.clone().unwrap_or_default()),
+                kind: Set(AttemptKind::Expired.as_str().to_owned()),
+                step: Set(row.step.clone()),
+                natural_key: Set(None),
+                started_at: Set(row.intent_at.unwrap_or(now)),
+                ended_at: Set(now),
+                outcome: Set("unknown".to_owned()),
+                http_status: Set(None),
+                logref: Set(None),
+                note: Set(Some(
+                    "the worker that announced this call vanished before it recorded an outcome".to_owned(),
+                )),
+            });
+            attempt::Entity::insert_many(evidence).exec_without_returning(&txn).await?;
+            ledger.commit(txn).await?;
+            moved.into_iter().map(Provisioning::from_row).collect()
+        })
+        .await
+    }
+}

@@ -1,0 +1,129 @@
+//! Sealing and opening of what the ledger holds: the one place that says what each envelope is bound to.
+
+use std::sync::Arc;
+
+use foxden_vault::{Binding, Fingerprint, KeyId, KeyRing, OpenError, RefreshToken, SealError, Sealed};
+
+use crate::{
+    ids::{ProvisioningId, SignupId},
+    payload::Payload,
+    state::Scope,
+};
+
+const PAYLOAD: &str = "payload";
+const CREDENTIAL: &str = "credential";
+const SIGNUP: &str = "signup";
+const EVENT_FINGERPRINT: &str = "event-fingerprint";
+
+/// The key ring with the environment's name: seals and opens payloads and tokens, each bound to its row.
+///
+/// The binding is `(environment, purpose, provisioning id, scope)`. A row copied to another provisioning, another
+/// column or another environment won't open.
+#[derive(Clone)]
+pub struct Custody {
+    ring: Arc<KeyRing>,
+    environment: Arc<str>,
+}
+
+/// Why something sealed could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum CustodyError {
+    /// The envelope names a key that this ring lacks: add it to the ring.
+    #[error("the key {0} that seals this is not in the key ring")]
+    KeyMissing(KeyId),
+    /// A wrong key, a wrong place, or a changed envelope. Which one is not told, on purpose.
+    #[error("the envelope does not open: it was altered, moved from another row, or sealed for another environment")]
+    Refused,
+    /// It opened, and held something this release can't read.
+    #[error("the envelope opened, but its content is not what this release writes")]
+    Content,
+}
+
+impl From<OpenError> for CustodyError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::KeyMissing(key) => Self::KeyMissing(key),
+            OpenError::Refused => Self::Refused,
+        }
+    }
+}
+
+impl Custody {
+    /// Binds a key ring to the environment's name, which must never change for a ledger.
+    pub fn new(ring: Arc<KeyRing>, environment: &str) -> Self {
+        Self { ring, environment: environment.into() }
+    }
+
+    /// The ring, for counting and naming keys.
+    pub fn ring(&self) -> &KeyRing {
+        &self.ring
+    }
+
+    fn binding<'a>(&'a self, purpose: &'a str, id: &'a ProvisioningId, scope: &'a str) -> Binding<'a> {
+        Binding { environment: &self.environment, purpose, owner: id.as_str(), scope }
+    }
+
+    /// Seals what a signup asks for.
+    ///
+    /// # Errors
+    /// Only if the operating system gives no random bytes.
+    pub fn seal_payload(&self, id: &ProvisioningId, payload: &Payload) -> Result<Sealed, SealError> {
+        let text = encode(payload);
+        self.ring.seal(&self.binding(PAYLOAD, id, SIGNUP), &text)
+    }
+
+    /// Opens what a signup asks for.
+    ///
+    /// # Errors
+    /// [`CustodyError`] says whether a key is missing, the envelope refuses, or its content is unreadable.
+    pub fn open_payload(&self, id: &ProvisioningId, sealed: &Sealed) -> Result<Payload, CustodyError> {
+        let text = self.ring.open(&self.binding(PAYLOAD, id, SIGNUP), sealed)?;
+        serde_json::from_slice(&text).map_err(|_| CustodyError::Content)
+    }
+
+    /// Seals a token that Foxy gave for this provisioning.
+    ///
+    /// # Errors
+    /// Only if the operating system gives no random bytes.
+    pub fn seal_token(&self, id: &ProvisioningId, scope: Scope, token: &RefreshToken) -> Result<Sealed, SealError> {
+        self.ring.seal(&self.binding(CREDENTIAL, id, scope.as_str()), token.expose().as_bytes())
+    }
+
+    /// Opens a token, to use it now.
+    ///
+    /// # Errors
+    /// As [`Custody::open_payload`].
+    pub fn open_token(&self, id: &ProvisioningId, scope: Scope, sealed: &Sealed) -> Result<RefreshToken, CustodyError> {
+        let bytes = self.ring.open(&self.binding(CREDENTIAL, id, scope.as_str()), sealed)?;
+        let text = str::from_utf8(&bytes).map_err(|_| CustodyError::Content)?;
+        Ok(RefreshToken::new(text))
+    }
+
+    /// A keyed digest of an event's content: tells a repeat from a changed event after the payload was wiped, without
+    /// keeping an unkeyed hash of personal data that could be guessed at.
+    pub fn fingerprint(&self, signup_id: &SignupId, account_id: Option<&str>, payload: &Payload) -> Fingerprint {
+        self.ring.fingerprint(EVENT_FINGERPRINT, &content(signup_id, account_id, payload))
+    }
+
+    /// Whether the content is the one that the fingerprint was taken of; `None` if its key is no longer in the ring.
+    pub fn is_same_event(
+        &self,
+        signup_id: &SignupId,
+        account_id: Option<&str>,
+        payload: &Payload,
+        known: &Fingerprint,
+    ) -> Option<bool> {
+        self.ring.matches(EVENT_FINGERPRINT, &content(signup_id, account_id, payload), known)
+    }
+}
+
+fn encode(payload: &Payload) -> zeroize::Zeroizing<Vec<u8>> {
+    serde_json::to_vec(payload).expect("a payload holds only strings and JSON values, which always serialize").into()
+}
+
+/// The content in a fixed order: fields as declared, further properties sorted by name.
+fn content(signup_id: &SignupId, account_id: Option<&str>, payload: &Payload) -> zeroize::Zeroizing<Vec<u8>> {
+    serde_json::to_vec(&(signup_id.as_str(), account_id, payload))
+        .expect("a payload holds only strings and JSON values, which always serialize")
+        .into()
+}

@@ -1,0 +1,135 @@
+//! What can go wrong with the ledger, by what the caller does about it.
+
+use sea_orm::{DbErr, RuntimeErr};
+
+/// A ledger operation that did not happen, or of which it is not known whether it did.
+///
+/// `Display` never repeats a statement, a value or a URL: the database's own messages may hold row values, so only its
+/// error class is shown. The source is kept for code that must look closer.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The database can't be reached or refuses work for now. Waiting helps.
+    #[error("the ledger's database does not answer ({reason})")]
+    Unavailable {
+        /// The error class, in words.
+        reason: String,
+        /// What the library reported.
+        #[source]
+        source: Opaque,
+    },
+    /// The database answered, and it is not the schema this release works with.
+    #[error("the ledger's schema is not the one this release works with: {0}; run `foxden migrate up`")]
+    Schema(String),
+    /// A row holds a word or an envelope that this release did not write.
+    #[error("the ledger's row {id} holds a {column} that this release can't read")]
+    Damaged {
+        /// The provisioning.
+        id: String,
+        /// The column at fault.
+        column: &'static str,
+    },
+    /// The database refused a statement. This is a fault of foxden or of the schema.
+    #[error("the ledger's database refused a statement ({reason})")]
+    Refused {
+        /// The error class, in words.
+        reason: String,
+        /// What the library reported.
+        #[source]
+        source: Opaque,
+    },
+    /// The database URL is not one we can use.
+    #[error("the database URL is not usable: {0}")]
+    Url(&'static str),
+}
+
+/// A library error kept as a value, whose text is not shown: it may repeat row values or a URL.
+#[derive(thiserror::Error)]
+#[error("details withheld: they may repeat stored values")]
+pub struct Opaque(DbErr);
+
+impl std::fmt::Debug for Opaque {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Opaque(details withheld)")
+    }
+}
+
+impl LedgerError {
+    /// Whether the same operation may succeed later without anyone changing anything.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
+impl From<DbErr> for LedgerError {
+    fn from(error: DbErr) -> Self {
+        let reason = class(&error);
+        match &error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable { reason, source: Opaque(error) },
+            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+                if sqlx_is_passing(cause) {
+                    Self::Unavailable { reason, source: Opaque(error) }
+                } else if lacks_a_table(cause) {
+                    Self::Schema("a table or column is missing".to_owned())
+                } else {
+                    Self::Refused { reason, source: Opaque(error) }
+                }
+            }
+            _ => Self::Refused { reason, source: Opaque(error) },
+        }
+    }
+}
+
+/// The class of an error in words that hold nothing of its data.
+fn class(error: &DbErr) -> String {
+    match error {
+        DbErr::ConnectionAcquire(_) => "no connection could be had in time".to_owned(),
+        DbErr::Conn(RuntimeErr::SqlxError(cause))
+        | DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause)) => sqlx_class(cause),
+        DbErr::Conn(_) => "the connection failed".to_owned(),
+        DbErr::RecordNotFound(_) => "a row that must be there is not".to_owned(),
+        _ => "an unexpected answer".to_owned(),
+    }
+}
+
+fn sqlx_class(cause: &sea_orm::sqlx::Error) -> String {
+    use sea_orm::sqlx::Error;
+    match cause {
+        Error::Io(io) => format!("{}", io.kind()),
+        Error::Tls(_) => "TLS failed".to_owned(),
+        Error::PoolTimedOut => "no connection could be had in time".to_owned(),
+        Error::PoolClosed => "the pool is closed".to_owned(),
+        Error::Database(db) => match db.code() {
+            Some(code) => format!("error code {code}"),
+            None => "an error without a code".to_owned(),
+        },
+        _ => "an unexpected answer".to_owned(),
+    }
+}
+
+/// Connection troubles and the database's own "not now": PostgreSQL classes 08 (connection), 53 (resources),
+/// 57 (operator intervention) and 40 (rollback: serialization, deadlock); SQLite's BUSY (5) and LOCKED (6), plain or extended.
+fn sqlx_is_passing(cause: &sea_orm::sqlx::Error) -> bool {
+    use sea_orm::sqlx::Error;
+    match cause {
+        Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
+        Error::Database(db) => db.code().is_some_and(|code| {
+            if db.try_downcast_ref::<sea_orm::sqlx::postgres::PgDatabaseError>().is_some() {
+                ["08", "53", "57", "40", "25P03"].iter().any(|class| code.starts_with(class))
+            } else {
+                code.parse::<i64>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
+            }
+        }),
+        _ => false,
+    }
+}
+
+/// PostgreSQL 42P01/42703 (undefined table, column); SQLite says it only in words, in its generic class 1.
+fn lacks_a_table(cause: &sea_orm::sqlx::Error) -> bool {
+    let sea_orm::sqlx::Error::Database(db) = cause else { return false };
+    match db.code().as_deref() {
+        Some("42P01" | "42703") => true,
+        Some("1") => db.message().starts_with("no such table") || db.message().contains("no such column"),
+        _ => false,
+    }
+}

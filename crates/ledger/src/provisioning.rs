@@ -1,0 +1,160 @@
+//! A provisioning as the ledger hands it out, and the lease that comes with it.
+
+use std::time::Duration;
+
+use foxden_vault::Sealed;
+use tokio::time::Instant;
+
+use crate::{
+    entity::provisioning::Model,
+    error::LedgerError,
+    ids::{ProvisioningId, SignupId, WorkerId},
+    state::{ParkedReason, Source, State, Step},
+};
+
+/// One provisioning, as its row stood when it was read.
+#[derive(Debug, Clone)]
+pub struct Provisioning {
+    /// The ledger's key.
+    pub id: ProvisioningId,
+    /// The parent app's key.
+    pub signup_id: SignupId,
+    /// The parent app's id of the customer, where the event had one.
+    pub account_id: Option<String>,
+    /// Where it came from.
+    pub source: Source,
+    /// What is to be made next.
+    pub step: Step,
+    /// What may happen next.
+    pub state: State,
+    /// Why it is parked.
+    pub parked_reason: Option<ParkedReason>,
+    /// What there is to say about why, free of personal data.
+    pub parked_detail: Option<String>,
+    /// The sealed event; gone once provisioned, unless settings keep it.
+    pub payload: Option<Sealed>,
+    /// Counts the users made for it: a lost one may be superseded by the next generation.
+    pub generation: u32,
+    /// The provisioning whose user this one's store belongs to, if not its own.
+    pub user_from: Option<ProvisioningId>,
+    /// The Foxy user.
+    pub user_uri: Option<String>,
+    /// The Foxy store.
+    pub store_uri: Option<String>,
+    /// The store domain that is tried or made: the natural key of the store step.
+    pub store_domain: Option<String>,
+    /// How many domains were tried and found taken.
+    pub domain_try: u32,
+    /// Whether a call on the current natural key ever ended unknown. "Already in use" then is our own late success.
+    pub in_doubt: bool,
+    /// How many create calls were announced so far; the number of the current one.
+    pub intents: u32,
+    /// How many times in a row this step had no effect; paces the retries.
+    pub retries: u32,
+    /// How many lookups the current unknown outcome has had.
+    pub lookups: u32,
+    /// Since when this step, with this natural key, has been tried; epoch milliseconds.
+    pub step_since_ms: i64,
+    /// When it is due; epoch milliseconds.
+    pub due_at_ms: Option<i64>,
+    /// The count of its owners.
+    pub epoch: i64,
+    /// Whether a worker holds it now or did until it vanished.
+    pub lease_until_ms: Option<i64>,
+    /// When it was accepted; epoch milliseconds.
+    pub accepted_at_ms: i64,
+    /// When the row last changed; epoch milliseconds.
+    pub updated_at_ms: i64,
+    /// When it ended; epoch milliseconds.
+    pub closed_at_ms: Option<i64>,
+}
+
+/// A worker's exclusive, expiring right to a provisioning. Every write under it names its epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The provisioning.
+    pub id: ProvisioningId,
+    /// Whose it is.
+    pub owner: WorkerId,
+    /// The count of owners when it was taken: a later owner has a higher one.
+    pub epoch: i64,
+    /// Until when, by this process's monotonic clock. It is reckoned from before the claim was sent, so it ends
+    /// no later than the ledger thinks.
+    pub until: Instant,
+}
+
+impl Lease {
+    /// How much of it is left.
+    pub fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+}
+
+/// A provisioning with the lease that lets its holder work on it.
+///
+/// In state `in_flight` the intent of its step's create call is committed, and only the holder may send it, once.
+/// In state `unknown` the holder looks up what became of the last one.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The row.
+    pub provisioning: Provisioning,
+    /// The right to it.
+    pub lease: Lease,
+}
+
+impl Provisioning {
+    pub(crate) fn from_row(row: Model) -> Result<Self, LedgerError> {
+        let damaged = |column| LedgerError::Damaged { id: row.id.clone(), column };
+        let count = |value: i32, column| u32::try_from(value).map_err(|_| damaged(column));
+        Ok(Self {
+            source: Source::parse(&row.source).ok_or_else(|| damaged("source"))?,
+            step: Step::parse(&row.step).ok_or_else(|| damaged("step"))?,
+            state: State::parse(&row.state).ok_or_else(|| damaged("state"))?,
+            parked_reason: row
+                .parked_reason
+                .as_deref()
+                .map(|word| ParkedReason::parse(word).ok_or_else(|| damaged("parked_reason")))
+                .transpose()?,
+            payload: row
+                .payload
+                .clone()
+                .map(|bytes| Sealed::from_bytes(bytes).map_err(|_| damaged("payload")))
+                .transpose()?,
+            generation: count(row.generation, "generation")?,
+            domain_try: count(row.domain_try, "domain_try")?,
+            intents: count(row.intents, "intents")?,
+            retries: count(row.retries, "retries")?,
+            lookups: count(row.lookups, "lookups")?,
+            id: ProvisioningId::from_row(row.id),
+            signup_id: SignupId::from_row(row.signup_id),
+            account_id: row.account_id,
+            parked_detail: row.parked_detail,
+            user_from: row.user_from.map(ProvisioningId::from_row),
+            user_uri: row.user_uri,
+            store_uri: row.store_uri,
+            store_domain: row.store_domain,
+            in_doubt: row.in_doubt,
+            step_since_ms: row.step_since,
+            due_at_ms: row.due_at,
+            epoch: row.epoch,
+            lease_until_ms: row.lease_until,
+            accepted_at_ms: row.accepted_at,
+            updated_at_ms: row.updated_at,
+            closed_at_ms: row.closed_at,
+        })
+    }
+}
+
+impl Claimed {
+    /// Pairs a row just claimed with its lease, reckoned from `asked_at`, the moment before the claim was sent.
+    pub(crate) fn new(row: Model, owner: &WorkerId, asked_at: Instant, lease: Duration) -> Result<Self, LedgerError> {
+        let provisioning = Provisioning::from_row(row)?;
+        let lease = Lease {
+            id: provisioning.id.clone(),
+            owner: owner.clone(),
+            epoch: provisioning.epoch,
+            until: asked_at + lease,
+        };
+        Ok(Self { provisioning, lease })
+    }
+}

@@ -1,0 +1,301 @@
+//! Reading: what people and the program ask the ledger.
+
+use foxden_vault::Sealed;
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, Func},
+};
+use uuid::Uuid;
+
+use crate::{
+    connect::Ledger,
+    entity::{
+        attempt, credential,
+        provisioning::{Column, Entity},
+    },
+    error::LedgerError,
+    ids::{ProvisioningId, SignupId},
+    provisioning::Provisioning,
+    state::{AttemptKind, ParkedReason, Scope, State, Step},
+};
+
+/// How many provisionings stand in one place, and since when the oldest of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The step.
+    pub step: Step,
+    /// The state.
+    pub state: State,
+    /// The reason, for those that are parked.
+    pub parked_reason: Option<ParkedReason>,
+    /// How many.
+    pub count: u64,
+    /// When the oldest of them was accepted; epoch milliseconds.
+    pub oldest_ms: i64,
+}
+
+/// Which provisionings to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those in this state.
+    pub state: Option<State>,
+    /// Only those parked for this reason.
+    pub reason: Option<ParkedReason>,
+    /// At most so many; the newest first.
+    pub limit: u64,
+}
+
+/// One stored token, without its content.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// What it opens.
+    pub scope: Scope,
+    /// The create call that Foxy answered with it.
+    pub intent: u32,
+    /// The user or store it opens.
+    pub resource_uri: Option<String>,
+    /// The token; `None` once wiped.
+    pub sealed: Option<Sealed>,
+    /// When Foxy gave it; epoch milliseconds.
+    pub created_at_ms: i64,
+}
+
+/// One piece of evidence.
+#[derive(Debug, Clone)]
+pub struct PastAttempt {
+    /// The number of the create call it was, or was about.
+    pub intent: u32,
+    /// Create call, lookup …
+    pub kind: String,
+    /// The step it was for.
+    pub step: String,
+    /// The store domain, for the store step.
+    pub natural_key: Option<String>,
+    /// Epoch milliseconds.
+    pub started_at_ms: i64,
+    /// Epoch milliseconds.
+    pub ended_at_ms: i64,
+    /// How it ended.
+    pub outcome: String,
+    /// The HTTP status, if there was an answer.
+    pub http_status: Option<u16>,
+    /// Foxy's own reference of the error.
+    pub logref: Option<String>,
+    /// What else helps.
+    pub note: Option<String>,
+}
+
+/// What asking for a retry came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retried {
+    /// It is due now.
+    Due,
+    /// It is not parked, so there is nothing to retry.
+    NotParked(State),
+    /// It is parked for a reason that a retry can't mend.
+    Refused(ParkedReason),
+    /// No such signup.
+    NotFound,
+}
+
+impl Ledger {
+    /// Finds a provisioning by the parent app's key.
+    ///
+    /// # Errors
+    /// When the database does not answer or the row is damaged.
+    pub async fn find(&self, signup_id: &SignupId) -> Result<Option<Provisioning>, LedgerError> {
+        let row = Entity::find().filter(Column::SignupId.eq(signup_id.as_str())).one(&self.db).await?;
+        row.map(Provisioning::from_row).transpose()
+    }
+
+    /// Lists provisionings, the newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer or a row is damaged.
+    pub async fn list(&self, filter: &Filter) -> Result<Vec<Provisioning>, LedgerError> {
+        let mut query = Entity::find().order_by_desc(Column::AcceptedAt).order_by_desc(Column::Id).limit(filter.limit);
+        if let Some(state) = filter.state {
+            query = query.filter(Column::State.eq(state.as_str()));
+        }
+        if let Some(reason) = filter.reason {
+            query = query.filter(Column::ParkedReason.eq(reason.as_str()));
+        }
+        query.all(&self.db).await?.into_iter().map(Provisioning::from_row).collect()
+    }
+
+    /// Counts provisionings by place.
+    ///
+    /// # Errors
+    /// When the database does not answer or a row is damaged.
+    pub async fn standings(&self) -> Result<Vec<Standing>, LedgerError> {
+        let rows: Vec<(String, String, Option<String>, i64, i64)> = Entity::find()
+            .select_only()
+            .column(Column::Step)
+            .column(Column::State)
+            .column(Column::ParkedReason)
+            .column_as(Expr::col(Column::Id).count(), "count")
+            .column_as(Expr::expr(Func::min(Expr::col(Column::AcceptedAt))), "oldest")
+            .group_by(Column::Step)
+            .group_by(Column::State)
+            .group_by(Column::ParkedReason)
+            .order_by_asc(Column::State)
+            .order_by_asc(Column::ParkedReason)
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        rows.into_iter()
+            .map(|(step, state, reason, count, oldest_ms)| {
+                let damaged = |column| LedgerError::Damaged { id: "(in a count)".to_owned(), column };
+                Ok(Standing {
+                    step: Step::parse(&step).ok_or_else(|| damaged("step"))?,
+                    state: State::parse(&state).ok_or_else(|| damaged("state"))?,
+                    parked_reason: reason
+                        .map(|word| ParkedReason::parse(&word).ok_or_else(|| damaged("parked_reason")))
+                        .transpose()?,
+                    count: u64::try_from(count).unwrap_or(0),
+                    oldest_ms,
+                })
+            })
+            .collect()
+    }
+
+    /// The tokens kept for a provisioning, the newest last.
+    ///
+    /// # Errors
+    /// When the database does not answer or a row is damaged.
+    pub async fn credentials(&self, id: &ProvisioningId) -> Result<Vec<Credential>, LedgerError> {
+        use credential::Column as C;
+        let rows = credential::Entity::find()
+            .filter(C::ProvisioningId.eq(id.as_str()))
+            .order_by_asc(C::CreatedAt)
+            .order_by_asc(C::Id)
+            .all(&self.db)
+            .await?;
+        rows.into_iter()
+            .map(|row| {
+                let damaged = |column| LedgerError::Damaged { id: row.provisioning_id.clone(), column };
+                Ok(Credential {
+                    scope: Scope::parse(&row.scope).ok_or_else(|| damaged("scope"))?,
+                    intent: u32::try_from(row.intent).map_err(|_| damaged("intent"))?,
+                    sealed: row.sealed.map(Sealed::from_bytes).transpose().map_err(|_| damaged("sealed"))?,
+                    resource_uri: row.resource_uri,
+                    created_at_ms: row.created_at,
+                })
+            })
+            .collect()
+    }
+
+    /// The provisioning whose kept user token serves this customer, the oldest first: only closed ones, since a user
+    /// of one that is still in work may yet turn out to be lost.
+    ///
+    /// # Errors
+    /// When the database does not answer or a row is damaged.
+    pub async fn provisioned_for(&self, account_id: &str) -> Result<Option<Provisioning>, LedgerError> {
+        let row = Entity::find()
+            .filter(Column::AccountId.eq(account_id))
+            .filter(Column::State.eq(State::Closed.as_str()))
+            .filter(Column::Step.eq(Step::Done.as_str()))
+            .filter(Column::UserFrom.is_null())
+            .order_by_asc(Column::AcceptedAt)
+            .one(&self.db)
+            .await?;
+        row.map(Provisioning::from_row).transpose()
+    }
+
+    /// The evidence of a provisioning, the oldest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn attempts(&self, id: &ProvisioningId) -> Result<Vec<PastAttempt>, LedgerError> {
+        use attempt::Column as C;
+        let rows = attempt::Entity::find()
+            .filter(C::ProvisioningId.eq(id.as_str()))
+            .order_by_asc(C::EndedAt)
+            .order_by_asc(C::Id)
+            .all(&self.db)
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| PastAttempt {
+                intent: u32::try_from(row.intent).unwrap_or_default(),
+                kind: row.kind,
+                step: row.step,
+                natural_key: row.natural_key,
+                started_at_ms: row.started_at,
+                ended_at_ms: row.ended_at,
+                outcome: row.outcome,
+                http_status: row.http_status.and_then(|status| u16::try_from(status).ok()),
+                logref: row.logref,
+                note: row.note,
+            })
+            .collect())
+    }
+
+    /// Makes a parked provisioning due again, if that can do any good. Its step starts anew: retries, lookups and age.
+    /// What was in doubt stays in doubt, so nothing is sent before it is looked up.
+    ///
+    /// # Errors
+    /// When the database does not answer; then nothing changed.
+    pub async fn retry(&self, signup_id: &SignupId, who: &str) -> Result<Retried, LedgerError> {
+        let (ledger, signup_id, who) = (self.clone(), signup_id.clone(), who.to_owned());
+        Self::detached(async move {
+            let txn = ledger.begin().await?;
+            let now = ledger.now_in(&txn).await?;
+            let Some(row) = Entity::find().filter(Column::SignupId.eq(signup_id.as_str())).one(&txn).await? else {
+                txn.rollback().await?;
+                return Ok(Retried::NotFound);
+            };
+            let parked = Provisioning::from_row(row)?;
+            let refused = match (parked.state, parked.parked_reason) {
+                (State::Parked, Some(reason)) if reason.can_be_retried() => None,
+                (State::Parked, Some(reason)) => Some(Retried::Refused(reason)),
+                (state, _) => Some(Retried::NotParked(state)),
+            };
+            if let Some(refused) = refused {
+                txn.rollback().await?;
+                return Ok(refused);
+            }
+            let state = if parked.in_doubt { State::Unknown } else { State::Due };
+            let changed = Entity::update_many()
+                .col_expr(Column::State, Expr::val(state.as_str()))
+                .col_expr(Column::ParkedReason, Expr::val(None::<String>))
+                .col_expr(Column::ParkedDetail, Expr::val(None::<String>))
+                .col_expr(Column::Retries, Expr::val(0))
+                .col_expr(Column::Lookups, Expr::val(0))
+                .col_expr(Column::StepSince, Expr::val(now))
+                .col_expr(Column::DueAt, Expr::val(now))
+                .col_expr(Column::UpdatedAt, Expr::val(now))
+                .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
+                .filter(Column::Id.eq(parked.id.as_str()))
+                .filter(Column::State.eq(State::Parked.as_str()))
+                .filter(Column::Epoch.eq(parked.epoch))
+                .exec(&txn)
+                .await?;
+            if changed.rows_affected == 0 {
+                txn.rollback().await?;
+                return Ok(Retried::NotParked(State::InFlight));
+            }
+            let evidence = attempt::ActiveModel {
+                id: Set(Uuid::now_v7().to_string()),
+                provisioning_id: Set(parked.id.to_string()),
+                intent: Set(i32::try_from(parked.intents).unwrap_or(i32::MAX)),
+                epoch: Set(parked.epoch),
+                owner: Set(who.chars().take(36).collect()),
+                kind: Set(AttemptKind::Person.as_str().to_owned()),
+                step: Set(parked.step.as_str().to_owned()),
+                natural_key: Set(None),
+                started_at: Set(now),
+                ended_at: Set(now),
+                outcome: Set("retry".to_owned()),
+                http_status: Set(None),
+                logref: Set(None),
+                note: Set(parked.parked_reason.map(|reason| format!("was parked: {reason}"))),
+            };
+            attempt::Entity::insert(evidence).exec_without_returning(&txn).await?;
+            ledger.commit(txn).await?;
+            Ok(Retried::Due)
+        })
+        .await
+    }
+}

@@ -1,0 +1,353 @@
+//! Recording: one transaction that commits what a call came to, with its token, before anything else happens.
+
+use std::time::Duration;
+
+use foxden_vault::Sealed;
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, TryInsertResult,
+    UpdateMany,
+    sea_query::{CaseStatement, Expr, OnConflict},
+};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::{
+    connect::{Ledger, millis},
+    entity::{
+        attempt, credential, outbox,
+        provisioning::{Column, Entity},
+    },
+    error::LedgerError,
+    ids::ProvisioningId,
+    outbox::OutcomeEvent,
+    provisioning::{Claimed, Lease},
+    state::{AttemptKind, ParkedReason, Scope, State, Step},
+};
+
+/// What is written when a call or a lookup has ended.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The right under which it is written.
+    pub lease: Lease,
+    /// The evidence.
+    pub attempt: Attempt,
+    /// A token that Foxy gave. It is kept even if the lease is lost.
+    pub credential: Option<NewCredential>,
+    /// What was learned and stays so.
+    pub facts: Facts,
+    /// Where the provisioning goes from here.
+    pub next: Next,
+    /// The outcome event that tells the parent app.
+    pub event: Option<OutcomeEvent>,
+}
+
+/// Evidence of one call or lookup. Never a secret, never personal data.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// What it was.
+    pub kind: AttemptKind,
+    /// The step it was for.
+    pub step: Step,
+    /// The number of the create call it was, or was about.
+    pub intent: u32,
+    /// The store domain for the store step. The user step's key is an email, which does not belong here.
+    pub natural_key: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+    /// How it ended, in a word: the outcome classes of the design, or a lookup's answer.
+    pub outcome: &'static str,
+    /// The HTTP status, if there was an answer.
+    pub http_status: Option<u16>,
+    /// Foxy's own reference of the error, to be quoted to its support.
+    pub logref: Option<String>,
+    /// What else helps, in our own words or in Foxy's with personal data struck out; cut to 300 characters.
+    pub note: Option<String>,
+}
+
+/// A sealed token on its way into the ledger.
+#[derive(Debug, Clone)]
+pub struct NewCredential {
+    /// What it opens.
+    pub scope: Scope,
+    /// The create call that Foxy answered with it.
+    pub intent: u32,
+    /// The user or store it opens, if its link could be trusted.
+    pub resource_uri: Option<String>,
+    /// The token.
+    pub sealed: Sealed,
+}
+
+/// Columns that a record fills in; what is `None` stays as it was.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// The Foxy user.
+    pub user_uri: Option<String>,
+    /// The provisioning whose user is used.
+    pub user_from: Option<ProvisioningId>,
+    /// The Foxy store.
+    pub store_uri: Option<String>,
+    /// A new natural key for the store step; with it `in_doubt` is cleared and the step's clock starts anew.
+    pub store_domain: Option<String>,
+    /// How many domains were found taken so far.
+    pub domain_try: Option<u32>,
+    /// A new generation of the user: a new natural key for the user step, like `store_domain`.
+    pub generation: Option<u32>,
+}
+
+/// Where a provisioning goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// The intent of this step's create call is committed with this record; the lease is prolonged by `lease`, and the
+    /// caller sends the call.
+    InFlight {
+        /// The step.
+        step: Step,
+        /// For how long the lease is prolonged.
+        lease: Duration,
+    },
+    /// Back to be taken after a delay.
+    Due {
+        /// The step.
+        step: Step,
+        /// After how long.
+        delay: Duration,
+    },
+    /// The outcome is unknown; looked up after a delay.
+    Unknown {
+        /// After how long.
+        delay: Duration,
+    },
+    /// Stopped until someone acts.
+    Parked {
+        /// Why.
+        reason: ParkedReason,
+        /// What there is to say about it, free of personal data.
+        detail: Option<String>,
+    },
+    /// Provisioned. The payload and the user's token are wiped unless kept.
+    Provisioned {
+        /// Keep the sealed event.
+        keep_payload: bool,
+        /// Keep the sealed user token.
+        keep_user_token: bool,
+    },
+}
+
+/// What recording came to.
+#[derive(Debug)]
+pub enum Recorded {
+    /// Written; the provisioning as it now stands.
+    Written(Box<Claimed>),
+    /// The lease had passed to another worker. Nothing was written but the evidence and the credential, if there was one.
+    LeaseLost,
+}
+
+impl Ledger {
+    /// Writes an entry in one transaction.
+    ///
+    /// The credential is inserted on its own key, outside the fence of the lease: a token in hand is never dropped.
+    /// Recording the same entry again is harmless: the credential is there, and the epoch tells whether the rest is.
+    ///
+    /// # Errors
+    /// When the commit did not happen or is not known to have. An entry with a credential must be tried again.
+    pub async fn record(&self, entry: Entry) -> Result<Recorded, LedgerError> {
+        let ledger = self.clone();
+        Self::detached(async move {
+            let asked_at = Instant::now();
+            let txn = ledger.begin().await?;
+            let now = ledger.now_in(&txn).await?;
+            if let Some(credential) = &entry.credential {
+                insert_credential(&txn, &entry.lease.id, credential, now).await?;
+            }
+            insert_attempt(&txn, &entry.lease, &entry.attempt, now).await?;
+            let updated = apply(Entity::update_many(), &entry.facts, &entry.next, now)
+                .filter(Column::Id.eq(entry.lease.id.as_str()))
+                .filter(Column::LeaseOwner.eq(entry.lease.owner.as_str()))
+                .filter(Column::Epoch.eq(entry.lease.epoch))
+                .exec_with_returning(&txn)
+                .await?;
+            let Some(row) = updated.into_iter().next() else {
+                ledger.commit(txn).await?;
+                return Ok(Recorded::LeaseLost);
+            };
+            if let Next::Provisioned { keep_user_token: false, .. } = entry.next {
+                wipe_user_tokens(&txn, &entry.lease.id, now).await?;
+            }
+            if let Some(event) = entry.event {
+                insert_event(&txn, &entry.lease.id, event, now).await?;
+            }
+            let lease = match entry.next {
+                Next::InFlight { lease, .. } => asked_at + lease,
+                _ => entry.lease.until,
+            };
+            let mut claimed = Claimed::new(row, &entry.lease.owner, asked_at, Duration::ZERO)?;
+            claimed.lease.until = lease;
+            ledger.commit(txn).await?;
+            Ok(Recorded::Written(Box::new(claimed)))
+        })
+        .await
+    }
+}
+
+/// The columns that the facts and the next state set.
+fn apply(mut update: UpdateMany<Entity>, facts: &Facts, next: &Next, now: i64) -> UpdateMany<Entity> {
+    for (column, value) in [
+        (Column::UserUri, &facts.user_uri),
+        (Column::StoreUri, &facts.store_uri),
+        (Column::StoreDomain, &facts.store_domain),
+    ] {
+        if let Some(value) = value {
+            update = update.col_expr(column, Expr::val(value.as_str()));
+        }
+    }
+    if let Some(from) = &facts.user_from {
+        update = update.col_expr(Column::UserFrom, Expr::val(from.as_str()));
+    }
+    if let Some(count) = facts.domain_try {
+        update = update.col_expr(Column::DomainTry, Expr::val(i32::try_from(count).unwrap_or(i32::MAX)));
+    }
+    if let Some(count) = facts.generation {
+        update = update.col_expr(Column::Generation, Expr::val(i32::try_from(count).unwrap_or(i32::MAX)));
+    }
+    if facts.store_domain.is_some() || facts.generation.is_some() {
+        update = update
+            .col_expr(Column::InDoubt, Expr::val(false))
+            .col_expr(Column::Retries, Expr::val(0))
+            .col_expr(Column::StepSince, Expr::val(now));
+    }
+    update = update.col_expr(Column::UpdatedAt, Expr::val(now));
+    let new_key = facts.store_domain.is_some() || facts.generation.is_some();
+    match next {
+        Next::InFlight { step, lease } => update
+            .col_expr(Column::Step, Expr::val(step.as_str()))
+            .col_expr(Column::State, Expr::val(State::InFlight.as_str()))
+            .col_expr(Column::Intents, Expr::col(Column::Intents).add(1))
+            .col_expr(Column::IntentAt, Expr::val(now))
+            .col_expr(Column::Lookups, Expr::val(0))
+            .col_expr(Column::LeaseUntil, Expr::val(now + millis(*lease))),
+        Next::Due { step, delay } => {
+            let update =
+                if new_key { update } else { update.col_expr(Column::Retries, Expr::col(Column::Retries).add(1)) };
+            release(update, State::Due, Some(now + millis(*delay)))
+                .col_expr(Column::Step, Expr::val(step.as_str()))
+                .col_expr(Column::Lookups, Expr::val(0))
+        }
+        Next::Unknown { delay } => release(update, State::Unknown, Some(now + millis(*delay)))
+            .col_expr(Column::InDoubt, Expr::val(true))
+            // Another look at the same unknown outcome counts; a new unknown outcome starts at none.
+            .col_expr(
+                Column::Lookups,
+                CaseStatement::new()
+                    .case(Expr::col(Column::State).eq(State::Unknown.as_str()), Expr::col(Column::Lookups).add(1))
+                    .finally(0)
+                    .into(),
+            ),
+        Next::Parked { reason, detail } => release(update, State::Parked, None)
+            .col_expr(Column::ParkedReason, Expr::val(reason.as_str()))
+            .col_expr(Column::ParkedDetail, Expr::val(detail.clone())),
+        Next::Provisioned { keep_payload, .. } => {
+            let update = release(update, State::Closed, None)
+                .col_expr(Column::Step, Expr::val(Step::Done.as_str()))
+                .col_expr(Column::ClosedAt, Expr::val(now));
+            if *keep_payload { update } else { update.col_expr(Column::Payload, Expr::val(None::<Vec<u8>>)) }
+        }
+    }
+}
+
+/// Leaves the row in `state` for whoever comes next.
+fn release(update: UpdateMany<Entity>, state: State, due_at: Option<i64>) -> UpdateMany<Entity> {
+    update
+        .col_expr(Column::State, Expr::val(state.as_str()))
+        .col_expr(Column::DueAt, Expr::val(due_at))
+        .col_expr(Column::LeaseOwner, Expr::val(None::<String>))
+        .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
+}
+
+async fn insert_credential(
+    txn: &DatabaseTransaction,
+    id: &ProvisioningId,
+    new: &NewCredential,
+    now: i64,
+) -> Result<(), LedgerError> {
+    use credential::Column as C;
+    let row = credential::ActiveModel {
+        id: Set(Uuid::now_v7().to_string()),
+        provisioning_id: Set(id.to_string()),
+        scope: Set(new.scope.as_str().to_owned()),
+        intent: Set(i32::try_from(new.intent).unwrap_or(i32::MAX)),
+        resource_uri: Set(new.resource_uri.clone()),
+        sealed: Set(Some(new.sealed.as_bytes().to_vec())),
+        created_at: Set(now),
+        wiped_at: Set(None),
+    };
+    let key = OnConflict::columns([C::ProvisioningId, C::Scope, C::Intent]).do_nothing().to_owned();
+    match credential::Entity::insert_many([row]).on_conflict(key).try_insert().exec_without_returning(txn).await? {
+        // The same answer was recorded before: this is a repeat after a commit whose confirmation was lost.
+        TryInsertResult::Inserted(_) | TryInsertResult::Conflicted | TryInsertResult::Empty => Ok(()),
+    }
+}
+
+async fn insert_attempt(
+    txn: &DatabaseTransaction,
+    lease: &Lease,
+    attempt: &Attempt,
+    now: i64,
+) -> Result<(), LedgerError> {
+    let row = attempt::ActiveModel {
+        id: Set(Uuid::now_v7().to_string()),
+        provisioning_id: Set(lease.id.to_string()),
+        intent: Set(i32::try_from(attempt.intent).unwrap_or(i32::MAX)),
+        epoch: Set(lease.epoch),
+        owner: Set(lease.owner.to_string()),
+        kind: Set(attempt.kind.as_str().to_owned()),
+        step: Set(attempt.step.as_str().to_owned()),
+        natural_key: Set(cut(attempt.natural_key.as_deref(), 100)),
+        started_at: Set(now - millis(attempt.took)),
+        ended_at: Set(now),
+        outcome: Set(attempt.outcome.to_owned()),
+        http_status: Set(attempt.http_status.map(i32::from)),
+        logref: Set(cut(attempt.logref.as_deref(), 100)),
+        note: Set(cut(attempt.note.as_deref(), 300)),
+    };
+    attempt::Entity::insert(row).exec_without_returning(txn).await?;
+    Ok(())
+}
+
+async fn insert_event(
+    txn: &DatabaseTransaction,
+    id: &ProvisioningId,
+    event: OutcomeEvent,
+    now: i64,
+) -> Result<(), LedgerError> {
+    let row = outbox::ActiveModel {
+        seq: NotSet,
+        event_id: Set(Uuid::now_v7().to_string()),
+        provisioning_id: Set(id.to_string()),
+        kind: Set(event.kind.as_str().to_owned()),
+        body: Set(serde_json::to_string(&event.data).expect("strings and options always serialize")),
+        signup_id: Set(event.data.signup_id),
+        created_at: Set(now),
+        published_at: Set(None),
+    };
+    outbox::Entity::insert(row).exec_without_returning(txn).await?;
+    Ok(())
+}
+
+/// Wipes the tokens of the users that this provisioning made; the rows stay as evidence.
+async fn wipe_user_tokens(txn: &impl ConnectionTrait, id: &ProvisioningId, now: i64) -> Result<(), LedgerError> {
+    use credential::Column as C;
+    credential::Entity::update_many()
+        .col_expr(C::Sealed, Expr::val(None::<Vec<u8>>))
+        .col_expr(C::WipedAt, Expr::val(now))
+        .filter(C::ProvisioningId.eq(id.as_str()))
+        .filter(C::Scope.eq(Scope::User.as_str()))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// At most `max` characters of a text that has no bound of its own.
+fn cut(text: Option<&str>, max: usize) -> Option<String> {
+    text.map(|text| text.chars().take(max).collect())
+}

@@ -1,0 +1,244 @@
+//! The words a provisioning's place is told in: step, state, parked reason.
+
+use std::fmt;
+
+/// A word that stands in the database, in logs and in `--json` output under one and the same name.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$vmeta])* $variant),* }
+
+        impl $name {
+            /// Every value, in the order of the declaration.
+            pub const ALL: &'static [$name] = &[$($name::$variant),*];
+
+            /// The word as it is stored, logged and printed.
+            pub const fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $text),* }
+            }
+
+            /// The value that a stored word stands for; `None` for a word of a later release or a damaged row.
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What is to be made next for a signup.
+    Step {
+        /// The Foxy user.
+        User = "user",
+        /// The Foxy store.
+        Store = "store",
+        /// Nothing: all is made.
+        Done = "done",
+    }
+}
+
+words! {
+    /// What may happen to a provisioning next.
+    State {
+        /// Waits for its due time; any worker may take it.
+        Due = "due",
+        /// The intent of a create call is committed and its outcome is not: the call may be under way.
+        InFlight = "in_flight",
+        /// A create call ended without an outcome; it is looked up when due.
+        Unknown = "unknown",
+        /// Stopped until a person or the parent app acts.
+        Parked = "parked",
+        /// The end: provisioned or cancelled.
+        Closed = "closed",
+    }
+}
+
+words! {
+    /// Why a provisioning is parked. Each has a next step in [`ParkedReason::advice`].
+    ParkedReason {
+        /// Foxy has a user with this email that we did not make.
+        EmailTaken = "email_taken",
+        /// The user exists, and the answer with its token was lost.
+        UserTokenLost = "user_token_lost",
+        /// The store exists, and the answer with its token was lost.
+        StoreTokenLost = "store_token_lost",
+        /// The customer has a Foxy user of ours, whose token was not kept.
+        UserTokenNotKept = "user_token_not_kept",
+        /// The store domain that the event asks for is in use.
+        DomainTaken = "domain_taken",
+        /// Foxy reserves the store domain that the event asks for.
+        DomainReserved = "domain_reserved",
+        /// Foxy refused the user or the store for another reason.
+        RejectedByFoxy = "rejected_by_foxy",
+        /// The stored event is not what this release can work with.
+        InvalidEvent = "invalid_event",
+        /// Foxy's answer linked to a place that is not Foxy's; its token is sealed and kept.
+        SuspiciousLink = "suspicious_link",
+        /// It was retried for as long as the settings allow.
+        AttemptsExhausted = "attempts_exhausted",
+        /// The key that seals this provisioning's data is not in the key ring.
+        KeyMissing = "key_missing",
+    }
+}
+
+impl ParkedReason {
+    /// What happened, in a sentence or two, for a person who reads it for the first time.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::EmailTaken => {
+                "Foxy already has a user with the email of this signup, and foxden did not make that user. \
+                 Foxy gives out no token for a user that exists."
+            }
+            Self::UserTokenLost => {
+                "The Foxy user was created, but the answer that carried its token never arrived whole. \
+                 Foxy gives that token out only once, so no call can bring it back."
+            }
+            Self::StoreTokenLost => {
+                "The Foxy store was created, but the answer that carried its token never arrived whole. \
+                 Foxy gives that token out only once, so no call can bring it back."
+            }
+            Self::UserTokenNotKept => {
+                "This customer (user.id in the event) already has a Foxy user that foxden made, but its token was \
+                 wiped after the first store, as is the default."
+            }
+            Self::DomainTaken => "The store domain that the event asks for is in use by another Foxy store.",
+            Self::DomainReserved => "The store domain that the event asks for has a form that Foxy keeps for itself.",
+            Self::RejectedByFoxy => "Foxy refused to create the user or the store; the detail holds what it said.",
+            Self::InvalidEvent => "The stored event can't be read by this release of foxden.",
+            Self::SuspiciousLink => {
+                "Foxy's answer to a create call had no link to what was created, or one that leads to another host. \
+                 The token that came with it is sealed and kept, but foxden will not follow that link."
+            }
+            Self::AttemptsExhausted => "Retries went on for as long as FOXDEN_GIVE_UP_AFTER allows, without success.",
+            Self::KeyMissing => "The data of this signup is sealed with a key that this worker's key ring lacks.",
+        }
+    }
+
+    /// What a person can do next.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::EmailTaken => {
+                "Ask the customer whether they have a Foxy account. Publish the signup under a new signup id with \
+                 another email."
+            }
+            Self::UserTokenLost => {
+                "Look for the user in Foxy's admin. Publish the signup under a new signup id with another email \
+                 (a +tag is enough), and ask Foxy to remove the user that was left behind."
+            }
+            Self::StoreTokenLost => {
+                "Look for the store in Foxy's admin (its domain is shown by `foxden show`). Publish the signup under a \
+                 new signup id with another email and domain, and ask Foxy to remove the store that was left behind."
+            }
+            Self::UserTokenNotKept => {
+                "Set FOXDEN_KEEP_USER_TOKENS=true before the first store of a customer who will have several. For this \
+                 one, publish the signup under a new signup id with another email."
+            }
+            Self::DomainTaken | Self::DomainReserved => {
+                "Publish the signup under a new signup id with another store.domain, or without one: then foxden \
+                 derives one from the store's name and moves on by itself when it is taken."
+            }
+            Self::RejectedByFoxy => {
+                "Read the detail. If the cause lay with Foxy, `foxden retry SIGNUP_ID`; if the event is at fault, \
+                 publish a corrected one under a new signup id."
+            }
+            Self::InvalidEvent => "Run the release that accepted it, or publish the signup under a new signup id.",
+            Self::SuspiciousLink => {
+                "Check what answers at FOXDEN_FOXY_API: a proxy that rewrites bodies, or something that is not Foxy. \
+                 Nothing was lost; see `foxden show SIGNUP_ID`."
+            }
+            Self::AttemptsExhausted => {
+                "See `foxden show SIGNUP_ID` for how its attempts ended, mend the cause, then `foxden retry SIGNUP_ID`."
+            }
+            Self::KeyMissing => {
+                "Add the old key to FOXDEN_KEYS (after the first one), restart the workers, then `foxden retry SIGNUP_ID`."
+            }
+        }
+    }
+
+    /// Whether trying the same event again can do any good: `foxden retry` refuses the others, since what stopped
+    /// them would stop them again or, worse, leave a second user or store behind.
+    pub const fn can_be_retried(self) -> bool {
+        match self {
+            Self::DomainTaken
+            | Self::DomainReserved
+            | Self::RejectedByFoxy
+            | Self::InvalidEvent
+            | Self::AttemptsExhausted
+            | Self::EmailTaken
+            | Self::UserTokenNotKept
+            | Self::KeyMissing => true,
+            Self::UserTokenLost | Self::StoreTokenLost | Self::SuspiciousLink => false,
+        }
+    }
+}
+
+words! {
+    /// Where an accepted signup came from.
+    Source {
+        /// A RabbitMQ queue.
+        Amqp = "amqp",
+        /// `foxden submit`.
+        Submit = "submit",
+        /// `foxden demo`.
+        Demo = "demo",
+    }
+}
+
+words! {
+    /// What a sealed token opens at Foxy.
+    Scope {
+        /// One Foxy user: read it, create stores linked to it.
+        User = "user_full_access",
+        /// One Foxy store and everything in it.
+        Store = "store_full_access",
+    }
+}
+
+words! {
+    /// What kind of evidence an attempt is.
+    AttemptKind {
+        /// A create call.
+        Create = "create",
+        /// A lookup of what became of a create call.
+        Lookup = "lookup",
+        /// A worker vanished with a call announced; noticed when its lease expired.
+        Expired = "expired",
+        /// A person asked for it.
+        Person = "person",
+    }
+}
+
+words! {
+    /// What an outcome event tells of.
+    OutcomeKind {
+        /// The user and the store are there, and the store's token is sealed.
+        Provisioned = "provisioned",
+        /// It is stopped until someone acts.
+        Parked = "parked",
+        /// It was parked and goes on.
+        Resumed = "resumed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ParkedReason, State};
+
+    #[test]
+    fn every_word_is_read_back_as_itself() {
+        for state in State::ALL {
+            assert_eq!(State::parse(state.as_str()), Some(*state));
+        }
+        for reason in ParkedReason::ALL {
+            assert_eq!(ParkedReason::parse(reason.as_str()), Some(*reason));
+        }
+        assert_eq!(State::parse("resting"), None);
+    }
+}
