@@ -1,1 +1,32 @@
-//! A faithful simulator of the Foxy Hypermedia API: library, and program for demos.
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod books;
+mod call;
+mod config;
+mod core;
+mod dice;
+mod domains;
+mod error;
+mod faults;
+mod fields;
+mod grants;
+pub mod guesses;
+mod handlers;
+mod journal;
+mod line;
+mod moment;
+mod records;
+mod reply;
+mod resource;
+mod routes;
+mod service;
+mod simulator;
+
+pub use books::{BookedStore, BookedUser, Books};
+pub use config::{CaptchaPolicy, Config, Latency, ParseConfigError};
+pub use error::StartError;
+pub use faults::{Fault, FaultParseError, FaultRule, FaultScript, RetryAfter, When};
+pub use grants::Grant;
+pub use routes::{ParseRouteError, RoutePattern};
+pub use simulator::Simulator;

@@ -1,3 +1,157 @@
-//! The simulator as a program.
+//! The simulator as a program, for demos and for clients in other languages.
 
-fn main() {}
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use foxy_sim::{CaptchaPolicy, Config, FaultRule, Latency, Simulator};
+use tokio::signal;
+
+/// A faithful simulator of the Foxy Hypermedia API, with a fault script and its own books.
+#[derive(Parser)]
+#[command(version, after_help = HELP)]
+struct Args {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:8787")]
+    bind: SocketAddr,
+    /// The id of the OAuth client; the books' first client, or a random id, when not given.
+    #[arg(long, default_value = "")]
+    client_id: String,
+    /// The client's secret; the one in the books, or a random one, when not given.
+    #[arg(long, default_value = "", hide_default_value = true, conflicts_with = "client_secret_file")]
+    client_secret: String,
+    /// A file that holds the client's secret.
+    #[arg(long)]
+    client_secret_file: Option<PathBuf>,
+    /// Where the authorization endpoint sends the browser back to.
+    #[arg(long)]
+    redirect_uri: Option<String>,
+    /// How long answers take, in milliseconds: 50, or 20..80.
+    #[arg(long, default_value = "0")]
+    latency: Latency,
+    /// The file in which users, stores and their tokens outlive the program.
+    #[arg(long)]
+    books: Option<PathBuf>,
+    /// Something that goes wrong: "route: fault selector". May be given several times.
+    #[arg(long = "fault", value_name = "RULE")]
+    faults: Vec<FaultRule>,
+    /// Which creations demand an hCaptcha code: off, users or users-and-stores.
+    #[arg(long, default_value = "off")]
+    captcha: CaptchaPolicy,
+    /// How many seconds an access token lives.
+    #[arg(long, default_value_t = 7200)]
+    access_token_lifetime: u64,
+    /// Repeats tokens, latencies and fault percentages from run to run; 0 is a new run every time.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+const HELP: &str = "\
+Example:
+  foxy-sim --books books.jsonl --latency 20..80 \\
+    --fault \"POST /users: reset_after_work 5%\" --fault \"POST /stores: status 502 every 7\"
+
+Faults:
+  No work done:  refuse, reset_before_work, status(503), gateway_html(502), rate_limited(2), redirect(307),
+                 invalid_token, captcha, forbidden, request_timeout, conflict
+  Work done:     reset_after_work, late_work(2s), stall_before_work(2s), stall_after_work(2s), status_after_work(500),
+                 gateway_html_after_work(504), cut_body, garbage, no_token, foreign_link, no_self_link
+  Reading:       listing_lag(2s)
+Selectors: always, every 7, nth 3, first 2, 5%";
+
+#[tokio::main]
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a program's output is for its terminal")]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(summary) => {
+            println!("{summary}");
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            eprintln!("foxy-sim: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs until it is told to stop, and says what was made.
+#[expect(clippy::print_stdout, reason = "where to point a client is for the terminal")]
+async fn run(args: Args) -> Result<String, String> {
+    let captcha = args.captcha;
+    let secret_is_known = !args.client_secret.is_empty() || args.client_secret_file.is_some();
+    let sim = Simulator::start(config(args)?).await.map_err(|error| chain(&error))?;
+    let (client_id, client_secret) = sim.client();
+    println!("Foxy is simulated at {}", sim.base_url());
+    println!("  client id      {client_id}");
+    println!("  client secret  {}", if secret_is_known { "as given" } else { client_secret });
+    println!("  token endpoint {}/token", sim.base_url());
+    println!("  authorization  {}", sim.authorize_url());
+    if captcha != CaptchaPolicy::Off {
+        println!("  creations demand a h-captcha-code header");
+    }
+    println!("  {}", if sim.books_are_saved() { "books are saved" } else { "books are in memory only" });
+    println!("Ctrl-C ends it.");
+    stop_signal().await.map_err(|error| format!("waiting for a signal: {error}"))?;
+    let books = sim.books();
+    sim.shutdown().await;
+    let unanswered = books.users.iter().filter(|user| !user.answered).count()
+        + books.stores.iter().filter(|store| !store.answered).count();
+    let requests: u64 = books.requests.values().sum();
+    Ok(format!(
+        "{requests} requests; {} users and {} stores in the books, {unanswered} of them never answered",
+        books.users.len(),
+        books.stores.len(),
+    ))
+}
+
+fn config(args: Args) -> Result<Config, String> {
+    let client_secret = match &args.client_secret_file {
+        None => args.client_secret,
+        Some(path) => {
+            let secret = fs::read_to_string(path).map_err(|error| format!("reading {}: {error}", path.display()))?;
+            secret.trim_end().to_owned()
+        }
+    };
+    let defaults = Config::default();
+    Ok(Config {
+        bind: args.bind,
+        client_id: args.client_id,
+        client_secret,
+        redirect_uri: args.redirect_uri.unwrap_or(defaults.redirect_uri),
+        latency: args.latency,
+        access_token_lifetime: Duration::from_secs(args.access_token_lifetime),
+        captcha: args.captcha,
+        books: args.books,
+        faults: args.faults.into_iter().collect(),
+        seed: args.seed,
+    })
+}
+
+/// An error and its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(unix)]
+async fn stop_signal() -> std::io::Result<()> {
+    let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_signal() -> std::io::Result<()> {
+    signal::ctrl_c().await
+}

@@ -1,0 +1,120 @@
+//! Tokens and codes, and what they open.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::dice::Dice;
+use crate::resource::Resource;
+
+/// How long an authorization code can be exchanged: RFC 6749 section 4.1.2 recommends ten minutes at most.
+const CODE_LIFETIME: Duration = Duration::from_secs(600);
+
+/// What a token opens, as [`Simulator`](crate::Simulator) tells tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Grant {
+    /// `client_full_access`, `user_full_access` or `store_full_access`.
+    pub scope: String,
+    /// The `self` link of the client, user or store.
+    pub uri: String,
+}
+
+/// Who was given access to what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Grantee {
+    /// The OAuth client that may use the token.
+    pub(crate) client_id: String,
+    /// What it opens, and thereby its scope.
+    pub(crate) resource: Resource,
+}
+
+/// Why an access token opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Never given out, or given out by an earlier process.
+    Unknown,
+    /// Its time is over.
+    Expired,
+}
+
+/// Every token and code that was given out. Access tokens and codes live in memory only; refresh tokens are
+/// in the journal too, as part of what they open.
+#[derive(Default)]
+pub(crate) struct Grants {
+    access: HashMap<String, (Grantee, Instant)>,
+    refresh: HashMap<String, Grantee>,
+    codes: HashMap<String, Code>,
+}
+
+struct Code {
+    grantee: Grantee,
+    redirect_uri: Option<String>,
+    expires_at: Instant,
+}
+
+impl Grants {
+    /// A token that nothing has been given yet: with a seed, a restart would draw the booked ones again.
+    pub(crate) fn draw(&self, dice: &mut Dice) -> String {
+        loop {
+            let token = dice.token();
+            if !self.refresh.contains_key(&token) && !self.access.contains_key(&token) {
+                return token;
+            }
+        }
+    }
+
+    /// Gives out an access token.
+    pub(crate) fn open_access(&mut self, dice: &mut Dice, grantee: Grantee, lifetime: Duration) -> String {
+        let token = self.draw(dice);
+        self.access.insert(token.clone(), (grantee, Instant::now() + lifetime));
+        token
+    }
+
+    /// What an access token opens now.
+    pub(crate) fn access(&self, token: &str) -> Result<&Grantee, Refused> {
+        match self.access.get(token) {
+            None => Err(Refused::Unknown),
+            Some((_, expires_at)) if *expires_at <= Instant::now() => Err(Refused::Expired),
+            Some((grantee, _)) => Ok(grantee),
+        }
+    }
+
+    /// Ends every access token given out so far.
+    pub(crate) fn expire_access(&mut self) {
+        let now = Instant::now();
+        self.access.values_mut().for_each(|(_, expires_at)| *expires_at = now);
+    }
+
+    /// Remembers a refresh token; it never changes and never ends here (10 years at Foxy).
+    pub(crate) fn keep_refresh(&mut self, token: String, grantee: Grantee) {
+        self.refresh.insert(token, grantee);
+    }
+
+    /// What a refresh token opens.
+    pub(crate) fn refresh(&self, token: &str) -> Option<&Grantee> {
+        self.refresh.get(token)
+    }
+
+    /// Gives out an authorization code, bound to the redirect URI if the request named one.
+    pub(crate) fn open_code(&mut self, dice: &mut Dice, grantee: Grantee, redirect_uri: Option<String>) -> String {
+        let code = dice.token();
+        let expires_at = Instant::now() + CODE_LIFETIME;
+        self.codes.insert(code.clone(), Code { grantee, redirect_uri, expires_at });
+        code
+    }
+
+    /// Uses a code up. `None`: unknown, used, too old, another client's, or exchanged with another redirect URI.
+    ///
+    /// A code bound to a redirect URI may be exchanged without naming it, since the official SDK never does.
+    pub(crate) fn use_code(&mut self, code: &str, client_id: &str, redirect_uri: Option<&str>) -> Option<Grantee> {
+        let code = self.codes.remove(code)?;
+        let redirect_fits = match (code.redirect_uri.as_deref(), redirect_uri) {
+            (Some(asked), Some(given)) => asked == given,
+            _ => true,
+        };
+        let fits = redirect_fits && code.grantee.client_id == client_id && Instant::now() < code.expires_at;
+        fits.then_some(code.grantee)
+    }
+}

@@ -1,0 +1,48 @@
+//! Where Foxy's public documentation is silent: what the simulator does, and why.
+//!
+//! This module holds no code. A client that leans on one of these lines leans on a guess.
+//!
+//! | subject | what happens here | why |
+//! | --- | --- | --- |
+//! | `client_credentials` answer | no `refresh_token` | RFC 6749 section 4.4.3: it should not be included |
+//! | `invalid_client` | 401 with `WWW-Authenticate` after HTTP Basic, 400 after form credentials | RFC 6749 section 5.2 |
+//! | `scope` left out of `client_credentials` | means `client_full_access` | the only scope a client can have by itself |
+//! | descriptions of OAuth errors | those of the widespread PHP OAuth server library | "The access token provided has expired" is documented, and is its wording |
+//! | token request that isn't a form | 400 `invalid_request` | RFC 6749 section 4 |
+//! | refresh token used by another client | 400 `invalid_grant` | RFC 6749 section 6 |
+//! | a code's life, and second use | 10 minutes; 400 `invalid_grant`, tokens from the first use stay valid | RFC 6749 section 4.1.2, without its "should" on revoking |
+//! | `redirect_uri` at the token endpoint | checked when given, not required | the official JavaScript SDK never sends it |
+//! | `state` left out at the authorization endpoint | the browser comes back with `invalid_request` | the documentation tells every client to send it |
+//! | missing or other `FOXY-API-VERSION` | 400 `fx:errors` | it is documented as required |
+//! | no token where one is needed | 401 `fx:errors`, `WWW-Authenticate: Bearer` without an error code | RFC 6750 section 3.1 |
+//! | token of another scope, or of another user or store | 403 `insufficient_scope` | RFC 6750 section 3.1 |
+//! | a user's token reading a single store | 403 | the stricter reading of "one store; everything in it" |
+//! | reports (`fx:reporting_*_exists`) | any valid token opens them; without one 401 | they are linked for every scope, and tell who has an account |
+//! | missing hCaptcha code | 400 `fx:errors` naming the `h-captcha-code` header; any code passes | only the header's name is documented |
+//! | a taken email | 400 "email is already in use" | by analogy with the documented text for `store_domain` |
+//! | texts for missing, long and malformed properties | "first_name is required", "… can not be longer than 50 characters" and so on | none is documented |
+//! | lengths | counted in characters | databases count so |
+//! | lengths of a client's properties and of attributes | as in `clients.rs` and `attributes.rs` | none is documented |
+//! | case and outer spaces of emails and domains | don't make them differ | logins and DNS names are compared so |
+//! | unknown properties in a body | left out without a word | `is_active` and others are read-only and often echoed back |
+//! | `null` for a property | the same as leaving it out | |
+//! | reserved domains | `www`, `api`, `admin`, `mail` and the like, `xn--…`, `foxycart-…` | the text is documented, the set isn't |
+//! | domains that can't be remote | those ending with `foxycart.com` or `foxy.io` | the text is documented, the set isn't |
+//! | region in the US | any two letters | the list of states is Foxy's |
+//! | defaults of a new store | locale `en_US`, language `english`, timezone `America/Los_Angeles`, not active | |
+//! | JSON sent as `text/plain` | read as JSON | the official SDK sends it so from Node |
+//! | other request types | 415 `fx:errors`; XML and multipart would be taken by Foxy | not simulated |
+//! | bodies over 1 MiB | 413 `fx:errors` | |
+//! | a 201 | `message`, `token` and links, not the properties | the examples show no more |
+//! | page size | 20, at most 300; more is cut down, nonsense ignored | the examples' `limit` is 20 |
+//! | `first`, `prev`, `next`, `last` | always there; `next` of the last page is that page | the examples show all four on a single page, with equal offsets |
+//! | `total_items` | a number | the SDK's types say so, though an example shows a text |
+//! | filters | equality with a property's text | |
+//! | PATCH | answers 200 with the whole resource | |
+//! | a client's secret when reading it | not shown; only a PATCH that changes it answers it | it is the master password |
+//! | attributes | names may repeat; `visibility` is `private` unless given and hides nothing; 200 for DELETE | |
+//! | an attribute, whose owner the token doesn't open | 404 | its existence is nobody else's business |
+//! | PUT, and DELETE of anything but attributes | 405; Foxy knows them | not simulated |
+//! | `sim_as`, `sim_deny` at the authorization endpoint | the simulator's own parameters, or a page to choose from | they stand for a person's login |
+//! | OPTIONS | 204 with `Allow` | |
+//! | paths | `/users/{id}/stores` for `fx:stores`, `/store_attributes/{id}` and so on | clients must follow links; `/stores` works as well |

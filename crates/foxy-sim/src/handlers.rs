@@ -1,0 +1,132 @@
+//! The work behind each route.
+
+mod attributes;
+mod authorize;
+mod clients;
+mod collection;
+mod home;
+mod reporting;
+mod stores;
+mod token;
+mod users;
+
+use std::io;
+
+use axum::http::header::ALLOW;
+use axum::http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::call::Call;
+use crate::core::{Core, lock};
+use crate::grants::Grantee;
+use crate::moment::foxy_date;
+use crate::records::Records;
+use crate::reply::Reply;
+use crate::resource::Resource;
+use crate::routes::{Found, Route};
+
+/// Does a request's work and says what came of it.
+pub(crate) fn answer(core: &Core, call: &Call) -> Reply {
+    let (route, id) = match &call.found {
+        Found::Route(route, id) => (*route, *id),
+        Found::OtherMethods(methods) => {
+            let options = call.method == Method::OPTIONS;
+            let status = if options { StatusCode::NO_CONTENT } else { StatusCode::METHOD_NOT_ALLOWED };
+            let reply = if options {
+                Reply::empty(status)
+            } else {
+                Reply::errors(status, &["This method is not allowed here."])
+            };
+            return reply.with_header(ALLOW, methods.join(", "));
+        }
+        Found::Nothing => return Reply::not_found("Nothing was found at this URI."),
+    };
+    // Foxy docs: required on every request. The authorization endpoint is a web page on another host there.
+    if route != Route::Authorize && call.header("foxy-api-version") != Some("1") {
+        return Reply::bad_request("The FOXY-API-VERSION header is required, and must be 1.");
+    }
+    let records = &mut *lock(&core.records);
+    let result = match route {
+        Route::Home => home::show(core, records, call),
+        Route::Token => token::grant(core, records, call),
+        Route::Authorize => authorize::ask(core, records, call),
+        Route::CreateClient => clients::create(core, records, call),
+        Route::ShowClient => clients::show(core, records, call, id),
+        Route::ChangeClient => clients::change(core, records, call, id),
+        Route::CreateUser => users::create(core, records, call),
+        Route::ShowUser => users::show(core, records, call, id),
+        Route::ChangeUser => users::change(core, records, call, id),
+        Route::ListStores => stores::list(core, records, call, id),
+        Route::CreateStore => stores::create(core, records, call, id),
+        Route::ShowStore => stores::show(core, records, call, id),
+        Route::ChangeStore => stores::change(core, records, call, id),
+        Route::ListStoreUsers => users::list_of_store(core, records, call, id),
+        Route::ListClientAttributes => attributes::list(core, records, call, Resource::Client(id)),
+        Route::CreateClientAttribute => attributes::create(core, records, call, Resource::Client(id)),
+        Route::ListUserAttributes => attributes::list(core, records, call, Resource::User(id)),
+        Route::CreateUserAttribute => attributes::create(core, records, call, Resource::User(id)),
+        Route::ListStoreAttributes => attributes::list(core, records, call, Resource::Store(id)),
+        Route::CreateStoreAttribute => attributes::create(core, records, call, Resource::Store(id)),
+        Route::ShowAttribute => attributes::show(core, records, call, id),
+        Route::ChangeAttribute => attributes::change(core, records, call, id),
+        Route::DeleteAttribute => attributes::delete(core, records, call, id),
+        Route::Reporting => Ok(reporting::show(core)),
+        Route::EmailExists => reporting::email_exists(core, records, call),
+        Route::StoreDomainExists => reporting::store_domain_exists(core, records, call),
+        Route::NotSimulated => {
+            Err(Reply::errors(StatusCode::NOT_IMPLEMENTED, &["foxy-sim does not simulate this part of Foxy."]))
+        }
+    };
+    result.unwrap_or_else(|refusal| refusal)
+}
+
+/// The token object of token answers and of creations.
+fn token_object(core: &Core, records: &mut Records, grantee: Grantee, refresh_token: Option<&str>) -> Value {
+    let scope = grantee.resource.scope().as_str();
+    let Records { grants, dice, .. } = records;
+    let access_token = grants.open_access(dice, grantee, core.access_token_lifetime);
+    let mut token = json!({
+        "access_token": access_token,
+        "expires_in": core.access_token_lifetime.as_secs(),
+        "token_type": "Bearer",
+        "scope": scope,
+    });
+    if let Some(refresh_token) = refresh_token {
+        token["refresh_token"] = Value::from(refresh_token);
+    }
+    token
+}
+
+/// A resource as it is read: its properties, dates, attributes and links.
+fn document(core: &Core, records: &Records, resource: Resource, parts: Parts<'_>) -> Value {
+    let mut document = parts.properties.clone();
+    document.insert("date_created".to_owned(), Value::from(foxy_date(parts.created_at_ms)));
+    document.insert("date_modified".to_owned(), Value::from(foxy_date(parts.modified_at_ms)));
+    // Foxy docs: custom attributes are embedded without zooming.
+    let attributes: Vec<_> =
+        records.attributes_of(resource).map(|attribute| attributes::document(core, attribute)).collect();
+    if !attributes.is_empty() {
+        document.insert("_embedded".to_owned(), json!({ "fx:attributes": attributes }));
+    }
+    document.insert("_links".to_owned(), parts.links);
+    Value::Object(document)
+}
+
+/// What a resource's document is made of.
+struct Parts<'a> {
+    properties: &'a Map<String, Value>,
+    created_at_ms: u64,
+    modified_at_ms: u64,
+    links: Value,
+}
+
+/// 400 with every mistake, if there are any.
+fn refuse_mistakes(mistakes: &[String]) -> Result<(), Reply> {
+    if mistakes.is_empty() { Ok(()) } else { Err(Reply::errors(StatusCode::BAD_REQUEST, mistakes)) }
+}
+
+/// What can't be written to the books has not happened.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err, which passes the error by value")]
+fn not_saved(error: io::Error) -> Reply {
+    Reply::errors(StatusCode::INTERNAL_SERVER_ERROR, &[format!("The books file could not be written: {error}")])
+}

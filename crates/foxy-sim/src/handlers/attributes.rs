@@ -1,0 +1,90 @@
+//! Custom attributes of clients, users and stores (Foxy docs: rels/attributes, rels/attribute).
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::{collection, home, not_saved, refuse_mistakes};
+use crate::access;
+use crate::call::Call;
+use crate::core::Core;
+use crate::fields::{Field, Kind, Purpose, check};
+use crate::journal::Entry;
+use crate::moment::{foxy_date, now_ms};
+use crate::records::{Attribute, Records};
+use crate::reply::{Links, Reply};
+use crate::resource::Resource;
+
+/// The lengths are guesses.
+const FIELDS: &[Field] = &[
+    Field::required("name", Kind::Text, 500),
+    Field::required("value", Kind::Text, 1000),
+    Field::optional("visibility", Kind::OneOf(&["public", "private", "restricted"]), 0),
+];
+
+/// `GET /…/{id}/attributes`.
+pub(crate) fn list(core: &Core, records: &Records, call: &Call, owner: Resource) -> Result<Reply, Reply> {
+    access::to(records, call, owner)?;
+    let attributes = records.attributes_of(owner).map(|attribute| document(core, attribute)).collect();
+    Ok(collection::page(core, call, "fx:attributes", attributes))
+}
+
+/// `POST /…/{id}/attributes`.
+pub(crate) fn create(core: &Core, records: &mut Records, call: &Call, owner: Resource) -> Result<Reply, Reply> {
+    access::to(records, call, owner)?;
+    let checked = check(FIELDS, &call.properties()?, Purpose::Create);
+    refuse_mistakes(&checked.mistakes)?;
+    let mut properties = Map::from_iter([("visibility".to_owned(), Value::from("private"))]);
+    properties.extend(checked.properties);
+    let now = now_ms();
+    let id = records.next_attribute();
+    let attribute = Attribute { id, owner, properties, created_at_ms: now, modified_at_ms: now };
+    let links = links(core, &attribute);
+    records.commit(Entry::Attribute(attribute)).map_err(not_saved)?;
+    Ok(home::message(StatusCode::CREATED, "The attribute was created.", links))
+}
+
+/// `GET /…_attributes/{id}`.
+pub(crate) fn show(core: &Core, records: &Records, call: &Call, id: u64) -> Result<Reply, Reply> {
+    Ok(Reply::hal(StatusCode::OK, document(core, own(records, call, id)?)))
+}
+
+/// `PATCH /…_attributes/{id}`.
+pub(crate) fn change(core: &Core, records: &mut Records, call: &Call, id: u64) -> Result<Reply, Reply> {
+    let mut attribute = own(records, call, id)?.clone();
+    let checked = check(FIELDS, &call.properties()?, Purpose::Change);
+    refuse_mistakes(&checked.mistakes)?;
+    attribute.properties.extend(checked.properties);
+    attribute.modified_at_ms = now_ms();
+    records.commit(Entry::Attribute(attribute.clone())).map_err(not_saved)?;
+    Ok(Reply::hal(StatusCode::OK, document(core, &attribute)))
+}
+
+/// `DELETE /…_attributes/{id}`.
+pub(crate) fn delete(core: &Core, records: &mut Records, call: &Call, id: u64) -> Result<Reply, Reply> {
+    let links = links(core, own(records, call, id)?);
+    records.commit(Entry::AttributeDeleted(id)).map_err(not_saved)?;
+    Ok(home::message(StatusCode::OK, "The attribute was deleted.", links))
+}
+
+/// An attribute as it is read.
+pub(crate) fn document(core: &Core, attribute: &Attribute) -> Value {
+    let mut document = attribute.properties.clone();
+    document.insert("date_created".to_owned(), Value::from(foxy_date(attribute.created_at_ms)));
+    document.insert("date_modified".to_owned(), Value::from(foxy_date(attribute.modified_at_ms)));
+    document.insert("_links".to_owned(), links(core, attribute).done());
+    Value::Object(document)
+}
+
+/// The attribute of that number, if it lives at that path and the token opens its owner.
+fn own<'a>(records: &'a Records, call: &Call, id: u64) -> Result<&'a Attribute, Reply> {
+    let caller = access::anyone(records, call)?;
+    let attribute = records.attributes.get(&id).filter(|attribute| {
+        call.uri.path().starts_with(attribute.owner.attributes_home()) && attribute.owner == caller.resource
+    });
+    attribute.ok_or_else(|| Reply::not_found("This attribute was not found."))
+}
+
+fn links<'a>(core: &'a Core, attribute: &Attribute) -> Links<'a> {
+    let path = format!("{}/{}", attribute.owner.attributes_home(), attribute.id);
+    Links::from_base(&core.base).with("self", &path, "This attribute.")
+}

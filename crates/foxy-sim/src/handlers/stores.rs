@@ -1,0 +1,211 @@
+//! Stores (Foxy docs: rels/stores, rels/store).
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::{Parts, collection, document, not_saved, refuse_mistakes, token_object};
+use crate::access;
+use crate::call::Call;
+use crate::core::Core;
+use crate::domains;
+use crate::fields::{Checked, Field, Kind, Purpose, check};
+use crate::grants::Grantee;
+use crate::journal::Entry;
+use crate::moment::now_ms;
+use crate::records::{Records, Store};
+use crate::reply::{Links, Reply};
+use crate::resource::{Resource, Scope};
+
+/// Foxy docs: rels/store. Lengths beyond the first nine, `from_email`, `receipt_continue_url` and `logo_url` are
+/// not checked. JSON settings are kept as the texts they are.
+const FIELDS: &[Field] = &[
+    Field::required("store_name", Kind::Text, 50),
+    Field::required("store_domain", Kind::Text, 100),
+    Field::optional("use_remote_domain", Kind::Boolean, 0),
+    Field::required("store_url", Kind::WebUrl, 300),
+    Field::required("store_email", Kind::Emails, 300),
+    Field::required("postal_code", Kind::Text, 50),
+    Field::required("country", Kind::Country, 2),
+    Field::required("region", Kind::Text, 100),
+    Field::optional("from_email", Kind::Email, 100),
+    Field::optional("receipt_continue_url", Kind::WebUrl, 300),
+    Field::optional("logo_url", Kind::WebUrl, 200),
+    Field::optional("store_version_uri", Kind::WebUrl, 0),
+    Field::optional("locale_code", Kind::Text, 0),
+    Field::optional("language", Kind::Text, 0),
+    Field::optional("timezone", Kind::Text, 0),
+    Field::optional("checkout_type", Kind::Text, 0),
+    Field::optional("shipping_address_type", Kind::Text, 0),
+    Field::optional("customer_password_hash_type", Kind::Text, 0),
+    Field::optional("customer_password_hash_config", Kind::Text, 0),
+    Field::optional("custom_display_id_config", Kind::Text, 0),
+    Field::optional("smtp_config", Kind::Text, 0),
+    Field::optional("webhook_url", Kind::WebUrl, 0),
+    Field::optional("webhook_key", Kind::Text, 0),
+    Field::optional("single_sign_on_url", Kind::WebUrl, 0),
+    Field::optional("unified_order_entry_password", Kind::Text, 0),
+    Field::optional("app_session_time", Kind::Integer, 0),
+    Field::optional("affiliate_id", Kind::Integer, 0).only_on_creation(),
+    Field::optional("bcc_on_receipt_email", Kind::Boolean, 0),
+    Field::optional("features_multiship", Kind::Boolean, 0),
+    Field::optional("hide_currency_symbol", Kind::Boolean, 0),
+    Field::optional("hide_decimal_characters", Kind::Boolean, 0),
+    Field::optional("is_maintenance_mode", Kind::Boolean, 0),
+    Field::optional("products_require_expires_property", Kind::Boolean, 0),
+    Field::optional("require_signed_shipping_rates", Kind::Boolean, 0),
+    Field::optional("send_html_email", Kind::Boolean, 0),
+    Field::optional("use_cart_validation", Kind::Boolean, 0),
+    Field::optional("use_email_dns", Kind::Boolean, 0),
+    Field::optional("use_international_currency_symbol", Kind::Boolean, 0),
+    Field::optional("use_single_sign_on", Kind::Boolean, 0),
+    Field::optional("use_webhook", Kind::Boolean, 0),
+];
+
+/// What a store links to, beside its attributes and users; these lead to 501.
+const CHILDREN: &[&str] = &[
+    "carts",
+    "coupons",
+    "customers",
+    "item_categories",
+    "subscriptions",
+    "taxes",
+    "template_sets",
+    "transactions",
+    "webhooks",
+];
+
+/// `POST /users/{id}/stores`, or `POST /stores` for the token's own user.
+pub(crate) fn create(core: &Core, records: &mut Records, call: &Call, user: u64) -> Result<Reply, Reply> {
+    let (owner, client_id) = own_user(records, call, user)?;
+    access::captcha(core, call, Scope::Store)?;
+    let mut properties = defaults();
+    let checked = checked(records, &call.properties()?, Purpose::Create, None);
+    refuse_mistakes(&checked.mistakes)?;
+    properties.extend(checked.properties);
+    let now = now_ms();
+    let (id, refresh_token) = (records.next_store(), records.draw_token());
+    let store = Store {
+        id,
+        owner,
+        client_id: client_id.clone(),
+        refresh_token: refresh_token.clone(),
+        properties,
+        created_at_ms: now,
+        modified_at_ms: now,
+        answered: false,
+    };
+    records.commit(Entry::Store(store)).map_err(not_saved)?;
+    let resource = Resource::Store(id);
+    let token = token_object(core, records, Grantee { client_id, resource }, Some(&refresh_token));
+    let document = json!({ "_links": links(core, resource), "message": "The store was created.", "token": token });
+    Ok(Reply { receipt: Some(resource), ..Reply::hal(StatusCode::CREATED, document) })
+}
+
+/// `GET /users/{id}/stores`, or `GET /stores` for the token's own user.
+pub(crate) fn list(core: &Core, records: &Records, call: &Call, user: u64) -> Result<Reply, Reply> {
+    let (owner, _) = own_user(records, call, user)?;
+    let stores = records.stores_of(owner).filter(|store| call.sees(store.created_at_ms));
+    let stores = stores.map(|store| read(core, records, store)).collect();
+    Ok(collection::page(core, call, "fx:stores", stores))
+}
+
+/// `GET /stores/{id}`.
+pub(crate) fn show(core: &Core, records: &Records, call: &Call, id: u64) -> Result<Reply, Reply> {
+    access::to(records, call, Resource::Store(id))?;
+    let store = records.stores.get(&id).ok_or_else(not_found)?;
+    Ok(Reply::hal(StatusCode::OK, read(core, records, store)))
+}
+
+/// `PATCH /stores/{id}`.
+pub(crate) fn change(core: &Core, records: &mut Records, call: &Call, id: u64) -> Result<Reply, Reply> {
+    access::to(records, call, Resource::Store(id))?;
+    let mut store = records.stores.get(&id).cloned().ok_or_else(not_found)?;
+    let checked = checked(records, &call.properties()?, Purpose::Change, Some(&store));
+    refuse_mistakes(&checked.mistakes)?;
+    store.properties.extend(checked.properties);
+    store.modified_at_ms = now_ms();
+    records.commit(Entry::Store(store.clone())).map_err(not_saved)?;
+    Ok(Reply::hal(StatusCode::OK, read(core, records, &store)))
+}
+
+/// The links that a store has and that the home document of its token repeats.
+pub(crate) fn child_links<'a>(links: Links<'a>, store: Resource) -> Links<'a> {
+    let path = store.path();
+    let links = links.with("fx:attributes", &format!("{path}/attributes"), "Attributes of this store.").with(
+        "fx:users",
+        &format!("{path}/users"),
+        "Users with access to this store.",
+    );
+    CHILDREN
+        .iter()
+        .fold(links, |links, child| links.with(&format!("fx:{child}"), &format!("{path}/{child}"), "Not simulated."))
+}
+
+/// The user whose stores are meant, and the client that acts: the path's user must be the token's.
+fn own_user(records: &Records, call: &Call, user: u64) -> Result<(u64, String), Reply> {
+    let grantee = match user {
+        0 => access::with_scope(records, call, Scope::User)?,
+        _ => access::to(records, call, Resource::User(user))?,
+    };
+    match grantee.resource {
+        Resource::User(id) => Ok((id, grantee.client_id.clone())),
+        Resource::Client(_) | Resource::Store(_) => Err(not_found()),
+    }
+}
+
+/// Checks the fields one by one, then what depends on another: the domain's form, its uniqueness, the region.
+fn checked(records: &Records, given: &Map<String, Value>, purpose: Purpose, own: Option<&Store>) -> Checked {
+    let mut checked = check(FIELDS, given, purpose);
+    let effective = |name: &str| checked.properties.get(name).or_else(|| own?.properties.get(name));
+    let domain = checked.properties.get("store_domain").and_then(Value::as_str);
+    let remote = effective("use_remote_domain").and_then(Value::as_bool).unwrap_or_default();
+    let mut mistakes = Vec::new();
+    if let Some(domain) = domain {
+        let taken = || {
+            let holder = records.store_by_domain(domain)?;
+            let others = own.is_none_or(|own| own.id != holder.id);
+            others.then(|| "store_domain is already in use".to_owned())
+        };
+        mistakes.extend(domains::mistake(domain, remote).or_else(taken));
+    }
+    let in_us = effective("country").and_then(Value::as_str).is_some_and(|code| code.eq_ignore_ascii_case("US"));
+    let region = effective("region").and_then(Value::as_str).unwrap_or_default();
+    if in_us && !region.is_empty() && !(region.len() == 2 && region.bytes().all(|byte| byte.is_ascii_alphabetic())) {
+        mistakes.push("region must be a two character code for stores in the US".to_owned());
+    }
+    checked.mistakes.extend(mistakes);
+    checked
+}
+
+/// What a new store has that its creator didn't say; the values are guesses.
+fn defaults() -> Map<String, Value> {
+    let texts = [
+        ("locale_code", "en_US"),
+        ("language", "english"),
+        ("timezone", "America/Los_Angeles"),
+        ("checkout_type", "default_account"),
+    ];
+    let flags = ["use_remote_domain", "is_active", "is_maintenance_mode", "use_webhook", "use_single_sign_on"];
+    let texts = texts.map(|(name, value)| (name.to_owned(), Value::from(value)));
+    let flags = flags.map(|name| (name.to_owned(), Value::from(false)));
+    texts.into_iter().chain(flags).collect()
+}
+
+fn read(core: &Core, records: &Records, store: &Store) -> Value {
+    let resource = Resource::Store(store.id);
+    let parts = Parts {
+        properties: &store.properties,
+        created_at_ms: store.created_at_ms,
+        modified_at_ms: store.modified_at_ms,
+        links: links(core, resource),
+    };
+    document(core, records, resource, parts)
+}
+
+fn links(core: &Core, resource: Resource) -> Value {
+    child_links(Links::from_base(&core.base).with("self", &resource.path(), "This store."), resource).done()
+}
+
+fn not_found() -> Reply {
+    Reply::not_found("This store was not found.")
+}

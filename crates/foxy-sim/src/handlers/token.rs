@@ -1,0 +1,66 @@
+//! The token endpoint and its three grants (RFC 6749 sections 4.1.3, 4.4 and 6).
+
+use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+
+use super::{not_saved, token_object};
+use crate::access;
+use crate::call::Call;
+use crate::core::Core;
+use crate::grants::Grantee;
+use crate::journal::Entry;
+use crate::records::{Records, text};
+use crate::reply::Reply;
+use crate::resource::{Resource, Scope};
+
+/// `POST /token`.
+pub(crate) fn grant(core: &Core, records: &mut Records, call: &Call) -> Result<Reply, Reply> {
+    let refuse = |error: &str, description: &str| Reply::oauth_error(StatusCode::BAD_REQUEST, error, description);
+    let Some(form) = call.form_only() else {
+        return Err(refuse("invalid_request", "The request body must be application/x-www-form-urlencoded"));
+    };
+    let grant_type = text(&form, "grant_type");
+    if grant_type.is_empty() {
+        return Err(refuse("invalid_request", "The grant type was not specified in the request"));
+    }
+    let client = access::oauth_client(records, call, &form)?;
+    let (client_id, client) = (client.client_id.clone(), Resource::Client(client.id));
+
+    let (grantee, refresh_token) = match grant_type {
+        "client_credentials" => {
+            let scope = text(&form, "scope");
+            if !scope.is_empty() && Scope::parse(scope) != Some(Scope::Client) {
+                return Err(refuse("invalid_scope", "The scope requested is invalid for this client"));
+            }
+            // RFC 6749 section 4.4.3: no refresh token, since the client can always ask again.
+            (Grantee { client_id, resource: client }, None)
+        }
+        "refresh_token" => {
+            let token = text(&form, "refresh_token");
+            if token.is_empty() {
+                return Err(refuse("invalid_request", "Missing parameter: \"refresh_token\" is required"));
+            }
+            let grantee = records.grants.refresh(token).filter(|grantee| grantee.client_id == client_id);
+            let grantee = grantee.ok_or_else(|| refuse("invalid_grant", "Invalid refresh token"))?;
+            (grantee.clone(), Some(token.to_owned()))
+        }
+        "authorization_code" => {
+            let code = text(&form, "code");
+            if code.is_empty() {
+                return Err(refuse("invalid_request", "Missing parameter: \"code\" is required"));
+            }
+            let redirect_uri = form.get("redirect_uri").and_then(|uri| uri.as_str());
+            let grantee = records.grants.use_code(code, &client_id, redirect_uri).ok_or_else(|| {
+                refuse("invalid_grant", "Authorization code doesn't exist or is invalid for the client")
+            })?;
+            let refresh_token = records.draw_token();
+            let entry = Entry::Granted { refresh_token: refresh_token.clone(), grantee: grantee.clone() };
+            records.commit(entry).map_err(not_saved)?;
+            (grantee, Some(refresh_token))
+        }
+        _ => return Err(refuse("unsupported_grant_type", "The grant type is not supported")),
+    };
+    let token = token_object(core, records, grantee, refresh_token.as_deref());
+    // RFC 6749 section 5.1.
+    Ok(Reply::json(StatusCode::OK, token).with_header(CACHE_CONTROL, "no-store"))
+}

@@ -1,0 +1,124 @@
+//! Users (Foxy docs: rels/create_user, rels/user).
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::{Parts, collection, document, not_saved, refuse_mistakes, token_object};
+use crate::access;
+use crate::call::Call;
+use crate::core::Core;
+use crate::fields::{Checked, Field, Kind, Purpose, check};
+use crate::grants::Grantee;
+use crate::journal::Entry;
+use crate::moment::now_ms;
+use crate::records::{Records, User, text};
+use crate::reply::{Links, Reply};
+use crate::resource::{Resource, Scope};
+
+/// Foxy docs: rels/create_user.
+const FIELDS: &[Field] = &[
+    Field::required("first_name", Kind::Text, 50),
+    Field::required("last_name", Kind::Text, 50),
+    Field::required("email", Kind::Email, 100),
+    Field::optional("phone", Kind::Text, 50),
+    Field::optional("affiliate_id", Kind::Integer, 0).only_on_creation(),
+    Field::optional("is_programmer", Kind::Boolean, 0),
+    Field::optional("is_front_end_developer", Kind::Boolean, 0),
+    Field::optional("is_designer", Kind::Boolean, 0),
+    Field::optional("is_merchant", Kind::Boolean, 0),
+];
+
+/// `POST /users`: with a client's token.
+pub(crate) fn create(core: &Core, records: &mut Records, call: &Call) -> Result<Reply, Reply> {
+    let client_id = access::with_scope(records, call, Scope::Client)?.client_id.clone();
+    access::captcha(core, call, Scope::User)?;
+    let checked = checked(records, &call.properties()?, Purpose::Create, None);
+    refuse_mistakes(&checked.mistakes)?;
+    let mut properties = defaults();
+    properties.extend(checked.properties);
+    let now = now_ms();
+    let (id, refresh_token) = (records.next_user(), records.draw_token());
+    let user = User {
+        id,
+        client_id: client_id.clone(),
+        refresh_token: refresh_token.clone(),
+        properties,
+        created_at_ms: now,
+        modified_at_ms: now,
+        answered: false,
+    };
+    records.commit(Entry::User(user)).map_err(not_saved)?;
+    let resource = Resource::User(id);
+    let token = token_object(core, records, Grantee { client_id, resource }, Some(&refresh_token));
+    let document = json!({ "_links": links(core, records, id), "message": "The user was created.", "token": token });
+    Ok(Reply { receipt: Some(resource), ..Reply::hal(StatusCode::CREATED, document) })
+}
+
+/// `GET /users/{id}`.
+pub(crate) fn show(core: &Core, records: &Records, call: &Call, id: u64) -> Result<Reply, Reply> {
+    access::to(records, call, Resource::User(id))?;
+    let user = records.users.get(&id).ok_or_else(not_found)?;
+    Ok(Reply::hal(StatusCode::OK, read(core, records, user)))
+}
+
+/// `PATCH /users/{id}`.
+pub(crate) fn change(core: &Core, records: &mut Records, call: &Call, id: u64) -> Result<Reply, Reply> {
+    access::to(records, call, Resource::User(id))?;
+    let mut user = records.users.get(&id).cloned().ok_or_else(not_found)?;
+    let checked = checked(records, &call.properties()?, Purpose::Change, Some(id));
+    refuse_mistakes(&checked.mistakes)?;
+    user.properties.extend(checked.properties);
+    user.modified_at_ms = now_ms();
+    records.commit(Entry::User(user.clone())).map_err(not_saved)?;
+    Ok(Reply::hal(StatusCode::OK, read(core, records, &user)))
+}
+
+/// `GET /stores/{id}/users`: who has access to a store. Here that is the user who made it.
+pub(crate) fn list_of_store(core: &Core, records: &Records, call: &Call, id: u64) -> Result<Reply, Reply> {
+    access::to(records, call, Resource::Store(id))?;
+    let owner = records.stores.get(&id).and_then(|store| records.users.get(&store.owner));
+    let users = owner.into_iter().map(|user| read(core, records, user)).collect();
+    Ok(collection::page(core, call, "fx:users", users))
+}
+
+fn checked(records: &Records, given: &Map<String, Value>, purpose: Purpose, own: Option<u64>) -> Checked {
+    let mut checked = check(FIELDS, given, purpose);
+    let holder = records.user_by_email(text(&checked.properties, "email"));
+    if holder.is_some_and(|holder| Some(holder.id) != own) {
+        checked.mistakes.push("email is already in use".to_owned());
+    }
+    checked
+}
+
+fn defaults() -> Map<String, Value> {
+    let flags = ["is_programmer", "is_front_end_developer", "is_designer", "is_merchant"];
+    let flags = flags.map(|flag| (flag.to_owned(), Value::from(false)));
+    flags.into_iter().chain([("phone".to_owned(), Value::from(""))]).collect()
+}
+
+fn read(core: &Core, records: &Records, user: &User) -> Value {
+    let parts = Parts {
+        properties: &user.properties,
+        created_at_ms: user.created_at_ms,
+        modified_at_ms: user.modified_at_ms,
+        links: links(core, records, user.id),
+    };
+    document(core, records, Resource::User(user.id), parts)
+}
+
+fn links(core: &Core, records: &Records, id: u64) -> Value {
+    let path = Resource::User(id).path();
+    let links = Links::from_base(&core.base)
+        .with("self", &path, "This user.")
+        .with("fx:attributes", &format!("{path}/attributes"), "Attributes of this user.")
+        .with("fx:stores", &format!("{path}/stores"), "Stores of this user.");
+    let first_store = records.stores_of(id).next().map(|store| Resource::Store(store.id).path());
+    match first_store {
+        Some(store) => links.with("fx:default_store", &store, "The default store of this user.").done(),
+        None => links.done(),
+    }
+}
+
+fn not_found() -> Reply {
+    Reply::not_found("This user was not found")
+}

@@ -1,0 +1,110 @@
+use foxy_sim::Config;
+use url::Url;
+
+use crate::foxy::{Answer, Foxy, send};
+
+const CALLBACK: &str = "http://127.0.0.1:9/back";
+
+async fn foxy() -> Foxy {
+    Foxy::with(Config { redirect_uri: CALLBACK.to_owned(), ..Config::default() }).await
+}
+
+async fn ask(foxy: &Foxy, changes: &[(&str, &str)]) -> Answer {
+    let (id, _) = foxy.sim.client();
+    let mut query = vec![("response_type", "code"), ("client_id", id), ("scope", "user_full_access"), ("state", "s t")];
+    query.retain(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
+    query.extend(changes.iter().filter(|(_, value)| !value.is_empty()));
+    // A browser sends no version header.
+    send(foxy.http.get(foxy.sim.authorize_url()).query(&query)).await.unwrap()
+}
+
+/// A value in the query of the URI that the browser is sent back to.
+fn returned(answer: &Answer, name: &str) -> String {
+    let location = answer.header("location");
+    assert!(location.starts_with(CALLBACK), "{location}");
+    let location = Url::parse(location).unwrap();
+    location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_code_comes_back_with_the_state_and_opens_the_user_once() {
+    let foxy = foxy().await;
+    foxy.user("ada@example.com").await;
+    let back = ask(&foxy, &[("sim_as", "ada@example.com")]).await;
+    assert_eq!((back.status, returned(&back, "state").as_str()), (302, "s t"));
+    let code = returned(&back, "code");
+    let form = [("grant_type", "authorization_code"), ("code", code.as_str())];
+    let token = foxy.token(&form).await;
+    assert_eq!(token.text_at("/scope"), "user_full_access");
+    let grant = foxy.sim.refresh_token_opens(&token.text_at("/refresh_token")).unwrap();
+    assert_eq!(grant.uri, format!("{}/users/1", foxy.sim.base_url()));
+    assert_eq!(foxy.token(&form).await.text_at("/error"), "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_store_is_granted_by_its_domain_or_its_link() {
+    let foxy = foxy().await;
+    let user = foxy.user("ada@example.com").await;
+    foxy.store(&user, "one").await;
+    let two = foxy.store(&user, "two").await.text_at("/_links/self/href");
+    for name in ["two", two.as_str()] {
+        let back = ask(&foxy, &[("scope", "store_full_access"), ("sim_as", name)]).await;
+        let form =
+            [("grant_type", "authorization_code"), ("code", &*returned(&back, "code")), ("redirect_uri", CALLBACK)];
+        let token = foxy.token(&form).await;
+        assert_eq!(foxy.sim.refresh_token_opens(&token.text_at("/refresh_token")).unwrap().uri, two);
+    }
+}
+
+#[tokio::test]
+async fn a_code_is_worthless_with_another_redirect_uri() {
+    let foxy = foxy().await;
+    foxy.user("ada@example.com").await;
+    let back = ask(&foxy, &[("redirect_uri", CALLBACK)]).await;
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", &*returned(&back, "code")),
+        ("redirect_uri", "http://evil.invalid"),
+    ];
+    assert_eq!(foxy.token(&form).await.text_at("/error"), "invalid_grant");
+}
+
+#[tokio::test]
+async fn refusals_come_back_as_errors() {
+    let foxy = foxy().await;
+    for (changes, error) in [
+        (vec![], "access_denied"),
+        (vec![("sim_deny", "1")], "access_denied"),
+        (vec![("sim_as", "nobody@example.com")], "access_denied"),
+        (vec![("scope", "client_full_access")], "invalid_scope"),
+        (vec![("response_type", "token")], "unsupported_response_type"),
+        (vec![("state", "")], "invalid_request"),
+    ] {
+        let back = ask(&foxy, &changes).await;
+        assert_eq!((back.status, returned(&back, "error").as_str()), (302, error), "{changes:?}");
+        assert_eq!(returned(&back, "code"), "");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_client_or_a_foreign_redirect_uri_is_sent_nowhere() {
+    let foxy = foxy().await;
+    for change in [("client_id", "unknown"), ("redirect_uri", "http://evil.invalid/")] {
+        let answer = ask(&foxy, &[change]).await;
+        assert_eq!((answer.status, answer.header("location")), (400, ""));
+    }
+}
+
+#[tokio::test]
+async fn a_page_offers_everyone_when_there_is_a_choice() {
+    let foxy = foxy().await;
+    foxy.user("ada@example.com").await;
+    foxy.user("b<i>b@example.com").await;
+    let page = ask(&foxy, &[]).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains(">ada@example.com</a>") && page.text.contains("b&lt;i&gt;b@example.com"));
+    let start = page.text.find("href=\"").unwrap() + 6;
+    let href = page.text[start..].split('"').next().unwrap().replace("&amp;", "&");
+    let back = send(foxy.http.get(format!("{}{href}", foxy.sim.base_url()))).await.unwrap();
+    assert_ne!(returned(&back, "code"), "");
+}

@@ -1,0 +1,14 @@
+//! The simulator, seen from the other end of the wire.
+
+#![expect(clippy::unwrap_used, reason = "clippy takes only test functions for tests, not what they share")]
+
+mod access;
+mod authorization;
+mod books;
+mod clients;
+mod faults;
+mod foxy;
+mod program;
+mod stores;
+mod tokens;
+mod users;
