@@ -1,1 +1,35 @@
-//! A typed client of the Foxy Hypermedia API, with call outcomes by what may have happened.
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod answer;
+mod errors;
+mod fault;
+mod foxy;
+mod http;
+mod link;
+mod listing;
+mod oauth;
+mod origin;
+mod outcome;
+mod read;
+mod report;
+mod retry_after;
+mod session;
+mod settings;
+mod single_flight;
+mod store;
+mod user;
+
+pub use errors::{FoxyError, RejectionKind};
+pub use fault::{Cause, SetupFault};
+pub use foxy::Foxy;
+pub use link::{LinkProblem, ResourceUri};
+pub use listing::StoreSearch;
+pub use oauth::Granted;
+pub use origin::{ApiOrigins, OriginError};
+pub use read::{ReadError, TokenError};
+pub use report::{Doubt, Evidence, NoEffect, NotSent, Outcome, Rejection, Report, TokenLoss};
+pub use session::UserSession;
+pub use settings::{ClientError, Settings};
+pub use store::{CreatedStore, NewStore};
+pub use user::{CreatedUser, NewUser};

@@ -1,0 +1,108 @@
+//! An answer as it came off the wire, and why one can't be made sense of.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::Cause;
+
+/// A status with what came with it. Whether the body is whole is for the reader to decide on.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    /// The status code.
+    pub(crate) status: u16,
+    /// `Retry-After`, capped.
+    pub(crate) retry_after: Option<Duration>,
+    /// The `error` of a `WWW-Authenticate: Bearer` challenge (RFC 6750 section 3).
+    pub(crate) challenge: Option<String>,
+    /// `Location`, unchecked.
+    pub(crate) location: Option<String>,
+    /// The body, or what there is of it.
+    pub(crate) body: Body,
+}
+
+/// How much of an answer's body there is.
+#[derive(Clone)]
+pub(crate) enum Body {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// The connection ended, or time ran out, before all of it had come.
+    Cut(Cause),
+    /// More than we are willing to hold.
+    TooLarge,
+}
+
+/// Why an answer is of no use. Never quotes the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OddAnswer {
+    #[error("no answer came")]
+    None,
+    #[error("Foxy answered with status {0}")]
+    Status(u16),
+    #[error("the answer's body is not a JSON object")]
+    NotJson,
+    #[error("the answer's body is larger than 1 MiB")]
+    TooLarge,
+    #[error("the answer has no usable {0}")]
+    Lacks(&'static str),
+    #[error("the listing ended before all of it was seen")]
+    ListingCutShort,
+    #[error("the listing has more pages than anyone has stores")]
+    ListingEndless,
+}
+
+impl OddAnswer {
+    /// As an error's source.
+    pub(crate) fn cause(self) -> Cause {
+        Arc::new(self)
+    }
+}
+
+impl Answer {
+    /// The body as a JSON object, if it is a whole one.
+    pub(crate) fn json(&self) -> Option<Value> {
+        match &self.body {
+            Body::Whole(bytes) => serde_json::from_slice(bytes).ok().filter(Value::is_object),
+            Body::Cut(_) | Body::TooLarge => None,
+        }
+    }
+}
+
+/// A body holds tokens and personal data, so only its length is shown.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            Self::Cut(cause) => f.debug_tuple("Cut").field(cause).finish(),
+            Self::TooLarge => f.write_str("TooLarge"),
+        }
+    }
+}
+
+/// The `error` parameter of a `WWW-Authenticate` header. Codes only, so a simple search will do.
+pub(crate) fn challenge_error(header: &str) -> Option<String> {
+    let (_, rest) = header.split_once("error=")?;
+    let code = rest.trim_start_matches('"').split(['"', ',', ' ']).next()?;
+    (!code.is_empty()).then(|| code.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_code_of_a_challenge_is_read() {
+        let header =
+            r#"Bearer realm="Service", error="invalid_token", error_description="The access token has expired""#;
+        assert_eq!(challenge_error(header).as_deref(), Some("invalid_token"));
+        assert_eq!(challenge_error("Bearer error=insufficient_scope, scope=x").as_deref(), Some("insufficient_scope"));
+        assert_eq!(challenge_error(r#"Bearer realm="Service""#), None);
+    }
+
+    #[test]
+    fn debug_shows_no_body() {
+        assert_eq!(format!("{:?}", Body::Whole(b"token".to_vec())), "Whole(5 bytes)");
+    }
+}

@@ -1,0 +1,212 @@
+//! Foxy's own errors (`fx:errors`), and what their texts tell us.
+//!
+//! Foxy gives most rejections no code, so their text is all there is to go by. Every text we match is in this module,
+//! as documented or as assumed. A text that we fail to know costs no more than a person's look: the rejection is then
+//! [`RejectionKind::InvalidFields`], never a wrong guess about what exists.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// One entry of `fx:errors`.
+///
+/// The message may repeat what was sent, personal data included: `Debug` redacts it, and logs should leave it out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FoxyError {
+    /// Foxy's reference for its own log, such as `id-1234567890`. What Foxy's support asks for. Safe to log.
+    pub logref: Option<String>,
+    /// A code, which some errors have. Safe to log.
+    pub code: Option<String>,
+    message: String,
+}
+
+/// What Foxy has against a creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RejectionKind {
+    /// The user's email is some user's already.
+    EmailTaken,
+    /// The store's domain is some store's already.
+    DomainTaken,
+    /// The store's domain is of a form that Foxy keeps for itself.
+    DomainReserved,
+    /// Foxy named what is wrong with the fields.
+    InvalidFields,
+    /// Refused without a reason that we could read.
+    Other,
+}
+
+/// What was to be created; a text means different things for different resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Creating {
+    /// By `fx:create_user`.
+    User,
+    /// By `fx:stores`.
+    Store,
+}
+
+impl FoxyError {
+    /// One error. References and codes that are not plain identifiers are left out, lest a server use them to speak in
+    /// logs.
+    pub fn new(logref: Option<&str>, code: Option<&str>, message: impl Into<String>) -> Self {
+        Self { logref: logref.and_then(identifier), code: code.and_then(identifier), message: message.into() }
+    }
+
+    /// Foxy's words. For a person who may see the signup's data; not for a log.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Reads `_embedded.fx:errors`; whatever else a body is, it holds none.
+    pub(crate) fn all_of(body: &Value) -> Vec<Self> {
+        let Some(entries) = body.pointer("/_embedded/fx:errors").and_then(Value::as_array) else { return Vec::new() };
+        let read = |entry: &Value| {
+            let text = |name| entry.get(name).and_then(Value::as_str);
+            let number = entry.get("code").and_then(Value::as_i64).map(|code| code.to_string());
+            Self::new(text("logref"), text("code").or(number.as_deref()), text("message").unwrap_or_default())
+        };
+        entries.iter().map(read).collect()
+    }
+
+    fn says_any(&self, phrases: &[&str]) -> bool {
+        let message = self.message.to_lowercase();
+        phrases.iter().any(|phrase| message.contains(phrase))
+    }
+}
+
+impl fmt::Debug for FoxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FoxyError")
+            .field("logref", &self.logref)
+            .field("code", &self.code)
+            .field("message", &format_args!("[redacted]"))
+            .finish()
+    }
+}
+
+/// Ways to say that a unique value is some other resource's.
+const TAKEN: &[&str] = &[
+    "already in use", // Documented for stores: "store_domain is already in use". For a user's email, assumed.
+    "already taken",  // Assumed.
+    "been taken",     // Assumed.
+    "already exists", // Assumed.
+    "already registered", // Assumed.
+];
+
+/// Ways to say that a domain is kept for Foxy itself. Both documented (Foxy docs: rels/stores).
+const RESERVED: &[&str] = &["reserved format", "can not end with"];
+
+/// What a user's unique value is called. Assumed; it is the property's name.
+const EMAIL: &[&str] = &["email"];
+
+/// What a store's unique value is called. The first documented, the second assumed.
+const DOMAIN: &[&str] = &["store_domain", "store domain"];
+
+/// How a demand for a captcha reads. Assumed: the docs name the header `h-captcha-code`, not the error.
+const CAPTCHA: &[&str] = &["captcha"];
+
+/// How the reporting links say that there is none. Documented (Foxy docs: rels/reporting_email_exists,
+/// rels/reporting_store_domain_exists).
+const NOT_FOUND: &[&str] = &["user was not found", "store was not found"];
+
+/// Sorts a rejection by what a caller can do about it.
+///
+/// A taken value outweighs other mistakes: it says that something exists, and that must not be overlooked.
+pub(crate) fn kind(creating: Creating, errors: &[FoxyError]) -> RejectionKind {
+    let some = |about: &[&str], phrases: &[&str]| errors.iter().any(|e| e.says_any(about) && e.says_any(phrases));
+    match creating {
+        _ if errors.is_empty() => RejectionKind::Other,
+        Creating::User if some(EMAIL, TAKEN) => RejectionKind::EmailTaken,
+        Creating::Store if some(DOMAIN, TAKEN) => RejectionKind::DomainTaken,
+        Creating::Store if some(DOMAIN, RESERVED) => RejectionKind::DomainReserved,
+        Creating::User | Creating::Store => RejectionKind::InvalidFields,
+    }
+}
+
+/// Whether Foxy asks for a captcha.
+pub(crate) fn demand_captcha(errors: &[FoxyError]) -> bool {
+    errors.iter().any(|error| error.says_any(CAPTCHA))
+}
+
+/// Whether a 404 means that what was asked about does not exist, rather than that its address is wrong.
+pub(crate) fn say_absent(errors: &[FoxyError]) -> bool {
+    errors.iter().any(|error| error.says_any(NOT_FOUND))
+}
+
+/// Keeps a plain identifier of bearable length: no spaces, no `@`, nothing that could be a sentence or an address.
+fn identifier(text: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    (!text.is_empty() && text.len() <= 100 && text.bytes().all(plain)).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn says(message: &str) -> Vec<FoxyError> {
+        vec![FoxyError::new(Some("id-1"), None, message)]
+    }
+
+    #[test]
+    fn documented_texts_are_known() {
+        for (message, expected) in [
+            ("store_domain is already in use", RejectionKind::DomainTaken),
+            ("store_domain is invalid because it has a reserved format", RejectionKind::DomainReserved),
+            ("store_domain can not end with -admin", RejectionKind::DomainReserved),
+            ("postal_code is required", RejectionKind::InvalidFields),
+        ] {
+            assert_eq!(kind(Creating::Store, &says(message)), expected, "{message}");
+        }
+        assert!(say_absent(&says("This user was not found")));
+        assert!(say_absent(&says("This store was not found.")));
+        assert!(!say_absent(&says("This page was not found")));
+    }
+
+    #[test]
+    fn assumed_texts_of_a_taken_email_are_known() {
+        for message in ["email is already in use", "That Email has already been taken.", "Email already exists"] {
+            assert_eq!(kind(Creating::User, &says(message)), RejectionKind::EmailTaken, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_text_about_something_else_is_no_claim_that_it_exists() {
+        for (creating, message) in [
+            (Creating::User, "email is required"),
+            (Creating::User, "phone is already in use"),
+            (Creating::Store, "store_email is already in use"),
+            (Creating::Store, "you were mistaken about store_domain"),
+        ] {
+            assert_eq!(kind(creating, &says(message)), RejectionKind::InvalidFields, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_taken_value_outweighs_other_mistakes() {
+        let errors = [says("region is required"), says("store_domain is already in use")].concat();
+        assert_eq!(kind(Creating::Store, &errors), RejectionKind::DomainTaken);
+    }
+
+    #[test]
+    fn no_errors_give_no_reason() {
+        assert_eq!(kind(Creating::User, &[]), RejectionKind::Other);
+    }
+
+    #[test]
+    fn errors_are_read_with_references_and_codes() {
+        let body = json!({"total": 2, "_embedded": {"fx:errors": [
+            {"logref": "id-1", "message": "a", "code": 42},
+            {"logref": "ann@example.com signed up", "message": "b", "code": "too bad"},
+        ]}});
+        let errors = FoxyError::all_of(&body);
+        assert_eq!(errors, [FoxyError::new(Some("id-1"), Some("42"), "a"), FoxyError::new(None, None, "b")]);
+        assert!(FoxyError::all_of(&json!({"error": "invalid_client"})).is_empty());
+    }
+
+    #[test]
+    fn debug_redacts_the_message() {
+        let error = FoxyError::new(Some("id-1"), None, "ann@example.com is already in use");
+        assert_eq!(format!("{error:?}"), r#"FoxyError { logref: Some("id-1"), code: None, message: [redacted] }"#);
+    }
+}

@@ -1,0 +1,60 @@
+//! Faults of the set-up, as opposed to faults of one signup; and how sources of errors are kept.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use crate::LinkProblem;
+
+/// Why something failed, kept as a value: an HTTP library's error without its URL, or one of our own.
+///
+/// Shared, since one failed token fetch may fail every call that waited for it. Neither `Display` nor `Debug` of it,
+/// nor of its sources, holds an address, a token or a body.
+pub type Cause = Arc<dyn Error + Send + Sync>;
+
+/// A fault of the set-up: of our OAuth client, of Foxy's settings for it, or of the API's own links.
+///
+/// Trying again is of no use, and so are other signups: pause, tell a person, keep everything.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetupFault {
+    /// The token endpoint knows no such client id and secret (RFC 6749 section 5.2: `invalid_client`,
+    /// `unauthorized_client`).
+    #[error("Foxy refuses the client id or the client secret; compare them with the OAuth client's own")]
+    InvalidClient,
+    /// The token endpoint refuses this kind of request for our client (RFC 6749 section 5.2: `invalid_request`,
+    /// `unsupported_grant_type`, or `invalid_grant` where no grant was handed in).
+    #[error("Foxy's token endpoint refuses the request as such")]
+    GrantRefused,
+    /// Status 403.
+    #[error("Foxy forbids the call to this client")]
+    Forbidden,
+    /// The token's scope does not allow the call (RFC 6750 section 3.1: `insufficient_scope`; RFC 6749:
+    /// `invalid_scope`).
+    #[error("the token's scope does not allow the call; does the client have client_full_access?")]
+    InsufficientScope,
+    /// Foxy asks for an hCaptcha code, which no server can give (Foxy docs: rels/create_user).
+    #[error("Foxy demands a captcha; ask Foxy to exempt this client from it")]
+    CaptchaDemanded,
+    /// A token fetched a moment ago was refused as invalid, twice.
+    #[error("Foxy refuses access tokens that it has only just issued")]
+    TokenRefused,
+    /// A link leads away from the configured origins. Nothing was sent there.
+    #[error("the {rel} link leads to {origin}, which is not the API; nothing was sent there")]
+    ForeignLink {
+        /// The link's relation.
+        rel: &'static str,
+        /// Scheme, host and port of where it leads.
+        origin: String,
+    },
+    /// A document lacks a link that the token's scope should have brought.
+    #[error("Foxy's answer has no usable {0} link; does the token have the right scope?")]
+    MissingLink(&'static str),
+}
+
+impl From<LinkProblem> for SetupFault {
+    fn from(problem: LinkProblem) -> Self {
+        match problem {
+            LinkProblem::Missing { rel } | LinkProblem::Malformed { rel } => Self::MissingLink(rel),
+            LinkProblem::Foreign { rel, origin } => Self::ForeignLink { rel, origin },
+        }
+    }
+}

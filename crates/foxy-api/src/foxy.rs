@@ -1,0 +1,149 @@
+//! The client itself.
+
+use std::fmt;
+use std::sync::Arc;
+
+use foxden_vault::RefreshToken;
+use tokio::time::Instant;
+
+use crate::access::{Access, Followed, Found, Wire, follow};
+use crate::answer::OddAnswer;
+use crate::errors::Creating;
+use crate::http::Http;
+use crate::link::Links;
+use crate::oauth::Grant;
+use crate::single_flight::SingleFlight;
+use crate::{
+    ApiOrigins, ClientError, CreatedUser, Granted, NewUser, ReadError, Report, Settings, TokenError, UserSession,
+};
+
+/// One OAuth client of Foxy. Cheap to clone; clones share connections, links and the client's access token.
+#[derive(Clone)]
+pub struct Foxy {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    wire: Wire,
+    client: Access,
+    /// The links of `fx:reporting`.
+    reporting: SingleFlight<Links>,
+}
+
+impl Foxy {
+    /// Builds a client. Sends nothing: links and token are fetched when first needed.
+    ///
+    /// The program must have installed a cryptography provider for TLS before, also for plain http:
+    /// `rustls::crypto::ring::default_provider().install_default()`.
+    ///
+    /// # Errors
+    /// [`ClientError`], when settings or surroundings won't do.
+    pub fn try_new(settings: Settings) -> Result<Self, ClientError> {
+        settings.check()?;
+        let http = Http::try_new(&settings)?;
+        let wire = Wire::new(settings, http);
+        let shared = Shared { wire, client: Access::new(Grant::Client), reporting: SingleFlight::new(None) };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Creates a user (Foxy docs: rels/create_user), or says that nothing was created, or that nobody knows.
+    ///
+    /// `deadline` is the moment by which the call has ended, whatever it came to: it shortens the call timeout, and
+    /// nothing is sent after it. Dropping the future leaves the outcome unknown.
+    pub async fn create_user(&self, user: &NewUser, deadline: Instant) -> Report<CreatedUser> {
+        let what = (Creating::User, "fx:create_user");
+        let report = self.shared.client.create(self.wire(), what, &user.body(), deadline).await;
+        report.map(|created| CreatedUser::new(created, self.clone()))
+    }
+
+    /// Acts as a user whose refresh token was kept. Its access token and links are fetched when first needed.
+    pub fn user(&self, refresh: RefreshToken) -> UserSession {
+        UserSession::of_refresh_token(self.clone(), refresh)
+    }
+
+    /// Whether a user with this email exists (Foxy docs: rels/reporting_email_exists). Says nothing of whose it is.
+    ///
+    /// # Errors
+    /// [`ReadError`]; then it is not known.
+    pub async fn email_exists(&self, email: &str) -> Result<bool, ReadError> {
+        self.exists("fx:reporting_email_exists", "email", email).await
+    }
+
+    /// Whether a store with this domain exists (Foxy docs: rels/reporting_store_domain_exists). Says nothing of whose
+    /// it is.
+    ///
+    /// # Errors
+    /// [`ReadError`]; then it is not known.
+    pub async fn store_domain_exists(&self, domain: &str) -> Result<bool, ReadError> {
+        self.exists("fx:reporting_store_domain_exists", "store_domain", domain).await
+    }
+
+    /// Makes an access token from a refresh token, of whatever scope.
+    ///
+    /// # Errors
+    /// [`TokenError::Revoked`] if the refresh token is refused; else as for any read.
+    pub async fn access_token(&self, refresh: &RefreshToken) -> Result<Granted, TokenError> {
+        Ok(self.wire().token(&Grant::Refresh(refresh.clone())).await?.0)
+    }
+
+    /// Fetches the home document with the client's token: proves address, TLS, credentials and scope, and changes
+    /// nothing.
+    ///
+    /// For health checks, and for a circuit breaker to see whether Foxy is back. Always asks Foxy; the links that come
+    /// with the answer are kept for the calls that follow.
+    ///
+    /// # Errors
+    /// [`ReadError`], by what is wrong.
+    pub async fn probe(&self) -> Result<(), ReadError> {
+        self.shared.client.renew_home(self.wire(), "fx:create_user").await
+    }
+
+    /// Where this client's API is, and which origins it trusts.
+    pub fn origins(&self) -> &ApiOrigins {
+        self.wire().origins()
+    }
+
+    /// What this client's users share with it.
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.shared.wire
+    }
+
+    /// Asks one of the reporting links about one value. A 404 is an answer only if Foxy says in words that there is
+    /// none; else the link has moved, and "absent" would be a guess that leads to a second creation.
+    async fn exists(&self, rel: &'static str, name: &str, value: &str) -> Result<bool, ReadError> {
+        let mut last = 404;
+        for _ in 0..2 {
+            let link = self.reporting(rel).await?;
+            match self.shared.client.read(self.wire(), &link.uri.with_query(name, value)).await? {
+                Found::Document(_) => return Ok(true),
+                Found::Gone { absent: true, .. } => return Ok(false),
+                Found::Gone { status, .. } => last = status,
+            }
+            self.shared.reporting.forget(link.edition).await;
+        }
+        Err(ReadError::odd(OddAnswer::Status(last)))
+    }
+
+    /// Follows a link of the reporting document; the way there is discovered anew, once, should it have moved.
+    async fn reporting(&self, rel: &'static str) -> Result<Followed, ReadError> {
+        let discover = || async {
+            let mut last = 404;
+            for _ in 0..2 {
+                let link = self.shared.client.follow(self.wire(), "fx:reporting").await?;
+                match self.shared.client.read(self.wire(), &link.uri).await? {
+                    Found::Document(document) => return Ok(Links::of(&document)),
+                    Found::Gone { status, .. } => last = status,
+                }
+                self.shared.client.forget_home(link.edition).await;
+            }
+            Err(ReadError::odd(OddAnswer::Status(last)))
+        };
+        follow(&self.shared.reporting, rel, self.origins(), discover).await
+    }
+}
+
+impl fmt::Debug for Foxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Foxy({} at {})", self.wire().client_id(), self.origins())
+    }
+}

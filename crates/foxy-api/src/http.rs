@@ -1,0 +1,271 @@
+//! The wire: the two HTTP clients, and what a request's failure tells about whether it was sent.
+//!
+//! Nothing but this module knows the HTTP library. It sends to [`ResourceUri`]s only, follows no redirect, sends
+//! nothing twice, uses no proxy that the environment names, and keeps no cookies.
+
+use std::error::Error;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use foxden_vault::AccessToken;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use crate::answer::{Answer, Body, challenge_error};
+use crate::{Cause, ClientError, NotSent, ResourceUri, Settings, retry_after};
+
+/// Bodies above this are not held; what Foxy answers is a small fraction of it.
+const LARGEST_BODY: usize = 1024 * 1024;
+
+/// Sends requests, each with its own rules.
+#[derive(Debug)]
+pub(crate) struct Http {
+    /// For everything that may be sent again: connections are kept and shared.
+    reads: Client,
+    /// For creates. Each gets a connection of its own, made for it and closed after it: on a kept connection that the
+    /// server has just closed, a request may or may not have been read (hyper issue 2136), and a create must not start
+    /// with that doubt. HTTP/1.1 only, so that no other request's fate (a GOAWAY, a reset) is shared either.
+    creates: Client,
+    call_timeout: Duration,
+}
+
+/// A request without an answer.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What may have become of it.
+    pub(crate) fate: Fate,
+    /// The error underneath, without its URL; none if there was no attempt.
+    pub(crate) cause: Option<Cause>,
+}
+
+/// What may have become of a request without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It never left.
+    NotSent(NotSent),
+    /// It may have been read; time ran out.
+    TimedOut,
+    /// It may have been read; the connection ended, or brought nonsense.
+    ConnectionLost,
+}
+
+impl Http {
+    /// Builds both clients.
+    pub(crate) fn try_new(settings: &Settings) -> Result<Self, ClientError> {
+        // Checked here, since the HTTP library would panic.
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(ClientError::NoCryptoProvider);
+        }
+        let build = |builder: ClientBuilder| {
+            builder.build().map_err(|error| ClientError::Build { source: Arc::new(error.without_url()) })
+        };
+        Ok(Self {
+            reads: build(builder(settings))?,
+            creates: build(builder(settings).pool_max_idle_per_host(0).http1_only())?,
+            call_timeout: settings.call_timeout,
+        })
+    }
+
+    /// Fetches a document; `None` as token for what is public.
+    pub(crate) async fn get(&self, uri: &ResourceUri, token: Option<&AccessToken>) -> Result<Answer, Failure> {
+        let request = self.reads.get(uri.url().clone()).timeout(self.call_timeout);
+        let request = match token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        };
+        send(&self.reads, request, &AtomicBool::new(true)).await
+    }
+
+    /// Asks the token endpoint, with HTTP Basic authentication of the client (RFC 6749 section 2.3.1).
+    ///
+    /// Id and secret go in as they are, not form-encoded as that section says: few servers decode them, and Foxy's ids
+    /// and secrets have no character that would differ (an inference from the examples in its docs).
+    pub(crate) async fn ask_for_token(
+        &self,
+        uri: &ResourceUri,
+        form: String,
+        (client_id, client_secret): (&str, &str),
+    ) -> Result<Answer, Failure> {
+        let request = self
+            .reads
+            .post(uri.url().clone())
+            .timeout(self.call_timeout)
+            .basic_auth(client_id, Some(client_secret))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form);
+        send(&self.reads, request, &AtomicBool::new(true)).await
+    }
+
+    /// Sends a create, once. The deadline, if nearer, takes the call timeout's place.
+    pub(crate) async fn create(
+        &self,
+        uri: &ResourceUri,
+        token: &AccessToken,
+        body: Vec<u8>,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Failure { fate: Fate::NotSent(NotSent::DeadlinePassed), cause: None });
+        }
+        let handed_over = Arc::new(AtomicBool::new(false));
+        let body = Watched { body: body.into(), handed_over: Arc::clone(&handed_over) };
+        let request = self
+            .creates
+            .post(uri.url().clone())
+            .timeout(self.call_timeout.min(left))
+            .bearer_auth(token.expose())
+            .header(CONTENT_TYPE, "application/json")
+            .body(reqwest::Body::wrap(body));
+        send(&self.creates, request, &handed_over).await
+    }
+}
+
+/// What both clients have in common.
+fn builder(settings: &Settings) -> ClientBuilder {
+    // Foxy answers only requests that name the API's version (Foxy docs: "authentication").
+    let api_version = (HeaderName::from_static("foxy-api-version"), HeaderValue::from_static("1"));
+    Client::builder()
+        .user_agent(settings.user_agent.as_str())
+        .default_headers(HeaderMap::from_iter([api_version]))
+        .connect_timeout(settings.connect_timeout)
+        .https_only(settings.api.is_https())
+        .redirect(reqwest::redirect::Policy::none())
+        // The library's default sends again what HTTP/2 servers say they have not processed; we take no one's word for
+        // it.
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+}
+
+/// Sends one request and reads its answer. `handed_over` tells, at any failure, whether a connection had asked for the
+/// body.
+async fn send(client: &Client, request: RequestBuilder, handed_over: &AtomicBool) -> Result<Answer, Failure> {
+    let begun = Instant::now();
+    let request = request.build().map_err(|error| Failure {
+        fate: Fate::NotSent(NotSent::RequestInvalid),
+        cause: Some(Arc::new(error.without_url())),
+    })?;
+    let method = request.method().clone();
+    let path = request.url().path().to_owned();
+    let result = client.execute(request).await;
+    match result {
+        Ok(response) => {
+            let answer = read(response).await;
+            let elapsed_ms = begun.elapsed().as_millis();
+            tracing::debug!(%method, path, status = answer.status, elapsed_ms, "Foxy answered");
+            Ok(answer)
+        }
+        Err(error) => {
+            let error = error.without_url();
+            let fate = fate(&error, handed_over.load(Ordering::Acquire));
+            let elapsed_ms = begun.elapsed().as_millis();
+            let chain: &(dyn Error + 'static) = &error;
+            tracing::debug!(%method, path, ?fate, error = chain, elapsed_ms, "no answer from Foxy");
+            Err(Failure { fate, cause: Some(Arc::new(error)) })
+        }
+    }
+}
+
+/// Reads an answer's head, and as much of its body as we are willing to hold.
+async fn read(mut response: Response) -> Answer {
+    let text = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+    Answer {
+        status: response.status().as_u16(),
+        retry_after: text(RETRY_AFTER).and_then(|value| retry_after::parse(value, OffsetDateTime::now_utc())),
+        challenge: text(WWW_AUTHENTICATE).and_then(challenge_error),
+        location: text(LOCATION).map(str::to_owned),
+        body: read_body(&mut response).await,
+    }
+}
+
+async fn read_body(response: &mut Response) -> Body {
+    let mut bytes = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() > LARGEST_BODY => return Body::TooLarge,
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => return Body::Whole(bytes),
+            Err(error) => return Body::Cut(Arc::new(error.without_url())),
+        }
+    }
+}
+
+/// Sorts an error by what may have happened. That nothing was sent is never inferred from the kind of error alone: it
+/// is claimed only if no connection ever asked for the body.
+fn fate(error: &reqwest::Error, handed_over: bool) -> Fate {
+    match (handed_over, error.is_timeout()) {
+        (false, _) => Fate::NotSent(not_sent(error)),
+        (true, true) => Fate::TimedOut,
+        (true, false) => Fate::ConnectionLost,
+    }
+}
+
+fn not_sent(error: &reqwest::Error) -> NotSent {
+    if error.is_builder() {
+        NotSent::RequestInvalid
+    } else if error.is_timeout() {
+        // Without a connect error it was the whole call's time that ended, before there was a connection.
+        if error.is_connect() { NotSent::ConnectTimedOut } else { NotSent::DeadlinePassed }
+    } else if error.is_dns() {
+        NotSent::NameNotResolved
+    } else if chain(error).any(|reason| reason.is::<rustls::Error>()) {
+        NotSent::Tls
+    } else if chain(error).filter_map(|reason| reason.downcast_ref::<io::Error>()).any(is_refused) {
+        NotSent::ConnectionRefused
+    } else {
+        NotSent::ConnectFailed
+    }
+}
+
+fn is_refused(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionRefused
+}
+
+/// An error and all its reasons, also those that an I/O error wraps, which its `source` passes over.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
+        None => error.source(),
+    })
+}
+
+/// A request's body that notes when a connection asks for it.
+///
+/// The connection does so after it is made and before it sends the body's first byte, and no server can create anything
+/// without the body. So as long as nobody has asked, the call had no effect.
+struct Watched {
+    body: reqwest::Body,
+    handed_over: Arc<AtomicBool>,
+}
+
+impl HttpBody for Watched {
+    type Data = <reqwest::Body as HttpBody>::Data;
+    type Error = <reqwest::Body as HttpBody>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        self.handed_over.store(true, Ordering::Release);
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests;

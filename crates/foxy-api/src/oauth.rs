@@ -1,0 +1,304 @@
+//! OAuth 2.0 as Foxy speaks it: token answers and token errors (RFC 6749 section 5, RFC 6750 section 3).
+
+use std::time::Duration;
+
+use foxden_vault::{AccessToken, RefreshToken};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::answer::{Answer, Body, OddAnswer};
+use crate::read::{ReadError, refusal};
+use crate::{Cause, SetupFault};
+
+/// Access tokens are replaced this long before they expire, so that none expires between our check and Foxy's.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// How long an access token lives when its answer does not say (Foxy docs: refreshing tokens).
+const USUAL_LIFETIME: Duration = Duration::from_secs(7200);
+
+/// What Foxy granted: the two tokens, and what they open.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    /// Opens the scope for `expires_in`. Empty, and expired at once, if the answer to a creation left it out: the
+    /// refresh token that came without it is still worth keeping.
+    pub access: AccessToken,
+    /// Makes access tokens for ten years. It does not change when used (Foxy docs: refreshing tokens).
+    pub refresh: RefreshToken,
+    /// Such as `user_full_access`; empty if the answer did not say.
+    pub scope: String,
+    /// The access token's life from when it was answered.
+    pub expires_in: Duration,
+}
+
+/// An access token with the moment from which we ask for another.
+#[derive(Debug, Clone)]
+pub(crate) struct Bearer {
+    /// The token.
+    pub(crate) access: AccessToken,
+    /// A while before it expires.
+    pub(crate) good_until: Instant,
+}
+
+/// The error codes that tell us apart what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OAuthError {
+    /// `invalid_token`: expired, revoked or unknown.
+    InvalidToken,
+    /// `insufficient_scope`.
+    InsufficientScope,
+    /// `invalid_client`, `unauthorized_client`.
+    InvalidClient,
+    /// `invalid_grant`.
+    InvalidGrant,
+    /// `invalid_scope`.
+    InvalidScope,
+    /// `invalid_request`, `unsupported_grant_type`, or a code of Foxy's own.
+    Other,
+}
+
+/// What a token is asked for with.
+#[derive(Debug, Clone)]
+pub(crate) enum Grant {
+    /// The client itself (`client_credentials`, scope `client_full_access`).
+    Client,
+    /// Whoever granted this refresh token.
+    Refresh(RefreshToken),
+}
+
+/// The token fields that an answer has, each of them optional.
+struct TokenFields {
+    access: Option<AccessToken>,
+    refresh: Option<RefreshToken>,
+    scope: String,
+    lifetime: Duration,
+}
+
+impl Granted {
+    /// The `token` of a 201 (Foxy docs: rels/create_user, rels/stores). The refresh token is what matters; without it
+    /// the grant is lost, without anything else it is not.
+    pub(crate) fn of_creation(body: &Value) -> Option<Self> {
+        let fields = TokenFields::of(body.get("token")?);
+        let expires_in = if fields.access.is_some() { fields.lifetime } else { Duration::ZERO };
+        let access = fields.access.unwrap_or_else(|| AccessToken::new(""));
+        Some(Self { access, refresh: fields.refresh?, scope: fields.scope, expires_in })
+    }
+
+    /// The access token, asked for at `since`.
+    pub(crate) fn bearer(&self, since: Instant) -> Bearer {
+        Bearer::new(self.access.clone(), since, self.expires_in)
+    }
+}
+
+impl Bearer {
+    fn new(access: AccessToken, since: Instant, lifetime: Duration) -> Self {
+        Self { access, good_until: since + lifetime - MARGIN.min(lifetime / 2) }
+    }
+
+    /// Whether it may still be used.
+    pub(crate) fn is_good(&self) -> bool {
+        Instant::now() < self.good_until
+    }
+}
+
+impl OAuthError {
+    /// The error that a body or a challenge names. Should they differ, the body wins: it is what Foxy documents.
+    pub(crate) fn of(body: &Value, challenge: Option<&str>) -> Option<Self> {
+        let code = body.get("error").and_then(Value::as_str).or(challenge)?;
+        Some(match code {
+            "invalid_token" => Self::InvalidToken,
+            "insufficient_scope" => Self::InsufficientScope,
+            "invalid_client" | "unauthorized_client" => Self::InvalidClient,
+            "invalid_grant" => Self::InvalidGrant,
+            "invalid_scope" => Self::InvalidScope,
+            _ => Self::Other,
+        })
+    }
+}
+
+impl Grant {
+    /// The form to send to the token endpoint.
+    pub(crate) fn form(&self) -> String {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        match self {
+            Self::Client => {
+                form.append_pair("grant_type", "client_credentials").append_pair("scope", "client_full_access")
+            }
+            Self::Refresh(token) => {
+                form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose())
+            }
+        };
+        form.finish()
+    }
+
+    /// Reads a token endpoint's answer to this grant, which was asked for at `since`.
+    pub(crate) fn read(&self, answer: &Answer, since: Instant) -> Result<(Granted, Bearer), ReadError> {
+        if answer.status != 200 {
+            return Err(self.refused(answer));
+        }
+        if let Body::Cut(cause) = &answer.body {
+            return Err(ReadError::Unavailable { retry_after: None, source: Cause::clone(cause) });
+        }
+        let fields = TokenFields::of(&answer.json().ok_or_else(|| ReadError::odd(OddAnswer::NotJson))?);
+        let access = fields.access.ok_or_else(|| ReadError::odd(OddAnswer::Lacks("access_token")))?;
+        let refresh = match (fields.refresh, self) {
+            (Some(refresh), _) => refresh,
+            // Left out, the old one stays valid (RFC 6749 section 6); a client needs none (section 4.4.3).
+            (None, Self::Refresh(kept)) => kept.clone(),
+            (None, Self::Client) => RefreshToken::new(""),
+        };
+        let bearer = Bearer::new(access.clone(), since, fields.lifetime);
+        Ok((Granted { access, refresh, scope: fields.scope, expires_in: fields.lifetime }, bearer))
+    }
+
+    fn refused(&self, answer: &Answer) -> ReadError {
+        let error = OAuthError::of(&answer.json().unwrap_or_default(), answer.challenge.as_deref());
+        match (answer.status, error, self) {
+            (400 | 401, Some(OAuthError::InvalidGrant), Self::Refresh(_)) => ReadError::Revoked,
+            (400 | 401, Some(OAuthError::InvalidClient), _) | (401, _, _) => SetupFault::InvalidClient.into(),
+            (400 | 403, Some(OAuthError::InvalidScope | OAuthError::InsufficientScope), _) => {
+                SetupFault::InsufficientScope.into()
+            }
+            (400, Some(_), _) => SetupFault::GrantRefused.into(),
+            (403, _, _) => SetupFault::Forbidden.into(),
+            _ => refusal(answer),
+        }
+    }
+}
+
+impl TokenFields {
+    /// Reads by hand: a deserializer's error would quote the value it did not expect, and here that is a token.
+    fn of(body: &Value) -> Self {
+        let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        // Anything but visible ASCII could not be sent in a header; RFC 6750 section 2.1 allows fewer characters still.
+        let header_safe = |token: &&str| token.bytes().all(|byte| byte.is_ascii_graphic());
+        let seconds = body.get("expires_in").and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
+        // A life beyond a day would be a mistake, and would keep a dead token in use.
+        let lifetime = seconds.map_or(USUAL_LIFETIME, Duration::from_secs).min(Duration::from_secs(86_400));
+        Self {
+            access: text("access_token").filter(header_safe).map(AccessToken::new),
+            refresh: text("refresh_token").map(RefreshToken::new),
+            scope: text("scope").unwrap_or_default().to_owned(),
+            lifetime,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TOKEN: &str =
+        r#"{"access_token":"a1","expires_in":7200,"token_type":"Bearer","scope":"s","refresh_token":"r1"}"#;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        let body = Body::Whole(body.as_bytes().to_vec());
+        Answer { status, retry_after: None, challenge: None, location: None, body }
+    }
+
+    fn refresh() -> Grant {
+        Grant::Refresh(RefreshToken::new("r0+&"))
+    }
+
+    #[test]
+    fn the_forms_are_those_of_the_rfc() {
+        assert_eq!(Grant::Client.form(), "grant_type=client_credentials&scope=client_full_access");
+        assert_eq!(refresh().form(), "grant_type=refresh_token&refresh_token=r0%2B%26");
+    }
+
+    #[test]
+    fn a_token_answer_is_read_whole() {
+        let since = Instant::now();
+        let (granted, bearer) = refresh().read(&answer(200, TOKEN), since).unwrap();
+        assert_eq!((granted.access.expose(), granted.refresh.expose(), granted.scope.as_str()), ("a1", "r1", "s"));
+        assert_eq!(granted.expires_in, Duration::from_secs(7200));
+        assert_eq!(bearer.good_until, since + Duration::from_secs(7140));
+    }
+
+    #[test]
+    fn a_refresh_that_names_no_new_refresh_token_keeps_the_old_one() {
+        let (granted, _) = refresh().read(&answer(200, r#"{"access_token":"a1"}"#), Instant::now()).unwrap();
+        assert_eq!(granted.refresh.expose(), "r0+&");
+        assert_eq!(granted.expires_in, USUAL_LIFETIME);
+    }
+
+    #[test]
+    fn a_short_lived_token_is_used_for_half_its_life_at_least() {
+        let since = Instant::now();
+        let bearer = Bearer::new(AccessToken::new("a"), since, Duration::from_secs(10));
+        assert_eq!(bearer.good_until, since + Duration::from_secs(5));
+    }
+
+    #[test]
+    fn every_token_error_has_one_meaning() {
+        let word = |error: ReadError| match error {
+            ReadError::SetupFault(fault) => format!("{fault:?}"),
+            ReadError::RateLimited { .. } => "rate limited".into(),
+            ReadError::Unavailable { .. } => "unavailable".into(),
+            ReadError::Revoked => "revoked".into(),
+            ReadError::Unreadable { source } => format!("unreadable: {source}"),
+        };
+        for (status, body, of_user, of_client) in [
+            (400, r#"{"error":"invalid_grant"}"#, "revoked", "GrantRefused"),
+            (401, r#"{"error":"invalid_grant"}"#, "revoked", "InvalidClient"),
+            (400, r#"{"error":"invalid_client"}"#, "InvalidClient", "InvalidClient"),
+            (401, r#"{"error":"invalid_client"}"#, "InvalidClient", "InvalidClient"),
+            (401, "", "InvalidClient", "InvalidClient"),
+            (400, r#"{"error":"unauthorized_client"}"#, "InvalidClient", "InvalidClient"),
+            (400, r#"{"error":"invalid_scope"}"#, "InsufficientScope", "InsufficientScope"),
+            (400, r#"{"error":"invalid_request"}"#, "GrantRefused", "GrantRefused"),
+            (400, "", "unreadable: Foxy answered with status 400", "unreadable: Foxy answered with status 400"),
+            (403, "", "Forbidden", "Forbidden"),
+            (307, "", "unreadable: Foxy answered with status 307", "unreadable: Foxy answered with status 307"),
+            (429, "", "rate limited", "rate limited"),
+            (502, "<html>", "unavailable", "unavailable"),
+            (
+                200,
+                "<html>",
+                "unreadable: the answer's body is not a JSON object",
+                "unreadable: the answer's body is not a JSON object",
+            ),
+            (
+                200,
+                "{}",
+                "unreadable: the answer has no usable access_token",
+                "unreadable: the answer has no usable access_token",
+            ),
+            (
+                200,
+                r#"{"access_token":"a\r\nX: y"}"#,
+                "unreadable: the answer has no usable access_token",
+                "unreadable: the answer has no usable access_token",
+            ),
+        ] {
+            let read = |grant: Grant| word(grant.read(&answer(status, body), Instant::now()).unwrap_err());
+            assert_eq!(
+                (read(refresh()).as_str(), read(Grant::Client).as_str()),
+                (of_user, of_client),
+                "{status} {body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_creation_without_an_access_token_still_grants_its_refresh_token() {
+        let granted = Granted::of_creation(&json!({"token": {"refresh_token": "r", "access_token": 7}})).unwrap();
+        assert_eq!((granted.refresh.expose(), granted.access.expose(), granted.expires_in), ("r", "", Duration::ZERO));
+        assert!(!granted.bearer(Instant::now()).is_good());
+    }
+
+    #[test]
+    fn a_creation_without_a_refresh_token_grants_nothing() {
+        for body in [json!({}), json!({"token": null}), json!({"token": {"access_token": "a", "refresh_token": ""}})] {
+            assert!(Granted::of_creation(&body).is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_token() {
+        let (granted, bearer) = refresh().read(&answer(200, TOKEN), Instant::now()).unwrap();
+        let text = format!("{granted:?} {bearer:?} {:?}", refresh());
+        assert!(!text.contains("a1") && !text.contains("r1") && !text.contains("r0"), "{text}");
+    }
+}

@@ -1,0 +1,61 @@
+//! Acting as one user.
+
+use std::fmt;
+use std::sync::Arc;
+
+use foxden_vault::RefreshToken;
+use tokio::time::Instant;
+
+use crate::access::Access;
+use crate::errors::Creating;
+use crate::link::Links;
+use crate::listing;
+use crate::oauth::Grant;
+use crate::{CreatedStore, Foxy, Granted, NewStore, ReadError, Report, StoreSearch};
+
+/// One user's session, by [`Foxy::user`] or [`CreatedUser::session`](crate::CreatedUser::session). Cheap to clone;
+/// clones share the user's access token and links.
+#[derive(Clone)]
+pub struct UserSession {
+    foxy: Foxy,
+    user: Arc<Access>,
+}
+
+impl UserSession {
+    /// Knowing the refresh token alone.
+    pub(crate) fn of_refresh_token(foxy: Foxy, refresh: RefreshToken) -> Self {
+        Self { foxy, user: Arc::new(Access::new(Grant::Refresh(refresh))) }
+    }
+
+    /// Knowing what the answer to the user's creation brought at `received`.
+    pub(crate) fn of_creation(foxy: Foxy, token: &Granted, received: Instant, stores: Option<Links>) -> Self {
+        let user = Access::known(Grant::Refresh(token.refresh.clone()), token.bearer(received), stores);
+        Self { foxy, user: Arc::new(user) }
+    }
+
+    /// Creates a store of this user's (Foxy docs: rels/stores), or says that nothing was created, or that nobody knows.
+    ///
+    /// `deadline` is the moment by which the call has ended, whatever it came to: it shortens the call timeout, and
+    /// nothing is sent after it. Dropping the future leaves the outcome unknown.
+    pub async fn create_store(&self, store: &NewStore, deadline: Instant) -> Report<CreatedStore> {
+        let what = (Creating::Store, "fx:stores");
+        let report = self.user.create(self.foxy.wire(), what, &store.body(), deadline).await;
+        report.map(|created| CreatedStore::new(created, self.foxy.origins()))
+    }
+
+    /// Looks for a domain among all of this user's stores, page by page. Case makes no difference, as with any domain.
+    ///
+    /// A store made a moment ago may not be listed yet: look again before you believe that it is absent.
+    ///
+    /// # Errors
+    /// [`ReadError`], also if the listing is incomplete; then it is not known.
+    pub async fn find_store(&self, domain: &str) -> Result<StoreSearch, ReadError> {
+        listing::find_store(self.foxy.wire(), &self.user, domain).await
+    }
+}
+
+impl fmt::Debug for UserSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UserSession(at {})", self.foxy.origins())
+    }
+}

@@ -1,0 +1,132 @@
+//! What a client of Foxy needs to know before its first request, and why one can't be built.
+
+use std::time::Duration;
+
+use foxden_vault::ClientSecret;
+
+use crate::{ApiOrigins, Cause};
+
+/// The settings of one OAuth client of Foxy.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the API is, and which origins may be given a token.
+    pub api: ApiOrigins,
+    /// The OAuth client's id. Public. Without a colon, which HTTP Basic could not carry (RFC 7617 section 2).
+    pub client_id: String,
+    /// The OAuth client's secret. Sent to the token endpoint only.
+    pub client_secret: ClientSecret,
+    /// The longest a connection may take to be made: name resolution, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// The longest a request may take, from its first step to the last byte of its answer. A create's deadline shortens
+    /// it.
+    pub call_timeout: Duration,
+    /// The `User-Agent` header of every request; lets Foxy's support find ours.
+    pub user_agent: String,
+}
+
+/// Why [`Foxy::try_new`](crate::Foxy::try_new) refused its settings or its surroundings.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The program has not chosen a cryptography provider for TLS.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use foxy_api::{ApiOrigins, ClientError, Foxy, Settings};
+    /// # let settings = Settings {
+    /// #     api: ApiOrigins::sandbox(),
+    /// #     client_id: "client".into(),
+    /// #     client_secret: foxden_vault::ClientSecret::new("secret"),
+    /// #     connect_timeout: Duration::from_secs(5),
+    /// #     call_timeout: Duration::from_secs(30),
+    /// #     user_agent: "example/1".into(),
+    /// # };
+    /// assert!(matches!(Foxy::try_new(settings), Err(ClientError::NoCryptoProvider)));
+    /// ```
+    #[error(
+        "no TLS cryptography provider is installed; \
+         call rustls::crypto::ring::default_provider().install_default() at the start of the program"
+    )]
+    NoCryptoProvider,
+    /// The client id is empty or has characters that HTTP Basic can't carry.
+    #[error("the client id must be visible ASCII characters, without a colon")]
+    ClientId,
+    /// The client secret is empty.
+    #[error("the client secret is empty")]
+    ClientSecret,
+    /// The user agent has characters that a header can't carry.
+    #[error("the user agent must be visible ASCII characters and spaces")]
+    UserAgent,
+    /// A timeout of zero, under which no call could succeed.
+    #[error("the connect timeout and the call timeout must be longer than zero")]
+    ZeroTimeout,
+    /// The HTTP client could not be built, for instance because the machine has no CA certificates.
+    #[error("the HTTP client could not be built; are the system's CA certificates installed?")]
+    Build {
+        /// What the HTTP library said.
+        source: Cause,
+    },
+}
+
+impl Settings {
+    /// Finds what [`Foxy::try_new`](crate::Foxy::try_new) must refuse without building anything.
+    pub(crate) fn check(&self) -> Result<(), ClientError> {
+        let basic = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+        if self.client_id.is_empty() || !self.client_id.bytes().all(basic) {
+            return Err(ClientError::ClientId);
+        }
+        if self.client_secret.expose().is_empty() {
+            return Err(ClientError::ClientSecret);
+        }
+        if !self.user_agent.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+            return Err(ClientError::UserAgent);
+        }
+        if self.connect_timeout.is_zero() || self.call_timeout.is_zero() {
+            return Err(ClientError::ZeroTimeout);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            api: ApiOrigins::sandbox(),
+            client_id: "client_abc".into(),
+            client_secret: ClientSecret::new("s3cret"),
+            connect_timeout: Duration::from_secs(5),
+            call_timeout: Duration::from_secs(20),
+            user_agent: "foxden/0.1 (ops)".into(),
+        }
+    }
+
+    #[test]
+    fn good_settings_pass() {
+        assert!(settings().check().is_ok());
+    }
+
+    #[test]
+    fn a_client_id_that_basic_authentication_would_split_is_refused() {
+        for client_id in ["", "a:b", "a b", "a\nb", "ä"] {
+            let error = Settings { client_id: client_id.into(), ..settings() }.check().unwrap_err();
+            assert!(matches!(error, ClientError::ClientId), "{client_id:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_secret_a_header_breaking_user_agent_and_a_zero_timeout_are_refused() {
+        let secret = Settings { client_secret: ClientSecret::new(""), ..settings() };
+        assert!(matches!(secret.check(), Err(ClientError::ClientSecret)));
+        let agent = Settings { user_agent: "a\r\nX-Evil: 1".into(), ..settings() };
+        assert!(matches!(agent.check(), Err(ClientError::UserAgent)));
+        let timeout = Settings { call_timeout: Duration::ZERO, ..settings() };
+        assert!(matches!(timeout.check(), Err(ClientError::ZeroTimeout)));
+    }
+
+    #[test]
+    fn settings_do_not_print_the_secret() {
+        assert!(!format!("{:?}", settings()).contains("s3cret"));
+    }
+}

@@ -1,0 +1,11 @@
+//! The client against a scripted server: what goes over the wire, and what it makes of what comes back.
+
+#![expect(clippy::unwrap_used, reason = "what a test's own server can't do fails the test")]
+
+mod creates;
+mod hostile;
+mod logs;
+mod lookups;
+mod server;
+mod simulator;
+mod tokens;
