@@ -1,1 +1,28 @@
 //! The saga: from one signup to a Foxy user, a Foxy store and a sealed token.
+//!
+//! [`plan`] holds every decision and does no I/O. [`Runner`] carries the decisions out: it sends a create call only
+//! under a committed intent, records its outcome with its sealed token before anything else happens, and looks up what
+//! it can't know. [`Worker`] feeds it with what is due, under leases and a bounded capacity.
+
+mod create;
+mod domain;
+mod email;
+mod finding;
+mod gate;
+mod leases;
+mod lookup;
+pub mod plan;
+mod policy;
+mod request;
+mod runner;
+mod schedule;
+mod scrub;
+mod worker;
+
+pub use email::{EmailTemplate, EmailTemplateError};
+pub use gate::Gate;
+pub use leases::Leases;
+pub use policy::{LEASE_MARGIN, Policy};
+pub use runner::{Ending, Parts, Runner};
+pub use schedule::Schedule;
+pub use worker::Worker;

@@ -1,0 +1,218 @@
+//! Create calls: everything between a committed intent and a finding.
+
+use foxden_ledger::{Credential, Facts, NewCredential, Payload, Provisioning, Scope, Step};
+use foxy_api::{CreatedStore, CreatedUser, Granted, LinkProblem, NoEffect, Outcome, Report, ResourceUri, UserSession};
+use tokio::time::Instant;
+
+use crate::{
+    domain,
+    finding::Finding,
+    plan::{Cause, Refusal, Seen, Unopenable},
+    request,
+    runner::{Runner, Stop},
+};
+
+impl Runner {
+    /// Sends the create call of the row's step, under the intent that is committed for it.
+    pub(crate) async fn create(
+        &self,
+        row: &Provisioning,
+        payload: &Payload,
+        session: Option<UserSession>,
+    ) -> Result<Finding, Stop> {
+        if row.in_doubt
+            && let Some(held) = self.token_held(row).await?
+        {
+            return Ok(held);
+        }
+        let deadline = Instant::now() + self.policy.call_timeout;
+        match row.step {
+            Step::User => {
+                if let Some(reused) = self.user_of_same_customer(row).await? {
+                    return Ok(reused);
+                }
+                let email = request::user_email(row, payload, self.policy.user_email.as_ref());
+                let report = self.foxy.create_user(&request::new_user(payload, email), deadline).await;
+                self.user_report(row, payload, report).await
+            }
+            Step::Store | Step::Done => {
+                let session = match session {
+                    Some(session) => session,
+                    None => match self.user_session(row).await? {
+                        Ok(session) => session,
+                        Err(finding) => return Ok(*finding),
+                    },
+                };
+                let domain = store_domain(row, payload);
+                let report = session.create_store(&request::new_store(payload, &domain), deadline).await;
+                self.store_report(row, payload, report)
+            }
+        }
+    }
+
+    async fn user_report(
+        &self,
+        row: &Provisioning,
+        payload: &Payload,
+        report: Report<CreatedUser>,
+    ) -> Result<Finding, Stop> {
+        let Report { outcome, evidence } = report;
+        match outcome {
+            Outcome::Done(user) => {
+                let mut finding = self.made(row, Scope::User, &user.token, &user.uri)?.with_evidence(evidence);
+                finding.session = Some(user.session());
+                finding.facts.user_uri = user.uri.ok().map(|uri| uri.to_string());
+                finding.facts.store_domain = Some(first_domain(payload));
+                Ok(finding)
+            }
+            failed => {
+                let mut finding = Finding::of_failure(&failed, evidence, payload);
+                if finding.seen == Seen::Rejected(Refusal::EmailTaken)
+                    && let Some(account) = &row.account_id
+                    && self.ledger.provisioned_for(account).await?.is_some()
+                {
+                    finding.seen = Seen::Rejected(Refusal::EmailOfOwnUser);
+                }
+                Ok(finding)
+            }
+        }
+    }
+
+    fn store_report(
+        &self,
+        row: &Provisioning,
+        payload: &Payload,
+        report: Report<CreatedStore>,
+    ) -> Result<Finding, Stop> {
+        let Report { outcome, evidence } = report;
+        match outcome {
+            Outcome::Done(store) => {
+                let mut finding = self.made(row, Scope::Store, &store.token, &store.uri)?.with_evidence(evidence);
+                finding.facts.store_uri = store.uri.ok().map(|uri| uri.to_string());
+                Ok(finding)
+            }
+            // The store was made even if its token was lost: say where it is.
+            Outcome::TokenLost(_) => {
+                let resource = evidence.resource.as_ref().map(ToString::to_string);
+                let mut finding = Finding::of_failure(&outcome, evidence, payload);
+                finding.facts.store_uri = resource;
+                Ok(finding)
+            }
+            failed => {
+                let mut finding = Finding::of_failure(&failed, evidence, payload);
+                if let Outcome::NoEffect(NoEffect::TokenRefused) = failed {
+                    finding.note = Some("Foxy no longer accepts the token of this user".to_owned());
+                }
+                Ok(finding)
+            }
+        }
+    }
+
+    /// Something was created, and its token is in hand: seal the token before anything else is looked at.
+    fn made(
+        &self,
+        row: &Provisioning,
+        scope: Scope,
+        token: &Granted,
+        uri: &Result<ResourceUri, LinkProblem>,
+    ) -> Result<Finding, Stop> {
+        let sealed = self.custody.seal_token(&row.id, scope, &token.refresh)?;
+        let mut finding = Finding::of(Seen::Done { link_is_trusted: uri.is_ok() }, "done", "");
+        if let Err(problem) = uri {
+            finding.note = Some(problem.to_string());
+        }
+        finding.credential = Some(NewCredential {
+            scope,
+            intent: row.intents,
+            resource_uri: uri.as_ref().ok().map(ToString::to_string),
+            sealed,
+        });
+        Ok(finding)
+    }
+
+    /// The token of this step, recorded by a worker that had lost its lease by then.
+    pub(crate) async fn token_held(&self, row: &Provisioning) -> Result<Option<Finding>, Stop> {
+        let scope = if row.step == Step::User { Scope::User } else { Scope::Store };
+        let held = self.ledger.credentials(&row.id).await?;
+        let Some(held) = held.into_iter().rfind(|held| held.scope == scope && held.sealed.is_some()) else {
+            return Ok(None);
+        };
+        let mut finding = Finding::of(Seen::TokenHeld, "token_held", "recorded by a worker that had lost its lease");
+        match scope {
+            Scope::User => {
+                let payload = match self.open(row) {
+                    Ok(payload) => payload,
+                    Err(why) => return Ok(Some(unopenable(why))),
+                };
+                finding.facts.user_uri = held.resource_uri;
+                finding.facts.store_domain = Some(first_domain(&payload));
+            }
+            Scope::Store => finding.facts.store_uri = held.resource_uri,
+        }
+        Ok(Some(finding))
+    }
+
+    /// The user that an earlier signup of the same customer made, if its token was kept: the store is made under it.
+    async fn user_of_same_customer(&self, row: &Provisioning) -> Result<Option<Finding>, Stop> {
+        let Some(account) = row.account_id.as_deref().filter(|_| self.policy.keep_user_tokens) else {
+            return Ok(None);
+        };
+        let Some(earlier) = self.ledger.provisioned_for(account).await? else { return Ok(None) };
+        if self.user_credential(&earlier).await?.is_none() {
+            return Ok(None);
+        }
+        let payload = match self.open(row) {
+            Ok(payload) => payload,
+            Err(why) => return Ok(Some(unopenable(why))),
+        };
+        let note = format!("the store is made under the user of signup {}", earlier.signup_id);
+        let facts = Facts {
+            user_uri: earlier.user_uri,
+            user_from: Some(earlier.id),
+            store_domain: Some(first_domain(&payload)),
+            ..Facts::default()
+        };
+        Ok(Some(Finding { facts, ..Finding::of(Seen::TokenHeld, "user_reused", &note) }))
+    }
+
+    /// Acts as the user whose store this is, by its kept token; or the finding that says why that can't be done.
+    pub(crate) async fn user_session(&self, row: &Provisioning) -> Result<Result<UserSession, Box<Finding>>, Stop> {
+        let Some(held) = self.user_credential(row).await? else {
+            let note = "the ledger holds no token of the user";
+            return Ok(Err(Box::new(Finding::of(Seen::NoEffect(Cause::UserTokenRefused), "no_effect", note))));
+        };
+        let owner = row.user_from.as_ref().unwrap_or(&row.id);
+        let Some(sealed) = held.sealed else { unreachable!("user_credential answers only what is not wiped") };
+        match self.custody.open_token(owner, Scope::User, &sealed) {
+            Ok(token) => Ok(Ok(self.foxy.user(token))),
+            Err(error) => Ok(Err(Box::new(unopenable(error.into())))),
+        }
+    }
+
+    /// The newest token of the user, if it was not wiped.
+    async fn user_credential(&self, row: &Provisioning) -> Result<Option<Credential>, Stop> {
+        let owner = row.user_from.as_ref().unwrap_or(&row.id);
+        let all = self.ledger.credentials(owner).await?;
+        Ok(all.into_iter().rfind(|held| held.scope == Scope::User && held.sealed.is_some()))
+    }
+}
+
+pub(crate) fn unopenable(why: Unopenable) -> Finding {
+    let note = match why {
+        Unopenable::KeyMissing => "the key that seals it is not in the key ring",
+        Unopenable::Unreadable => "what is sealed for it does not open, or is not what this release reads",
+    };
+    Finding::of(Seen::Sealed(why), "not_opened", note)
+}
+
+/// The domain of the store step; it was set with the step, so a row without one is of another making.
+pub(crate) fn store_domain(row: &Provisioning, payload: &Payload) -> String {
+    row.store_domain.clone().unwrap_or_else(|| first_domain(payload))
+}
+
+fn first_domain(payload: &Payload) -> String {
+    match &payload.store.domain {
+        Some(exact) => exact.clone(),
+        None => domain::candidate(&payload.store.name, 0, domain::random_tail),
+    }
+}

@@ -1,0 +1,96 @@
+//! The email a user is made with: the event's own, or one in a mailbox that the platform owns.
+
+use std::fmt::Write as _;
+
+use foxden_ledger::SignupId;
+
+/// A template for emails in a mailbox that the platform owns, such as `shop+{signup_id}.{generation}@platform.example`.
+///
+/// With one, a user whose token was lost is superseded by the next generation at once: the email is the natural key of
+/// the user step, and a new generation is a new key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmailTemplate(String);
+
+const SIGNUP_ID: &str = "{signup_id}";
+const GENERATION: &str = "{generation}";
+
+/// Why a text is no email template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EmailTemplateError {
+    /// One of the two placeholders is missing: without it two users would share an email.
+    #[error("it must contain {0}")]
+    Lacks(&'static str),
+    /// A placeholder that means nothing.
+    #[error("it has a {{…}} other than {SIGNUP_ID} and {GENERATION}")]
+    Unknown,
+    /// Not the form of an email.
+    #[error("it must be an email with exactly one @ and something on both sides")]
+    NotAnEmail,
+}
+
+impl EmailTemplate {
+    /// Checks a template.
+    ///
+    /// # Errors
+    /// Says what is missing or too much.
+    pub fn parse(text: &str) -> Result<Self, EmailTemplateError> {
+        for placeholder in [SIGNUP_ID, GENERATION] {
+            if !text.contains(placeholder) {
+                return Err(EmailTemplateError::Lacks(placeholder));
+            }
+        }
+        let rest = text.replace(SIGNUP_ID, "").replace(GENERATION, "");
+        if rest.contains(['{', '}']) {
+            return Err(EmailTemplateError::Unknown);
+        }
+        match text.split_once('@') {
+            Some((local, domain)) if !local.is_empty() && !domain.is_empty() && !domain.contains('@') => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(EmailTemplateError::NotAnEmail),
+        }
+    }
+
+    /// The email of one generation of one signup's user.
+    ///
+    /// Characters of the signup id that have a meaning in an email are written as `=` and two hex digits, so that no
+    /// two ids share an email.
+    pub fn fill(&self, signup_id: &SignupId, generation: u32) -> String {
+        let mut safe = String::with_capacity(signup_id.as_str().len());
+        for byte in signup_id.as_str().bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => safe.push(char::from(byte)),
+                other => write!(safe, "={other:02X}").expect("writing to a string does not fail"),
+            }
+        }
+        self.0.replace(SIGNUP_ID, &safe).replace(GENERATION, &generation.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foxden_ledger::SignupId;
+
+    use super::{EmailTemplate, EmailTemplateError};
+
+    #[test]
+    fn every_signup_and_generation_has_an_email_of_its_own() {
+        let template = EmailTemplate::parse("shop+{signup_id}.{generation}@platform.example").unwrap();
+        let email = |id, generation| template.fill(&SignupId::parse(id).unwrap(), generation);
+        assert_eq!(email("acct_1", 1), "shop+acct_1.1@platform.example");
+        assert_eq!(email("a.b/c@d", 2), "shop+a=2Eb=2Fc=40d.2@platform.example");
+    }
+
+    #[test]
+    fn a_template_that_would_make_two_users_share_an_email_is_refused() {
+        for (text, error) in [
+            ("shop+{signup_id}@p.example", EmailTemplateError::Lacks("{generation}")),
+            ("shop+{generation}@p.example", EmailTemplateError::Lacks("{signup_id}")),
+            ("{signup_id}{generation}{x}@p.example", EmailTemplateError::Unknown),
+            ("{signup_id}{generation}", EmailTemplateError::NotAnEmail),
+            ("{signup_id}@{generation}@p.example", EmailTemplateError::NotAnEmail),
+        ] {
+            assert_eq!(EmailTemplate::parse(text), Err(error), "{text}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What a call or a lookup has brought: what the plan decides by, and what the ledger keeps of it.
+
+use std::time::Duration;
+
+use foxden_ledger::{Attempt, AttemptKind, Facts, NewCredential, Payload, Provisioning, Step};
+use foxy_api::{Evidence, NoEffect, Outcome, ReadError, Rejection, RejectionKind, SetupFault, UserSession};
+
+use crate::{
+    plan::{Cause, Refusal, Seen},
+    scrub::scrub,
+};
+
+/// One finding.
+pub(crate) struct Finding {
+    pub(crate) seen: Seen,
+    /// How it ended, in a word, for the evidence.
+    pub(crate) outcome: &'static str,
+    pub(crate) http_status: Option<u16>,
+    pub(crate) logref: Option<String>,
+    /// What else helps a person, free of personal data.
+    pub(crate) note: Option<String>,
+    pub(crate) took: Duration,
+    pub(crate) credential: Option<NewCredential>,
+    pub(crate) facts: Facts,
+    /// The user's session, with its fresh access token, for the store step that follows.
+    pub(crate) session: Option<UserSession>,
+    /// A fault that every other call would meet too.
+    pub(crate) fault: Option<SetupFault>,
+}
+
+impl Finding {
+    /// A finding that no call was needed for.
+    pub(crate) fn of(seen: Seen, outcome: &'static str, note: &str) -> Self {
+        Self {
+            seen,
+            outcome,
+            http_status: None,
+            logref: None,
+            note: (!note.is_empty()).then(|| note.to_owned()),
+            took: Duration::ZERO,
+            credential: None,
+            facts: Facts::default(),
+            session: None,
+            fault: None,
+        }
+    }
+
+    /// The finding of a create call that did not succeed.
+    pub(crate) fn of_failure<T>(outcome: &Outcome<T>, evidence: Evidence, payload: &Payload) -> Self {
+        let (seen, word, note) = match outcome {
+            Outcome::Done(_) => (Seen::Done { link_is_trusted: true }, "done", None),
+            Outcome::NoEffect(reason) => (Seen::NoEffect(cause(reason)), "no_effect", Some(reason.to_string())),
+            Outcome::Rejected(rejection) => {
+                (Seen::Rejected(refusal(rejection.kind)), "rejected", Some(reasons(rejection, payload)))
+            }
+            Outcome::Unknown(doubt) => (Seen::Unknown, "unknown", Some(doubt.to_string())),
+            Outcome::TokenLost(loss) => (Seen::TokenLost, "token_lost", Some(loss.to_string())),
+        };
+        let fault = match outcome {
+            Outcome::NoEffect(NoEffect::SetupFault(fault)) => Some(fault.clone()),
+            _ => None,
+        };
+        Self { note, fault, ..Self::of(seen, word, "") }.with_evidence(evidence)
+    }
+
+    /// The finding of a lookup that brought no answer.
+    pub(crate) fn of_unclear(error: &ReadError) -> Self {
+        let seen = match error {
+            ReadError::Revoked => Seen::NoEffect(Cause::UserTokenRefused),
+            _ => Seen::Unclear,
+        };
+        let fault = match error {
+            ReadError::SetupFault(fault) => Some(fault.clone()),
+            _ => None,
+        };
+        Self { fault, ..Self::of(seen, "unclear", &error.to_string()) }
+    }
+
+    pub(crate) fn with_evidence(mut self, evidence: Evidence) -> Self {
+        self.http_status = evidence.http_status;
+        self.logref = evidence.logref;
+        self.took = evidence.elapsed;
+        self
+    }
+
+    /// The evidence row.
+    pub(crate) fn attempt(&self, row: &Provisioning, kind: AttemptKind) -> Attempt {
+        Attempt {
+            kind,
+            step: row.step,
+            intent: row.intents,
+            // The user step's key is an email, which does not belong into evidence.
+            natural_key: row.store_domain.clone().filter(|_| row.step == Step::Store),
+            took: self.took,
+            outcome: self.outcome,
+            http_status: self.http_status,
+            logref: self.logref.clone(),
+            note: self.note.clone(),
+        }
+    }
+}
+
+fn cause(reason: &NoEffect) -> Cause {
+    match reason {
+        NoEffect::NotSent(_) | NoEffect::ReasonsLost { .. } => Cause::Passing { at_least: None },
+        NoEffect::RateLimited { retry_after } | NoEffect::Unavailable { retry_after } => {
+            Cause::Passing { at_least: *retry_after }
+        }
+        NoEffect::SetupFault(_) => Cause::SetUp,
+        // Foxy may be moving its links; discovering them again later is harmless.
+        NoEffect::LinksChanged => Cause::Passing { at_least: None },
+        NoEffect::TokenRefused => Cause::UserTokenRefused,
+    }
+}
+
+const fn refusal(kind: RejectionKind) -> Refusal {
+    match kind {
+        RejectionKind::EmailTaken => Refusal::EmailTaken,
+        RejectionKind::DomainTaken => Refusal::DomainTaken,
+        RejectionKind::DomainReserved => Refusal::DomainReserved,
+        RejectionKind::InvalidFields | RejectionKind::Other => Refusal::Other,
+    }
+}
+
+/// Foxy's words, without anything of the person they are about.
+fn reasons(rejection: &Rejection, payload: &Payload) -> String {
+    let said: Vec<String> = rejection.errors.iter().map(|error| scrub(error.message(), payload)).collect();
+    if said.is_empty() { format!("status {} without a reason", rejection.status) } else { said.join("; ") }
+}

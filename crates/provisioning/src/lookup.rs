@@ -1,0 +1,70 @@
+//! Lookups: what became of a create call whose outcome is unknown. Only reads, so they are made as often as it takes.
+
+use foxden_ledger::{Payload, Provisioning, Step};
+use foxy_api::{ReadError, StoreSearch};
+use tokio::time::Instant;
+
+use crate::{
+    create::store_domain,
+    finding::Finding,
+    plan::Seen,
+    request,
+    runner::{Runner, Stop},
+};
+
+impl Runner {
+    /// Looks up what the row's unknown call has done.
+    pub(crate) async fn look_up(&self, row: &Provisioning, payload: &Payload) -> Result<Finding, Stop> {
+        if let Some(held) = self.token_held(row).await? {
+            return Ok(held);
+        }
+        let started = Instant::now();
+        let mut finding = match row.step {
+            Step::User => {
+                let email = request::user_email(row, payload, self.policy.user_email.as_ref());
+                match self.foxy.email_exists(&email).await {
+                    Ok(true) => Finding::of(Seen::Present, "present", "Foxy has a user with this email"),
+                    Ok(false) => Finding::of(Seen::Absent, "absent", "Foxy has no user with this email"),
+                    Err(error) => Finding::of_unclear(&error),
+                }
+            }
+            Step::Store | Step::Done => {
+                let domain = store_domain(row, payload);
+                match self.look_for_store(row, &domain).await? {
+                    Ok(finding) => finding,
+                    Err(error) => Finding::of_unclear(&error),
+                }
+            }
+        };
+        finding.took = started.elapsed();
+        Ok(finding)
+    }
+
+    /// Among the user's own stores first: only that tells our store from somebody else's.
+    async fn look_for_store(&self, row: &Provisioning, domain: &str) -> Result<Result<Finding, ReadError>, Stop> {
+        let session = match self.user_session(row).await? {
+            Ok(session) => session,
+            Err(finding) => return Ok(Ok(*finding)),
+        };
+        match session.find_store(domain).await {
+            Ok(StoreSearch::Found { uri }) => {
+                let mut finding = Finding::of(Seen::Present, "present", "the store is among the user's own");
+                finding.facts.store_uri = Some(uri.to_string());
+                return Ok(Ok(finding));
+            }
+            Ok(StoreSearch::Absent) => {}
+            Err(error) => return Ok(Err(error)),
+        }
+        Ok(self.foxy.store_domain_exists(domain).await.map(|exists| {
+            if exists {
+                Finding::of(
+                    Seen::PresentElsewhere,
+                    "present_elsewhere",
+                    "the domain exists, not among the user's stores",
+                )
+            } else {
+                Finding::of(Seen::Absent, "absent", "Foxy has no store with this domain")
+            }
+        }))
+    }
+}

@@ -1,0 +1,249 @@
+//! What comes next: pure decisions, no I/O.
+//!
+//! [`decide`] is the one function that holds every legal transition. It is told where a provisioning stands and what
+//! was seen, and answers what to do, or refuses. Recovery after a crash goes through it like everything else.
+
+use std::time::Duration;
+
+use foxden_ledger::{ParkedReason, State, Step};
+
+/// How often a store domain that is present, yet not among the user's own stores, is looked at before it counts as
+/// somebody else's: listings may lag behind what was created.
+pub const LOOKS_BEFORE_BELIEVING: u32 = 3;
+
+/// How many derived store domains are tried. The last ones end in a random tail, so more would not help.
+pub const DOMAIN_TRIES: u32 = 20;
+
+/// Where a provisioning stands when something is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Situation {
+    /// The step.
+    pub step: Step,
+    /// The state.
+    pub state: State,
+    /// Whether a call on the current natural key ever ended unknown.
+    pub in_doubt: bool,
+    /// How many lookups the current unknown outcome has had, not counting the one just made.
+    pub lookups: u32,
+    /// How many derived domains were found taken, not counting the current one.
+    pub domain_try: u32,
+    /// Whether the event asks for this very domain.
+    pub domain_is_exact: bool,
+    /// Whether the platform owns the mailbox, so that a lost user can be superseded by one with a new email.
+    pub user_can_be_superseded: bool,
+    /// Whether retrying has gone on for as long as the settings allow.
+    pub is_too_old: bool,
+}
+
+/// What was seen: how a create call ended, or what a lookup answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// The create call was answered with a token.
+    Done {
+        /// Whether the link to what was created leads where it should.
+        link_is_trusted: bool,
+    },
+    /// The create call had no effect.
+    NoEffect(Cause),
+    /// Foxy refused.
+    Rejected(Refusal),
+    /// Nobody knows whether the call had an effect.
+    Unknown,
+    /// The call had its effect, and its token is lost.
+    TokenLost,
+    /// The token of this step is in the ledger: a worker that lost its lease recorded it.
+    TokenHeld,
+    /// Lookup: what the call was to make does not exist.
+    Absent,
+    /// Lookup: it exists and is ours.
+    Present,
+    /// Lookup: the store domain exists, but not among the user's own stores.
+    PresentElsewhere,
+    /// Lookup: no answer that could be used.
+    Unclear,
+    /// What is sealed for this provisioning does not open, so nothing could be sent or looked up.
+    Sealed(Unopenable),
+}
+
+/// Why what is sealed does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unopenable {
+    /// Its key is not in the ring.
+    KeyMissing,
+    /// It is damaged, moved, or not of a form that this release reads.
+    Unreadable,
+}
+
+/// Why a call had no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Foxy, or the way to it, is not available for now; wait at least so long, if it said so.
+    Passing {
+        /// What `Retry-After` asked for.
+        at_least: Option<Duration>,
+    },
+    /// A fault of the set-up, not of the signup: credentials, scope, captcha exemption.
+    SetUp,
+    /// The worker is stopping and did not send it.
+    Stopping,
+    /// Foxy no longer accepts the user's token, so its store can't be made.
+    UserTokenRefused,
+}
+
+/// Why Foxy refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// A user with this email exists.
+    EmailTaken,
+    /// A user with this email exists, and it is one we made for the same customer, whose token was not kept.
+    EmailOfOwnUser,
+    /// A store with this domain exists.
+    DomainTaken,
+    /// Foxy reserves this domain.
+    DomainReserved,
+    /// Anything else.
+    Other,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// The user is there: announce the store's create call.
+    AnnounceStore,
+    /// The store is there: record the end.
+    Finish,
+    /// Send the same call again later.
+    Retry(Wait),
+    /// Look up, later, what became of the call.
+    LookUp(Wait),
+    /// Announce the store's create call with the next derived domain.
+    NextDomain,
+    /// Announce the user's create call with the next generation's email.
+    NextGeneration,
+    /// Stop until someone acts.
+    Park(ParkedReason),
+}
+
+/// How long to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Not at all.
+    None,
+    /// As the schedule says.
+    Backoff,
+    /// As the schedule says, but at least so long.
+    AtLeast(Duration),
+}
+
+/// A transition that must not happen: a fault of ours, or a row that was tampered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{seen:?} can't be seen at step {step} in state {state}")]
+pub struct Illegal {
+    /// The step it stood at.
+    pub step: Step,
+    /// The state it stood in.
+    pub state: State,
+    /// What was seen.
+    pub seen: Seen,
+}
+
+/// Every legal transition.
+///
+/// # Errors
+/// [`Illegal`] where what was seen can't be seen from where the provisioning stands.
+pub fn decide(at: &Situation, seen: Seen) -> Result<Decision, Illegal> {
+    let illegal = || Illegal { step: at.step, state: at.state, seen };
+    match (at.state, at.step) {
+        (State::Due | State::Parked | State::Closed, _) | (_, Step::Done) => Err(illegal()),
+        (State::InFlight, _) => after_create(at, seen).ok_or_else(illegal),
+        (State::Unknown, _) => after_lookup(at, seen).ok_or_else(illegal),
+    }
+}
+
+/// A create call has ended, or was never sent.
+fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
+    match seen {
+        Seen::Done { link_is_trusted: true } | Seen::TokenHeld => Some(made(at.step)),
+        Seen::Done { link_is_trusted: false } => Some(Decision::Park(ParkedReason::SuspiciousLink)),
+        Seen::NoEffect(Cause::SetUp) => Some(Decision::Retry(Wait::Backoff)),
+        Seen::NoEffect(Cause::Stopping) => Some(Decision::Retry(Wait::None)),
+        Seen::NoEffect(Cause::Passing { .. }) if at.is_too_old => Some(Decision::Park(ParkedReason::AttemptsExhausted)),
+        Seen::NoEffect(Cause::Passing { at_least: None }) => Some(Decision::Retry(Wait::Backoff)),
+        Seen::NoEffect(Cause::Passing { at_least: Some(least) }) => Some(Decision::Retry(Wait::AtLeast(least))),
+        Seen::NoEffect(Cause::UserTokenRefused) if at.step == Step::Store => {
+            Some(Decision::Park(ParkedReason::UserTokenLost))
+        }
+        Seen::NoEffect(Cause::UserTokenRefused) => None,
+        Seen::Rejected(refusal) => Some(rejected(at, refusal)),
+        Seen::Unknown => Some(Decision::LookUp(Wait::Backoff)),
+        Seen::TokenLost => Some(lost(at)),
+        Seen::Sealed(why) => Some(Decision::Park(unopenable(why))),
+        Seen::Absent | Seen::Present | Seen::PresentElsewhere | Seen::Unclear => None,
+    }
+}
+
+/// A lookup has been made of a call whose outcome is unknown.
+fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
+    match seen {
+        Seen::TokenHeld => Some(made(at.step)),
+        // What is there is found, however old: nothing is sent for it.
+        Seen::Present => Some(lost(at)),
+        Seen::Absent | Seen::Unclear if at.is_too_old => Some(Decision::Park(ParkedReason::AttemptsExhausted)),
+        Seen::Absent => Some(Decision::Retry(Wait::None)),
+        Seen::PresentElsewhere if at.step != Step::Store => None,
+        Seen::PresentElsewhere if at.lookups + 1 < LOOKS_BEFORE_BELIEVING => Some(Decision::LookUp(Wait::Backoff)),
+        Seen::PresentElsewhere => Some(domain_gone(at, ParkedReason::DomainTaken)),
+        Seen::Unclear => Some(Decision::LookUp(Wait::Backoff)),
+        Seen::NoEffect(Cause::Stopping) => Some(Decision::LookUp(Wait::None)),
+        Seen::NoEffect(Cause::UserTokenRefused) if at.step == Step::Store => {
+            Some(Decision::Park(ParkedReason::UserTokenLost))
+        }
+        Seen::Sealed(why) => Some(Decision::Park(unopenable(why))),
+        Seen::Done { .. } | Seen::NoEffect(_) | Seen::Rejected(_) | Seen::Unknown | Seen::TokenLost => None,
+    }
+}
+
+const fn made(step: Step) -> Decision {
+    match step {
+        Step::User => Decision::AnnounceStore,
+        Step::Store | Step::Done => Decision::Finish,
+    }
+}
+
+const fn unopenable(why: Unopenable) -> ParkedReason {
+    match why {
+        Unopenable::KeyMissing => ParkedReason::KeyMissing,
+        Unopenable::Unreadable => ParkedReason::InvalidEvent,
+    }
+}
+
+fn rejected(at: &Situation, refusal: Refusal) -> Decision {
+    match (at.step, refusal) {
+        // On a key whose earlier call ended unknown this is our own late success.
+        (Step::User, Refusal::EmailTaken | Refusal::EmailOfOwnUser) | (Step::Store, Refusal::DomainTaken)
+            if at.in_doubt =>
+        {
+            lost(at)
+        }
+        (Step::User, Refusal::EmailTaken) => Decision::Park(ParkedReason::EmailTaken),
+        (Step::User, Refusal::EmailOfOwnUser) => Decision::Park(ParkedReason::UserTokenNotKept),
+        (Step::Store, Refusal::DomainTaken) => domain_gone(at, ParkedReason::DomainTaken),
+        (Step::Store, Refusal::DomainReserved) => domain_gone(at, ParkedReason::DomainReserved),
+        _ => Decision::Park(ParkedReason::RejectedByFoxy),
+    }
+}
+
+fn domain_gone(at: &Situation, reason: ParkedReason) -> Decision {
+    if at.domain_is_exact || at.domain_try + 1 >= DOMAIN_TRIES { Decision::Park(reason) } else { Decision::NextDomain }
+}
+
+fn lost(at: &Situation) -> Decision {
+    match at.step {
+        Step::User if at.user_can_be_superseded => Decision::NextGeneration,
+        Step::User => Decision::Park(ParkedReason::UserTokenLost),
+        Step::Store | Step::Done => Decision::Park(ParkedReason::StoreTokenLost),
+    }
+}
+
+#[cfg(test)]
+mod tests;

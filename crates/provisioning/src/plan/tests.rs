@@ -1,0 +1,227 @@
+use std::time::Duration;
+
+use foxden_ledger::{
+    ParkedReason::{self, *},
+    State, Step,
+};
+
+use super::{
+    Cause::*,
+    DOMAIN_TRIES, Decision,
+    Decision::{AnnounceStore, Finish, LookUp, NextDomain, NextGeneration, Park, Retry},
+    LOOKS_BEFORE_BELIEVING, Refusal, Seen, Situation, Unopenable, Wait, decide,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+const EVERYTHING: [Seen; 21] = [
+    Seen::Done { link_is_trusted: true },
+    Seen::Done { link_is_trusted: false },
+    Seen::NoEffect(Passing { at_least: None }),
+    Seen::NoEffect(Passing { at_least: Some(SECOND) }),
+    Seen::NoEffect(SetUp),
+    Seen::NoEffect(Stopping),
+    Seen::NoEffect(UserTokenRefused),
+    Seen::Rejected(Refusal::EmailTaken),
+    Seen::Rejected(Refusal::DomainTaken),
+    Seen::Rejected(Refusal::DomainReserved),
+    Seen::Rejected(Refusal::Other),
+    Seen::Unknown,
+    Seen::TokenLost,
+    Seen::TokenHeld,
+    Seen::Absent,
+    Seen::Present,
+    Seen::PresentElsewhere,
+    Seen::Unclear,
+    Seen::Sealed(Unopenable::KeyMissing),
+    Seen::Sealed(Unopenable::Unreadable),
+    Seen::Rejected(Refusal::EmailOfOwnUser),
+];
+
+fn at(step: Step, state: State) -> Situation {
+    Situation {
+        step,
+        state,
+        in_doubt: state == State::Unknown,
+        lookups: 0,
+        domain_try: 0,
+        domain_is_exact: false,
+        user_can_be_superseded: false,
+        is_too_old: false,
+    }
+}
+
+#[track_caller]
+fn check(situation: &Situation, expected: [Option<Decision>; 21]) {
+    for (seen, expected) in EVERYTHING.into_iter().zip(expected) {
+        assert_eq!(decide(situation, seen).ok(), expected, "{seen:?} at {situation:?}");
+    }
+}
+
+#[test]
+fn every_end_of_a_users_create_call_has_its_next_step() {
+    check(
+        &at(Step::User, State::InFlight),
+        [
+            Some(AnnounceStore),
+            Some(Park(SuspiciousLink)),
+            Some(Retry(Wait::Backoff)),
+            Some(Retry(Wait::AtLeast(SECOND))),
+            Some(Retry(Wait::Backoff)),
+            Some(Retry(Wait::None)),
+            None,
+            Some(Park(EmailTaken)),
+            Some(Park(RejectedByFoxy)),
+            Some(Park(RejectedByFoxy)),
+            Some(Park(RejectedByFoxy)),
+            Some(LookUp(Wait::Backoff)),
+            Some(Park(UserTokenLost)),
+            Some(AnnounceStore),
+            None,
+            None,
+            None,
+            None,
+            Some(Park(KeyMissing)),
+            Some(Park(InvalidEvent)),
+            Some(Park(UserTokenNotKept)),
+        ],
+    );
+}
+
+#[test]
+fn every_end_of_a_stores_create_call_has_its_next_step() {
+    check(
+        &at(Step::Store, State::InFlight),
+        [
+            Some(Finish),
+            Some(Park(SuspiciousLink)),
+            Some(Retry(Wait::Backoff)),
+            Some(Retry(Wait::AtLeast(SECOND))),
+            Some(Retry(Wait::Backoff)),
+            Some(Retry(Wait::None)),
+            Some(Park(UserTokenLost)),
+            Some(Park(RejectedByFoxy)),
+            Some(NextDomain),
+            Some(NextDomain),
+            Some(Park(RejectedByFoxy)),
+            Some(LookUp(Wait::Backoff)),
+            Some(Park(StoreTokenLost)),
+            Some(Finish),
+            None,
+            None,
+            None,
+            None,
+            Some(Park(KeyMissing)),
+            Some(Park(InvalidEvent)),
+            Some(Park(RejectedByFoxy)),
+        ],
+    );
+}
+
+#[test]
+fn every_lookup_of_a_user_has_its_next_step() {
+    let mut expected = [None; 21];
+    expected[5] = Some(LookUp(Wait::None));
+    expected[13] = Some(AnnounceStore);
+    expected[14] = Some(Retry(Wait::None));
+    expected[15] = Some(Park(UserTokenLost));
+    expected[17] = Some(LookUp(Wait::Backoff));
+    expected[18] = Some(Park(KeyMissing));
+    expected[19] = Some(Park(InvalidEvent));
+    check(&at(Step::User, State::Unknown), expected);
+}
+
+#[test]
+fn every_lookup_of_a_store_has_its_next_step() {
+    let mut expected = [None; 21];
+    expected[5] = Some(LookUp(Wait::None));
+    expected[6] = Some(Park(UserTokenLost));
+    expected[13] = Some(Finish);
+    expected[14] = Some(Retry(Wait::None));
+    expected[15] = Some(Park(StoreTokenLost));
+    expected[16] = Some(LookUp(Wait::Backoff));
+    expected[17] = Some(LookUp(Wait::Backoff));
+    expected[18] = Some(Park(KeyMissing));
+    expected[19] = Some(Park(InvalidEvent));
+    check(&at(Step::Store, State::Unknown), expected);
+}
+
+#[test]
+fn where_nothing_is_under_way_nothing_can_be_seen() {
+    for step in Step::ALL {
+        for state in [State::Due, State::Parked, State::Closed] {
+            check(&at(*step, state), [None; 21]);
+        }
+    }
+    for state in State::ALL {
+        check(&at(Step::Done, *state), [None; 21]);
+    }
+}
+
+#[test]
+fn already_in_use_after_an_unknown_outcome_is_our_own_late_success() {
+    for (step, refusal, reason) in
+        [(Step::User, Refusal::EmailTaken, UserTokenLost), (Step::Store, Refusal::DomainTaken, StoreTokenLost)]
+    {
+        let doubted = Situation { in_doubt: true, ..at(step, State::InFlight) };
+        assert_eq!(decide(&doubted, Seen::Rejected(refusal)), Ok(Park(reason)));
+    }
+}
+
+#[test]
+fn a_domain_that_the_event_asks_for_is_never_replaced() {
+    let exact = Situation { domain_is_exact: true, ..at(Step::Store, State::InFlight) };
+    for (refusal, reason) in [(Refusal::DomainTaken, DomainTaken), (Refusal::DomainReserved, DomainReserved)] {
+        assert_eq!(decide(&exact, Seen::Rejected(refusal)), Ok(Park(reason)));
+    }
+}
+
+#[test]
+fn derived_domains_come_to_an_end() {
+    let last = Situation { domain_try: DOMAIN_TRIES - 1, ..at(Step::Store, State::InFlight) };
+    assert_eq!(decide(&last, Seen::Rejected(Refusal::DomainTaken)), Ok(Park(DomainTaken)));
+}
+
+#[test]
+fn a_domain_present_elsewhere_is_looked_at_again_before_it_is_believed() {
+    let looked = |lookups| Situation { lookups, ..at(Step::Store, State::Unknown) };
+    for lookups in 0..LOOKS_BEFORE_BELIEVING - 1 {
+        assert_eq!(decide(&looked(lookups), Seen::PresentElsewhere), Ok(LookUp(Wait::Backoff)));
+    }
+    let last = looked(LOOKS_BEFORE_BELIEVING - 1);
+    assert_eq!(decide(&last, Seen::PresentElsewhere), Ok(NextDomain));
+    let exact = Situation { domain_is_exact: true, ..last };
+    assert_eq!(decide(&exact, Seen::PresentElsewhere), Ok(Park(DomainTaken)));
+}
+
+#[test]
+fn a_lost_user_with_an_owned_mailbox_is_superseded() {
+    for (state, seen) in [(State::InFlight, Seen::TokenLost), (State::Unknown, Seen::Present)] {
+        let owned = Situation { user_can_be_superseded: true, ..at(Step::User, state) };
+        assert_eq!(decide(&owned, seen), Ok(NextGeneration));
+        let store = Situation { step: Step::Store, ..owned };
+        assert_eq!(decide(&store, seen), Ok(Park(ParkedReason::StoreTokenLost)));
+    }
+}
+
+#[test]
+fn age_ends_retries_but_hides_no_success_and_blames_no_set_up() {
+    for step in [Step::User, Step::Store] {
+        let old = |state| Situation { is_too_old: true, ..at(step, state) };
+        let passing = Seen::NoEffect(Passing { at_least: None });
+        assert_eq!(decide(&old(State::InFlight), passing), Ok(Park(AttemptsExhausted)));
+        assert_eq!(decide(&old(State::InFlight), Seen::NoEffect(SetUp)), Ok(Retry(Wait::Backoff)));
+        assert_eq!(decide(&old(State::InFlight), Seen::Unknown), Ok(LookUp(Wait::Backoff)));
+        for unclear in [Seen::Absent, Seen::Unclear] {
+            assert_eq!(decide(&old(State::Unknown), unclear), Ok(Park(AttemptsExhausted)));
+        }
+        assert_eq!(decide(&old(State::Unknown), Seen::TokenHeld), decide(&at(step, State::Unknown), Seen::TokenHeld));
+        assert_eq!(decide(&old(State::Unknown), Seen::Present), decide(&at(step, State::Unknown), Seen::Present));
+    }
+}
+
+#[test]
+fn a_refused_transition_says_what_and_where() {
+    let refused = decide(&at(Step::Store, State::Due), Seen::Unknown).unwrap_err();
+    assert_eq!(refused.to_string(), "Unknown can't be seen at step store in state due");
+}

@@ -1,0 +1,29 @@
+//! What an operator decides about the saga.
+
+use std::time::Duration;
+
+use crate::{email::EmailTemplate, schedule::Schedule};
+
+/// The saga's settings.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// How long one create call may take, from its start to the end of its answer.
+    pub call_timeout: Duration,
+    /// How long after an unknown outcome it is first looked up.
+    pub lookup_delay: Duration,
+    /// How retries are paced.
+    pub retry: Schedule,
+    /// For how long a step is retried before it is parked.
+    pub give_up_after: Duration,
+    /// Keep the user's token once the store is there, for further stores of the same customer.
+    pub keep_user_tokens: bool,
+    /// Keep the sealed event once the store is there.
+    pub keep_payloads: bool,
+    /// The mailbox that the platform owns, if it does.
+    pub user_email: Option<EmailTemplate>,
+    /// Whether outcome events are written to the outbox: only where something publishes them.
+    pub outcome_events: bool,
+}
+
+/// A create call is sent only if so much more of its lease is left than the call may take.
+pub const LEASE_MARGIN: Duration = Duration::from_secs(5);

@@ -1,0 +1,106 @@
+//! Striking personal data out of texts that come from outside.
+
+use foxden_ledger::Payload;
+
+const STRUCK: &str = "[…]";
+
+/// Shorter texts are left: striking every "a" would leave nothing to read, and says nothing about anyone.
+const MIN_CHARS: usize = 3;
+
+/// Foxy's message as it may be kept and logged: without anything of the event's personal data that it may repeat,
+/// without anything that looks like an email, on one line, and bounded.
+pub(crate) fn scrub(message: &str, payload: &Payload) -> String {
+    let mut text: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
+    let mut personal_texts = payload.personal_texts();
+    // The longest first: a name struck out of an email would leave the rest of it.
+    personal_texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    for personal in personal_texts {
+        if personal.chars().count() >= MIN_CHARS {
+            text = strike(&text, personal);
+        }
+    }
+    let words: Vec<&str> = text.split(' ').map(|word| if word.contains('@') { STRUCK } else { word }).collect();
+    words.join(" ")
+}
+
+/// Replaces every occurrence, whatever its case.
+fn strike(text: &str, personal: &str) -> String {
+    let (mut rest, mut clean) = (text, String::with_capacity(text.len()));
+    while let Some((start, end)) = find_ignoring_case(rest, personal) {
+        clean.push_str(&rest[..start]);
+        clean.push_str(STRUCK);
+        rest = &rest[end..];
+    }
+    clean + rest
+}
+
+/// The byte range of the first occurrence of `needle`, compared by lower-cased characters.
+fn find_ignoring_case(text: &str, needle: &str) -> Option<(usize, usize)> {
+    let needle: Vec<char> = needle.chars().flat_map(char::to_lowercase).collect();
+    text.char_indices().find_map(|(start, _)| {
+        let mut wanted = needle.iter();
+        for (offset, c) in text[start..].char_indices() {
+            for lower in c.to_lowercase() {
+                if wanted.next() != Some(&lower) {
+                    return None;
+                }
+            }
+            if wanted.len() == 0 {
+                return Some((start, start + offset + c.len_utf8()));
+            }
+        }
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use foxden_ledger::{Payload, StoreDetails, UserDetails};
+    use proptest::prelude::{any, proptest};
+
+    use super::scrub;
+
+    fn payload(first_name: &str) -> Payload {
+        Payload {
+            user: UserDetails {
+                first_name: first_name.into(),
+                last_name: "Straße".into(),
+                email: "ada@example.com".into(),
+                phone: Some("+44 20 7946 0000".into()),
+                extra: Default::default(),
+            },
+            store: StoreDetails {
+                name: "Engines".into(),
+                domain: None,
+                url: "https://engines.example".into(),
+                email: "shop@engines.example".into(),
+                country: "GB".into(),
+                region: "London".into(),
+                postal_code: "W1".into(),
+                extra: Default::default(),
+            },
+        }
+    }
+
+    #[test]
+    fn what_an_event_holds_of_a_person_is_struck_out() {
+        let said = "ADA straße (Ada@Example.com, +44 20 7946 0000) or ops@foxy.io: store_name ENGINES is bad\nreally";
+        assert_eq!(scrub(said, &payload("Ada")), "[…] […] ([…], […]) or […] store_name […] is bad really");
+    }
+
+    #[test]
+    fn what_says_nothing_about_anyone_is_left() {
+        let said = "store_domain is already in use";
+        assert_eq!(scrub(said, &payload("Ada")), said);
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_never_survives(name in "\\PC{3,12}", before in any::<String>(), after in any::<String>()) {
+            let clean = scrub(&format!("{before}{name}{after}"), &payload(&name));
+            if !"[…]".contains(&name) {
+                assert!(!clean.contains(&name), "{clean:?}");
+            }
+        }
+    }
+}

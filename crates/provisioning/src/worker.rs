@@ -1,0 +1,125 @@
+//! The worker: takes what is due, runs it under permits, keeps leases, and sweeps up after workers that vanished.
+
+use std::{sync::Arc, time::Duration};
+
+use foxden_ledger::{Claimed, Ledger};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{gate::Gate, leases::Leases, runner::Runner};
+
+/// At most so many are claimed at once, so that one worker does not take all that others could work on.
+const CLAIM_MAX: usize = 32;
+
+/// Runs what it is handed and what it claims, each provisioning under a permit of the shared capacity.
+#[derive(Clone)]
+pub struct Worker {
+    ledger: Ledger,
+    runner: Runner,
+    leases: Leases,
+    gate: Gate,
+    capacity: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+impl Worker {
+    /// A worker for at most as many provisionings at a time as `capacity` has permits.
+    pub fn new(ledger: Ledger, runner: Runner, leases: Leases, gate: Gate, capacity: Arc<Semaphore>) -> Self {
+        Self { ledger, runner, leases, gate, capacity, tasks: TaskTracker::new() }
+    }
+
+    /// Runs one provisioning in the background; the permit comes back when it has ended, a panic included.
+    pub fn hand_over(&self, claimed: Claimed, permit: OwnedSemaphorePermit) {
+        let runner = self.runner.clone();
+        self.tasks.spawn(async move {
+            runner.run(claimed).await;
+            drop(permit);
+        });
+    }
+
+    /// Claims what is due and runs it, until `stop`. With nothing due it looks again after `poll`.
+    pub async fn work_off(&self, poll: Duration, stop: &CancellationToken) {
+        let mut away = false;
+        let mut gate = self.gate.watch();
+        loop {
+            let open = async {
+                // The sender lives in `self.gate`, so waiting can't fail.
+                drop(gate.wait_for(|open| *open).await);
+            };
+            if stop.run_until_cancelled(open).await.is_none() {
+                return;
+            }
+            let Some(Ok(first)) = stop.run_until_cancelled(self.capacity.clone().acquire_owned()).await else {
+                return;
+            };
+            let mut permits = vec![first];
+            while permits.len() < CLAIM_MAX
+                && let Ok(permit) = self.capacity.clone().try_acquire_owned()
+            {
+                permits.push(permit);
+            }
+            let wanted = permits.len();
+            let claimed = self.ledger.claim(self.leases.owner(), wanted as u64, self.leases.length()).await;
+            let taken = match claimed {
+                Ok(claimed) => {
+                    if std::mem::take(&mut away) {
+                        tracing::info!(event = "ledger.recovered", "the ledger answers again");
+                    }
+                    let taken = claimed.len();
+                    for (claimed, permit) in claimed.into_iter().zip(permits.drain(..)) {
+                        self.hand_over(claimed, permit);
+                    }
+                    taken
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut away, true) {
+                        tracing::error!(
+                            event = "ledger.unavailable",
+                            error = %error,
+                            "the ledger does not answer; no new work is taken until it does",
+                        );
+                    }
+                    0
+                }
+            };
+            drop(permits);
+            if taken < wanted && stop.run_until_cancelled(tokio::time::sleep(poll)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Moves calls whose worker vanished to `unknown`, until `stop`.
+    pub async fn sweep(&self, lookup_after: Duration, stop: &CancellationToken) {
+        // Often enough that what a killed worker left is taken over soon after its lease has expired.
+        let pause = (self.leases.length() / 10).clamp(Duration::from_millis(100), Duration::from_secs(5));
+        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            match self.ledger.sweep(lookup_after).await {
+                Ok(swept) => {
+                    for row in swept {
+                        tracing::warn!(
+                            event = "lease.expired",
+                            signup_id = %row.signup_id,
+                            attempt = row.intents,
+                            step = row.step.as_str(),
+                            "its worker vanished with a call announced; the call is looked up",
+                        );
+                    }
+                }
+                // `work_off` asks the same ledger and says so.
+                Err(error) => tracing::debug!(event = "ledger.sweep_failed", error = %error, "could not sweep"),
+            }
+        }
+    }
+
+    /// How many provisionings are under way.
+    pub fn under_way(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Waits for what is under way to end. `false`: the time was over first.
+    pub async fn drain(&self, grace: Duration) -> bool {
+        self.tasks.close();
+        tokio::time::timeout(grace, self.tasks.wait()).await.is_ok()
+    }
+}
