@@ -66,5 +66,5 @@ advisories: $(CARGO_DENY) ## Check the dependencies against the RustSec database
 target/tools/bin/cargo-deny:
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --no-default-features --root target/tools
 
-bench: ## Run the benchmarks
-	cargo bench --workspace --locked
+bench: ## Run the benchmarks, against private servers where they want one
+	scripts/services.sh with -- cargo bench --workspace --bench '*' --locked

@@ -116,6 +116,24 @@ impl Ledger {
         Ok(Self { db, clock: Clock::Database, commits: Arc::default() })
     }
 
+    /// Makes an empty database on a PostgreSQL server and connects to it: for tests, each of which wants one of its own.
+    ///
+    /// # Errors
+    /// When the server does not answer or refuses, or the name is not of letters, digits and underscores.
+    pub async fn create_database(server: &str, name: &str) -> Result<Self, LedgerError> {
+        if name.is_empty()
+            || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        {
+            return Err(LedgerError::Url("a database's name is made of a-z, 0-9 and _"));
+        }
+        let mut url = url::Url::parse(server).map_err(|_| LedgerError::Url("it does not parse"))?;
+        let admin = Self::connect(server, 1).await?;
+        admin.db.execute_unprepared(&format!("CREATE DATABASE {name}")).await?;
+        admin.close().await?;
+        url.set_path(name);
+        Self::connect(url.as_str(), 8).await
+    }
+
     /// The same ledger under a clock that a test moves.
     #[must_use]
     pub fn with_clock(mut self, clock: &ManualClock) -> Self {

@@ -358,7 +358,6 @@ mod sqlite {
 mod servers {
     mod postgres {
         use foxden_ledger::Ledger;
-        use sea_orm::{ConnectionTrait, Database};
 
         /// A database of its own for each test, so that they run side by side. It goes with the throw-away server.
         async fn database() -> (Ledger, ()) {
@@ -366,12 +365,7 @@ mod servers {
             let url =
                 std::env::var("DATABASE_URL").expect("DATABASE_URL must name a PostgreSQL server: use `make test`");
             let name = format!("ledger_{}", uuid::Uuid::new_v4().simple());
-            let admin = Database::connect(&url).await.unwrap();
-            admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
-            admin.close().await.unwrap();
-            let mut url = url::Url::parse(&url).unwrap();
-            url.set_path(&name);
-            let ledger = Ledger::connect(url.as_str(), 8).await.unwrap();
+            let ledger = Ledger::create_database(&url, &name).await.unwrap();
             ledger.migrate_up().await.unwrap();
             (ledger, ())
         }

@@ -17,6 +17,7 @@ mod request;
 mod runner;
 mod schedule;
 mod scrub;
+mod tell;
 mod worker;
 
 pub use email::{EmailTemplate, EmailTemplateError};

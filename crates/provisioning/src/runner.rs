@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{
-    AttemptKind, Claimed, Custody, CustodyError, Entry, Facts, Ledger, LedgerError, Next, OutcomeData, OutcomeEvent,
-    OutcomeKind, ParkedReason, Payload, Provisioning, Recorded, State, Step,
+    AttemptKind, Claimed, Custody, CustodyError, Entry, Ledger, LedgerError, Next, ParkedReason, Payload, Provisioning,
+    Recorded, State, Step,
 };
 use foxden_vault::SealError;
-use foxy_api::Foxy;
+use foxy_api::{Foxy, UserSession};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -21,6 +21,7 @@ use crate::{
     plan::{self, Cause, Decision, Illegal, Seen, Situation, Unopenable, Wait},
     policy::{LEASE_MARGIN, Policy},
     schedule::Schedule,
+    tell::{outcome_event, tell},
 };
 
 /// How a result is tried again while the ledger is away.
@@ -113,69 +114,76 @@ impl Runner {
     }
 
     /// Works one claimed provisioning as far as it goes now, recording each result before the next call.
-    pub async fn run(&self, claimed: Claimed) -> Ending {
-        let span = tracing::info_span!(
-            "provisioning",
-            signup_id = %claimed.provisioning.signup_id,
-            attempt = claimed.provisioning.intents,
-        );
+    pub async fn run(&self, mut claimed: Claimed) -> Ending {
         let held = self.leases.hold(&claimed.lease);
-        async {
-            match self.advance(claimed, &held).await {
-                Ok(ending) => ending,
-                Err(error) => {
-                    tracing::error!(
-                        event = "provisioning.abandoned",
-                        error = &error as &dyn std::error::Error,
-                        "could not be worked on; it is taken up again when its lease has expired",
-                    );
-                    Ending::Abandoned
-                }
-            }
-        }
-        .instrument(span)
-        .await
-    }
-
-    async fn advance(&self, mut claimed: Claimed, held: &Held) -> Result<Ending, Stop> {
         let mut session = None;
         loop {
-            let row = &claimed.provisioning;
-            let (mut finding, payload) = match self.open(row) {
-                Err(why) => (unopenable(why), None),
-                Ok(payload) => match row.state {
-                    State::InFlight => match self.may_send(held).await? {
-                        MaySend::Yes => (self.create(row, &payload, session.take()).await?, Some(payload)),
-                        MaySend::No(finding) => (*finding, Some(payload)),
-                        MaySend::LeaseLost => return Ok(lease_lost()),
-                    },
-                    _ if self.stop.is_cancelled() => (stopping(), Some(payload)),
-                    _ => (self.look_up(row, &payload).await?, Some(payload)),
-                },
-            };
-            if let Some(fault) = &finding.fault {
-                self.gate.close(fault);
-            } else if finding.credential.is_some() {
-                self.gate.succeeded();
-            }
-            session = finding.session.take();
-            let decision = plan::decide(&self.situation(row, payload.as_ref()), finding.seen)?;
-            let entry = self.entry(&claimed, &mut finding, decision, payload.as_ref());
-            tell(row, &finding, decision, &entry.next);
-            let told = entry.event.is_some();
-            match self.record(entry, held).await {
-                None => return Ok(Ending::Abandoned),
-                Some(Recorded::LeaseLost) => return Ok(lease_lost()),
-                Some(Recorded::Written(written)) => {
-                    if told {
-                        self.outbox_filled.notify_one();
-                    }
-                    if written.provisioning.state != State::InFlight {
-                        return Ok(ending(&written.provisioning));
-                    }
-                    held.prolonged(&written.lease);
-                    claimed = *written;
+            let span = tracing::info_span!(
+                "provisioning",
+                signup_id = %claimed.provisioning.signup_id,
+                attempt = claimed.provisioning.intents,
+            );
+            match self.advance(claimed, session.take(), &held).instrument(span).await {
+                Advance::On { announced, with } => {
+                    held.prolonged(&announced.lease);
+                    (claimed, session) = (*announced, with);
                 }
+                Advance::Ended(ending) => return ending,
+            }
+        }
+    }
+
+    /// One call or lookup, from the committed intent to the recorded finding.
+    async fn advance(&self, claimed: Claimed, session: Option<UserSession>, held: &Held) -> Advance {
+        match self.try_advance(claimed, session, held).await {
+            Ok(advance) => advance,
+            Err(error) => {
+                tracing::error!(
+                    event = "provisioning.abandoned",
+                    error = &error as &dyn std::error::Error,
+                    "could not be worked on; it is taken up again when its lease has expired",
+                );
+                Advance::Ended(Ending::Abandoned)
+            }
+        }
+    }
+
+    async fn try_advance(&self, claimed: Claimed, session: Option<UserSession>, held: &Held) -> Result<Advance, Stop> {
+        let row = &claimed.provisioning;
+        let (mut finding, payload) = match self.open(row) {
+            Err(why) => (unopenable(why), None),
+            Ok(payload) => match row.state {
+                State::InFlight => match self.may_send(held).await? {
+                    MaySend::Yes => (self.create(row, &payload, session).await?, Some(payload)),
+                    MaySend::No(finding) => (*finding, Some(payload)),
+                    MaySend::LeaseLost => return Ok(lease_lost()),
+                },
+                _ if self.stop.is_cancelled() => (stopping(), Some(payload)),
+                _ => (self.look_up(row, &payload).await?, Some(payload)),
+            },
+        };
+        if let Some(fault) = &finding.fault {
+            self.gate.close(fault);
+        } else if finding.credential.is_some() {
+            self.gate.succeeded();
+        }
+        let session = finding.session.take();
+        let decision = plan::decide(&self.situation(row, payload.as_ref()), finding.seen)?;
+        let entry = self.entry(&claimed, &mut finding, decision, payload.as_ref());
+        let (next, event) = (entry.next.clone(), entry.event.is_some());
+        match self.record(entry, held).await {
+            None => Ok(Advance::Ended(Ending::Abandoned)),
+            Some(Recorded::LeaseLost) => Ok(lease_lost()),
+            Some(Recorded::Written(written)) => {
+                tell(row, &written.provisioning, &finding, decision, &next);
+                if event {
+                    self.outbox_filled.notify_one();
+                }
+                Ok(if written.provisioning.state == State::InFlight {
+                    Advance::On { announced: written, with: session }
+                } else {
+                    Advance::Ended(ending(&written.provisioning))
+                })
             }
         }
     }
@@ -308,6 +316,14 @@ impl Runner {
     }
 }
 
+/// What one call or lookup leads to.
+enum Advance {
+    /// The next call is announced; this worker sends it.
+    On { announced: Box<Claimed>, with: Option<UserSession> },
+    /// Nothing more to do here.
+    Ended(Ending),
+}
+
 enum MaySend {
     Yes,
     No(Box<Finding>),
@@ -318,9 +334,9 @@ fn stopping() -> Finding {
     Finding::of(Seen::NoEffect(Cause::Stopping), "no_effect", "not sent: the worker is stopping")
 }
 
-fn lease_lost() -> Ending {
+fn lease_lost() -> Advance {
     tracing::warn!(event = "lease.lost", "this provisioning has passed to another worker; leaving it to that one");
-    Ending::LeaseLost
+    Advance::Ended(Ending::LeaseLost)
 }
 
 fn ending(row: &Provisioning) -> Ending {
@@ -336,107 +352,5 @@ fn paced(wait: Wait, schedule: Schedule, failures: u32) -> Duration {
         Wait::None => Duration::ZERO,
         Wait::Backoff => schedule.wait(failures),
         Wait::AtLeast(least) => schedule.wait(failures).max(least),
-    }
-}
-
-/// The event that tells the parent app, where there is something to tell.
-fn outcome_event(row: &Provisioning, facts: &Facts, next: &Next) -> Option<OutcomeEvent> {
-    let (kind, reason) = match next {
-        Next::Provisioned { .. } => (OutcomeKind::Provisioned, None),
-        Next::Parked { reason, .. } => (OutcomeKind::Parked, Some(*reason)),
-        Next::InFlight { .. } | Next::Due { .. } | Next::Unknown { .. } => return None,
-    };
-    let newest = |new: &Option<String>, old: &Option<String>| new.clone().or_else(|| old.clone());
-    Some(OutcomeEvent {
-        kind,
-        data: OutcomeData {
-            signup_id: row.signup_id.to_string(),
-            user_id: row.account_id.clone(),
-            user_uri: newest(&facts.user_uri, &row.user_uri),
-            store_uri: newest(&facts.store_uri, &row.store_uri),
-            store_domain: newest(&facts.store_domain, &row.store_domain),
-            reason: reason.map(|reason| reason.as_str().to_owned()),
-            advice: reason.map(|reason| reason.advice().to_owned()),
-        },
-    })
-}
-
-/// Says what happened, once, in words an operator can act on.
-fn tell(row: &Provisioning, finding: &Finding, decision: Decision, next: &Next) {
-    let (step, outcome, status) = (row.step.as_str(), finding.outcome, finding.http_status);
-    let (logref, note) = (finding.logref.as_deref(), finding.note.as_deref());
-    let ms = u64::try_from(finding.took.as_millis()).unwrap_or(u64::MAX);
-    match (decision, next) {
-        (Decision::AnnounceStore, _) => {
-            tracing::info!(event = "user.created", outcome, duration_ms = ms, note, "the Foxy user is there");
-        }
-        (Decision::Finish, _) => {
-            tracing::info!(
-                event = "store.created",
-                outcome,
-                duration_ms = ms,
-                store.domain = row.store_domain.as_deref(),
-                note,
-                "the Foxy store is there and its token is sealed",
-            );
-        }
-        (Decision::Retry(_), Next::Due { delay, .. }) => {
-            let retry_in_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(
-                event = "provisioning.retry",
-                step,
-                outcome,
-                status,
-                logref,
-                retry_in_ms,
-                duration_ms = ms,
-                note,
-                "nothing was created; it is tried again",
-            );
-        }
-        (Decision::LookUp(_), Next::Unknown { delay }) => {
-            let lookup_in_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(
-                event = "provisioning.unknown",
-                step,
-                outcome,
-                status,
-                logref,
-                lookup_in_ms,
-                duration_ms = ms,
-                note,
-                "it is not known whether the call had an effect; it is looked up before anything is sent again",
-            );
-        }
-        (Decision::NextDomain, _) => {
-            tracing::info!(
-                event = "store.domain_taken",
-                store.domain = row.store_domain.as_deref(),
-                note,
-                "the derived domain is taken; the next one is tried",
-            );
-        }
-        (Decision::NextGeneration, _) => {
-            tracing::warn!(
-                event = "user.superseded",
-                generation = row.generation,
-                note,
-                "the user's token is lost; the user is left behind and the next one is made",
-            );
-        }
-        (Decision::Park(reason), _) => {
-            tracing::warn!(
-                event = "provisioning.parked",
-                step,
-                reason = reason.as_str(),
-                outcome,
-                status,
-                logref,
-                note,
-                advice = reason.advice(),
-                "stopped until someone acts",
-            );
-        }
-        (Decision::Retry(_) | Decision::LookUp(_), _) => {}
     }
 }

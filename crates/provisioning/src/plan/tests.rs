@@ -1,9 +1,6 @@
 use std::time::Duration;
 
-use foxden_ledger::{
-    ParkedReason::{self, *},
-    State, Step,
-};
+use foxden_ledger::{ParkedReason::*, State, Step};
 
 use super::{
     Cause::*,
@@ -200,7 +197,7 @@ fn a_lost_user_with_an_owned_mailbox_is_superseded() {
         let owned = Situation { user_can_be_superseded: true, ..at(Step::User, state) };
         assert_eq!(decide(&owned, seen), Ok(NextGeneration));
         let store = Situation { step: Step::Store, ..owned };
-        assert_eq!(decide(&store, seen), Ok(Park(ParkedReason::StoreTokenLost)));
+        assert_eq!(decide(&store, seen), Ok(Park(StoreTokenLost)));
     }
 }
 

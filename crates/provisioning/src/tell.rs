@@ -1,0 +1,108 @@
+//! What is said of a finding: to the parent app by an outcome event, to the operator by a log line.
+
+use foxden_ledger::{Facts, Next, OutcomeData, OutcomeEvent, OutcomeKind, Provisioning};
+
+use crate::{finding::Finding, plan::Decision};
+
+/// The event that tells the parent app, where there is something to tell.
+pub(crate) fn outcome_event(row: &Provisioning, facts: &Facts, next: &Next) -> Option<OutcomeEvent> {
+    let (kind, reason) = match next {
+        Next::Provisioned { .. } => (OutcomeKind::Provisioned, None),
+        Next::Parked { reason, .. } => (OutcomeKind::Parked, Some(*reason)),
+        Next::InFlight { .. } | Next::Due { .. } | Next::Unknown { .. } => return None,
+    };
+    let newest = |new: &Option<String>, old: &Option<String>| new.clone().or_else(|| old.clone());
+    Some(OutcomeEvent {
+        kind,
+        data: OutcomeData {
+            signup_id: row.signup_id.to_string(),
+            user_id: row.account_id.clone(),
+            user_uri: newest(&facts.user_uri, &row.user_uri),
+            store_uri: newest(&facts.store_uri, &row.store_uri),
+            store_domain: newest(&facts.store_domain, &row.store_domain),
+            reason: reason.map(|reason| reason.as_str().to_owned()),
+            advice: reason.map(|reason| reason.advice().to_owned()),
+        },
+    })
+}
+
+/// Says what happened, once it is recorded, in words an operator can act on.
+pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding, decision: Decision, next: &Next) {
+    let (step, outcome, status) = (row.step.as_str(), finding.outcome, finding.http_status);
+    let (logref, note) = (finding.logref.as_deref(), finding.note.as_deref());
+    let ms = u64::try_from(finding.took.as_millis()).unwrap_or(u64::MAX);
+    match (decision, next) {
+        (Decision::AnnounceStore, _) => {
+            tracing::info!(event = "user.created", outcome, duration_ms = ms, note, "the Foxy user is there");
+        }
+        (Decision::Finish, _) => {
+            tracing::info!(
+                event = "store.created",
+                outcome,
+                duration_ms = ms,
+                store.domain = row.store_domain.as_deref(),
+                since_accepted_ms = written.closed_at_ms.map(|closed| closed - written.accepted_at_ms),
+                note,
+                "the Foxy store is there and its token is sealed",
+            );
+        }
+        (Decision::Retry(_), Next::Due { delay, .. }) => {
+            let retry_in_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(
+                event = "provisioning.retry",
+                step,
+                outcome,
+                status,
+                logref,
+                retry_in_ms,
+                duration_ms = ms,
+                note,
+                "nothing was created; it is tried again",
+            );
+        }
+        (Decision::LookUp(_), Next::Unknown { delay }) => {
+            let lookup_in_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(
+                event = "provisioning.unknown",
+                step,
+                outcome,
+                status,
+                logref,
+                lookup_in_ms,
+                duration_ms = ms,
+                note,
+                "it is not known whether the call had an effect; it is looked up before anything is sent again",
+            );
+        }
+        (Decision::NextDomain, _) => {
+            tracing::info!(
+                event = "store.domain_taken",
+                store.domain = row.store_domain.as_deref(),
+                note,
+                "the derived domain is taken; the next one is tried",
+            );
+        }
+        (Decision::NextGeneration, _) => {
+            tracing::warn!(
+                event = "user.superseded",
+                generation = row.generation,
+                note,
+                "the user's token is lost; the user is left behind and the next one is made",
+            );
+        }
+        (Decision::Park(reason), _) => {
+            tracing::warn!(
+                event = "provisioning.parked",
+                step,
+                reason = reason.as_str(),
+                outcome,
+                status,
+                logref,
+                note,
+                advice = reason.advice(),
+                "stopped until someone acts",
+            );
+        }
+        (Decision::Retry(_) | Decision::LookUp(_), _) => {}
+    }
+}
