@@ -1,1 +1,15 @@
-//! The event contract and the AMQP side: topology, consumer, dead letters, outcome publisher.
+#![doc = include_str!("../README.md")]
+
+mod amqp;
+mod door;
+mod event;
+mod pace;
+#[cfg(test)]
+mod testing;
+
+pub use amqp::{
+    AmqpSettings, AmqpUrl, AmqpUrlError, BrokerCause, BrokerError, ConsumerParts, DeadLetter, DeadQueue, HandOver,
+    IntakeError, PublishError, Publisher, PublisherParts, Requeued, consume, declare, publish_outcomes,
+};
+pub use door::{AdmitError, Admitted, Door};
+pub use event::{BODY_MAX, EVENT_VERSION, EventError, Mistake, SignupEvent};

@@ -1,0 +1,270 @@
+//! The consumer: from the broker's queue into the ledger.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use foxden_ledger::{Claimed, WorkerId};
+use futures::{StreamExt, stream::Peekable};
+use lapin::{
+    Channel, Connection, Consumer,
+    message::Delivery,
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
+    types::{FieldTable, ShortString},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    broker_error::{BrokerError, IntakeError},
+    confirmed::ConfirmedChannel,
+    connection,
+    desk::{Desk, Settled},
+    ledger_watch::LedgerWatch,
+    names::Names,
+    outage::Outage,
+    settings::AmqpSettings,
+    topology,
+};
+use crate::{door::Door, pace::Pace};
+
+/// How long messages are held that can't be taken, for want of the ledger or of room. RabbitMQ ends the channel of a
+/// consumer that keeps one for 30 minutes (`consumer_timeout`); we give them back long before, and fetch them again when
+/// there is room.
+pub(super) const HOLD_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// For what is being committed when the consumer stops. The ledger's own limit for a connection is 5 s.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Takes a leased provisioning, and the permit that is to be dropped when it is no longer in work. It must not block.
+pub type HandOver = Arc<dyn Fn(Claimed, OwnedSemaphorePermit) + Send + Sync>;
+
+/// What the consumer works with.
+#[derive(Clone)]
+pub struct ConsumerParts {
+    /// The broker.
+    pub settings: AmqpSettings,
+    /// The ledger's door.
+    pub door: Door,
+    /// Whose leases they are.
+    pub worker: WorkerId,
+    /// How long a lease lasts.
+    pub lease: Duration,
+    /// How many provisionings may be in work in this process. A permit is taken before a message is.
+    pub capacity: Arc<Semaphore>,
+    /// Where accepted provisionings go.
+    pub hand_over: HandOver,
+    /// How many messages the broker sends ahead; at least 1.
+    pub prefetch: u16,
+    /// Whether work may be taken. While it says no, messages wait at the broker.
+    pub ready: watch::Receiver<bool>,
+}
+
+/// Why a session ended.
+enum Ended {
+    /// As asked.
+    Stopped,
+    /// Messages could not be taken for so long that they were given back.
+    Held,
+    /// The broker is gone.
+    Lost(BrokerError),
+}
+
+/// Consumes until `shutdown`, over as many connections as it takes; a broker that is away is waited for.
+///
+/// Each message is checked, admitted to the ledger, handed over and acknowledged, in that order. On `shutdown` nothing
+/// more is taken, what is being committed is finished, and what was prefetched goes back to the queue. It ends as well once
+/// there can never be room again: `capacity` is closed, or `ready` was left closed by a sender that is gone.
+///
+/// # Errors
+/// Only for settings that can't work.
+pub async fn consume(parts: ConsumerParts, shutdown: CancellationToken) -> Result<(), IntakeError> {
+    let names = Names::of(&parts.settings)?;
+    let ledger = Arc::new(LedgerWatch::default());
+    let mut outage = Outage::new("consumer", parts.settings.url.display());
+    while !shutdown.is_cancelled() {
+        let opening = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            opened = Session::open(&parts, &names, &ledger) => opened,
+        };
+        match opening {
+            Ok(session) => {
+                outage.is_up();
+                match session.run(&shutdown).await {
+                    Ended::Stopped => break,
+                    Ended::Held => wait_for_room(&parts, &ledger, &shutdown).await,
+                    Ended::Lost(error) => outage.is_lost(&error),
+                }
+            }
+            Err(error) => outage.is_still_down(&error),
+        }
+        if !outage.pause(&shutdown).await {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// One connection with all that hangs on it.
+struct Session {
+    connection: Connection,
+    channel: Channel,
+    tag: ShortString,
+    messages: Peekable<Consumer>,
+    desk: Arc<Desk>,
+}
+
+impl Session {
+    async fn open(parts: &ConsumerParts, names: &Names, ledger: &Arc<LedgerWatch>) -> Result<Self, BrokerError> {
+        let connection = connection::connect(&parts.settings.url, "consumer").await?;
+        let opened = connection::in_time(Self::set_up(&connection, parts, names)).await;
+        let (channel, consumer, dead) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                connection::close(connection).await;
+                return Err(error);
+            }
+        };
+        let desk = Desk {
+            parts: parts.clone(),
+            names: names.clone(),
+            ledger: ledger.clone(),
+            dead: ConfirmedChannel::new(dead),
+            stop: CancellationToken::new(),
+            gone: CancellationToken::new(),
+        };
+        Ok(Self { connection, channel, tag: consumer.tag(), messages: consumer.peekable(), desk: Arc::new(desk) })
+    }
+
+    async fn set_up(
+        connection: &Connection,
+        parts: &ConsumerParts,
+        names: &Names,
+    ) -> Result<(Channel, Consumer, Channel), BrokerError> {
+        topology::declare_all(&connection::channel(connection).await?, names).await?;
+        let dead = connection::confirming_channel(connection).await?;
+        let channel = connection::channel(connection).await?;
+        // 0 would mean no limit: the whole backlog in our memory.
+        channel
+            .basic_qos(parts.prefetch.max(1), BasicQosOptions::default())
+            .await
+            .map_err(BrokerError::failed("limiting the prefetch"))?;
+        let consumer = channel
+            .basic_consume(names.queue.clone(), "".into(), BasicConsumeOptions::default(), FieldTable::default())
+            .await
+            .map_err(BrokerError::failed("subscribing to the queue"))?;
+        Ok((channel, consumer, dead))
+    }
+
+    /// Takes messages until something ends it, then leaves in good order.
+    async fn run(mut self, shutdown: &CancellationToken) -> Ended {
+        let mut handling = JoinSet::new();
+        let ended = self.take_messages(shutdown, &mut handling).await;
+        if matches!(ended, Ended::Lost(_)) {
+            self.desk.gone.cancel();
+        } else {
+            // No further deliveries; those that came already go back when the connection ends.
+            let cancel = self.channel.basic_cancel(self.tag.clone(), BasicCancelOptions::default());
+            drop(timeout(CANCEL_TIMEOUT, cancel).await);
+        }
+        self.desk.stop.cancel();
+        let drain = async { while handling.join_next().await.is_some() {} };
+        if timeout(DRAIN_MAX, drain).await.is_err() {
+            let left = handling.len();
+            warn!(
+                event = "intake.drain_timeout",
+                left, "messages were still being handled; the broker delivers them again"
+            );
+        }
+        connection::close(self.connection).await;
+        ended
+    }
+
+    async fn take_messages(&mut self, shutdown: &CancellationToken, handling: &mut JoinSet<Settled>) -> Ended {
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ended::Stopped,
+                Some(settled) = handling.join_next(), if !handling.is_empty() => match settled {
+                    Ok(Settled::Held) => return Ended::Held,
+                    Ok(Settled::Failed(error)) => return Ended::Lost(error),
+                    // A task that did not end by itself was ended by the runtime, which is going down.
+                    Ok(Settled::Done) | Err(_) => {}
+                },
+                taken = take(&mut self.messages, &self.desk.parts) => match taken {
+                    Ok((delivery, permit)) => {
+                        handling.spawn(self.desk.clone().handle(delivery, permit));
+                    }
+                    Err(ended) => return ended,
+                },
+            }
+        }
+    }
+}
+
+/// Waits for a message, then for room, then takes both. Dropping it half-way loses neither.
+///
+/// A message must be there before a permit is taken: an idle consumer that held one would keep due work of the ledger
+/// waiting, with a capacity of 1 for ever.
+async fn take(
+    messages: &mut Peekable<Consumer>,
+    parts: &ConsumerParts,
+) -> Result<(Delivery, OwnedSemaphorePermit), Ended> {
+    let lost = |end: Option<Result<Delivery, lapin::Error>>| match end {
+        Some(Err(error)) => Ended::Lost(BrokerError::failed("consuming")(error)),
+        Some(Ok(_)) | None => Ended::Lost(BrokerError::Unsubscribed),
+    };
+    let arrived = matches!(Pin::new(&mut *messages).peek().await, Some(Ok(_)));
+    if !arrived {
+        return Err(lost(messages.next().await));
+    }
+    let permit = match timeout(HOLD_MAX, room(parts)).await {
+        Ok(Some(permit)) => permit,
+        Ok(None) => return Err(Ended::Stopped),
+        Err(_) => return Err(Ended::Held),
+    };
+    match messages.next().await {
+        Some(Ok(delivery)) => Ok((delivery, permit)),
+        end => Err(lost(end)),
+    }
+}
+
+/// Waits until work may be taken, then takes a permit. Nothing, if there will never be room again.
+async fn room(parts: &ConsumerParts) -> Option<OwnedSemaphorePermit> {
+    let mut ready = parts.ready.clone();
+    if ready.wait_for(|open| *open).await.is_err() {
+        // Whoever opened and closed the gate is gone, and left it closed.
+        return None;
+    }
+    parts.capacity.clone().acquire_owned().await.ok()
+}
+
+/// Waits, holding no message, until messages can be taken again.
+async fn wait_for_room(parts: &ConsumerParts, ledger: &LedgerWatch, shutdown: &CancellationToken) {
+    warn!(event = "intake.paused", "messages can't be taken; they wait at the broker");
+    let mut pace = Pace::new(Duration::from_secs(1), Duration::from_secs(30));
+    let again = async {
+        while room(parts).await.is_some() {
+            match parts.door.ledger_answers().await {
+                Ok(()) => return,
+                Err(error) => ledger.is_down(&error),
+            }
+            tokio::time::sleep(pace.pause()).await;
+        }
+        // Never again; only the shutdown ends this.
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => {}
+        () = again => {
+            ledger.is_up();
+            info!(event = "intake.resumed", "messages are taken again");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What happens to one message: judged, then settled.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use foxden_ledger::{Claimed, LedgerError, Provisioning, SignupId};
+use futures::FutureExt;
+use lapin::{
+    message::Delivery,
+    options::{BasicAckOptions, BasicNackOptions},
+};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::{
+    broker_error::BrokerError,
+    confirmed::{ConfirmedChannel, Fate},
+    consumer::{ConsumerParts, HOLD_MAX},
+    dead_letter::{Grounds, dead_letter},
+    ledger_watch::LedgerWatch,
+    names::Names,
+};
+use crate::{
+    door::{AdmitError, Admitted},
+    event::SignupEvent,
+    pace::Pace,
+};
+
+/// How a ledger that does not answer is asked again.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+/// For handing an acknowledgement to a connection that still looks alive.
+const ACK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Before a message whose handling panicked is given back, so that it does not come round at once.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+
+/// Handles messages, many at a time, over one connection.
+pub(super) struct Desk {
+    pub(super) parts: ConsumerParts,
+    pub(super) names: Names,
+    pub(super) ledger: Arc<LedgerWatch>,
+    /// Where dead letters go: a channel of their own, since an error there must not end the consumer's.
+    pub(super) dead: ConfirmedChannel,
+    /// Ends the waiting for the ledger, not what is being committed.
+    pub(super) stop: CancellationToken,
+    /// Says that the connection is gone, and with it any use of an acknowledgement.
+    pub(super) gone: CancellationToken,
+}
+
+/// What a message is.
+enum Verdict {
+    /// A new signup, committed; ours, unless it was queued for any worker.
+    Accepted { signup_id: SignupId, claimed: Option<Box<Claimed>> },
+    /// One that is known.
+    Duplicate(Box<Provisioning>),
+    /// One that can't be taken.
+    Dead(Grounds),
+    /// Not known yet: the ledger did not answer.
+    Held,
+}
+
+/// How the handling of a message ended, as far as the consumer must know.
+pub(super) enum Settled {
+    /// Done with, one way or the other.
+    Done,
+    /// Still the broker's: the ledger did not answer in time.
+    Held,
+    /// Still the broker's: its dead letter was not confirmed.
+    Failed(BrokerError),
+}
+
+impl Desk {
+    /// Handles one message. Whatever happens in here, the consumer goes on.
+    pub(super) async fn handle(self: Arc<Self>, delivery: Delivery, permit: OwnedSemaphorePermit) -> Settled {
+        let work = async {
+            let verdict = self.judge(&delivery).await;
+            self.settle(&delivery, verdict, permit).await
+        };
+        if let Ok(settled) = AssertUnwindSafe(work).catch_unwind().await {
+            return settled;
+        }
+        // The panic may have had to do with this very message, so its content stays out of this line. Given back, it
+        // comes again, to us or to another release, until the queue's delivery limit puts it aside.
+        error!(event = "signup.handler_panicked", "handling a message failed by a fault of foxden; it is given back");
+        tokio::time::sleep(AFTER_PANIC).await;
+        let requeue = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+        tokio::select! {
+            _ = delivery.nack(requeue) => {}
+            () = self.gone.cancelled() => {}
+        }
+        Settled::Done
+    }
+
+    async fn judge(&self, delivery: &Delivery) -> Verdict {
+        let event = match SignupEvent::parse(&delivery.data) {
+            Ok(event) => event,
+            Err(error) => return Verdict::Dead(Grounds::of_event(&error)),
+        };
+        let began = Instant::now();
+        let mut pace = Pace::new(FIRST_RETRY, LONGEST_RETRY);
+        loop {
+            match self.parts.door.admit_leased(&event, &self.parts.worker, self.parts.lease).await {
+                Ok(admitted) => {
+                    self.ledger.is_up();
+                    return match admitted {
+                        Admitted::Leased(claimed) => {
+                            Verdict::Accepted { signup_id: event.signup_id, claimed: Some(claimed) }
+                        }
+                        Admitted::Queued => Verdict::Accepted { signup_id: event.signup_id, claimed: None },
+                        Admitted::Duplicate(row) => Verdict::Duplicate(row),
+                        Admitted::Conflict(row) => Verdict::Dead(Grounds::conflict(&row.signup_id)),
+                    };
+                }
+                // The ledger answered, and no repetition will make this row readable.
+                Err(AdmitError::Ledger(LedgerError::Damaged { .. })) => {
+                    return Verdict::Dead(Grounds::damaged_row(&event.signup_id));
+                }
+                Err(AdmitError::Ledger(error)) => self.ledger.is_down(&error),
+                Err(AdmitError::Seal(error)) => self.ledger.is_down(&error),
+            }
+            if began.elapsed() >= HOLD_MAX {
+                return Verdict::Held;
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Verdict::Held,
+                () = tokio::time::sleep(pace.pause()) => {}
+            }
+        }
+    }
+
+    async fn settle(&self, delivery: &Delivery, verdict: Verdict, permit: OwnedSemaphorePermit) -> Settled {
+        match verdict {
+            Verdict::Accepted { signup_id, claimed } => {
+                let redelivered = delivery.redelivered;
+                info!(event = "signup.accepted", %signup_id, source = "amqp", redelivered, "accepted a signup");
+                // Before the acknowledgement, which may have to wait for a slow connection while the lease runs.
+                if let Some(claimed) = claimed {
+                    (self.parts.hand_over)(*claimed, permit);
+                }
+                self.acknowledge(delivery).await;
+                Settled::Done
+            }
+            Verdict::Duplicate(row) => {
+                let (signup_id, state, step) = (&row.signup_id, row.state.as_str(), row.step.as_str());
+                info!(event = "signup.duplicate", %signup_id, state, step, "a signup that is known came again");
+                self.acknowledge(delivery).await;
+                Settled::Done
+            }
+            Verdict::Dead(grounds) => self.put_aside(delivery, &grounds).await,
+            Verdict::Held => Settled::Held,
+        }
+    }
+
+    /// Publishes the dead letter, and only when it is confirmed lets go of the message.
+    async fn put_aside(&self, delivery: &Delivery, grounds: &Grounds) -> Settled {
+        let letter = dead_letter(delivery, grounds, &self.names);
+        match self.dead.publish(vec![letter]).await {
+            Ok(fates) if fates.iter().all(|fate| *fate == Fate::Confirmed) => {
+                warn!(
+                    event = "signup.dead_lettered",
+                    signup_id = grounds.signup_id,
+                    reason = grounds.reason,
+                    mistakes = grounds.mistakes.replace('\n', "; "),
+                    dead_queue = self.names.dead_queue.as_str(),
+                    "a message can't be taken and was put into the dead-letter queue"
+                );
+                self.acknowledge(delivery).await;
+                Settled::Done
+            }
+            Ok(_) => {
+                error!(
+                    event = "signup.dead_letter_refused",
+                    signup_id = grounds.signup_id,
+                    reason = grounds.reason,
+                    dead_queue = self.names.dead_queue.as_str(),
+                    "the dead-letter queue does not take a message; it stays in its own queue. Is the dead queue full?"
+                );
+                Settled::Failed(BrokerError::DeadLetterRefused)
+            }
+            Err(error) => Settled::Failed(error),
+        }
+    }
+
+    /// Lets the broker forget a message. Where that fails the connection is gone, and the broker delivers it again.
+    async fn acknowledge(&self, delivery: &Delivery) {
+        let acknowledged = tokio::select! {
+            biased;
+            result = delivery.ack(BasicAckOptions::default()) => matches!(result, Ok(true)),
+            // One that is under way while its connection dies may never be answered by the library.
+            () = self.gone.cancelled() => false,
+            () = tokio::time::sleep(ACK_TIMEOUT) => false,
+        };
+        if !acknowledged {
+            info!(event = "signup.ack_failed", "a message could not be acknowledged in time; it will come again");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The broker's side: topology, consumer, dead letters, outcome publisher. The only place that knows the AMQP library.
+//!
+//! Reconnecting is done here and not by the library: a new connection, new channels, the topology declared again. What
+//! was in work over a lost connection is delivered again and recognized by the ledger.
+
+mod broker_error;
+mod broker_url;
+mod cloud_event;
+mod confirmed;
+mod connection;
+mod consumer;
+mod dead_letter;
+mod dead_queue;
+mod desk;
+mod ledger_watch;
+mod names;
+mod outage;
+mod outbox;
+mod outcomes;
+mod publisher;
+#[cfg(test)]
+mod servers;
+mod settings;
+mod topology;
+
+pub use broker_error::{BrokerCause, BrokerError, IntakeError, PublishError};
+pub use broker_url::{AmqpUrl, AmqpUrlError};
+pub use consumer::{ConsumerParts, HandOver, consume};
+pub use dead_queue::{DeadLetter, DeadQueue, Requeued};
+pub use outcomes::{PublisherParts, publish_outcomes};
+pub use publisher::Publisher;
+pub use settings::AmqpSettings;
+pub use topology::declare;

@@ -1,0 +1,224 @@
+//! Emptying the outbox in rounds: each signup's events in order, one signup's trouble no other's.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use foxden_ledger::{Ledger, OutcomeKind, Waiting};
+use lapin::types::ShortString;
+use tokio::time::Instant;
+use tracing::{error, info};
+
+use super::{
+    broker_error::BrokerError,
+    cloud_event,
+    confirmed::{ConfirmedChannel, Fate},
+    ledger_watch::LedgerWatch,
+};
+use crate::pace::Pace;
+
+/// How many events are on their way at once.
+const ROUND: usize = 100;
+/// How many events that can't be sent are looked past, in search of some that can.
+const STUCK_MAX: usize = 10_000;
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The outbox as its publisher sees it, over all its connections.
+pub(super) struct Outbox {
+    ledger: Ledger,
+    exchange: ShortString,
+    watch: LedgerWatch,
+    /// How long a kind of event that was turned down rests at first.
+    rest: Duration,
+    /// Confirmed by the broker and not yet marked in the ledger.
+    confirmed: Vec<i64>,
+    /// Kinds of events that were turned down. Which queue gets an event follows from its kind, which is its routing key.
+    turned_down: HashMap<OutcomeKind, Resting>,
+    /// How many events stood in the way of others at the last look.
+    stuck: usize,
+}
+
+/// A kind of event that rests before it is tried again.
+struct Resting {
+    until: Instant,
+    pace: Pace,
+}
+
+impl Outbox {
+    pub(super) fn new(ledger: Ledger, exchange: ShortString, rest: Duration) -> Self {
+        Self {
+            ledger,
+            exchange,
+            watch: LedgerWatch::default(),
+            rest,
+            confirmed: Vec::new(),
+            turned_down: HashMap::new(),
+            stuck: 0,
+        }
+    }
+
+    /// Publishes until nothing is left that can be published now.
+    ///
+    /// # Errors
+    /// When it is unknown what became of some events: they are sent again, under the same ids.
+    pub(super) async fn flush(&mut self, channel: &ConfirmedChannel) -> Result<(), BrokerError> {
+        while self.round(channel).await? {}
+        Ok(())
+    }
+
+    /// One round. Answers whether another may find something to do.
+    async fn round(&mut self, channel: &ConfirmedChannel) -> Result<bool, BrokerError> {
+        if !self.mark().await {
+            return Ok(false);
+        }
+        let limit = u64::try_from(ROUND + self.stuck).unwrap_or(u64::MAX);
+        let waiting = match self.ledger.waiting_events(limit).await {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                self.watch.is_down(&error);
+                return Ok(false);
+            }
+        };
+        self.watch.is_up();
+        let now = Instant::now();
+        let rests = |kind| self.turned_down.get(&kind).is_some_and(|resting: &Resting| resting.until > now);
+        let (ready, stuck) = choose(&waiting, rests);
+        self.stuck = stuck.min(STUCK_MAX);
+        if ready.is_empty() {
+            return Ok(false);
+        }
+        let messages = ready.iter().map(|event| cloud_event::message(&self.exchange, event)).collect();
+        let fates = channel.publish(messages).await?;
+        for (event, fate) in ready.into_iter().zip(fates) {
+            self.take_note(event, fate);
+        }
+        let progress = !self.confirmed.is_empty();
+        Ok(self.mark().await && progress)
+    }
+
+    fn take_note(&mut self, sent: &Waiting, fate: Fate) {
+        let kind = sent.event.kind;
+        let (signup_id, outcome) = (&sent.event.data.signup_id, kind.as_str());
+        if fate == Fate::Confirmed {
+            self.confirmed.push(sent.seq);
+            let event_id = &sent.event_id;
+            info!(event = "outcome.published", signup_id, outcome, event_id, "told the parent app of an outcome");
+            if self.turned_down.remove(&kind).is_some() {
+                info!(event = "outcome.taken_again", outcome, "outcome events of this kind are taken again");
+            }
+            return;
+        }
+        let mut first = false;
+        let resting = self.turned_down.entry(kind).or_insert_with(|| {
+            first = true;
+            Resting { until: Instant::now(), pace: Pace::new(self.rest, LONGEST_PAUSE) }
+        });
+        // Several of one kind were on their way together; that is one try.
+        if resting.until <= Instant::now() {
+            resting.until = Instant::now() + resting.pace.pause();
+        }
+        if !first {
+            return;
+        }
+        let (routing_key, exchange) = (cloud_event::routing_key(kind), self.exchange.as_str());
+        if fate == Fate::Unroutable {
+            error!(
+                event = "outcome.unroutable",
+                signup_id,
+                outcome,
+                exchange,
+                routing_key,
+                "no queue takes this outcome event, so it waits in the outbox; bind a queue to the exchange for this key"
+            );
+        } else {
+            error!(
+                event = "outcome.refused",
+                signup_id,
+                outcome,
+                exchange,
+                routing_key,
+                "a queue refused this outcome event, so it waits in the outbox; is the queue full?"
+            );
+        }
+    }
+
+    /// Marks what was confirmed. Answers whether that is done; until it is, nothing else is sent, since these would be
+    /// sent again.
+    async fn mark(&mut self) -> bool {
+        if self.confirmed.is_empty() {
+            return true;
+        }
+        match self.ledger.mark_published(self.confirmed.clone()).await {
+            Ok(()) => {
+                self.watch.is_up();
+                self.confirmed.clear();
+                true
+            }
+            Err(error) => {
+                self.watch.is_down(&error);
+                false
+            }
+        }
+    }
+}
+
+/// Which events go next: of each signup the oldest, unless its kind rests; then the signup's later ones wait behind it.
+/// Answers also how many stand in the way of others.
+fn choose(waiting: &[Waiting], rests: impl Fn(OutcomeKind) -> bool) -> (Vec<&Waiting>, usize) {
+    let mut seen: HashSet<&str> = HashSet::new();
+    let (mut ready, mut stuck) = (Vec::new(), 0);
+    for event in waiting {
+        if !seen.insert(&event.event.data.signup_id) || rests(event.event.kind) {
+            stuck += 1;
+        } else if ready.len() < ROUND {
+            ready.push(event);
+        }
+    }
+    (ready, stuck)
+}
+
+#[cfg(test)]
+mod tests {
+    use foxden_ledger::{OutcomeData, OutcomeEvent, OutcomeKind, Waiting};
+
+    use super::{ROUND, choose};
+
+    fn waiting(seq: i64, signup_id: &str, kind: OutcomeKind) -> Waiting {
+        let data = OutcomeData {
+            signup_id: signup_id.to_owned(),
+            user_id: None,
+            user_uri: None,
+            store_uri: None,
+            store_domain: None,
+            reason: None,
+            advice: None,
+        };
+        Waiting { seq, event_id: format!("e-{seq}"), at_ms: 0, event: OutcomeEvent { kind, data } }
+    }
+
+    fn seqs(events: &[Waiting], rests: impl Fn(OutcomeKind) -> bool) -> (Vec<i64>, usize) {
+        let (ready, stuck) = choose(events, rests);
+        (ready.iter().map(|event| event.seq).collect(), stuck)
+    }
+
+    #[test]
+    fn at_most_one_event_of_a_signup_is_on_its_way() {
+        use OutcomeKind::{Parked, Provisioned, Resumed};
+        let events = [waiting(1, "a", Parked), waiting(2, "a", Resumed), waiting(3, "b", Provisioned)];
+        assert_eq!(seqs(&events, |_| false), (vec![1, 3], 1));
+    }
+
+    #[test]
+    fn later_events_wait_behind_one_that_rests_while_other_signups_go_on() {
+        use OutcomeKind::{Parked, Provisioned};
+        let events = [waiting(1, "a", Parked), waiting(2, "a", Provisioned), waiting(3, "b", Provisioned)];
+        assert_eq!(seqs(&events, |kind| kind == Parked), (vec![3], 2));
+    }
+
+    #[test]
+    fn a_round_is_bounded() {
+        let events: Vec<_> = (0..300).map(|seq| waiting(seq, &format!("s-{seq}"), OutcomeKind::Parked)).collect();
+        assert_eq!(choose(&events, |_| false).0.len(), ROUND);
+    }
+}

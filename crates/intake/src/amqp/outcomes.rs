@@ -1,0 +1,117 @@
+//! The outcome publisher: from the ledger's outbox to the broker.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use foxden_ledger::Ledger;
+use lapin::{Channel, Connection};
+use tokio::{sync::Notify, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    broker_error::{BrokerError, IntakeError},
+    confirmed::ConfirmedChannel,
+    connection,
+    names::Names,
+    outage::Outage,
+    outbox::Outbox,
+    settings::AmqpSettings,
+    topology,
+};
+
+/// For what still waits when the publisher is told to stop. What is left is sent after the next start.
+const LAST_ROUNDS: Duration = Duration::from_secs(5);
+
+/// What the publisher works with.
+#[derive(Clone)]
+pub struct PublisherParts {
+    /// The broker.
+    pub settings: AmqpSettings,
+    /// Whose outbox it is.
+    pub ledger: Ledger,
+    /// How often the outbox is looked at unasked: other workers' events, and those of an earlier run.
+    pub poll: Duration,
+    /// Rung when an event was committed here, so that it need not wait for the next look.
+    pub wake: Arc<Notify>,
+}
+
+/// Publishes outcome events until `shutdown`, over as many connections as it takes. At least once, under stable ids, and
+/// in order per signup.
+///
+/// Cancel `shutdown` after the work that writes events has ended: what waits then is still sent, for up to 5 s.
+///
+/// # Errors
+/// Only for settings that can't work.
+pub async fn publish_outcomes(parts: PublisherParts, shutdown: CancellationToken) -> Result<(), IntakeError> {
+    let names = Names::of(&parts.settings)?;
+    let mut outbox = Outbox::new(parts.ledger.clone(), names.outcome_exchange.clone(), parts.poll);
+    let mut outage = Outage::new("outcomes", parts.settings.url.display());
+    loop {
+        let opened = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(()),
+            opened = open(&parts.settings, &names) => opened,
+        };
+        match opened {
+            Ok((connection, channel)) => {
+                outage.is_up();
+                let channel = ConfirmedChannel::new(channel);
+                let ended = publish(&mut outbox, &channel, &connection, &parts, &shutdown).await;
+                connection::close(connection).await;
+                match ended {
+                    Ok(()) => return Ok(()),
+                    Err(error) => outage.is_lost(&error),
+                }
+            }
+            Err(error) => outage.is_still_down(&error),
+        }
+        if !outage.pause(&shutdown).await {
+            return Ok(());
+        }
+    }
+}
+
+async fn open(settings: &AmqpSettings, names: &Names) -> Result<(Connection, Channel), BrokerError> {
+    let connection = connection::connect(&settings.url, "outcomes").await?;
+    let set_up = connection::in_time(async {
+        topology::declare_all(&connection::channel(&connection).await?, names).await?;
+        connection::confirming_channel(&connection).await
+    });
+    match set_up.await {
+        Ok(channel) => Ok((connection, channel)),
+        Err(error) => {
+            connection::close(connection).await;
+            Err(error)
+        }
+    }
+}
+
+/// Publishes over one connection until told to stop, or the connection fails.
+async fn publish(
+    outbox: &mut Outbox,
+    channel: &ConfirmedChannel,
+    connection: &Connection,
+    parts: &PublisherParts,
+    shutdown: &CancellationToken,
+) -> Result<(), BrokerError> {
+    loop {
+        {
+            let mut flush = pin!(outbox.flush(channel));
+            tokio::select! {
+                biased;
+                flushed = &mut flush => flushed?,
+                // A round that has begun is carried on: the fate of what was sent should be known.
+                () = shutdown.cancelled() => return timeout(LAST_ROUNDS, flush).await.unwrap_or(Ok(())),
+            }
+        }
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return timeout(LAST_ROUNDS, outbox.flush(channel)).await.unwrap_or(Ok(())),
+            () = parts.wake.notified() => {}
+            () = tokio::time::sleep(parts.poll) => {}
+        }
+        // With nothing to send, only this tells that the broker has gone.
+        if !connection.status().connected() {
+            return Err(BrokerError::Gone);
+        }
+    }
+}

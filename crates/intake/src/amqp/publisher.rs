@@ -1,0 +1,71 @@
+//! Publishing signup events, for `foxden submit` over AMQP and for trying things out.
+
+use lapin::{BasicProperties, Connection};
+
+use foxden_ledger::SignupId;
+
+use super::{
+    broker_error::PublishError,
+    confirmed::{ConfirmedChannel, Fate, Message},
+    connection,
+    names::Names,
+    settings::AmqpSettings,
+    topology,
+};
+
+/// A connection for publishing signup events. What it says is published is in the queue, on disk.
+pub struct Publisher {
+    connection: Connection,
+    channel: ConfirmedChannel,
+    names: Names,
+}
+
+impl Publisher {
+    /// Connects and declares the topology, so that events find a queue before the first worker has run.
+    ///
+    /// # Errors
+    /// When the broker can't be reached, or refuses.
+    pub async fn connect(settings: &AmqpSettings) -> Result<Self, PublishError> {
+        let names = Names::of(settings)?;
+        let connection = connection::connect(&settings.url, "publisher").await?;
+        let set_up = connection::in_time(async {
+            topology::declare_all(&connection::channel(&connection).await?, &names).await?;
+            connection::confirming_channel(&connection).await
+        });
+        match set_up.await {
+            Ok(channel) => Ok(Self { channel: ConfirmedChannel::new(channel), connection, names }),
+            Err(error) => {
+                connection::close(connection).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Publishes one event, as it is; the worker checks it. The signup id becomes the message id.
+    ///
+    /// # Errors
+    /// When it is not known to be in the queue. Publishing it again does no harm: a repeat is recognized.
+    pub async fn publish_signup(&self, signup_id: &SignupId, body: &[u8]) -> Result<(), PublishError> {
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_message_id(signup_id.as_str().into())
+            .with_app_id("foxden".into());
+        let message = Message {
+            exchange: self.names.exchange.clone(),
+            routing_key: self.names.routing_key.clone(),
+            properties,
+            body: body.to_vec(),
+        };
+        let fates = self.channel.publish(vec![message]).await?;
+        match fates.first() {
+            Some(Fate::Confirmed) => Ok(()),
+            Some(Fate::Unroutable) => Err(PublishError::Unroutable),
+            Some(Fate::Refused) | None => Err(PublishError::Refused),
+        }
+    }
+
+    /// Closes the connection in good order.
+    pub async fn close(self) {
+        connection::close(self.connection).await;
+    }
+}

@@ -1,0 +1,6 @@
+//! Against a real broker, whose URL is in `AMQP_URL`. Each test has exchanges and queues of its own.
+
+mod bench;
+mod consuming;
+mod dead_letters;
+mod outcomes;

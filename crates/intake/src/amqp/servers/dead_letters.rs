@@ -1,0 +1,50 @@
+//! A person's look into the dead-letter queue.
+
+use super::bench::{Bench, header};
+use crate::{DeadQueue, Requeued};
+
+#[tokio::test]
+async fn dead_letters_can_be_listed_and_stay_where_they_are() {
+    let bench = Bench::new().await;
+    let running = bench.consume(1);
+    bench.publish_raw(b"{").await;
+    bench.publish_raw(b"{\"version\":1,\"signup_id\":\"s-0\"}").await;
+    bench.dead_queue_holds(2).await;
+    running.stop().await;
+
+    let dead = DeadQueue::connect(&bench.settings).await.unwrap();
+    for _ in 0..2 {
+        let letters = dead.list(10).await.unwrap();
+        let told: Vec<_> = letters.iter().map(|l| (l.reason.as_str(), l.signup_id.as_deref(), l.bytes)).collect();
+        assert_eq!(told, [("unreadable", None, 1), ("invalid", Some("s-0"), 31)]);
+        assert_eq!(letters[1].mistakes, "user is required\nstore is required");
+        bench.dead_queue_holds(2).await;
+    }
+    assert_eq!(dead.list(1).await.unwrap().len(), 1);
+    dead.close().await;
+    bench.tidy_up().await;
+}
+
+#[tokio::test]
+async fn chosen_dead_letters_go_back_to_the_queue_as_they_were_published() {
+    let bench = Bench::new().await;
+    let running = bench.consume(1);
+    bench.publish_raw(b"{").await;
+    bench.publish_raw(b"{\"version\":1,\"signup_id\":\"s-0\"}").await;
+    bench.dead_queue_holds(2).await;
+    running.stop().await;
+
+    let dead = DeadQueue::connect(&bench.settings).await.unwrap();
+    let requeued = dead.requeue(10, |letter| letter.reason == "invalid").await.unwrap();
+    assert_eq!(requeued, Requeued { moved: 1, left: 1 });
+    let back = bench.next_in(&bench.settings.queue).await;
+    assert_eq!(back.data, b"{\"version\":1,\"signup_id\":\"s-0\"}");
+    assert_eq!(header(&back, "traceparent"), "00-1");
+    // The broker counts deliveries in a header of its own.
+    let headers = back.properties.headers().as_ref().unwrap().inner();
+    let kept: Vec<_> = headers.keys().map(|name| name.as_str()).filter(|name| *name != "x-delivery-count").collect();
+    assert_eq!(kept, ["traceparent"]);
+    bench.dead_queue_holds(1).await;
+    dead.close().await;
+    bench.tidy_up().await;
+}

@@ -1,0 +1,163 @@
+//! The door to the ledger: a checked event goes in sealed, once.
+
+use std::time::Duration;
+
+use foxden_ledger::{
+    Accepted, Claimed, Custody, Known, Ledger, LedgerError, NewSignup, Provisioning, ProvisioningId, Source, WorkerId,
+};
+use foxden_vault::SealError;
+
+use crate::event::SignupEvent;
+
+/// Admits checked events to the ledger, whichever way they came.
+#[derive(Clone)]
+pub struct Door {
+    ledger: Ledger,
+    custody: Custody,
+    source: Source,
+}
+
+/// What admitting an event came to. Whichever it is, it is committed, and the message may be acknowledged.
+#[derive(Debug)]
+pub enum Admitted {
+    /// It is new, and any worker may take it.
+    Queued,
+    /// It is new, and it is the caller's: leased, with the intent of the user step committed.
+    Leased(Box<Claimed>),
+    /// The same event was admitted before. Nothing is to be done.
+    Duplicate(Box<Provisioning>),
+    /// Its signup id was admitted before, with other content. It was not admitted.
+    Conflict(Box<Provisioning>),
+}
+
+/// Why it is not known that an event was admitted. Don't acknowledge its message: a repeat is recognized.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmitError {
+    /// The ledger did not take it.
+    #[error("the signup could not be written to the ledger")]
+    Ledger(#[from] LedgerError),
+    /// It could not be sealed, and nothing goes into the ledger unsealed.
+    #[error("the signup could not be sealed")]
+    Seal(#[from] SealError),
+}
+
+impl Door {
+    /// A door for events that come from `source`.
+    pub fn new(ledger: Ledger, custody: Custody, source: Source) -> Self {
+        Self { ledger, custody, source }
+    }
+
+    /// Admits one event for this worker: when it is new, the caller holds the lease and may begin at once.
+    ///
+    /// # Errors
+    /// When it is not known to be committed.
+    pub async fn admit_leased(
+        &self,
+        event: &SignupEvent,
+        worker: &WorkerId,
+        lease: Duration,
+    ) -> Result<Admitted, AdmitError> {
+        let signup = self.sealed(event)?;
+        let accepted = self.ledger.accept_leased(signup, worker, lease).await?;
+        Ok(self.admitted(event, accepted))
+    }
+
+    /// Admits many events in one transaction, for any worker to take. The answers are in the order of the input.
+    ///
+    /// # Errors
+    /// When they are not known to be committed: all of them, or none.
+    pub async fn admit_queued(&self, events: &[SignupEvent]) -> Result<Vec<Admitted>, AdmitError> {
+        let signups = events.iter().map(|event| self.sealed(event)).collect::<Result<Vec<_>, _>>()?;
+        let accepted = self.ledger.accept_queued(signups).await?;
+        Ok(events.iter().zip(accepted).map(|(event, accepted)| self.admitted(event, accepted)).collect())
+    }
+
+    /// Whether the ledger works: one read, for those who wait for it to come back.
+    pub(crate) async fn ledger_answers(&self) -> Result<(), LedgerError> {
+        self.ledger.now_ms().await.map(drop)
+    }
+
+    fn sealed(&self, event: &SignupEvent) -> Result<NewSignup, SealError> {
+        let id = ProvisioningId::new();
+        Ok(NewSignup {
+            payload: self.custody.seal_payload(&id, &event.payload)?,
+            fingerprint: self.custody.fingerprint(&event.signup_id, event.account_id.as_deref(), &event.payload),
+            id,
+            signup_id: event.signup_id.clone(),
+            account_id: event.account_id.clone(),
+            source: self.source,
+        })
+    }
+
+    fn admitted(&self, event: &SignupEvent, accepted: Accepted) -> Admitted {
+        match accepted {
+            Accepted::Queued => Admitted::Queued,
+            Accepted::Leased(claimed) => Admitted::Leased(claimed),
+            Accepted::Known(known) => {
+                let Known { provisioning, fingerprint } = *known;
+                let account_id = event.account_id.as_deref();
+                match self.custody.is_same_event(&event.signup_id, account_id, &event.payload, &fingerprint) {
+                    Some(false) => Admitted::Conflict(Box::new(provisioning)),
+                    // Where the fingerprint's key is gone, nothing tells them apart. To call it a conflict would
+                    // dead-letter every repeat of an old signup after a key was retired.
+                    Some(true) | None => Admitted::Duplicate(Box::new(provisioning)),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use foxden_ledger::{State, WorkerId};
+
+    use super::Admitted;
+    use crate::testing::{self, event};
+
+    const LEASE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_new_event_is_leased_and_a_repeat_is_a_duplicate() {
+        let door = testing::door().await;
+        let worker = WorkerId::new();
+        let Admitted::Leased(claimed) = door.admit_leased(&event("s-1", "Ada"), &worker, LEASE).await.unwrap() else {
+            panic!("not leased")
+        };
+        assert_eq!(claimed.provisioning.state, State::InFlight);
+        let repeat = door.admit_leased(&event("s-1", "Ada"), &WorkerId::new(), LEASE).await.unwrap();
+        assert!(matches!(repeat, Admitted::Duplicate(row) if row.id == claimed.provisioning.id), "not a duplicate");
+    }
+
+    #[tokio::test]
+    async fn the_same_signup_id_with_other_content_is_a_conflict() {
+        let door = testing::door().await;
+        door.admit_queued(&[event("s-1", "Ada")]).await.unwrap();
+        let other = door.admit_leased(&event("s-1", "Eve"), &WorkerId::new(), LEASE).await.unwrap();
+        assert!(matches!(other, Admitted::Conflict(_)), "{other:?}");
+    }
+
+    #[tokio::test]
+    async fn many_are_admitted_at_once_and_told_apart() {
+        let door = testing::door().await;
+        let events = [event("s-1", "Ada"), event("s-2", "Ada"), event("s-1", "Ada"), event("s-2", "Eve")];
+        let admitted = door.admit_queued(&events).await.unwrap();
+        assert!(
+            matches!(
+                &admitted[..],
+                [Admitted::Queued, Admitted::Queued, Admitted::Duplicate(_), Admitted::Conflict(_)]
+            ),
+            "{admitted:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_repeat_is_a_duplicate_where_the_key_of_its_fingerprint_is_gone() {
+        let ledger = testing::ledger().await;
+        testing::door_to(&ledger).admit_queued(&[event("s-1", "Ada")]).await.unwrap();
+        let other_ring = testing::door_to(&ledger);
+        let repeat = other_ring.admit_queued(&[event("s-1", "Ada")]).await.unwrap();
+        assert!(matches!(&repeat[..], [Admitted::Duplicate(_)]), "{repeat:?}");
+    }
+}

@@ -1,0 +1,72 @@
+//! Countries, as Foxy wants them: ISO 3166-1 alpha-2, in upper case.
+
+/// The 249 officially assigned codes, in order.
+const CODES: [&str; 249] = [
+    "AD", "AE", "AF", "AG", "AI", "AL", "AM", "AO", "AQ", "AR", "AS", "AT", "AU", "AW", "AX", "AZ", //
+    "BA", "BB", "BD", "BE", "BF", "BG", "BH", "BI", "BJ", "BL", "BM", "BN", "BO", "BQ", "BR", "BS", "BT", "BV", "BW",
+    "BY", "BZ", //
+    "CA", "CC", "CD", "CF", "CG", "CH", "CI", "CK", "CL", "CM", "CN", "CO", "CR", "CU", "CV", "CW", "CX", "CY",
+    "CZ", //
+    "DE", "DJ", "DK", "DM", "DO", "DZ", //
+    "EC", "EE", "EG", "EH", "ER", "ES", "ET", //
+    "FI", "FJ", "FK", "FM", "FO", "FR", //
+    "GA", "GB", "GD", "GE", "GF", "GG", "GH", "GI", "GL", "GM", "GN", "GP", "GQ", "GR", "GS", "GT", "GU", "GW",
+    "GY", //
+    "HK", "HM", "HN", "HR", "HT", "HU", //
+    "ID", "IE", "IL", "IM", "IN", "IO", "IQ", "IR", "IS", "IT", //
+    "JE", "JM", "JO", "JP", //
+    "KE", "KG", "KH", "KI", "KM", "KN", "KP", "KR", "KW", "KY", "KZ", //
+    "LA", "LB", "LC", "LI", "LK", "LR", "LS", "LT", "LU", "LV", "LY", //
+    "MA", "MC", "MD", "ME", "MF", "MG", "MH", "MK", "ML", "MM", "MN", "MO", "MP", "MQ", "MR", "MS", "MT", "MU", "MV",
+    "MW", "MX", "MY", "MZ", //
+    "NA", "NC", "NE", "NF", "NG", "NI", "NL", "NO", "NP", "NR", "NU", "NZ", //
+    "OM", //
+    "PA", "PE", "PF", "PG", "PH", "PK", "PL", "PM", "PN", "PR", "PS", "PT", "PW", "PY", //
+    "QA", //
+    "RE", "RO", "RS", "RU", "RW", //
+    "SA", "SB", "SC", "SD", "SE", "SG", "SH", "SI", "SJ", "SK", "SL", "SM", "SN", "SO", "SR", "SS", "ST", "SV", "SX",
+    "SY", "SZ", //
+    "TC", "TD", "TF", "TG", "TH", "TJ", "TK", "TL", "TM", "TN", "TO", "TR", "TT", "TV", "TW", "TZ", //
+    "UA", "UG", "UM", "US", "UY", "UZ", //
+    "VA", "VC", "VE", "VG", "VI", "VN", "VU", //
+    "WF", "WS", //
+    "YE", "YT", //
+    "ZA", "ZM", "ZW",
+];
+
+/// Checks a country code; a code in lower case is refused with the likely cure.
+pub(super) fn country(text: &str) -> Result<(), String> {
+    if CODES.binary_search(&text).is_ok() {
+        return Ok(());
+    }
+    if CODES.binary_search(&text.to_ascii_uppercase().as_str()).is_ok() {
+        return Err("must be in upper case".to_owned());
+    }
+    Err("must be a country code of ISO 3166-1 alpha-2, such as US".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CODES, country};
+
+    #[test]
+    fn the_codes_are_sorted_and_without_repeats() {
+        assert!(CODES.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn only_assigned_upper_case_codes_are_countries() {
+        for code in ["US", "DE", "GB", "ZW", "AX"] {
+            assert_eq!(country(code), Ok(()), "{code}");
+        }
+        assert_eq!(country("us").unwrap_err(), "must be in upper case");
+        // UK is reserved, not assigned; EU and XK are not countries of the standard.
+        for code in ["UK", "EU", "XK", "USA", "", "U"] {
+            assert_eq!(
+                country(code).unwrap_err(),
+                "must be a country code of ISO 3166-1 alpha-2, such as US",
+                "{code}"
+            );
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What is wrong with an event, told by path, all at once, and without repeating what the event says.
+
+use std::fmt;
+
+use foxden_ledger::SignupId;
+
+use super::limits::MISTAKES_MAX;
+
+/// One thing that is wrong with an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where: `store.country`, or `event` for the whole.
+    pub path: String,
+    /// What: a sentence that continues the path, and never repeats a value.
+    pub problem: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path, self.problem)
+    }
+}
+
+/// An event that can't be accepted, with every mistake in it.
+///
+/// It can be logged, printed and put in a header as it is: the values of an event are personal data and are never
+/// repeated here, only paths, limits and positions. `Display` is one line per mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventError {
+    /// The signup id, where there is a usable one, so that the sender can be told which event it was.
+    pub signup_id: Option<String>,
+    /// The mistakes, in the order of the contract; never empty.
+    pub mistakes: Vec<Mistake>,
+    /// Whether the body could be read as JSON at all. If not, there is one mistake, and it says where reading ended.
+    pub readable: bool,
+}
+
+impl EventError {
+    /// A body of which nothing can be told but why it is not read.
+    pub(super) fn unreadable(problem: String) -> Self {
+        let mistake = Mistake { path: "event".to_owned(), problem };
+        Self { signup_id: None, mistakes: vec![mistake], readable: false }
+    }
+
+    /// The word for it in logs and in the `x-foxden-reason` header: `unreadable` or `invalid`.
+    pub const fn reason(&self) -> &'static str {
+        if self.readable { "invalid" } else { "unreadable" }
+    }
+}
+
+impl fmt::Display for EventError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, mistake) in self.mistakes.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{mistake}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for EventError {}
+
+/// Collects the mistakes of one event.
+#[derive(Debug, Default)]
+pub(super) struct Mistakes {
+    told: Vec<Mistake>,
+    more: usize,
+}
+
+impl Mistakes {
+    pub(super) fn add(&mut self, path: impl Into<String>, problem: impl Into<String>) {
+        if self.told.len() < MISTAKES_MAX {
+            self.told.push(Mistake { path: path.into(), problem: problem.into() });
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Ends the collection: nothing if there was none.
+    pub(super) fn into_error(mut self, signup_id: Option<SignupId>) -> Option<EventError> {
+        if self.told.is_empty() {
+            return None;
+        }
+        if self.more > 0 {
+            let problem = format!("has {} more mistakes, which are not listed", self.more);
+            self.told.push(Mistake { path: "event".to_owned(), problem });
+        }
+        Some(EventError { signup_id: signup_id.map(|id| id.to_string()), mistakes: self.told, readable: true })
+    }
+}

@@ -1,0 +1,123 @@
+//! `store`: the shop (Foxy docs: rels/stores).
+
+use std::collections::BTreeMap;
+
+use foxden_ledger::StoreDetails;
+use serde_json::Value;
+
+use super::{
+    checks::{self, Checked, anything, domain_label, email, emails, full_domain, is_property_name, us_region, web_url},
+    countries::country,
+    fields::{Fields, scalar},
+    limits::{
+        FROM_EMAIL_MAX, LOGO_URL_MAX, POSTAL_CODE_MAX, PROPERTIES_MAX, PROPERTY_NAME_MAX, PROPERTY_TEXT_MAX,
+        RECEIPT_CONTINUE_URL_MAX, REGION_MAX, SHORT_WORD_MAX, STORE_DOMAIN_MAX, STORE_EMAIL_MAX, STORE_NAME_MAX,
+        STORE_URL_MAX, STORE_VERSION_URI_MAX,
+    },
+    mistakes::Mistakes,
+    node::Node,
+};
+
+/// The rule for an optional text: its longest length and what else it must be.
+type Rule = (usize, fn(&str) -> Checked);
+
+/// Optional properties of a Foxy store that the contract names, as Foxy names them.
+const OPTIONAL: [(&str, Rule); 7] = [
+    ("from_email", (FROM_EMAIL_MAX, email)),
+    ("receipt_continue_url", (RECEIPT_CONTINUE_URL_MAX, web_url)),
+    ("logo_url", (LOGO_URL_MAX, web_url)),
+    ("locale_code", (SHORT_WORD_MAX, anything)),
+    ("language", (SHORT_WORD_MAX, anything)),
+    ("timezone", (SHORT_WORD_MAX, anything)),
+    ("store_version_uri", (STORE_VERSION_URI_MAX, web_url)),
+];
+
+const REMOTE_DOMAIN: &str = "use_remote_domain";
+
+/// Foxy's names of what the contract has fields for: not to be smuggled in through `store.properties`.
+const SPOKEN_FOR: [&str; 8] =
+    ["store_name", "store_domain", "store_url", "store_email", "postal_code", "country", "region", REMOTE_DOMAIN];
+
+/// What Foxy is told of the shop. Nothing, where there are mistakes.
+pub(super) fn store(node: Option<Node>, mistakes: &mut Mistakes) -> Option<StoreDetails> {
+    let mut fields = Fields::open("store", node, mistakes)?;
+    let mut extra: BTreeMap<String, Value> = BTreeMap::new();
+    let remote = fields.flag(REMOTE_DOMAIN, mistakes);
+    if let Some(value) = remote {
+        extra.insert(REMOTE_DOMAIN.to_owned(), Value::Bool(value));
+    }
+    let name = fields.required("name", STORE_NAME_MAX, anything, mistakes);
+    let domain = domain(&mut fields, remote == Some(true), mistakes);
+    let url = fields.required("url", STORE_URL_MAX, web_url, mistakes);
+    let email = fields.required("email", STORE_EMAIL_MAX, emails, mistakes);
+    let country = fields.required("country", 2, country, mistakes);
+    let region_rule = if country.as_deref() == Some("US") { us_region } else { anything };
+    let region = fields.required("region", REGION_MAX, region_rule, mistakes);
+    let postal_code = fields.required("postal_code", POSTAL_CODE_MAX, anything, mistakes);
+    for (name, (max, check)) in OPTIONAL {
+        if let Some(text) = fields.optional(name, max, check, mistakes) {
+            extra.insert(name.to_owned(), Value::String(text));
+        }
+    }
+    if let Some(node) = fields.take("properties") {
+        properties(node, &mut extra, mistakes);
+    }
+    fields.finish(mistakes);
+    Some(StoreDetails {
+        name: name?,
+        domain,
+        url: url?,
+        email: email?,
+        country: country?,
+        region: region?,
+        postal_code: postal_code?,
+        extra,
+    })
+}
+
+fn domain(fields: &mut Fields, remote: bool, mistakes: &mut Mistakes) -> Option<String> {
+    if !remote {
+        return fields.optional("domain", STORE_DOMAIN_MAX, domain_label, mistakes);
+    }
+    let Some(node) = fields.take("domain") else {
+        // What foxden derives from the store's name is a label, never somebody's own domain.
+        mistakes.add(fields.path("domain"), "is required when use_remote_domain is true");
+        return None;
+    };
+    fields.checked("domain", node, STORE_DOMAIN_MAX, full_domain, mistakes)
+}
+
+/// `store.properties`: what a Foxy store has besides, passed on as it is. Foxy has the last word on it.
+fn properties(node: Node, extra: &mut BTreeMap<String, Value>, mistakes: &mut Mistakes) {
+    let Some(fields) = Fields::open("store.properties", Some(node), mistakes) else { return };
+    let mut count = 0;
+    for (path, name, node) in fields.into_rest() {
+        count += 1;
+        if !is_property_name(&name) {
+            let rule =
+                format!("has a name that is not 1 to {PROPERTY_NAME_MAX} of a-z, 0-9 and _, beginning with a letter");
+            mistakes.add(path, rule);
+        } else if SPOKEN_FOR.contains(&name.as_str()) || OPTIONAL.iter().any(|(known, _)| *known == name) {
+            mistakes.add(path, "has a field of its own directly in store; give it there");
+        } else {
+            match property(node) {
+                Ok(value) => {
+                    extra.insert(name, value);
+                }
+                Err(problem) => mistakes.add(path, problem),
+            }
+        }
+    }
+    if count > PROPERTIES_MAX {
+        mistakes.add("store.properties", format!("has {count} entries; at most {PROPERTIES_MAX} are allowed"));
+    }
+}
+
+fn property(node: Node) -> Result<Value, String> {
+    let value = scalar(node).ok_or("must be a string, a number, true or false")?;
+    match value.as_str() {
+        // An empty text may be what blanks one of Foxy's defaults.
+        Some(text) if !text.is_empty() => checks::text(text, PROPERTY_TEXT_MAX).map(|()| value),
+        _ => Ok(value),
+    }
+}

@@ -1,0 +1,60 @@
+//! What the tests of this crate share.
+
+use std::sync::Arc;
+
+use foxden_ledger::{Custody, Ledger, Source};
+use foxden_vault::{KeyRing, generate_key};
+use serde_json::json;
+
+use crate::{AmqpSettings, AmqpUrl, Door, SignupEvent};
+
+/// A migrated ledger in memory.
+pub(crate) async fn ledger() -> Ledger {
+    let ledger = Ledger::connect("sqlite::memory:", 1).await.unwrap();
+    ledger.migrate_up().await.unwrap();
+    ledger
+}
+
+/// A door with a key of its own.
+pub(crate) fn door_to(ledger: &Ledger) -> Door {
+    let ring = KeyRing::parse(&generate_key("test").unwrap()).unwrap();
+    Door::new(ledger.clone(), Custody::new(Arc::new(ring), "test"), Source::Amqp)
+}
+
+/// A door to a ledger of its own.
+pub(crate) async fn door() -> Door {
+    door_to(&ledger().await)
+}
+
+/// The body of a valid event.
+pub(crate) fn body(signup_id: &str, first_name: &str) -> Vec<u8> {
+    let event = json!({
+        "version": 1,
+        "signup_id": signup_id,
+        "user": { "first_name": first_name, "last_name": "Lovelace", "email": "ada@example.com" },
+        "store": {
+            "name": "Engines", "url": "https://engines.example", "email": "shop@engines.example",
+            "country": "DE", "region": "Berlin", "postal_code": "10115"
+        }
+    });
+    event.to_string().into_bytes()
+}
+
+/// A valid event.
+pub(crate) fn event(signup_id: &str, first_name: &str) -> SignupEvent {
+    SignupEvent::parse(&body(signup_id, first_name)).unwrap()
+}
+
+/// Settings with names of their own for each prefix.
+pub(crate) fn settings(url: &str, prefix: &str) -> AmqpSettings {
+    AmqpSettings {
+        url: AmqpUrl::parse(url).unwrap(),
+        exchange: prefix.to_owned(),
+        queue: format!("{prefix}.signups"),
+        routing_key: "signup".to_owned(),
+        dead_exchange: format!("{prefix}.dead"),
+        dead_queue: format!("{prefix}.signups.dead"),
+        outcome_exchange: format!("{prefix}.outcomes"),
+        outcome_queue: Some(format!("{prefix}.outcomes")),
+    }
+}
