@@ -27,6 +27,7 @@ enum Provisionings {
     DomainTry,
     InDoubt,
     Intents,
+    KeyIntent,
     Retries,
     Lookups,
     StepSince,
@@ -166,6 +167,8 @@ fn provisionings() -> TableCreateStatement {
         .col(ColumnDef::new(P::DomainTry).integer().not_null().default(0))
         .col(ColumnDef::new(P::InDoubt).boolean().not_null().default(false))
         .col(ColumnDef::new(P::Intents).integer().not_null().default(0))
+        // The first create call on the current natural key: tokens of earlier ones belong to other keys.
+        .col(ColumnDef::new(P::KeyIntent).integer().not_null().default(1))
         .col(ColumnDef::new(P::Retries).integer().not_null().default(0))
         .col(ColumnDef::new(P::Lookups).integer().not_null().default(0))
         .col(ColumnDef::new(P::StepSince).big_integer().not_null())

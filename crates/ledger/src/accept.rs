@@ -170,6 +170,7 @@ fn row(signup: NewSignup, now: i64) -> ActiveModel {
         domain_try: Set(0),
         in_doubt: Set(false),
         intents: Set(0),
+        key_intent: Set(1),
         retries: Set(0),
         lookups: Set(0),
         step_since: Set(now),

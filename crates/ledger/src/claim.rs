@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    sea_query::{CaseStatement, Expr, LockBehavior, LockType},
+    sea_query::{CaseStatement, Expr, LockBehavior, LockType, SelectStatement},
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -18,17 +18,48 @@ use crate::{
     },
     error::LedgerError,
     ids::WorkerId,
-    provisioning::{Claimed, Lease, Provisioning},
+    provisioning::{Claimed, Lease},
     state::{AttemptKind, State},
 };
 
+/// What a claim has brought.
+#[derive(Debug, Default)]
+pub struct Claims {
+    /// What is now the claimant's.
+    pub claimed: Vec<Claimed>,
+    /// Rows that were due and can't be read. They stay leased, so that one of them does not stop the others.
+    pub damaged: Vec<LedgerError>,
+}
+
+/// A provisioning that was moved to `unknown`, since its worker vanished.
+#[derive(Debug, Clone)]
+pub struct Swept {
+    /// The parent app's key.
+    pub signup_id: String,
+    /// The step whose call was announced.
+    pub step: String,
+    /// The number of that call.
+    pub intent: u32,
+}
+
 impl Ledger {
+    /// Ids from a query with a limit. PostgreSQL may run a subquery of `IN` once for each row that it tries, with the
+    /// limit counted anew each time; an array is made once.
+    fn is_one_of(&self, ids: SelectStatement) -> Expr {
+        let id = Expr::col(Column::Id);
+        if self.is_embedded() {
+            id.in_subquery(ids)
+        } else {
+            Expr::cust_with_exprs("$1 = ANY(ARRAY $2)", [id, Expr::SubQuery(None, Box::new(ids.into()))])
+        }
+    }
+
     /// Takes up to `limit` provisionings that are due, in one statement: their leases, and for those in state `due`
     /// the intent of their step, are committed with it.
     ///
     /// # Errors
     /// When the database does not answer. A claim whose answer was lost is given up by letting its lease expire.
-    pub async fn claim(&self, owner: &WorkerId, limit: u64, lease: Duration) -> Result<Vec<Claimed>, LedgerError> {
+    pub async fn claim(&self, owner: &WorkerId, limit: u64, lease: Duration) -> Result<Claims, LedgerError> {
         let (ledger, owner) = (self.clone(), owner.clone());
         Self::detached(async move {
             let asked_at = Instant::now();
@@ -64,13 +95,20 @@ impl Ledger {
                         .into(),
                 )
                 .col_expr(Column::UpdatedAt, now)
-                .filter(Expr::col(Column::Id).in_subquery(due))
+                .filter(ledger.is_one_of(due))
                 .exec_with_returning(&ledger.db)
                 .await?;
             if !rows.is_empty() {
                 ledger.count_commit();
             }
-            rows.into_iter().map(|row| Claimed::new(row, &owner, asked_at, lease)).collect()
+            let mut claims = Claims::default();
+            for row in rows {
+                match Claimed::new(row, &owner, asked_at, lease) {
+                    Ok(claimed) => claims.claimed.push(claimed),
+                    Err(error) => claims.damaged.push(error),
+                }
+            }
+            Ok(claims)
         })
         .await
     }
@@ -109,7 +147,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the database does not answer; then nothing was moved.
-    pub async fn sweep(&self, lookup_after: Duration) -> Result<Vec<Provisioning>, LedgerError> {
+    pub async fn sweep(&self, lookup_after: Duration) -> Result<Vec<Swept>, LedgerError> {
         let ledger = self.clone();
         Self::detached(async move {
             let txn = ledger.begin().await?;
@@ -126,7 +164,7 @@ impl Ledger {
                 return Ok(Vec::new());
             }
             let ids: Vec<&str> = expired.iter().map(|row| row.id.as_str()).collect();
-            let moved = Entity::update_many()
+            Entity::update_many()
                 .col_expr(Column::State, Expr::val(State::Unknown.as_str()))
                 .col_expr(Column::DueAt, Expr::val(now + millis(lookup_after)))
                 .col_expr(Column::InDoubt, Expr::val(true))
@@ -136,8 +174,16 @@ impl Ledger {
                 .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
                 .col_expr(Column::UpdatedAt, Expr::val(now))
                 .filter(Column::Id.is_in(ids))
-                .exec_with_returning(&txn)
+                .exec(&txn)
                 .await?;
+            let swept = expired
+                .iter()
+                .map(|row| Swept {
+                    signup_id: row.signup_id.clone(),
+                    step: row.step.clone(),
+                    intent: u32::try_from(row.intents).unwrap_or_default(),
+                })
+                .collect();
             let evidence = expired.iter().map(|row| attempt::ActiveModel {
                 id: Set(Uuid::now_v7().to_string()),
                 provisioning_id: Set(row.id.clone()),
@@ -158,7 +204,7 @@ impl Ledger {
             });
             attempt::Entity::insert_many(evidence).exec_without_returning(&txn).await?;
             ledger.commit(txn).await?;
-            moved.into_iter().map(Provisioning::from_row).collect()
+            Ok(swept)
         })
         .await
     }

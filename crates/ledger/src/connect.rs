@@ -22,6 +22,15 @@ use crate::error::LedgerError;
 /// How long to wait for a connection before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// No operation takes longer, or the database counts as away: a host that is gone answers nothing, not even an error.
+/// Longer than SQLite's waiting for another process.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What PostgreSQL itself ends: a statement that hangs, and a transaction whose worker is frozen or gone, since its open
+/// insert keeps every other worker waiting at the same signup id.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+const IDLE_IN_TRANSACTION_TIMEOUT: &str = "15s";
+
 /// SQLite waits this long for another process's write to end.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -107,13 +116,21 @@ impl Ledger {
             });
         } else {
             options.max_connections(pool).min_connections(1).test_before_acquire_if_idle_for(Duration::from_secs(30));
-            options.set_application_name("foxden");
+            options.set_application_name("foxden").statement_timeout(STATEMENT_TIMEOUT);
+            options.map_sqlx_postgres_opts(|postgres| {
+                postgres.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT)])
+            });
         }
         let db = Database::connect(options).await?;
         if let Some(path) = sqlite_path(url) {
             restrict(&path);
         }
         Ok(Self { db, clock: Clock::Database, commits: Arc::default() })
+    }
+
+    /// The file of an embedded ledger, by its URL; `None` for one in memory or on a server.
+    pub fn embedded_file(url: &str) -> Option<PathBuf> {
+        sqlite_path(url)
     }
 
     /// Makes an empty database on a PostgreSQL server and connects to it: for tests, each of which wants one of its own.
@@ -169,8 +186,13 @@ impl Ledger {
     pub async fn now_ms(&self) -> Result<i64, LedgerError> {
         use sea_orm::sea_query::{Alias, Query};
         let query = Query::select().expr_as(self.now(), Alias::new("now")).to_owned();
-        let row = self.db.query_one(&query).await?.ok_or(LedgerError::Schema("no row for the time".to_owned()))?;
-        Ok(row.try_get("", "now")?)
+        let ledger = self.clone();
+        Self::detached(async move {
+            let row =
+                ledger.db.query_one(&query).await?.ok_or_else(|| LedgerError::unavailable("no row for the time"))?;
+            Ok(row.try_get("", "now")?)
+        })
+        .await
     }
 
     /// Begins a write transaction. `IMMEDIATE` on SQLite: a deferred one that reads first fails at once under a
@@ -195,8 +217,21 @@ impl Ledger {
         self.commits.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Runs database work in a task of its own, so that nobody's cancellation can cut it in half.
+    /// Runs database work in a task of its own, so that nobody's cancellation can cut it in half, and waits for it no
+    /// longer than [`OPERATION_TIMEOUT`]: then it is not known whether it happened.
     pub(crate) async fn detached<T, F>(work: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, LedgerError>> + Send + 'static,
+    {
+        match tokio::time::timeout(OPERATION_TIMEOUT, Self::undisturbed(work)).await {
+            Ok(result) => result,
+            Err(_) => Err(LedgerError::unavailable("no answer in time")),
+        }
+    }
+
+    /// The same for as long as it takes.
+    async fn undisturbed<T, F>(work: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, LedgerError>> + Send + 'static,
@@ -205,7 +240,7 @@ impl Ledger {
             Ok(result) => result,
             Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
             // The runtime is shutting down: nobody is left to act on the answer.
-            Err(_) => Err(LedgerError::Schema("the program is shutting down".to_owned())),
+            Err(_) => Err(LedgerError::unavailable("the program is shutting down")),
         }
     }
 
@@ -228,9 +263,11 @@ impl Ledger {
     async fn migrate(&self, down: Option<u32>) -> Result<(), LedgerError> {
         use sea_orm_migration::MigratorTrait;
         let ledger = self.clone();
-        Self::detached(async move {
+        Self::undisturbed(async move {
             let txn = ledger.begin().await?;
             if !ledger.is_embedded() {
+                // A migration of a large ledger takes as long as it takes.
+                txn.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
                 let lock = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
                 txn.query_one_raw(Statement::from_string(DbBackend::Postgres, lock)).await?;
             }
@@ -249,7 +286,8 @@ impl Ledger {
     /// When the database does not answer.
     pub async fn migrations(&self) -> Result<Vec<(String, bool)>, LedgerError> {
         use sea_orm_migration::{MigrationStatus, MigratorTrait};
-        let all = Migrator::get_migration_with_status(&self.db).await?;
+        let ledger = self.clone();
+        let all = Self::detached(async move { Ok(Migrator::get_migration_with_status(&ledger.db).await?) }).await?;
         Ok(all.iter().map(|m| (m.name().to_owned(), m.status() == MigrationStatus::Applied)).collect())
     }
 
@@ -258,7 +296,7 @@ impl Ledger {
     /// # Errors
     /// When a connection can't be closed in order.
     pub async fn close(self) -> Result<(), LedgerError> {
-        Ok(self.db.close().await?)
+        Self::detached(async move { Ok(self.db.close().await?) }).await
     }
 }
 

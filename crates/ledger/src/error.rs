@@ -54,6 +54,11 @@ impl std::fmt::Debug for Opaque {
 }
 
 impl LedgerError {
+    /// For troubles that no library has reported.
+    pub(crate) fn unavailable(reason: &str) -> Self {
+        Self::Unavailable { reason: reason.to_owned(), source: Opaque(DbErr::Custom(reason.to_owned())) }
+    }
+
     /// Whether the same operation may succeed later without anyone changing anything.
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
@@ -64,6 +69,10 @@ impl From<DbErr> for LedgerError {
     fn from(error: DbErr) -> Self {
         let reason = class(&error);
         match &error {
+            DbErr::Conn(RuntimeErr::SqlxError(cause)) if refuses_us(cause) => Self::Refused {
+                reason: "it does not let us in: user, password or database name".to_owned(),
+                source: Opaque(error),
+            },
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable { reason, source: Opaque(error) },
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
                 if sqlx_is_passing(cause) {
@@ -107,17 +116,25 @@ fn sqlx_class(cause: &sea_orm::sqlx::Error) -> String {
     }
 }
 
-/// Connection troubles and the database's own "not now": PostgreSQL classes 08 (connection), 53 (resources),
-/// 57 (operator intervention) and 40 (rollback: serialization, deadlock); SQLite's BUSY (5) and LOCKED (6), plain or extended.
+/// PostgreSQL 28 (invalid authorization) and 3D000 (no such database).
+fn refuses_us(cause: &sea_orm::sqlx::Error) -> bool {
+    let sea_orm::sqlx::Error::Database(db) = cause else { return false };
+    db.code().is_some_and(|code| code.starts_with("28") || code == "3D000")
+}
+
+/// Connection troubles and the database's own "not now": PostgreSQL classes 08 (connection), 53 (resources), 57 (operator
+/// intervention), 58 (its own system) and 40 (rollback: serialization, deadlock), 25P03 (idle in transaction), 25006
+/// (read-only, after a failover), 55P03 (lock not available); SQLite's BUSY (5), LOCKED (6), IOERR (10) and FULL (13),
+/// plain or extended.
 fn sqlx_is_passing(cause: &sea_orm::sqlx::Error) -> bool {
     use sea_orm::sqlx::Error;
     match cause {
         Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
         Error::Database(db) => db.code().is_some_and(|code| {
             if db.try_downcast_ref::<sea_orm::sqlx::postgres::PgDatabaseError>().is_some() {
-                ["08", "53", "57", "40", "25P03"].iter().any(|class| code.starts_with(class))
+                ["08", "53", "57", "58", "40", "25P03", "25006", "55P03"].iter().any(|class| code.starts_with(class))
             } else {
-                code.parse::<i64>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
+                code.parse::<i64>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))
             }
         }),
         _ => false,

@@ -65,12 +65,9 @@ impl Ledger {
     /// # Errors
     /// When the database does not answer.
     pub async fn waiting_events(&self, limit: u64) -> Result<Vec<Waiting>, LedgerError> {
-        let rows = Entity::find()
-            .filter(Column::PublishedAt.is_null())
-            .order_by_asc(Column::Seq)
-            .limit(limit)
-            .all(&self.db)
-            .await?;
+        let ledger = self.clone();
+        let query = Entity::find().filter(Column::PublishedAt.is_null()).order_by_asc(Column::Seq).limit(limit);
+        let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
         rows.into_iter()
             .map(|row| {
                 let damaged = |column| LedgerError::Damaged { id: row.provisioning_id.clone(), column };
@@ -88,7 +85,9 @@ impl Ledger {
     /// # Errors
     /// When the database does not answer.
     pub async fn count_waiting_events(&self) -> Result<u64, LedgerError> {
-        Ok(Entity::find().filter(Column::PublishedAt.is_null()).count(&self.db).await?)
+        let ledger = self.clone();
+        let query = Entity::find().filter(Column::PublishedAt.is_null());
+        Self::detached(async move { Ok(query.count(&ledger.db).await?) }).await
     }
 
     /// Marks events that the broker has confirmed.

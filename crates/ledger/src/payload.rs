@@ -61,9 +61,24 @@ impl Payload {
     /// Every piece of text that says something about a person, to be struck out of texts that come from outside.
     pub fn personal_texts(&self) -> Vec<&str> {
         let (user, store) = (&self.user, &self.store);
-        let named = [&user.first_name, &user.last_name, &user.email, &store.name, &store.email, &store.postal_code];
-        let extra = user.extra.values().chain(store.extra.values()).filter_map(serde_json::Value::as_str);
-        named.into_iter().map(String::as_str).chain(user.phone.as_deref()).chain(extra).collect()
+        let named = [&user.first_name, &user.last_name, &user.email, &store.name, &store.url, &store.email];
+        let mut texts: Vec<&str> = named.into_iter().map(String::as_str).collect();
+        texts.extend([store.postal_code.as_str(), store.region.as_str()]);
+        texts.extend(user.phone.as_deref());
+        for value in user.extra.values().chain(store.extra.values()) {
+            gather(value, &mut texts);
+        }
+        texts
+    }
+}
+
+/// Every text within a value.
+fn gather<'a>(value: &'a serde_json::Value, texts: &mut Vec<&'a str>) {
+    match value {
+        serde_json::Value::String(text) => texts.push(text),
+        serde_json::Value::Array(values) => values.iter().for_each(|value| gather(value, texts)),
+        serde_json::Value::Object(fields) => fields.values().for_each(|value| gather(value, texts)),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
     }
 }
 

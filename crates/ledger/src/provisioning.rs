@@ -49,9 +49,13 @@ pub struct Provisioning {
     pub in_doubt: bool,
     /// How many create calls were announced so far; the number of the current one.
     pub intents: u32,
+    /// The number of the first create call on the current natural key. Tokens of earlier calls belong to other keys.
+    pub key_intent: u32,
+    /// When the current create call was announced; epoch milliseconds.
+    pub intent_at_ms: Option<i64>,
     /// How many times in a row this step had no effect; paces the retries.
     pub retries: u32,
-    /// How many lookups the current unknown outcome has had.
+    /// How many lookups have found the store domain of the current unknown outcome elsewhere.
     pub lookups: u32,
     /// Since when this step, with this natural key, has been tried; epoch milliseconds.
     pub step_since_ms: i64,
@@ -123,6 +127,8 @@ impl Provisioning {
             generation: count(row.generation, "generation")?,
             domain_try: count(row.domain_try, "domain_try")?,
             intents: count(row.intents, "intents")?,
+            key_intent: count(row.key_intent, "key_intent")?,
+            intent_at_ms: row.intent_at,
             retries: count(row.retries, "retries")?,
             lookups: count(row.lookups, "lookups")?,
             id: ProvisioningId::from_row(row.id),

@@ -105,8 +105,8 @@ impl Ledger {
     /// # Errors
     /// When the database does not answer or the row is damaged.
     pub async fn find(&self, signup_id: &SignupId) -> Result<Option<Provisioning>, LedgerError> {
-        let row = Entity::find().filter(Column::SignupId.eq(signup_id.as_str())).one(&self.db).await?;
-        row.map(Provisioning::from_row).transpose()
+        let (ledger, query) = (self.clone(), Entity::find().filter(Column::SignupId.eq(signup_id.as_str())));
+        Self::detached(async move { query.one(&ledger.db).await?.map(Provisioning::from_row).transpose() }).await
     }
 
     /// Lists provisionings, the newest first.
@@ -121,7 +121,9 @@ impl Ledger {
         if let Some(reason) = filter.reason {
             query = query.filter(Column::ParkedReason.eq(reason.as_str()));
         }
-        query.all(&self.db).await?.into_iter().map(Provisioning::from_row).collect()
+        let ledger = self.clone();
+        Self::detached(async move { query.all(&ledger.db).await?.into_iter().map(Provisioning::from_row).collect() })
+            .await
     }
 
     /// Counts provisionings by place.
@@ -129,7 +131,8 @@ impl Ledger {
     /// # Errors
     /// When the database does not answer or a row is damaged.
     pub async fn standings(&self) -> Result<Vec<Standing>, LedgerError> {
-        let rows: Vec<(String, String, Option<String>, i64, i64)> = Entity::find()
+        let ledger = self.clone();
+        let query = Entity::find()
             .select_only()
             .column(Column::Step)
             .column(Column::State)
@@ -141,9 +144,8 @@ impl Ledger {
             .group_by(Column::ParkedReason)
             .order_by_asc(Column::State)
             .order_by_asc(Column::ParkedReason)
-            .into_tuple()
-            .all(&self.db)
-            .await?;
+            .into_tuple::<(String, String, Option<String>, i64, i64)>();
+        let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
         rows.into_iter()
             .map(|(step, state, reason, count, oldest_ms)| {
                 let damaged = |column| LedgerError::Damaged { id: "(in a count)".to_owned(), column };
@@ -160,18 +162,18 @@ impl Ledger {
             .collect()
     }
 
-    /// The tokens kept for a provisioning, the newest last.
+    /// The tokens kept for a provisioning, in the order of the calls that Foxy answered with them.
     ///
     /// # Errors
     /// When the database does not answer or a row is damaged.
     pub async fn credentials(&self, id: &ProvisioningId) -> Result<Vec<Credential>, LedgerError> {
         use credential::Column as C;
-        let rows = credential::Entity::find()
+        let ledger = self.clone();
+        let query = credential::Entity::find()
             .filter(C::ProvisioningId.eq(id.as_str()))
-            .order_by_asc(C::CreatedAt)
-            .order_by_asc(C::Id)
-            .all(&self.db)
-            .await?;
+            .order_by_asc(C::Intent)
+            .order_by_asc(C::Id);
+        let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
         rows.into_iter()
             .map(|row| {
                 let damaged = |column| LedgerError::Damaged { id: row.provisioning_id.clone(), column };
@@ -186,21 +188,30 @@ impl Ledger {
             .collect()
     }
 
+    /// Whether another provisioning than this one holds the store with this URI.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_store_of_another(&self, store_uri: &str, id: &ProvisioningId) -> Result<bool, LedgerError> {
+        let ledger = self.clone();
+        let query = Entity::find().filter(Column::StoreUri.eq(store_uri)).filter(Column::Id.ne(id.as_str()));
+        Self::detached(async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
+    }
+
     /// The provisioning whose kept user token serves this customer, the oldest first: only closed ones, since a user
     /// of one that is still in work may yet turn out to be lost.
     ///
     /// # Errors
     /// When the database does not answer or a row is damaged.
     pub async fn provisioned_for(&self, account_id: &str) -> Result<Option<Provisioning>, LedgerError> {
-        let row = Entity::find()
+        let ledger = self.clone();
+        let query = Entity::find()
             .filter(Column::AccountId.eq(account_id))
             .filter(Column::State.eq(State::Closed.as_str()))
             .filter(Column::Step.eq(Step::Done.as_str()))
             .filter(Column::UserFrom.is_null())
-            .order_by_asc(Column::AcceptedAt)
-            .one(&self.db)
-            .await?;
-        row.map(Provisioning::from_row).transpose()
+            .order_by_asc(Column::AcceptedAt);
+        Self::detached(async move { query.one(&ledger.db).await?.map(Provisioning::from_row).transpose() }).await
     }
 
     /// The evidence of a provisioning, the oldest first.
@@ -209,12 +220,12 @@ impl Ledger {
     /// When the database does not answer.
     pub async fn attempts(&self, id: &ProvisioningId) -> Result<Vec<PastAttempt>, LedgerError> {
         use attempt::Column as C;
-        let rows = attempt::Entity::find()
+        let ledger = self.clone();
+        let query = attempt::Entity::find()
             .filter(C::ProvisioningId.eq(id.as_str()))
             .order_by_asc(C::EndedAt)
-            .order_by_asc(C::Id)
-            .all(&self.db)
-            .await?;
+            .order_by_asc(C::Id);
+        let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
         Ok(rows
             .into_iter()
             .map(|row| PastAttempt {

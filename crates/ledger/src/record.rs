@@ -117,6 +117,8 @@ pub enum Next {
     Unknown {
         /// After how long.
         delay: Duration,
+        /// Whether this was a look that found the store domain elsewhere; so many of them make it believed.
+        elsewhere: bool,
     },
     /// Stopped until someone acts.
     Parked {
@@ -147,7 +149,8 @@ impl Ledger {
     /// Writes an entry in one transaction.
     ///
     /// The credential is inserted on its own key, outside the fence of the lease: a token in hand is never dropped.
-    /// Recording the same entry again is harmless: the credential is there, and the epoch tells whether the rest is.
+    /// Recording the same entry again is harmless, but for a second row of evidence: the credential is there, and the
+    /// fence tells whether the rest is.
     ///
     /// # Errors
     /// When the commit did not happen or is not known to have. An entry with a credential must be tried again.
@@ -168,6 +171,9 @@ impl Ledger {
                 .exec_with_returning(&txn)
                 .await?;
             let Some(row) = updated.into_iter().next() else {
+                if let Some(credential) = &entry.credential {
+                    resume_for_token(&txn, &entry.lease.id, credential, now).await?;
+                }
                 ledger.commit(txn).await?;
                 return Ok(Recorded::LeaseLost);
             };
@@ -188,6 +194,55 @@ impl Ledger {
         })
         .await
     }
+}
+
+impl Ledger {
+    /// Keeps a token that was not recorded with its call, and lets a provisioning that was parked for its loss go on.
+    /// Keeping it twice is harmless.
+    ///
+    /// # Errors
+    /// When the commit did not happen or is not known to have: try again.
+    pub async fn keep_credential(&self, id: &ProvisioningId, credential: NewCredential) -> Result<(), LedgerError> {
+        let (ledger, id) = (self.clone(), id.clone());
+        Self::detached(async move {
+            let txn = ledger.begin().await?;
+            let now = ledger.now_in(&txn).await?;
+            insert_credential(&txn, &id, &credential, now).await?;
+            resume_for_token(&txn, &id, &credential, now).await?;
+            ledger.commit(txn).await
+        })
+        .await
+    }
+}
+
+/// A token that was given up for lost has come after all: whoever parked its provisioning did not know of it. The next
+/// lookup finds the token before anything else.
+async fn resume_for_token(
+    txn: &DatabaseTransaction,
+    id: &ProvisioningId,
+    credential: &NewCredential,
+    now: i64,
+) -> Result<(), LedgerError> {
+    let (step, reason) = match credential.scope {
+        Scope::User => (Step::User, ParkedReason::UserTokenLost),
+        Scope::Store => (Step::Store, ParkedReason::StoreTokenLost),
+    };
+    Entity::update_many()
+        .col_expr(Column::State, Expr::val(State::Unknown.as_str()))
+        .col_expr(Column::ParkedReason, Expr::val(None::<String>))
+        .col_expr(Column::ParkedDetail, Expr::val(None::<String>))
+        .col_expr(Column::InDoubt, Expr::val(true))
+        .col_expr(Column::DueAt, Expr::val(now))
+        .col_expr(Column::StepSince, Expr::val(now))
+        .col_expr(Column::UpdatedAt, Expr::val(now))
+        .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
+        .filter(Column::Id.eq(id.as_str()))
+        .filter(Column::State.eq(State::Parked.as_str()))
+        .filter(Column::Step.eq(step.as_str()))
+        .filter(Column::ParkedReason.eq(reason.as_str()))
+        .exec(txn)
+        .await?;
+    Ok(())
 }
 
 /// The columns that the facts and the next state set.
@@ -213,6 +268,7 @@ fn apply(mut update: UpdateMany<Entity>, facts: &Facts, next: &Next, now: i64) -
     if facts.store_domain.is_some() || facts.generation.is_some() {
         update = update
             .col_expr(Column::InDoubt, Expr::val(false))
+            .col_expr(Column::KeyIntent, Expr::col(Column::Intents).add(1))
             .col_expr(Column::Retries, Expr::val(0))
             .col_expr(Column::StepSince, Expr::val(now));
     }
@@ -233,16 +289,18 @@ fn apply(mut update: UpdateMany<Entity>, facts: &Facts, next: &Next, now: i64) -
                 .col_expr(Column::Step, Expr::val(step.as_str()))
                 .col_expr(Column::Lookups, Expr::val(0))
         }
-        Next::Unknown { delay } => release(update, State::Unknown, Some(now + millis(*delay)))
-            .col_expr(Column::InDoubt, Expr::val(true))
-            // Another look at the same unknown outcome counts; a new unknown outcome starts at none.
-            .col_expr(
-                Column::Lookups,
-                CaseStatement::new()
-                    .case(Expr::col(Column::State).eq(State::Unknown.as_str()), Expr::col(Column::Lookups).add(1))
-                    .finally(0)
-                    .into(),
-            ),
+        Next::Unknown { delay, elsewhere } => {
+            // A new unknown outcome starts at no looks; another look at the same one counts if it saw something.
+            let looked = Expr::col(Column::Lookups).add(i32::from(*elsewhere));
+            let is_same = Expr::col(Column::State).eq(State::Unknown.as_str());
+            release(update, State::Unknown, Some(now + millis(*delay)))
+                .col_expr(Column::InDoubt, Expr::val(true))
+                .col_expr(Column::Lookups, CaseStatement::new().case(is_same.clone(), looked).finally(0).into())
+                .col_expr(
+                    Column::Retries,
+                    CaseStatement::new().case(is_same, Expr::col(Column::Retries).add(1)).finally(0).into(),
+                )
+        }
         Next::Parked { reason, detail } => release(update, State::Parked, None)
             .col_expr(Column::ParkedReason, Expr::val(reason.as_str()))
             .col_expr(Column::ParkedDetail, Expr::val(detail.clone())),

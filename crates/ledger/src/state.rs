@@ -69,6 +69,8 @@ words! {
         UserTokenLost = "user_token_lost",
         /// The store exists, and the answer with its token was lost.
         StoreTokenLost = "store_token_lost",
+        /// Foxy no longer accepts the user's token, or not from this client.
+        UserTokenRefused = "user_token_refused",
         /// The customer has a Foxy user of ours, whose token was not kept.
         UserTokenNotKept = "user_token_not_kept",
         /// The store domain that the event asks for is in use.
@@ -97,12 +99,16 @@ impl ParkedReason {
                  Foxy gives out no token for a user that exists."
             }
             Self::UserTokenLost => {
-                "The Foxy user was created, but the answer that carried its token never arrived whole. \
-                 Foxy gives that token out only once, so no call can bring it back."
+                "A call to create the Foxy user ended without its answer, and Foxy has a user with this email. If that \
+                 call made it, its token was in the lost answer; Foxy gives it out only once, so no call can bring it back."
             }
             Self::StoreTokenLost => {
-                "The Foxy store was created, but the answer that carried its token never arrived whole. \
-                 Foxy gives that token out only once, so no call can bring it back."
+                "A call to create the Foxy store ended without its answer, and the store is there. Its token was in the \
+                 lost answer; Foxy gives it out only once, so no call can bring it back."
+            }
+            Self::UserTokenRefused => {
+                "Foxy refuses the token of this signup's user: it was revoked, or belongs to another OAuth client than \
+                 the one in the settings."
             }
             Self::UserTokenNotKept => {
                 "This customer (user.id in the event) already has a Foxy user that foxden made, but its token was \
@@ -129,12 +135,17 @@ impl ParkedReason {
                  another email."
             }
             Self::UserTokenLost => {
-                "Look for the user in Foxy's admin. Publish the signup under a new signup id with another email \
-                 (a +tag is enough), and ask Foxy to remove the user that was left behind."
+                "Look for the user in Foxy's admin, and compare when it was made with `foxden show SIGNUP_ID`: it may \
+                 be somebody else's. Publish the signup under a new signup id with another email (a +tag is enough). \
+                 If the user was made by this signup, ask Foxy to remove it."
             }
             Self::StoreTokenLost => {
-                "Look for the store in Foxy's admin (its domain is shown by `foxden show`). Publish the signup under a \
-                 new signup id with another email and domain, and ask Foxy to remove the store that was left behind."
+                "Look for the store in Foxy's admin (`foxden show SIGNUP_ID` names its domain). Publish the signup under \
+                 a new signup id with another email and domain, and ask Foxy to remove the store that was left behind."
+            }
+            Self::UserTokenRefused => {
+                "Check that FOXDEN_FOXY_CLIENT_ID is the client that made this user, mend it, then `foxden retry \
+                 SIGNUP_ID`. If the user has revoked access, publish the signup under a new signup id with another email."
             }
             Self::UserTokenNotKept => {
                 "Set FOXDEN_KEEP_USER_TOKENS=true before the first store of a customer who will have several. For this \
@@ -173,6 +184,7 @@ impl ParkedReason {
             | Self::AttemptsExhausted
             | Self::EmailTaken
             | Self::UserTokenNotKept
+            | Self::UserTokenRefused
             | Self::KeyMissing => true,
             Self::UserTokenLost | Self::StoreTokenLost | Self::SuspiciousLink => false,
         }

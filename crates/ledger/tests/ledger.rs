@@ -5,11 +5,12 @@
 use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{
-    Accepted, Attempt, AttemptKind, Claimed, Custody, Entry, Facts, Filter, Ledger, ManualClock, NewCredential,
+    Accepted, Attempt, AttemptKind, Claimed, Custody, Entry, Escrow, Facts, Filter, Ledger, ManualClock, NewCredential,
     NewSignup, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Payload, ProvisioningId, Recorded, Retried,
     Scope, SignupId, Source, State, Step, StoreDetails, UserDetails, WorkerId,
 };
 use foxden_vault::{KeyRing, RefreshToken};
+use sea_orm::{ConnectionTrait as _, Database};
 
 const LEASE: Duration = Duration::from_secs(60);
 const START_MS: i64 = 1_800_000_000_000;
@@ -142,7 +143,8 @@ async fn workers_that_claim_at_the_same_time_never_get_the_same_row(ledger: Ledg
         claimers.spawn(async move {
             let (owner, mut mine) = (WorkerId::new(), Vec::new());
             loop {
-                let batch = ledger.claim(&owner, 7, LEASE).await.unwrap();
+                let batch = ledger.claim(&owner, 7, LEASE).await.unwrap().claimed;
+                assert!(batch.len() <= 7, "no more than was asked for");
                 if batch.is_empty() {
                     return mine;
                 }
@@ -213,7 +215,7 @@ async fn a_late_owner_writes_nothing_but_the_token_it_holds(ledger: Ledger) {
     clock.advance(LEASE + Duration::from_secs(1));
     ledger.sweep(Duration::ZERO).await.unwrap();
     let owner = WorkerId::new();
-    let now = ledger.claim(&owner, 1, LEASE).await.unwrap().remove(0);
+    let now = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
     assert_eq!((now.provisioning.state, now.provisioning.intents), (State::Unknown, 1));
 
     let mut record = entry(&late, Next::InFlight { step: Step::Store, lease: LEASE });
@@ -240,10 +242,10 @@ async fn an_announced_call_whose_worker_vanished_becomes_unknown_never_due(ledge
     assert!(ledger.sweep(Duration::ZERO).await.unwrap().is_empty(), "a renewed lease is left alone");
     clock.advance(LEASE);
     let swept = ledger.sweep(Duration::from_secs(5)).await.unwrap();
-    assert_eq!((swept.len(), swept[0].state, swept[0].in_doubt), (1, State::Unknown, true));
-    assert!(ledger.claim(&owner, 1, LEASE).await.unwrap().is_empty(), "its lookup is not due yet");
+    assert_eq!((swept.len(), swept[0].signup_id.as_str(), swept[0].intent), (1, "s1", 1));
+    assert!(ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.is_empty(), "its lookup is not due yet");
     clock.advance(Duration::from_secs(5));
-    assert_eq!(ledger.claim(&owner, 1, LEASE).await.unwrap()[0].provisioning.state, State::Unknown);
+    assert_eq!(ledger.claim(&owner, 1, LEASE).await.unwrap().claimed[0].provisioning.state, State::Unknown);
     assert_eq!(ledger.attempts(&claimed.provisioning.id).await.unwrap()[0].kind, "expired");
     assert!(ledger.renew(&owner, &[claimed.lease], LEASE).await.unwrap().is_empty(), "the old epoch is fenced off");
 }
@@ -272,12 +274,82 @@ async fn only_what_a_retry_can_mend_is_retried(ledger: Ledger) {
 async fn what_was_in_doubt_is_looked_up_after_a_retry_too(ledger: Ledger) {
     let (custody, owner) = (custody(), WorkerId::new());
     let claimed = accept(&ledger, &custody, &owner, "s1").await;
-    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO })).await;
-    let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().remove(0);
+    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, elsewhere: false })).await;
+    let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
     let reason = ParkedReason::AttemptsExhausted;
     written(&ledger, entry(&claimed, Next::Parked { reason, detail: None })).await;
     ledger.retry(&claimed.provisioning.signup_id, "a person").await.unwrap();
-    assert_eq!(ledger.claim(&owner, 1, LEASE).await.unwrap()[0].provisioning.state, State::Unknown);
+    assert_eq!(ledger.claim(&owner, 1, LEASE).await.unwrap().claimed[0].provisioning.state, State::Unknown);
+}
+
+async fn a_token_given_up_for_lost_is_taken_when_it_comes_after_all(ledger: Ledger) {
+    let (custody, clock) = (custody(), ManualClock::new(START_MS));
+    let ledger = ledger.with_clock(&clock);
+    let late = accept(&ledger, &custody, &WorkerId::new(), "s1").await;
+    clock.advance(LEASE * 2);
+    ledger.sweep(Duration::ZERO).await.unwrap();
+    let owner = WorkerId::new();
+    let now = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
+    written(&ledger, entry(&now, Next::Parked { reason: ParkedReason::UserTokenLost, detail: None })).await;
+
+    let mut record = entry(&late, Next::InFlight { step: Step::Store, lease: LEASE });
+    record.credential = token(&late, &custody, Scope::User, "late-token");
+    assert!(matches!(ledger.record(record).await.unwrap(), Recorded::LeaseLost));
+    let resumed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
+    assert_eq!((resumed.provisioning.state, resumed.provisioning.parked_reason), (State::Unknown, None));
+}
+
+async fn what_is_in_the_escrow_is_drained_into_the_ledger_once(ledger: Ledger) {
+    let (custody, owner) = (custody(), WorkerId::new());
+    let claimed = accept(&ledger, &custody, &owner, "s1").await;
+    let id = &claimed.provisioning.id;
+    let dir = tempfile::tempdir().unwrap();
+    let escrow = Escrow::open(&dir.path().join("escrow")).unwrap();
+    let (user, store) =
+        (token(&claimed, &custody, Scope::User, "user-token"), token(&claimed, &custody, Scope::Store, "store-token"));
+    escrow.keep(id, user.as_ref().unwrap()).await.unwrap();
+    escrow.keep(id, store.as_ref().unwrap()).await.unwrap();
+    escrow.keep(id, store.as_ref().unwrap()).await.unwrap();
+    // Another boot finds them.
+    let escrow = Escrow::open(&dir.path().join("escrow")).unwrap();
+    assert_eq!(ledger.drain(&escrow).await.unwrap(), 2);
+    assert_eq!(ledger.drain(&escrow).await.unwrap(), 0);
+    escrow.release(id, store.as_ref().unwrap()).await.unwrap();
+    let kept = ledger.credentials(id).await.unwrap();
+    let opened: Vec<_> =
+        kept.iter().map(|held| custody.open_token(id, held.scope, held.sealed.as_ref().unwrap()).unwrap()).collect();
+    assert_eq!(opened.iter().map(RefreshToken::expose).collect::<Vec<_>>(), ["store-token", "user-token"]);
+}
+
+/// What nobody but a later release, or a person with a database client, would do.
+async fn meddle(url: &str, statement: &str) {
+    let meddler = Database::connect(url).await.unwrap();
+    meddler.execute_unprepared(statement).await.unwrap();
+    meddler.close().await.unwrap();
+}
+
+async fn one_damaged_row_does_not_hold_up_the_others(ledger: Ledger, url: &str) {
+    let custody = custody();
+    ledger.accept_queued((0..5).map(|n| signup(&custody, &format!("s{n}"))).collect()).await.unwrap();
+    meddle(url, "UPDATE provisionings SET source = 'telepathy' WHERE signup_id = 's0'").await;
+    let claims = ledger.claim(&WorkerId::new(), 10, LEASE).await.unwrap();
+    assert_eq!((claims.claimed.len(), claims.damaged.len()), (4, 1));
+    let said = claims.damaged[0].to_string();
+    assert!(said.ends_with("holds a source that this release can't read"), "{said}");
+}
+
+async fn an_escrow_file_that_can_not_be_read_is_named_and_kept(ledger: Ledger) {
+    let dir = tempfile::tempdir().unwrap();
+    let escrow = Escrow::open(dir.path()).unwrap();
+    let file = dir.path().join("x.escrow");
+    std::fs::write(&file, "{\"version\":9}").unwrap();
+    std::fs::write(dir.path().join("half.unfinished"), "").unwrap();
+    let said = ledger.drain(&escrow).await.unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "the escrow file x.escrow is not one that this release can read; keep it, and ask which release wrote it"
+    );
+    assert!(file.exists());
 }
 
 async fn the_schema_goes_down_and_up_again(ledger: Ledger) {
@@ -315,6 +387,9 @@ macro_rules! all_rules {
             an_announced_call_whose_worker_vanished_becomes_unknown_never_due,
             only_what_a_retry_can_mend_is_retried,
             what_was_in_doubt_is_looked_up_after_a_retry_too,
+            a_token_given_up_for_lost_is_taken_when_it_comes_after_all,
+            what_is_in_the_escrow_is_drained_into_the_ledger_once,
+            an_escrow_file_that_can_not_be_read_is_named_and_kept,
             the_schema_goes_down_and_up_again,
         );
     };
@@ -322,6 +397,13 @@ macro_rules! all_rules {
 
 mod sqlite {
     use super::Ledger;
+
+    #[tokio::test]
+    async fn one_damaged_row_does_not_hold_up_the_others() {
+        let (ledger, dir) = file().await;
+        let url = format!("sqlite:{}/ledger.db", dir.path().display());
+        super::one_damaged_row_does_not_hold_up_the_others(ledger, &url).await;
+    }
 
     async fn file() -> (Ledger, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
@@ -360,16 +442,36 @@ mod servers {
         use foxden_ledger::Ledger;
 
         /// A database of its own for each test, so that they run side by side. It goes with the throw-away server.
-        async fn database() -> (Ledger, ()) {
+        async fn database() -> (Ledger, String) {
             #[expect(clippy::disallowed_methods, reason = "the one door by which a test is told of its server")]
             let url =
                 std::env::var("DATABASE_URL").expect("DATABASE_URL must name a PostgreSQL server: use `make test`");
             let name = format!("ledger_{}", uuid::Uuid::new_v4().simple());
             let ledger = Ledger::create_database(&url, &name).await.unwrap();
             ledger.migrate_up().await.unwrap();
-            (ledger, ())
+            let mut own = url::Url::parse(&url).unwrap();
+            own.set_path(&name);
+            (ledger, own.to_string())
         }
 
         all_rules!(database);
+
+        #[tokio::test]
+        async fn one_damaged_row_does_not_hold_up_the_others() {
+            let (ledger, url) = database().await;
+            crate::one_damaged_row_does_not_hold_up_the_others(ledger, &url).await;
+        }
+
+        /// Statistics of a small table make PostgreSQL run a limited subquery of `IN` once for each row.
+        #[tokio::test]
+        async fn a_claim_takes_no_more_than_it_asks_for_whatever_the_statistics() {
+            let (ledger, url) = database().await;
+            let custody = crate::custody();
+            ledger.accept_queued(vec![crate::signup(&custody, "s0")]).await.unwrap();
+            crate::meddle(&url, "ANALYZE provisionings").await;
+            ledger.accept_queued((1..8).map(|n| crate::signup(&custody, &format!("s{n}"))).collect()).await.unwrap();
+            let claims = ledger.claim(&foxden_ledger::WorkerId::new(), 2, crate::LEASE).await.unwrap();
+            assert_eq!(claims.claimed.len(), 2);
+        }
     }
 }

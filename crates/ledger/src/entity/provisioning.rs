@@ -24,6 +24,7 @@ pub(crate) struct Model {
     pub(crate) domain_try: i32,
     pub(crate) in_doubt: bool,
     pub(crate) intents: i32,
+    pub(crate) key_intent: i32,
     pub(crate) retries: i32,
     pub(crate) lookups: i32,
     pub(crate) step_since: i64,

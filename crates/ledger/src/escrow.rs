@@ -1,0 +1,207 @@
+//! The escrow: local, sealed, fsynced files that hold tokens while the database can't.
+//!
+//! Foxy gives a token out once. If the commit that should keep it fails or takes long, the sealed token goes to a file
+//! first: written, synced, renamed, and the directory synced. It is drained into the ledger later, at start too, and
+//! only then removed. A file holds nothing that the database would not: the envelope, and the keys of its row.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use foxden_vault::Sealed;
+use serde::{Deserialize, Serialize};
+
+use crate::{connect::Ledger, error::LedgerError, ids::ProvisioningId, record::NewCredential, state::Scope};
+
+/// What the files' names end in. Anything else in the directory is left alone.
+const SUFFIX: &str = "escrow";
+/// A file of a later release is left for that release.
+const VERSION: u32 = 1;
+
+/// A directory of tokens on their way into the ledger. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Escrow {
+    dir: Arc<Path>,
+}
+
+/// Why the escrow can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the escrow directory {path} can't be used to {doing}")]
+pub struct EscrowError {
+    path: String,
+    doing: &'static str,
+    #[source]
+    source: io::Error,
+}
+
+/// Why a file could not be drained. The file stays.
+#[derive(Debug, thiserror::Error)]
+pub enum DrainError {
+    /// The directory could not be read or a file not be removed.
+    #[error(transparent)]
+    Escrow(#[from] EscrowError),
+    /// The ledger did not take it.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A file is not what this release writes.
+    #[error("the escrow file {0} is not one that this release can read; keep it, and ask which release wrote it")]
+    Unreadable(String),
+}
+
+/// One token's file.
+#[derive(Serialize, Deserialize)]
+struct Deposit {
+    version: u32,
+    provisioning_id: String,
+    scope: String,
+    intent: u32,
+    resource_uri: Option<String>,
+    sealed: String,
+}
+
+impl Escrow {
+    /// Opens the directory, making it if need be, readable by its owner alone; and tries that a file can be kept there,
+    /// since the moment of need is too late to find out.
+    ///
+    /// # Errors
+    /// Says what could not be done.
+    pub fn open(dir: &Path) -> Result<Self, EscrowError> {
+        let failed = |doing| move |source| EscrowError { path: dir.display().to_string(), doing, source };
+        fs::create_dir_all(dir).map_err(failed("make it"))?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(failed("keep others out of it"))?;
+        }
+        let escrow = Self { dir: dir.into() };
+        let trial = dir.join(format!("trial-{}", std::process::id()));
+        write_durably(dir, &trial, b"").and_then(|()| fs::remove_file(&trial)).map_err(failed("write a file in it"))?;
+        Ok(escrow)
+    }
+
+    /// Keeps a token. When this returns, it survives a crash of the process and of the machine.
+    ///
+    /// # Errors
+    /// When the file system refuses; the token is then in memory only.
+    pub async fn keep(&self, id: &ProvisioningId, credential: &NewCredential) -> Result<(), EscrowError> {
+        let (dir, path) = (self.dir.clone(), self.path_of(id, credential));
+        let deposit = Deposit {
+            version: VERSION,
+            provisioning_id: id.to_string(),
+            scope: credential.scope.as_str().to_owned(),
+            intent: credential.intent,
+            resource_uri: credential.resource_uri.clone(),
+            sealed: STANDARD.encode(credential.sealed.as_bytes()),
+        };
+        let text = serde_json::to_vec(&deposit).expect("strings and numbers always serialize");
+        self.on_disk("keep a token in it", move || write_durably(&dir, &path, &text)).await
+    }
+
+    /// Removes a token that the ledger has. Harmless if it is gone.
+    ///
+    /// # Errors
+    /// When the file system refuses; draining then finds it again, which is harmless too.
+    pub async fn release(&self, id: &ProvisioningId, credential: &NewCredential) -> Result<(), EscrowError> {
+        let path = self.path_of(id, credential);
+        self.on_disk("remove a token from it", move || remove(&path)).await
+    }
+
+    fn path_of(&self, id: &ProvisioningId, credential: &NewCredential) -> PathBuf {
+        self.dir.join(format!("{id}.{}.{}.{SUFFIX}", credential.scope, credential.intent))
+    }
+
+    async fn files(&self) -> Result<Vec<PathBuf>, EscrowError> {
+        let dir = self.dir.clone();
+        self.on_disk("list it", move || {
+            let mut files = Vec::new();
+            for entry in fs::read_dir(&dir)? {
+                let path = entry?.path();
+                if path.extension().is_some_and(|suffix| suffix == SUFFIX) {
+                    files.push(path);
+                }
+            }
+            files.sort();
+            Ok(files)
+        })
+        .await
+    }
+
+    /// Runs file system work where it may block.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, EscrowError> {
+        let done = tokio::task::spawn_blocking(work).await;
+        let done = done.unwrap_or_else(|_| Err(io::Error::other("the program is shutting down")));
+        done.map_err(|source| EscrowError { path: self.dir.display().to_string(), doing, source })
+    }
+}
+
+impl Ledger {
+    /// Moves every token in the escrow into the ledger. Answers how many. Another process may drain the same directory.
+    ///
+    /// # Errors
+    /// Stops at the first that can't be moved; nothing is removed that the ledger does not have.
+    pub async fn drain(&self, escrow: &Escrow) -> Result<usize, DrainError> {
+        let mut drained = 0;
+        for path in escrow.files().await? {
+            let reading = path.clone();
+            let text = escrow.on_disk("read a token in it", move || match fs::read(&reading) {
+                // Drained by somebody else in the meantime.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                text => text.map(Some),
+            });
+            let Some(text) = text.await? else { continue };
+            let (id, credential) = parse(&text)
+                .ok_or_else(|| DrainError::Unreadable(path.file_name().unwrap_or_default().display().to_string()))?;
+            self.keep_credential(&id, credential).await?;
+            escrow.on_disk("remove a token from it", move || remove(&path)).await?;
+            drained += 1;
+        }
+        Ok(drained)
+    }
+}
+
+fn parse(text: &[u8]) -> Option<(ProvisioningId, NewCredential)> {
+    let deposit: Deposit = serde_json::from_slice(text).ok()?;
+    if deposit.version != VERSION {
+        return None;
+    }
+    let credential = NewCredential {
+        scope: Scope::parse(&deposit.scope)?,
+        intent: deposit.intent,
+        resource_uri: deposit.resource_uri,
+        sealed: Sealed::from_bytes(STANDARD.decode(deposit.sealed).ok()?).ok()?,
+    };
+    Some((ProvisioningId::from_row(deposit.provisioning_id), credential))
+}
+
+/// Write, sync, rename, sync the directory: after a crash the file is there whole, or not at all.
+fn write_durably(dir: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let mut file = options.open(&unfinished)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    File::open(dir)?.sync_all()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
