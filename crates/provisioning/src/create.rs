@@ -1,6 +1,7 @@
 //! Create calls: everything between a committed intent and a finding.
 
 use foxden_ledger::{Credential, Facts, NewCredential, Payload, Provisioning, Scope, Step};
+use foxden_vault::Sealed;
 use foxy_api::{CreatedStore, CreatedUser, Granted, LinkProblem, NoEffect, Outcome, Report, ResourceUri, UserSession};
 use tokio::time::Instant;
 
@@ -19,20 +20,22 @@ impl Runner {
         row: &Provisioning,
         payload: &Payload,
         session: Option<UserSession>,
+        lease_end: Instant,
     ) -> Result<Finding, Stop> {
         if row.in_doubt
             && let Some(held) = self.token_held(row).await?
         {
             return Ok(held);
         }
-        let deadline = Instant::now() + self.policy.call_timeout;
+        // Taken when the call is made: what the ledger took its time for is not the call's.
+        let deadline = || (Instant::now() + self.policy.call_timeout).min(lease_end);
         match row.step {
             Step::User => {
                 if let Some(reused) = self.user_of_same_customer(row).await? {
                     return Ok(reused);
                 }
                 let email = request::user_email(row, payload, self.policy.user_email.as_ref());
-                let report = self.foxy.create_user(&request::new_user(payload, email), deadline).await;
+                let report = self.foxy.create_user(&request::new_user(payload, email), deadline()).await;
                 self.user_report(row, payload, report).await
             }
             Step::Store | Step::Done => {
@@ -44,7 +47,7 @@ impl Runner {
                     },
                 };
                 let domain = store_domain(row, payload);
-                let report = session.create_store(&request::new_store(payload, &domain), deadline).await;
+                let report = session.create_store(&request::new_store(payload, &domain), deadline()).await;
                 self.store_report(row, payload, report)
             }
         }
@@ -66,10 +69,11 @@ impl Runner {
                 Ok(finding)
             }
             failed => {
-                let mut finding = Finding::of_failure(&failed, evidence, payload);
+                let mut finding = Finding::of_failure(&failed, evidence, row.step, payload);
                 if finding.seen == Seen::Rejected(Refusal::EmailTaken)
                     && let Some(account) = &row.account_id
-                    && self.ledger.provisioned_for(account).await?.is_some()
+                    // Nothing may throw an answer away: without the ledger it is an email that is taken.
+                    && let Ok(Some(_)) = self.ledger.provisioned_for(account).await
                 {
                     finding.seen = Seen::Rejected(Refusal::EmailOfOwnUser);
                 }
@@ -94,12 +98,12 @@ impl Runner {
             // The store was made even if its token was lost: say where it is.
             Outcome::TokenLost(_) => {
                 let resource = evidence.resource.as_ref().map(ToString::to_string);
-                let mut finding = Finding::of_failure(&outcome, evidence, payload);
+                let mut finding = Finding::of_failure(&outcome, evidence, row.step, payload);
                 finding.facts.store_uri = resource;
                 Ok(finding)
             }
             failed => {
-                let mut finding = Finding::of_failure(&failed, evidence, payload);
+                let mut finding = Finding::of_failure(&failed, evidence, row.step, payload);
                 if let Outcome::NoEffect(NoEffect::TokenRefused) = failed {
                     finding.note = Some("Foxy no longer accepts the token of this user".to_owned());
                 }
@@ -133,11 +137,14 @@ impl Runner {
     /// The token of this step, recorded by a worker that had lost its lease by then.
     pub(crate) async fn token_held(&self, row: &Provisioning) -> Result<Option<Finding>, Stop> {
         let scope = if row.step == Step::User { Scope::User } else { Scope::Store };
+        // Tokens of calls before the first on this natural key are another email's or another domain's.
+        let is_of_this_key = |held: &Credential| held.scope == scope && held.intent >= row.key_intent;
         let held = self.ledger.credentials(&row.id).await?;
-        let Some(held) = held.into_iter().rfind(|held| held.scope == scope && held.sealed.is_some()) else {
+        let Some(held) = held.into_iter().rfind(|held| is_of_this_key(held) && held.sealed.is_some()) else {
             return Ok(None);
         };
-        let mut finding = Finding::of(Seen::TokenHeld, "token_held", "recorded by a worker that had lost its lease");
+        let seen = Seen::TokenHeld { link_is_trusted: held.resource_uri.is_some() };
+        let mut finding = Finding::of(seen, "token_held", "recorded by a worker that had lost its lease");
         match scope {
             Scope::User => {
                 let payload = match self.open(row) {
@@ -172,28 +179,31 @@ impl Runner {
             store_domain: Some(first_domain(&payload)),
             ..Facts::default()
         };
-        Ok(Some(Finding { facts, ..Finding::of(Seen::TokenHeld, "user_reused", &note) }))
+        Ok(Some(Finding { facts, ..Finding::of(Seen::TokenHeld { link_is_trusted: true }, "user_reused", &note) }))
     }
 
     /// Acts as the user whose store this is, by its kept token; or the finding that says why that can't be done.
     pub(crate) async fn user_session(&self, row: &Provisioning) -> Result<Result<UserSession, Box<Finding>>, Stop> {
-        let Some(held) = self.user_credential(row).await? else {
+        let Some(sealed) = self.user_credential(row).await? else {
             let note = "the ledger holds no token of the user";
             return Ok(Err(Box::new(Finding::of(Seen::NoEffect(Cause::UserTokenRefused), "no_effect", note))));
         };
         let owner = row.user_from.as_ref().unwrap_or(&row.id);
-        let Some(sealed) = held.sealed else { unreachable!("user_credential answers only what is not wiped") };
         match self.custody.open_token(owner, Scope::User, &sealed) {
             Ok(token) => Ok(Ok(self.foxy.user(token))),
             Err(error) => Ok(Err(Box::new(unopenable(error.into())))),
         }
     }
 
-    /// The newest token of the user, if it was not wiped.
-    async fn user_credential(&self, row: &Provisioning) -> Result<Option<Credential>, Stop> {
+    /// The token of the row's user, if it was not wiped: the one that came with the user's address, or else that of the
+    /// latest call, since one that came late may be an earlier generation's.
+    async fn user_credential(&self, row: &Provisioning) -> Result<Option<Sealed>, Stop> {
         let owner = row.user_from.as_ref().unwrap_or(&row.id);
-        let all = self.ledger.credentials(owner).await?;
-        Ok(all.into_iter().rfind(|held| held.scope == Scope::User && held.sealed.is_some()))
+        let mut held = self.ledger.credentials(owner).await?;
+        held.retain(|held| held.scope == Scope::User && held.sealed.is_some());
+        let own = held.iter().rposition(|held| held.resource_uri.is_some() && held.resource_uri == row.user_uri);
+        let last = held.len().checked_sub(1);
+        Ok(own.or(last).and_then(|place| held.swap_remove(place).sealed))
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Finding {
     pub(crate) facts: Facts,
     /// The user's session, with its fresh access token, for the store step that follows.
     pub(crate) session: Option<UserSession>,
-    /// A fault that every other call would meet too.
+    /// A fault of the set-up that was met.
     pub(crate) fault: Option<SetupFault>,
 }
 
@@ -46,10 +46,10 @@ impl Finding {
     }
 
     /// The finding of a create call that did not succeed.
-    pub(crate) fn of_failure<T>(outcome: &Outcome<T>, evidence: Evidence, payload: &Payload) -> Self {
+    pub(crate) fn of_failure<T>(outcome: &Outcome<T>, evidence: Evidence, step: Step, payload: &Payload) -> Self {
         let (seen, word, note) = match outcome {
             Outcome::Done(_) => (Seen::Done { link_is_trusted: true }, "done", None),
-            Outcome::NoEffect(reason) => (Seen::NoEffect(cause(reason)), "no_effect", Some(reason.to_string())),
+            Outcome::NoEffect(reason) => (Seen::NoEffect(cause(reason, step)), "no_effect", Some(reason.to_string())),
             Outcome::Rejected(rejection) => {
                 (Seen::Rejected(refusal(rejection.kind)), "rejected", Some(reasons(rejection, payload)))
             }
@@ -64,10 +64,14 @@ impl Finding {
     }
 
     /// The finding of a lookup that brought no answer.
-    pub(crate) fn of_unclear(error: &ReadError) -> Self {
+    pub(crate) fn of_unclear(error: &ReadError, step: Step) -> Self {
         let seen = match error {
             ReadError::Revoked => Seen::NoEffect(Cause::UserTokenRefused),
-            _ => Seen::Unclear,
+            ReadError::SetupFault(fault) if concerns_all(fault, step) => Seen::NoEffect(Cause::SetUp),
+            ReadError::SetupFault(_) => Seen::Unclear,
+            ReadError::RateLimited { .. } | ReadError::Unavailable { .. } | ReadError::Unreadable { .. } => {
+                Seen::Unclear
+            }
         };
         let fault = match error {
             ReadError::SetupFault(fault) => Some(fault.clone()),
@@ -100,13 +104,27 @@ impl Finding {
     }
 }
 
-fn cause(reason: &NoEffect) -> Cause {
+/// Whether every other call would meet the fault too. One met under a user's token may be that user's alone.
+pub(crate) const fn concerns_all(fault: &SetupFault, step: Step) -> bool {
+    match fault {
+        SetupFault::InvalidClient | SetupFault::GrantRefused | SetupFault::CaptchaDemanded => true,
+        SetupFault::Forbidden
+        | SetupFault::InsufficientScope
+        | SetupFault::TokenRefused
+        | SetupFault::ForeignLink { .. }
+        | SetupFault::MissingLink(_) => matches!(step, Step::User),
+    }
+}
+
+fn cause(reason: &NoEffect, step: Step) -> Cause {
     match reason {
         NoEffect::NotSent(_) | NoEffect::ReasonsLost { .. } => Cause::Passing { at_least: None },
         NoEffect::RateLimited { retry_after } | NoEffect::Unavailable { retry_after } => {
             Cause::Passing { at_least: *retry_after }
         }
-        NoEffect::SetupFault(_) => Cause::SetUp,
+        NoEffect::SetupFault(fault) if concerns_all(fault, step) => Cause::SetUp,
+        // Retried, and parked when it has gone on for too long.
+        NoEffect::SetupFault(_) => Cause::Passing { at_least: None },
         // Foxy may be moving its links; discovering them again later is harmless.
         NoEffect::LinksChanged => Cause::Passing { at_least: None },
         NoEffect::TokenRefused => Cause::UserTokenRefused,

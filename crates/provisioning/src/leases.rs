@@ -7,6 +7,7 @@ use std::{
 };
 
 use foxden_ledger::{Lease, Ledger, LedgerError, ProvisioningId, WorkerId};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// All leases of one worker.
@@ -22,6 +23,7 @@ pub struct Leases {
 pub(crate) struct Held {
     leases: Leases,
     id: ProvisioningId,
+    epoch: i64,
 }
 
 impl Leases {
@@ -48,7 +50,7 @@ impl Leases {
     /// Renews a lease until the returned guard is dropped.
     pub(crate) fn hold(&self, lease: &Lease) -> Held {
         self.lock().insert(lease.id.clone(), lease.clone());
-        Held { leases: self.clone(), id: lease.id.clone() }
+        Held { leases: self.clone(), id: lease.id.clone(), epoch: lease.epoch }
     }
 
     /// Renews all that are held, in one statement. One that has passed to another worker is given up.
@@ -99,19 +101,25 @@ impl Leases {
 }
 
 impl Held {
-    /// How much of it is left; `None` if it has passed to another worker.
-    pub(crate) fn left(&self) -> Option<Duration> {
-        self.leases.lock().get(&self.id).map(Lease::left)
+    /// Until when it is held; `None` if it has passed to another worker, or to another run of this one.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.leases.lock().get(&self.id).filter(|lease| lease.epoch == self.epoch).map(|lease| lease.until)
     }
 
     /// The recorded lease is longer than what is known here.
     pub(crate) fn prolonged(&self, lease: &Lease) {
-        self.leases.lock().insert(self.id.clone(), lease.clone());
+        if let Some(held) = self.leases.lock().get_mut(&self.id).filter(|held| held.epoch == self.epoch) {
+            held.until = lease.until;
+        }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.leases.lock().remove(&self.id);
+        let mut held = self.leases.lock();
+        // A later run of the same worker may hold the row again.
+        if held.get(&self.id).is_some_and(|lease| lease.epoch == self.epoch) {
+            held.remove(&self.id);
+        }
     }
 }

@@ -25,14 +25,14 @@ impl Runner {
                 match self.foxy.email_exists(&email).await {
                     Ok(true) => Finding::of(Seen::Present, "present", "Foxy has a user with this email"),
                     Ok(false) => Finding::of(Seen::Absent, "absent", "Foxy has no user with this email"),
-                    Err(error) => Finding::of_unclear(&error),
+                    Err(error) => Finding::of_unclear(&error, row.step),
                 }
             }
             Step::Store | Step::Done => {
                 let domain = store_domain(row, payload);
                 match self.look_for_store(row, &domain).await? {
                     Ok(finding) => finding,
-                    Err(error) => Finding::of_unclear(&error),
+                    Err(error) => Finding::of_unclear(&error, row.step),
                 }
             }
         };
@@ -47,6 +47,11 @@ impl Runner {
             Err(finding) => return Ok(Ok(*finding)),
         };
         match session.find_store(domain).await {
+            // A user that several signups share may have it from another of them.
+            Ok(StoreSearch::Found { uri }) if self.ledger.is_store_of_another(uri.as_str(), &row.id).await? => {
+                let note = "the domain belongs to the store of another signup of the same customer";
+                return Ok(Ok(Finding::of(Seen::PresentElsewhere, "present_elsewhere", note)));
+            }
             Ok(StoreSearch::Found { uri }) => {
                 let mut finding = Finding::of(Seen::Present, "present", "the store is among the user's own");
                 finding.facts.store_uri = Some(uri.to_string());

@@ -8,8 +8,12 @@ use std::time::Duration;
 use foxden_ledger::{ParkedReason, State, Step};
 
 /// How often a store domain that is present, yet not among the user's own stores, is looked at before it counts as
-/// somebody else's: listings may lag behind what was created.
+/// somebody else's: listings may lag behind what was created. How far is not known (Foxy's pages don't say), so the looks
+/// must also reach [`LAG_MAX`] past the call.
 pub const LOOKS_BEFORE_BELIEVING: u32 = 3;
+
+/// How far a listing may lag at most, by our reckoning: an assumption, and a generous one.
+pub const LAG_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// How many derived store domains are tried. The last ones end in a random tail, so more would not help.
 pub const DOMAIN_TRIES: u32 = 20;
@@ -23,8 +27,10 @@ pub struct Situation {
     pub state: State,
     /// Whether a call on the current natural key ever ended unknown.
     pub in_doubt: bool,
-    /// How many lookups the current unknown outcome has had, not counting the one just made.
+    /// How many lookups have found the store domain elsewhere, not counting the one just made.
     pub lookups: u32,
+    /// Whether the call is so long ago that no listing can lag behind it any more ([`LAG_MAX`]).
+    pub is_past_lag: bool,
     /// How many derived domains were found taken, not counting the current one.
     pub domain_try: u32,
     /// Whether the event asks for this very domain.
@@ -52,7 +58,10 @@ pub enum Seen {
     /// The call had its effect, and its token is lost.
     TokenLost,
     /// The token of this step is in the ledger: a worker that lost its lease recorded it.
-    TokenHeld,
+    TokenHeld {
+        /// Whether the link to what it opens leads where it should.
+        link_is_trusted: bool,
+    },
     /// Lookup: what the call was to make does not exist.
     Absent,
     /// Lookup: it exists and is ours.
@@ -163,15 +172,14 @@ pub fn decide(at: &Situation, seen: Seen) -> Result<Decision, Illegal> {
 /// A create call has ended, or was never sent.
 fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
     match seen {
-        Seen::Done { link_is_trusted: true } | Seen::TokenHeld => Some(made(at.step)),
-        Seen::Done { link_is_trusted: false } => Some(Decision::Park(ParkedReason::SuspiciousLink)),
+        Seen::Done { link_is_trusted } | Seen::TokenHeld { link_is_trusted } => Some(made(at.step, link_is_trusted)),
         Seen::NoEffect(Cause::SetUp) => Some(Decision::Retry(Wait::Backoff)),
         Seen::NoEffect(Cause::Stopping) => Some(Decision::Retry(Wait::None)),
         Seen::NoEffect(Cause::Passing { .. }) if at.is_too_old => Some(Decision::Park(ParkedReason::AttemptsExhausted)),
         Seen::NoEffect(Cause::Passing { at_least: None }) => Some(Decision::Retry(Wait::Backoff)),
         Seen::NoEffect(Cause::Passing { at_least: Some(least) }) => Some(Decision::Retry(Wait::AtLeast(least))),
         Seen::NoEffect(Cause::UserTokenRefused) if at.step == Step::Store => {
-            Some(Decision::Park(ParkedReason::UserTokenLost))
+            Some(Decision::Park(ParkedReason::UserTokenRefused))
         }
         Seen::NoEffect(Cause::UserTokenRefused) => None,
         Seen::Rejected(refusal) => Some(rejected(at, refusal)),
@@ -185,26 +193,31 @@ fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
 /// A lookup has been made of a call whose outcome is unknown.
 fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
     match seen {
-        Seen::TokenHeld => Some(made(at.step)),
+        Seen::TokenHeld { link_is_trusted } => Some(made(at.step, link_is_trusted)),
         // What is there is found, however old: nothing is sent for it.
         Seen::Present => Some(lost(at)),
         Seen::Absent | Seen::Unclear if at.is_too_old => Some(Decision::Park(ParkedReason::AttemptsExhausted)),
         Seen::Absent => Some(Decision::Retry(Wait::None)),
         Seen::PresentElsewhere if at.step != Step::Store => None,
-        Seen::PresentElsewhere if at.lookups + 1 < LOOKS_BEFORE_BELIEVING => Some(Decision::LookUp(Wait::Backoff)),
+        Seen::PresentElsewhere if at.lookups + 1 < LOOKS_BEFORE_BELIEVING || !at.is_past_lag => {
+            Some(Decision::LookUp(Wait::Backoff))
+        }
         Seen::PresentElsewhere => Some(domain_gone(at, ParkedReason::DomainTaken)),
         Seen::Unclear => Some(Decision::LookUp(Wait::Backoff)),
         Seen::NoEffect(Cause::Stopping) => Some(Decision::LookUp(Wait::None)),
+        // Not the signup's fault, so its age does not count.
+        Seen::NoEffect(Cause::SetUp) => Some(Decision::LookUp(Wait::Backoff)),
         Seen::NoEffect(Cause::UserTokenRefused) if at.step == Step::Store => {
-            Some(Decision::Park(ParkedReason::UserTokenLost))
+            Some(Decision::Park(ParkedReason::UserTokenRefused))
         }
         Seen::Sealed(why) => Some(Decision::Park(unopenable(why))),
         Seen::Done { .. } | Seen::NoEffect(_) | Seen::Rejected(_) | Seen::Unknown | Seen::TokenLost => None,
     }
 }
 
-const fn made(step: Step) -> Decision {
+const fn made(step: Step, link_is_trusted: bool) -> Decision {
     match step {
+        _ if !link_is_trusted => Decision::Park(ParkedReason::SuspiciousLink),
         Step::User => Decision::AnnounceStore,
         Step::Store | Step::Done => Decision::Finish,
     }

@@ -1,21 +1,21 @@
 //! The runner: carries out what the plan decides, against Foxy and the ledger.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use foxden_ledger::{
-    AttemptKind, Claimed, Custody, CustodyError, Entry, Ledger, LedgerError, Next, ParkedReason, Payload, Provisioning,
-    Recorded, State, Step,
+    AttemptKind, Claimed, Custody, CustodyError, Entry, Escrow, Ledger, LedgerError, NewCredential, Next, ParkedReason,
+    Payload, Provisioning, ProvisioningId, Recorded, State, Step,
 };
 use foxden_vault::SealError;
 use foxy_api::{Foxy, UserSession};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{
     create::unopenable,
     domain,
-    finding::Finding,
+    finding::{Finding, concerns_all},
     gate::Gate,
     leases::{Held, Leases},
     plan::{self, Cause, Decision, Illegal, Seen, Situation, Unopenable, Wait},
@@ -27,6 +27,9 @@ use crate::{
 /// How a result is tried again while the ledger is away.
 const RECORDING: Schedule = Schedule { initial: Duration::from_millis(100), max: Duration::from_secs(2) };
 
+/// How long the first commit of a token may take before the token goes to the escrow as well.
+const ESCROW_AFTER: Duration = Duration::from_millis(250);
+
 /// Works off provisionings, one at a time for each call of [`Runner::run`]. Cheap to clone.
 #[derive(Clone)]
 pub struct Runner {
@@ -34,6 +37,7 @@ pub struct Runner {
     pub(crate) custody: Custody,
     pub(crate) foxy: Foxy,
     pub(crate) policy: Arc<Policy>,
+    escrow: Escrow,
     leases: Leases,
     gate: Gate,
     outbox_filled: Arc<Notify>,
@@ -46,6 +50,8 @@ pub struct Parts {
     pub ledger: Ledger,
     /// Seals and opens what the ledger holds.
     pub custody: Custody,
+    /// Holds tokens while the ledger can't.
+    pub escrow: Escrow,
     /// Foxy.
     pub foxy: Foxy,
     /// What the operator decided.
@@ -106,6 +112,7 @@ impl Runner {
             custody: parts.custody,
             foxy: parts.foxy,
             policy: Arc::new(parts.policy),
+            escrow: parts.escrow,
             leases: parts.leases,
             gate: parts.gate,
             outbox_filled: parts.outbox_filled,
@@ -135,7 +142,8 @@ impl Runner {
 
     /// One call or lookup, from the committed intent to the recorded finding.
     async fn advance(&self, claimed: Claimed, session: Option<UserSession>, held: &Held) -> Advance {
-        match self.try_advance(claimed, session, held).await {
+        // Boxed: with all that a call may hold it is too large to lie in every caller.
+        match Box::pin(self.try_advance(claimed, session, held)).await {
             Ok(advance) => advance,
             Err(error) => {
                 tracing::error!(
@@ -154,7 +162,7 @@ impl Runner {
             Err(why) => (unopenable(why), None),
             Ok(payload) => match row.state {
                 State::InFlight => match self.may_send(held).await? {
-                    MaySend::Yes => (self.create(row, &payload, session).await?, Some(payload)),
+                    MaySend::Until(end) => (self.create(row, &payload, session, end).await?, Some(payload)),
                     MaySend::No(finding) => (*finding, Some(payload)),
                     MaySend::LeaseLost => return Ok(lease_lost()),
                 },
@@ -162,13 +170,21 @@ impl Runner {
                 _ => (self.look_up(row, &payload).await?, Some(payload)),
             },
         };
-        if let Some(fault) = &finding.fault {
+        if let Some(fault) = finding.fault.as_ref().filter(|fault| concerns_all(fault, row.step)) {
             self.gate.close(fault);
         } else if finding.credential.is_some() {
             self.gate.succeeded();
         }
         let session = finding.session.take();
-        let decision = plan::decide(&self.situation(row, payload.as_ref()), finding.seen)?;
+        let situation = self.situation(row, payload.as_ref());
+        let mut decision = plan::decide(&situation, finding.seen)?;
+        // Before a token is given up for lost: it may have come while we looked.
+        if gives_up_a_token(decision)
+            && let Ok(Some(held)) = self.token_held(row).await
+        {
+            finding = held;
+            decision = plan::decide(&situation, finding.seen)?;
+        }
         let entry = self.entry(&claimed, &mut finding, decision, payload.as_ref());
         let (next, event) = (entry.next.clone(), entry.event.is_some());
         match self.record(entry, held).await {
@@ -205,23 +221,23 @@ impl Runner {
             return Ok(MaySend::No(Box::new(paused)));
         }
         let needed = self.policy.call_timeout + LEASE_MARGIN;
-        if held.left().is_some_and(|left| left < needed) {
+        if held.until().is_some_and(|until| until.saturating_duration_since(Instant::now()) < needed) {
             self.leases.renew().await?;
         }
-        match held.left() {
+        match held.until() {
             None => Ok(MaySend::LeaseLost),
-            Some(left) if left < needed => {
+            Some(until) if until.saturating_duration_since(Instant::now()) < needed => {
                 let short = Cause::Passing { at_least: None };
                 let note = "not sent: less of the lease is left than the call may take";
                 Ok(MaySend::No(Box::new(Finding::of(Seen::NoEffect(short), "no_effect", note))))
             }
-            Some(_) => Ok(MaySend::Yes),
+            Some(until) => Ok(MaySend::Until(until - LEASE_MARGIN)),
         }
     }
 
     fn situation(&self, row: &Provisioning, payload: Option<&Payload>) -> Situation {
         // Both times are the ledger's: when the row was claimed or written, and when its step began.
-        let age = Duration::from_millis(row.updated_at_ms.saturating_sub(row.step_since_ms).max(0).unsigned_abs());
+        let since = |then: i64| Duration::from_millis(row.updated_at_ms.saturating_sub(then).max(0).unsigned_abs());
         Situation {
             step: row.step,
             state: row.state,
@@ -230,7 +246,8 @@ impl Runner {
             domain_try: row.domain_try,
             domain_is_exact: payload.is_some_and(|payload| payload.store.domain.is_some()),
             user_can_be_superseded: self.policy.user_email.is_some(),
-            is_too_old: age >= self.policy.give_up_after,
+            is_past_lag: since(row.intent_at_ms.unwrap_or(row.updated_at_ms)) >= plan::LAG_MAX,
+            is_too_old: since(row.step_since_ms) >= self.policy.give_up_after,
         }
     }
 
@@ -256,8 +273,9 @@ impl Runner {
                     initial: self.policy.lookup_delay,
                     max: self.policy.retry.max.max(self.policy.lookup_delay),
                 };
-                let looked = if row.state == State::Unknown { row.lookups + 1 } else { 0 };
-                Next::Unknown { delay: paced(wait, pace, looked) }
+                let looked = if row.state == State::Unknown { row.retries + 1 } else { 0 };
+                let elsewhere = finding.seen == Seen::PresentElsewhere;
+                Next::Unknown { delay: paced(wait, pace, looked), elsewhere }
             }
             Decision::NextDomain => {
                 let tries = row.domain_try + 1;
@@ -283,15 +301,39 @@ impl Runner {
         }
     }
 
-    /// Records, as often as it takes. A token in hand is never dropped; a finding without one is given up when the
-    /// lease is over, since the call is then looked up anyway. `None`: given up.
+    /// Records, as often as it takes. A token in hand is never dropped: if its first commit fails or takes long, it goes
+    /// to the escrow as well. A finding without one is given up when the lease is over, since the call is then looked up
+    /// anyway. `None`: given up.
     async fn record(&self, entry: Entry, held: &Held) -> Option<Recorded> {
+        let (id, token) = (entry.lease.id.clone(), entry.credential.clone());
+        let mut in_escrow = false;
         let mut failures = 0;
         loop {
-            match self.ledger.record(entry.clone()).await {
+            let mut recording = pin!(self.ledger.record(entry.clone()));
+            let recorded = match (&token, in_escrow) {
+                // The write itself is never cancelled; it is only no longer the one thing that is waited for.
+                (Some(token), false) => match tokio::time::timeout(ESCROW_AFTER, &mut recording).await {
+                    Ok(recorded @ Ok(_)) => recorded,
+                    Ok(failed) => {
+                        in_escrow = self.put_in_escrow(&id, token).await;
+                        failed
+                    }
+                    Err(_) => {
+                        in_escrow = self.put_in_escrow(&id, token).await;
+                        recording.await
+                    }
+                },
+                _ => recording.await,
+            };
+            match recorded {
                 Ok(recorded) => {
                     if failures > 0 {
                         tracing::info!(event = "ledger.recorded_late", failures, "the result is recorded after all");
+                    }
+                    if let (Some(token), true) = (&token, in_escrow)
+                        && let Err(error) = self.escrow.release(&id, token).await
+                    {
+                        tracing::debug!(event = "escrow.not_released", error = %error, "it is drained once more");
                     }
                     return Some(recorded);
                 }
@@ -300,18 +342,41 @@ impl Runner {
                         tracing::error!(
                             event = "ledger.record_failed",
                             error = %error,
-                            holds_token = entry.credential.is_some(),
+                            in_escrow,
                             "a result could not be recorded; trying again until it is",
                         );
                     }
-                    let over = held.left().is_none_or(|left| left.is_zero());
-                    if over && entry.credential.is_none() {
+                    // What the database refuses it refuses again; a token that is safe in the escrow is drained from there.
+                    let over = !error.is_passing() || held.until().is_none_or(|until| until <= Instant::now());
+                    if over && (token.is_none() || in_escrow) {
                         return None;
                     }
                 }
             }
             tokio::time::sleep(RECORDING.wait(failures)).await;
             failures = failures.saturating_add(1);
+        }
+    }
+
+    /// Answers whether it is safe there.
+    async fn put_in_escrow(&self, id: &ProvisioningId, token: &NewCredential) -> bool {
+        match self.escrow.keep(id, token).await {
+            Ok(()) => {
+                tracing::warn!(
+                    event = "escrow.kept",
+                    scope = token.scope.as_str(),
+                    "the ledger is slow or away; a sealed token is kept in the escrow until it is back",
+                );
+                true
+            }
+            Err(error) => {
+                tracing::error!(
+                    event = "escrow.failed",
+                    error = &error as &dyn std::error::Error,
+                    "a token is in memory only: don't stop this worker; free disk space or bring the ledger back",
+                );
+                false
+            }
         }
     }
 }
@@ -324,10 +389,20 @@ enum Advance {
     Ended(Ending),
 }
 
+/// Whether a create call may be sent.
 enum MaySend {
-    Yes,
+    /// It must have ended by then: after that another worker may own the row.
+    Until(Instant),
     No(Box<Finding>),
     LeaseLost,
+}
+
+/// Whether what comes next rests on a token being lost.
+const fn gives_up_a_token(decision: Decision) -> bool {
+    matches!(
+        decision,
+        Decision::NextGeneration | Decision::Park(ParkedReason::UserTokenLost | ParkedReason::StoreTokenLost)
+    )
 }
 
 fn stopping() -> Finding {

@@ -4,23 +4,40 @@ use foxden_ledger::Payload;
 
 const STRUCK: &str = "[…]";
 
-/// Shorter texts are left: striking every "a" would leave nothing to read, and says nothing about anyone.
-const MIN_CHARS: usize = 3;
+/// Shorter texts are struck only where they stand alone: striking every "li" would leave nothing to read.
+const MIN_CHARS: usize = 4;
+/// More of a message helps nobody.
+const MAX_CHARS: usize = 500;
 
 /// Foxy's message as it may be kept and logged: without anything of the event's personal data that it may repeat,
 /// without anything that looks like an email, on one line, and bounded.
 pub(crate) fn scrub(message: &str, payload: &Payload) -> String {
-    let mut text: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
+    // Some more than is kept, so that what is cut off is cut off after everything in it was struck.
+    let mut text: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(8 * MAX_CHARS).collect();
     let mut personal_texts = payload.personal_texts();
     // The longest first: a name struck out of an email would leave the rest of it.
     personal_texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
     for personal in personal_texts {
         if personal.chars().count() >= MIN_CHARS {
             text = strike(&text, personal);
+        } else if !personal.trim().is_empty() {
+            text = strike_words(&text, personal);
         }
     }
     let words: Vec<&str> = text.split(' ').map(|word| if word.contains('@') { STRUCK } else { word }).collect();
-    words.join(" ")
+    words.join(" ").chars().take(MAX_CHARS).collect()
+}
+
+/// Replaces it where it is a word of its own.
+fn strike_words(text: &str, personal: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for piece in text.split_inclusive(|c: char| !c.is_alphanumeric()) {
+        let word = piece.trim_end_matches(|c: char| !c.is_alphanumeric());
+        let is_it = !word.is_empty() && word.to_lowercase() == personal.to_lowercase();
+        clean.push_str(if is_it { STRUCK } else { word });
+        clean.push_str(&piece[word.len()..]);
+    }
+    clean
 }
 
 /// Replaces every occurrence, whatever its case.
@@ -89,6 +106,17 @@ mod tests {
     }
 
     #[test]
+    fn a_short_name_is_struck_where_it_stands_alone() {
+        assert_eq!(scrub("Li: first_name of Li's listing", &payload("Li")), "[…]: first_name of […]'s listing");
+    }
+
+    #[test]
+    fn what_is_cut_off_leaves_no_half_of_a_name() {
+        let said = format!("{}Alexandrina", "x".repeat(495));
+        assert_eq!(scrub(&said, &payload("Alexandrina")), format!("{}[…]", "x".repeat(495)));
+    }
+
+    #[test]
     fn what_says_nothing_about_anyone_is_left() {
         let said = "store_domain is already in use";
         assert_eq!(scrub(said, &payload("Ada")), said);
@@ -96,7 +124,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_never_survives(name in "\\PC{3,12}", before in any::<String>(), after in any::<String>()) {
+        fn a_name_never_survives(name in "\\PC{4,12}", before in any::<String>(), after in any::<String>()) {
             let clean = scrub(&format!("{before}{name}{after}"), &payload(&name));
             if !"[…]".contains(&name) {
                 assert!(!clean.contains(&name), "{clean:?}");

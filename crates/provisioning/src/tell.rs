@@ -60,7 +60,7 @@ pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding
                 "nothing was created; it is tried again",
             );
         }
-        (Decision::LookUp(_), Next::Unknown { delay }) => {
+        (Decision::LookUp(_), Next::Unknown { delay, .. }) => {
             let lookup_in_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(
                 event = "provisioning.unknown",

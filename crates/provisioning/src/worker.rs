@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foxden_ledger::{Claimed, Ledger};
+use foxden_ledger::{Claimed, Escrow, Ledger};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -10,6 +10,9 @@ use crate::{gate::Gate, leases::Leases, runner::Runner};
 
 /// At most so many are claimed at once, so that one worker does not take all that others could work on.
 const CLAIM_MAX: usize = 32;
+
+/// How often the escrow is looked into.
+const ESCROW_PAUSE: Duration = Duration::from_secs(5);
 
 /// Runs what it is handed and what it claims, each provisioning under a permit of the shared capacity.
 #[derive(Clone)]
@@ -61,7 +64,15 @@ impl Worker {
             let wanted = permits.len();
             let claimed = self.ledger.claim(self.leases.owner(), wanted as u64, self.leases.length()).await;
             let taken = match claimed {
-                Ok(claimed) => {
+                Ok(claims) => {
+                    for error in claims.damaged {
+                        tracing::error!(
+                            event = "ledger.row_damaged",
+                            error = %error,
+                            "a row that is due can't be read and is left alone; was it written by a later release?",
+                        );
+                    }
+                    let claimed = claims.claimed;
                     if std::mem::take(&mut away) {
                         tracing::info!(event = "ledger.recovered", "the ledger answers again");
                     }
@@ -99,15 +110,42 @@ impl Worker {
                     for row in swept {
                         tracing::warn!(
                             event = "lease.expired",
-                            signup_id = %row.signup_id,
-                            attempt = row.intents,
-                            step = row.step.as_str(),
+                            signup_id = row.signup_id,
+                            attempt = row.intent,
+                            step = row.step,
                             "its worker vanished with a call announced; the call is looked up",
                         );
                     }
                 }
                 // `work_off` asks the same ledger and says so.
                 Err(error) => tracing::debug!(event = "ledger.sweep_failed", error = %error, "could not sweep"),
+            }
+        }
+    }
+
+    /// Moves what is in the escrow into the ledger, now and whenever there is something, until `stop`.
+    pub async fn drain_escrow(&self, escrow: &Escrow, stop: &CancellationToken) {
+        let mut failing = false;
+        loop {
+            match self.ledger.drain(escrow).await {
+                Ok(drained) => {
+                    failing = false;
+                    if drained > 0 {
+                        tracing::info!(event = "escrow.drained", drained, "tokens were moved into the ledger");
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::error!(
+                            event = "escrow.not_drained",
+                            error = &error as &dyn std::error::Error,
+                            "tokens in the escrow could not be moved into the ledger; trying again",
+                        );
+                    }
+                }
+            }
+            if stop.run_until_cancelled(tokio::time::sleep(ESCROW_PAUSE)).await.is_none() {
+                return;
             }
         }
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use foxden_ledger::{ParkedReason::*, State, Step};
 
 use super::{
-    Cause::*,
+    Cause::{Passing, SetUp, Stopping, UserTokenRefused as RefusedToken},
     DOMAIN_TRIES, Decision,
     Decision::{AnnounceStore, Finish, LookUp, NextDomain, NextGeneration, Park, Retry},
     LOOKS_BEFORE_BELIEVING, Refusal, Seen, Situation, Unopenable, Wait, decide,
@@ -18,14 +18,14 @@ const EVERYTHING: [Seen; 21] = [
     Seen::NoEffect(Passing { at_least: Some(SECOND) }),
     Seen::NoEffect(SetUp),
     Seen::NoEffect(Stopping),
-    Seen::NoEffect(UserTokenRefused),
+    Seen::NoEffect(RefusedToken),
     Seen::Rejected(Refusal::EmailTaken),
     Seen::Rejected(Refusal::DomainTaken),
     Seen::Rejected(Refusal::DomainReserved),
     Seen::Rejected(Refusal::Other),
     Seen::Unknown,
     Seen::TokenLost,
-    Seen::TokenHeld,
+    Seen::TokenHeld { link_is_trusted: true },
     Seen::Absent,
     Seen::Present,
     Seen::PresentElsewhere,
@@ -41,6 +41,7 @@ fn at(step: Step, state: State) -> Situation {
         state,
         in_doubt: state == State::Unknown,
         lookups: 0,
+        is_past_lag: true,
         domain_try: 0,
         domain_is_exact: false,
         user_can_be_superseded: false,
@@ -96,7 +97,7 @@ fn every_end_of_a_stores_create_call_has_its_next_step() {
             Some(Retry(Wait::AtLeast(SECOND))),
             Some(Retry(Wait::Backoff)),
             Some(Retry(Wait::None)),
-            Some(Park(UserTokenLost)),
+            Some(Park(UserTokenRefused)),
             Some(Park(RejectedByFoxy)),
             Some(NextDomain),
             Some(NextDomain),
@@ -118,6 +119,7 @@ fn every_end_of_a_stores_create_call_has_its_next_step() {
 #[test]
 fn every_lookup_of_a_user_has_its_next_step() {
     let mut expected = [None; 21];
+    expected[4] = Some(LookUp(Wait::Backoff));
     expected[5] = Some(LookUp(Wait::None));
     expected[13] = Some(AnnounceStore);
     expected[14] = Some(Retry(Wait::None));
@@ -131,8 +133,9 @@ fn every_lookup_of_a_user_has_its_next_step() {
 #[test]
 fn every_lookup_of_a_store_has_its_next_step() {
     let mut expected = [None; 21];
+    expected[4] = Some(LookUp(Wait::Backoff));
     expected[5] = Some(LookUp(Wait::None));
-    expected[6] = Some(Park(UserTokenLost));
+    expected[6] = Some(Park(UserTokenRefused));
     expected[13] = Some(Finish);
     expected[14] = Some(Retry(Wait::None));
     expected[15] = Some(Park(StoreTokenLost));
@@ -189,6 +192,12 @@ fn a_domain_present_elsewhere_is_looked_at_again_before_it_is_believed() {
     assert_eq!(decide(&last, Seen::PresentElsewhere), Ok(NextDomain));
     let exact = Situation { domain_is_exact: true, ..last };
     assert_eq!(decide(&exact, Seen::PresentElsewhere), Ok(Park(DomainTaken)));
+    let soon = Situation { is_past_lag: false, lookups: 100, ..last };
+    assert_eq!(
+        decide(&soon, Seen::PresentElsewhere),
+        Ok(LookUp(Wait::Backoff)),
+        "however often, if not for long enough"
+    );
 }
 
 #[test]
@@ -212,8 +221,24 @@ fn age_ends_retries_but_hides_no_success_and_blames_no_set_up() {
         for unclear in [Seen::Absent, Seen::Unclear] {
             assert_eq!(decide(&old(State::Unknown), unclear), Ok(Park(AttemptsExhausted)));
         }
-        assert_eq!(decide(&old(State::Unknown), Seen::TokenHeld), decide(&at(step, State::Unknown), Seen::TokenHeld));
+        assert_eq!(
+            decide(&old(State::Unknown), Seen::TokenHeld { link_is_trusted: true }),
+            decide(&at(step, State::Unknown), Seen::TokenHeld { link_is_trusted: true })
+        );
         assert_eq!(decide(&old(State::Unknown), Seen::Present), decide(&at(step, State::Unknown), Seen::Present));
+    }
+}
+
+#[test]
+fn a_token_behind_a_link_that_is_not_trusted_is_kept_and_not_followed() {
+    for step in [Step::User, Step::Store] {
+        for (state, seen) in [
+            (State::InFlight, Seen::Done { link_is_trusted: false }),
+            (State::InFlight, Seen::TokenHeld { link_is_trusted: false }),
+            (State::Unknown, Seen::TokenHeld { link_is_trusted: false }),
+        ] {
+            assert_eq!(decide(&at(step, state), seen), Ok(Park(SuspiciousLink)));
+        }
     }
 }
 

@@ -317,6 +317,136 @@ async fn data_sealed_with_a_key_that_is_gone_parks_and_goes_on_when_the_key_is_b
     assert_eq!(world.settle("s1").await, PROVISIONED);
 }
 
+#[tokio::test]
+async fn a_token_that_the_ledger_does_not_take_goes_to_the_escrow_and_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("ledger.db").display());
+    let ledger = Ledger::connect(&url, 1).await.unwrap();
+    ledger.migrate_up().await.unwrap();
+    let world = World::on(ledger).await;
+    let claimed = world.lease(&signup("s1")).await;
+    // A database that refuses what a record needs, as a full or broken one does.
+    meddle(&url, "ALTER TABLE attempts RENAME TO mislaid").await;
+    assert_eq!(world.runner.run(claimed).await, Ending::Abandoned);
+    let files = || std::fs::read_dir(world.escrow_dir.path()).unwrap().count();
+    assert_eq!(files(), 1);
+    meddle(&url, "ALTER TABLE mislaid RENAME TO attempts").await;
+
+    // Another boot, on the same machine.
+    let escrow = foxden_ledger::Escrow::open(world.escrow_dir.path()).unwrap();
+    let next = world.restarted();
+    assert_eq!(next.ledger.drain(&escrow).await.unwrap(), 1);
+    assert_eq!(files(), 0);
+    next.clock.advance(Duration::from_secs(61));
+    next.ledger.sweep(Duration::ZERO).await.unwrap();
+    assert_eq!(next.settle("s1").await, PROVISIONED);
+    assert_eq!(next.sim.requests("POST /users"), 1);
+    next.books_agree().await;
+}
+
+/// What a broken disk or a person with a database client does.
+async fn meddle(url: &str, statement: &str) {
+    use sea_orm::ConnectionTrait as _;
+    let meddler = sea_orm::Database::connect(url).await.unwrap();
+    meddler.execute_unprepared(statement).await.unwrap();
+    meddler.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn unclear_lookups_do_not_make_a_domain_believed_to_be_another_s() {
+    let world = World::new().await;
+    world.sim.set_faults(
+        "POST /stores: reset_after_work nth 1; GET /users/{id}/stores: status(503) first 5; \
+         GET /users/{id}/stores: listing_lag(3600s)"
+            .parse()
+            .unwrap(),
+    );
+    world.accept(&signup("s1")).await;
+    for _ in 0..8 {
+        world.run_due().await;
+        world.clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!(world.row("s1").await.state, State::Unknown);
+    assert_eq!(world.sim.books().stores.len(), 1, "one signup, one store");
+}
+
+#[tokio::test]
+async fn a_token_that_comes_while_its_call_is_looked_up_is_found() {
+    let world = World::new().await;
+    world.sim.set_faults(
+        "POST /users: stall_after_work(300ms) first 1; GET /reporting/email_exists: stall_after_work(800ms)"
+            .parse()
+            .unwrap(),
+    );
+    let claimed = world.lease(&signup("s1")).await;
+    let late = tokio::spawn({
+        let runner = world.runner.clone();
+        async move { runner.run(claimed).await }
+    });
+    while world.sim.books().users.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    world.clock.advance(Duration::from_secs(61));
+    world.ledger.sweep(Duration::ZERO).await.unwrap();
+    // This worker asks before the late one has its answer, and is answered after.
+    world.restarted().run_due().await;
+    assert_eq!(late.await.unwrap(), Ending::LeaseLost);
+    assert_eq!(world.settle("s1").await, PROVISIONED);
+    assert_eq!(world.sim.requests("POST /users"), 1);
+}
+
+#[tokio::test]
+async fn a_late_token_of_an_earlier_generation_is_not_taken_for_the_user_s() {
+    let template = EmailTemplate::parse("shop+{signup_id}.{generation}@platform.example").unwrap();
+    let world = World::with(|policy| policy.user_email = Some(template)).await;
+    world.sim.set_faults("POST /users: reset_after_work nth 1; POST /stores: reset_after_work nth 1".parse().unwrap());
+    let first = world.lease(&signup("s1")).await;
+    let late = foxden_ledger::NewCredential {
+        scope: Scope::User,
+        intent: first.provisioning.intents,
+        resource_uri: None,
+        sealed: world
+            .custody
+            .seal_token(&first.provisioning.id, Scope::User, &foxden_vault::RefreshToken::new("first-generation"))
+            .unwrap(),
+    };
+    world.runner.run(first).await;
+    world.clock.advance(Duration::from_secs(10));
+    world.run_due().await;
+    let row = world.row("s1").await;
+    assert_eq!((row.step, row.state, row.generation), (Step::Store, State::Unknown, 2));
+    world.ledger.keep_credential(&row.id, late).await.unwrap();
+    assert_eq!(world.settle("s1").await, STORE_LOST, "found among the stores of the second generation");
+}
+
+#[tokio::test]
+async fn a_store_of_another_signup_of_the_same_customer_is_not_our_late_success() {
+    let world = World::with(|policy| policy.keep_user_tokens = true).await;
+    let mut twin = signup("s1");
+    twin.store.name = "Same Name".into();
+    world.accept_for(&twin, "s1", "customer-7").await;
+    assert_eq!(world.settle("s1").await, PROVISIONED);
+    world.sim.set_faults("POST /stores: reset_before_work first 1".parse().unwrap());
+    world.accept_for(&twin, "s2", "customer-7").await;
+    assert_eq!(world.settle("s2").await, PROVISIONED);
+    assert_eq!(world.row("s2").await.store_domain.as_deref(), Some("same-name-2"));
+}
+
+#[tokio::test]
+async fn a_user_token_that_foxy_refuses_parks_with_a_reason_that_can_be_retried() {
+    let world = World::new().await;
+    world.sim.set_faults("POST /stores: status 503 first 1".parse().unwrap());
+    world.accept(&signup("s1")).await;
+    world.run_due().await;
+    world.clock.advance(Duration::from_secs(60));
+    // The next worker has lost the access token, and Foxy refuses the refresh token to it.
+    let stranger = world.with_another_client().await;
+    assert_eq!(stranger.settle("s1").await, Ending::Parked(ParkedReason::UserTokenRefused));
+    let id = foxden_ledger::SignupId::parse("s1").unwrap();
+    world.ledger.retry(&id, "a person").await.unwrap();
+    assert_eq!(world.restarted().settle("s1").await, PROVISIONED);
+}
+
 mod sqlite {
     #[tokio::test]
     async fn a_clean_provisioning_costs_two_requests_and_three_transactions() {

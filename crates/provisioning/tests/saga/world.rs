@@ -7,8 +7,8 @@ use std::{
 };
 
 use foxden_ledger::{
-    Accepted, AttemptKind, Claimed, Custody, Ledger, ManualClock, NewSignup, Payload, Provisioning, ProvisioningId,
-    Scope, SignupId, Source, State, StoreDetails, UserDetails, WorkerId,
+    Accepted, AttemptKind, Claimed, Custody, Escrow, Ledger, ManualClock, NewSignup, Payload, Provisioning,
+    ProvisioningId, Scope, SignupId, Source, State, StoreDetails, UserDetails, WorkerId,
 };
 use foxden_provisioning::{Ending, Gate, Leases, Parts, Policy, Runner, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};
@@ -30,6 +30,7 @@ pub(crate) struct World {
     foxy: Foxy,
     policy: Policy,
     owner: WorkerId,
+    pub(crate) escrow_dir: tempfile::TempDir,
 }
 
 /// What a signup asks for; its texts carry its id, so that none clashes with another.
@@ -77,29 +78,44 @@ fn custody() -> Custody {
     Custody::new(Arc::new(KeyRing::parse(&key).unwrap()), "test")
 }
 
+fn policy() -> Policy {
+    Policy {
+        call_timeout: Duration::from_secs(2),
+        lookup_delay: Duration::from_secs(5),
+        retry: Schedule { initial: Duration::from_secs(2), max: Duration::from_secs(300) },
+        give_up_after: Duration::from_secs(3600 * 24 * 7),
+        keep_user_tokens: false,
+        keep_payloads: false,
+        user_email: None,
+        outcome_events: true,
+    }
+}
+
+fn client(sim: &Simulator, client_id: String, client_secret: String, policy: &Policy) -> Foxy {
+    Foxy::try_new(foxy_api::Settings {
+        api: ApiOrigins::explicit(sim.base_url()).unwrap(),
+        client_id,
+        client_secret: ClientSecret::new(client_secret),
+        connect_timeout: Duration::from_secs(2),
+        call_timeout: policy.call_timeout,
+        user_agent: "foxden-test".into(),
+    })
+    .unwrap()
+}
+
 impl World {
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Policy)) -> Self {
-        let mut policy = Policy {
-            call_timeout: Duration::from_secs(2),
-            lookup_delay: Duration::from_secs(5),
-            retry: Schedule { initial: Duration::from_secs(2), max: Duration::from_secs(300) },
-            give_up_after: Duration::from_secs(3600 * 24 * 7),
-            keep_user_tokens: false,
-            keep_payloads: false,
-            user_email: None,
-            outcome_events: true,
-        };
+        let mut policy = policy();
         change(&mut policy);
         Self::build(memory().await, policy).await
     }
 
     pub(crate) async fn on(ledger: Ledger) -> Self {
-        let world = Self::new().await;
-        Self { ledger: ledger.clone(), ..Self::build(ledger, world.policy.clone()).await }
+        Self::build(ledger, policy()).await
     }
 
     async fn build(ledger: Ledger, policy: Policy) -> Self {
@@ -109,15 +125,7 @@ impl World {
         let ledger = ledger.with_clock(&clock);
         let sim = Arc::new(Simulator::start(foxy_sim::Config::default()).await.unwrap());
         let (client_id, client_secret) = sim.client();
-        let foxy = Foxy::try_new(foxy_api::Settings {
-            api: ApiOrigins::explicit(sim.base_url()).unwrap(),
-            client_id: client_id.to_owned(),
-            client_secret: ClientSecret::new(client_secret),
-            connect_timeout: Duration::from_secs(2),
-            call_timeout: policy.call_timeout,
-            user_agent: "foxden-test".into(),
-        })
-        .unwrap();
+        let foxy = client(&sim, client_id.to_owned(), client_secret.to_owned(), &policy);
         Self::boot(sim, ledger, clock, custody(), foxy, policy)
     }
 
@@ -131,9 +139,11 @@ impl World {
         policy: Policy,
     ) -> Self {
         let (owner, gate, stop) = (WorkerId::new(), Gate::default(), CancellationToken::new());
+        let escrow_dir = tempfile::tempdir().unwrap();
         let runner = Runner::new(Parts {
             ledger: ledger.clone(),
             custody: custody.clone(),
+            escrow: Escrow::open(escrow_dir.path()).unwrap(),
             foxy: foxy.clone(),
             policy: policy.clone(),
             leases: Leases::new(ledger.clone(), owner.clone(), LEASE),
@@ -141,7 +151,7 @@ impl World {
             outbox_filled: Arc::new(Notify::new()),
             stop: stop.clone(),
         });
-        Self { sim, ledger, clock, custody, runner, gate, stop, foxy, policy, owner }
+        Self { sim, ledger, clock, custody, runner, gate, stop, foxy, policy, owner, escrow_dir }
     }
 
     /// The same with another worker.
@@ -152,6 +162,26 @@ impl World {
     /// The same with a worker whose key ring is another one.
     pub(crate) fn with_other_keys(&self) -> Self {
         self.rebooted(custody())
+    }
+
+    /// The same with a worker that is another OAuth client to Foxy.
+    pub(crate) async fn with_another_client(&self) -> Self {
+        let made = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = made
+            .post(format!("{}/clients", self.sim.base_url()))
+            .header("FOXY-API-VERSION", "1")
+            .json(&serde_json::json!({
+                "redirect_uri": "http://127.0.0.1/", "project_name": "p", "company_name": "c", "contact_name": "n",
+                "contact_email": "c@example.com", "contact_phone": "1",
+            }))
+            .send()
+            .await
+            .unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let text = |name: &str| answer[name].as_str().unwrap().to_owned();
+        let foxy = client(&self.sim, text("client_id"), text("client_secret"), &self.policy);
+        let (sim, ledger, clock) = (self.sim.clone(), self.ledger.clone(), self.clock.clone());
+        Self::boot(sim, ledger, clock, self.custody.clone(), foxy, self.policy.clone())
     }
 
     fn rebooted(&self, custody: Custody) -> Self {
@@ -206,7 +236,7 @@ impl World {
     /// Runs everything that is due now, one after the other.
     pub(crate) async fn run_due(&self) -> Vec<Ending> {
         let mut endings = Vec::new();
-        for claimed in self.ledger.claim(&self.owner, 100, LEASE).await.unwrap() {
+        for claimed in self.ledger.claim(&self.owner, 100, LEASE).await.unwrap().claimed {
             endings.push(self.runner.run(claimed).await);
         }
         endings
