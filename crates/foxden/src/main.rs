@@ -1,3 +1,37 @@
-//! The foxden program.
+//! The foxden program: command line, settings, telemetry, wiring. No business rule lives here.
 
-fn main() {}
+mod cli;
+mod commands;
+mod exit;
+mod output;
+mod service;
+mod settings;
+mod telemetry;
+mod terminal;
+mod wiring;
+
+use clap::Parser as _;
+
+use crate::{cli::Cli, exit::Exit};
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    // reqwest panics without a provider, and lapin would install one of its own choosing.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("the crypto provider is installed once, before anything else runs");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("the operating system gives a process its threads");
+    let ended = runtime.block_on(commands::run(cli));
+    // Work that nobody waits for any more must not keep a stopped program alive.
+    runtime.shutdown_background();
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output::complain(&error);
+            Exit::of(&error).into()
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{demo, explain, keys, migrate, retry, show, status, submit, token, worker};
+
+/// A white-label provisioning worker for Foxy: signup events in, Foxy stores with sealed tokens out.
+#[derive(Parser, Debug)]
+#[command(
+    name = "foxden",
+    version,
+    about,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Settings come from foxden.toml and from FOXDEN_* environment variables; deploy/foxden.env.example lists them.\n\
+        Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 done in part, 4 no such signup.\n\n\
+        To see it at work with nothing set up:  foxden demo"
+)]
+pub(crate) struct Cli {
+    /// Read settings from this file instead of ./foxden.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Work off signups until told to stop
+    #[command(after_help = worker::HELP)]
+    Worker,
+    /// Submit signup events from a file or from standard input
+    #[command(after_help = submit::HELP)]
+    Submit(submit::Options),
+    /// Count signups by where they stand, or list them
+    #[command(after_help = status::HELP)]
+    Status(status::Options),
+    /// Show one signup: where it stands, what was tried, what to do
+    #[command(after_help = show::HELP)]
+    Show(show::Options),
+    /// Explain why a signup is parked and what to do about it
+    #[command(after_help = explain::HELP)]
+    Explain(explain::Options),
+    /// Make a parked signup due again
+    #[command(after_help = retry::HELP)]
+    Retry(retry::Options),
+    /// Print a fresh access token for a signup's store
+    #[command(after_help = token::HELP)]
+    Token(token::Options),
+    /// Make keys for the key ring
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Bring the ledger's schema up to date, or look at it
+    #[command(subcommand)]
+    Migrate(migrate::Command),
+    /// See it all at work: a simulated Foxy, an embedded ledger, a real worker
+    #[command(after_help = demo::HELP)]
+    Demo(demo::Options),
+}
+
+/// A signup id on the command line.
+#[derive(Args, Debug)]
+pub(crate) struct SignupArg {
+    /// The parent app's key of the signup
+    #[arg(value_name = "SIGNUP_ID", value_parser = parse_signup_id)]
+    pub(crate) signup_id: foxden_ledger::SignupId,
+}
+
+/// A state on the command line.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum StateArg {
+    /// Waits for its due time
+    Due,
+    /// A create call may be under way
+    InFlight,
+    /// A create call ended without an outcome and is looked up
+    Unknown,
+    /// Stopped until someone acts
+    Parked,
+    /// Provisioned
+    Closed,
+}
+
+impl From<StateArg> for foxden_ledger::State {
+    fn from(state: StateArg) -> Self {
+        match state {
+            StateArg::Due => Self::Due,
+            StateArg::InFlight => Self::InFlight,
+            StateArg::Unknown => Self::Unknown,
+            StateArg::Parked => Self::Parked,
+            StateArg::Closed => Self::Closed,
+        }
+    }
+}
+
+fn parse_signup_id(text: &str) -> Result<foxden_ledger::SignupId, foxden_ledger::SignupIdError> {
+    foxden_ledger::SignupId::parse(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        fn check(command: &clap::Command, name: &str) {
+            for sub in command.get_subcommands() {
+                let name = format!("{name} {}", sub.get_name());
+                if sub.has_subcommands() {
+                    check(sub, &name);
+                } else {
+                    let help = sub.get_after_help().unwrap_or_else(|| panic!("{name} has no example")).to_string();
+                    assert!(help.contains(name.trim_start()), "{name}: its example does not call it");
+                }
+            }
+        }
+        check(&Cli::command(), "foxden");
+    }
+}

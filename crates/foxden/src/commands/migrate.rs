@@ -1,0 +1,82 @@
+//! `foxden migrate`: the ledger's schema.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+
+use crate::{
+    exit::Exit,
+    output,
+    settings::{Needs, Settings},
+    wiring,
+};
+
+const UP_HELP: &str = "\
+Safe to run from several places at once, and when there is nothing to do. With SQLite the worker does it by itself.
+
+Example:
+  foxden migrate up";
+const DOWN_HELP: &str = "\
+What the tables hold goes with them: provisionings, tokens, evidence. For trying things out.
+
+Example:
+  foxden migrate down --steps 1 --yes";
+const STATUS_HELP: &str = "\
+Exit status 3 says that some are not applied.
+
+Example:
+  foxden migrate status";
+
+/// `foxden migrate …`
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Apply what this release's schema has and the ledger's lacks
+    #[command(after_help = UP_HELP)]
+    Up,
+    /// Take back migrations, with the data they hold
+    #[command(after_help = DOWN_HELP)]
+    Down(DownOptions),
+    /// List the migrations and whether they are applied
+    #[command(after_help = STATUS_HELP)]
+    Status,
+}
+
+/// `foxden migrate down …`
+#[derive(Args, Debug)]
+pub(crate) struct DownOptions {
+    /// How many migrations to take back
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    steps: u32,
+    /// Yes, delete the data
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(crate) async fn run(config: Option<&Path>, command: Command) -> anyhow::Result<Exit> {
+    let settings: Settings = super::settings(config, Needs::default())?;
+    let place = settings.database.url.display();
+    let ledger = wiring::connect(&settings.database).await?;
+    match command {
+        Command::Up => {
+            ledger.migrate_up().await.with_context(|| format!("could not migrate {place}"))?;
+            output::say(format!("{place} is up to date"));
+            Ok(Exit::Done)
+        }
+        Command::Down(options) => {
+            if !options.yes {
+                bail!("this deletes what the ledger at {place} holds, tokens included; add --yes if that is meant");
+            }
+            ledger.migrate_down(options.steps).await.with_context(|| format!("could not migrate {place}"))?;
+            output::say(format!("took back {} from {place}", options.steps));
+            Ok(Exit::Done)
+        }
+        Command::Status => {
+            let migrations = ledger.migrations().await?;
+            for (name, applied) in &migrations {
+                output::say(format!("{}  {name}", if *applied { "applied" } else { "MISSING" }));
+            }
+            Ok(if migrations.iter().all(|(_, applied)| *applied) { Exit::Done } else { Exit::InPart })
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `foxden retry`: making a parked signup due again.
+
+use std::path::Path;
+
+use clap::Args;
+use foxden_ledger::Retried;
+
+use crate::{cli::SignupArg, exit::Exit, output, settings::Needs, wiring};
+
+pub(crate) const HELP: &str = "\
+A call whose outcome is unknown is looked up before anything is sent again. Signups parked for a reason that another try
+can't mend are refused, and stay as they are.
+
+Example:
+  foxden retry acct_000001";
+
+/// `foxden retry …`
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    signup: SignupArg,
+}
+
+pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
+    let settings = super::settings(config, Needs::default())?;
+    let ledger = wiring::existing_ledger(&settings.database).await?;
+    let signup_id = &options.signup.signup_id;
+    match ledger.retry(signup_id, "foxden retry").await? {
+        Retried::Due => {
+            tracing::info!(event = "provisioning.retry_asked", %signup_id, "a person asked for another try");
+            output::say(format!("{signup_id} is due; a worker takes it up. See: foxden show {signup_id}"));
+            Ok(Exit::Done)
+        }
+        Retried::NotParked(state) => {
+            output::note(format!("error: {signup_id} is {state}, not parked: there is nothing to retry"));
+            Ok(Exit::Failed)
+        }
+        Retried::Refused(reason) => {
+            output::note(format!(
+                "error: {signup_id} is parked because of {reason}, which another try can't mend.\n  {}",
+                reason.advice()
+            ));
+            Ok(Exit::Failed)
+        }
+        Retried::NotFound => Ok(super::not_found(signup_id, &settings)),
+    }
+}

@@ -1,0 +1,160 @@
+//! `foxden show`: one signup in full.
+
+use std::path::Path;
+
+use clap::Args;
+use foxden_ledger::{Credential, ParkedReason, PastAttempt, Provisioning, State};
+use serde_json::{Value, json};
+
+use super::status;
+use crate::{cli::SignupArg, exit::Exit, output, settings::Needs, terminal::printable, wiring};
+
+pub(crate) const HELP: &str = "\
+No token and nothing of the customer's data is shown.
+
+Examples:
+  foxden show acct_000001
+  foxden show acct_000001 --json";
+
+/// `foxden show …`
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    signup: SignupArg,
+    /// Print JSON, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
+    let settings = super::settings(config, Needs::default())?;
+    let ledger = wiring::existing_ledger(&settings.database).await?;
+    let Some(row) = ledger.find(&options.signup.signup_id).await? else {
+        return Ok(super::not_found(&options.signup.signup_id, &settings));
+    };
+    let credentials = ledger.credentials(&row.id).await?;
+    let attempts = ledger.attempts(&row.id).await?;
+    if options.json {
+        output::say_json(&as_json(&row, &credentials, &attempts));
+    } else {
+        let now = ledger.now_ms().await?;
+        print(&row, &credentials, &attempts, now);
+    }
+    Ok(Exit::Done)
+}
+
+fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt], now: i64) {
+    let field = |name: &str, value: &str| output::say(format!("{name:<13} {}", printable(value)));
+    field("signup", row.signup_id.as_str());
+    field("state", &status::place(row));
+    if row.state != State::Closed {
+        field("next step", row.step.as_str());
+    }
+    if let Some(account) = &row.account_id {
+        field("user.id", account);
+    }
+    for (name, value) in [("store domain", &row.store_domain), ("store", &row.store_uri), ("Foxy user", &row.user_uri)]
+    {
+        if let Some(value) = value {
+            field(name, value);
+        }
+    }
+    field("accepted", &format!("{} by {}", output::moment(row.accepted_at_ms), row.source));
+    if let Some(closed) = row.closed_at_ms {
+        let took = output::span(closed - row.accepted_at_ms);
+        field("provisioned", &format!("{}, {took} later", output::moment(closed)));
+    }
+    if let Some(due) = row.due_at_ms {
+        let when = if due > now { format!("in {}", output::span(due - now)) } else { "now".to_owned() };
+        field("due", &when);
+    }
+    for credential in credentials {
+        let kept = match &credential.sealed {
+            Some(sealed) => format!("sealed with key {}", sealed.key_id()),
+            None => "wiped, no longer needed".to_owned(),
+        };
+        field("token", &format!("{}: {kept}", credential.scope));
+    }
+    if let Some(reason) = row.parked_reason {
+        output::say("");
+        explain(row, reason);
+    }
+    if !attempts.is_empty() {
+        output::say("");
+        print_attempts(attempts);
+    }
+}
+
+fn explain(row: &Provisioning, reason: ParkedReason) {
+    output::say(format!("Parked because of {reason}: {}", reason.meaning()));
+    if let Some(detail) = &row.parked_detail {
+        output::say(format!("Detail: {}", printable(detail)));
+    }
+    output::say(format!("What to do: {}", reason.advice()));
+}
+
+fn print_attempts(attempts: &[PastAttempt]) {
+    let mut table = output::table(["call", "when", "what", "outcome", "status", "took", "note"]);
+    for attempt in attempts {
+        let note = match (&attempt.logref, &attempt.note) {
+            (Some(logref), Some(note)) => format!("{note} (logref {logref})"),
+            (Some(logref), None) => format!("logref {logref}"),
+            (None, note) => note.clone().unwrap_or_default(),
+        };
+        let what = match &attempt.natural_key {
+            Some(key) => format!("{} {} {key}", attempt.kind, attempt.step),
+            None => format!("{} {}", attempt.kind, attempt.step),
+        };
+        table.add_row([
+            attempt.intent.to_string(),
+            output::moment(attempt.started_at_ms),
+            what,
+            attempt.outcome.clone(),
+            attempt.http_status.map(|status| status.to_string()).unwrap_or_default(),
+            output::span(attempt.ended_at_ms - attempt.started_at_ms),
+            printable(&note).into_owned(),
+        ]);
+    }
+    output::say(table);
+}
+
+fn as_json(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt]) -> Value {
+    let mut object = status::row_json(row);
+    let tokens: Vec<Value> = credentials
+        .iter()
+        .map(|credential| {
+            json!({
+                "scope": credential.scope.as_str(),
+                "resource_uri": credential.resource_uri,
+                "key_id": credential.sealed.as_ref().map(|sealed| sealed.key_id().to_string()),
+                "wiped": credential.sealed.is_none(),
+                "created_at": output::rfc3339(credential.created_at_ms),
+            })
+        })
+        .collect();
+    let attempts: Vec<Value> = attempts
+        .iter()
+        .map(|attempt| {
+            json!({
+                "call": attempt.intent,
+                "kind": attempt.kind,
+                "step": attempt.step,
+                "natural_key": attempt.natural_key,
+                "started_at": output::rfc3339(attempt.started_at_ms),
+                "took_ms": attempt.ended_at_ms - attempt.started_at_ms,
+                "outcome": attempt.outcome,
+                "http_status": attempt.http_status,
+                "logref": attempt.logref,
+                "note": attempt.note,
+            })
+        })
+        .collect();
+    let fields = object.as_object_mut().expect("row_json makes an object");
+    fields.insert("tokens".to_owned(), tokens.into());
+    fields.insert("attempts".to_owned(), attempts.into());
+    if let Some(reason) = row.parked_reason {
+        fields.insert("meaning".to_owned(), reason.meaning().into());
+        fields.insert("advice".to_owned(), reason.advice().into());
+    }
+    object
+}

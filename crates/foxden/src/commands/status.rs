@@ -1,0 +1,160 @@
+//! `foxden status`: where signups stand.
+
+use std::path::Path;
+
+use clap::Args;
+use foxden_ledger::{Filter, Ledger, ParkedReason, Provisioning, Standing, State};
+use serde_json::{Value, json};
+
+use crate::{cli::StateArg, exit::Exit, output, settings::Needs, wiring};
+
+pub(crate) const HELP: &str = "\
+Examples:
+  foxden status
+  foxden status --list 20 --state parked
+  foxden status --json | jq .parked";
+
+/// `foxden status …`
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// List the newest signups instead of counting them
+    #[arg(long, value_name = "N")]
+    list: Option<u64>,
+    /// With --list: only those in this state
+    #[arg(long, value_name = "STATE", requires = "list")]
+    state: Option<StateArg>,
+    /// Print JSON, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
+    let settings = super::settings(config, Needs::default())?;
+    let ledger = wiring::existing_ledger(&settings.database).await?;
+    match options.list {
+        Some(limit) => list(&ledger, limit, &options).await,
+        None => counts(&ledger, &settings.database.url.display(), options.json).await,
+    }
+}
+
+async fn counts(ledger: &Ledger, place: &str, json: bool) -> anyhow::Result<Exit> {
+    let standings = ledger.standings().await?;
+    let outbox = ledger.count_waiting_events().await?;
+    let now = ledger.now_ms().await?;
+    if json {
+        output::say_json(&counts_json(&standings, outbox, now));
+        return Ok(Exit::Done);
+    }
+    output::say(format!("ledger: {place}"));
+    if standings.is_empty() {
+        output::say("no signups yet; `foxden submit FILE` brings some");
+        return Ok(Exit::Done);
+    }
+    let mut table = output::table(["state", "step", "signups", "oldest accepted"]);
+    for standing in &standings {
+        let state = match standing.parked_reason {
+            Some(reason) => format!("parked: {reason}"),
+            None if standing.state == State::Closed => "provisioned".to_owned(),
+            None => standing.state.to_string(),
+        };
+        table.add_row([
+            state,
+            standing.step.to_string(),
+            output::count(standing.count),
+            format!("{} ago", output::span(now - standing.oldest_ms)),
+        ]);
+    }
+    output::say(table);
+    if outbox > 0 {
+        output::say(format!("{} outcome events wait to be published", output::count(outbox)));
+    }
+    if standings.iter().any(|standing| standing.parked_reason.is_some()) {
+        output::say("parked signups wait for someone: foxden status --list 20 --state parked; foxden explain REASON");
+    }
+    Ok(Exit::Done)
+}
+
+fn counts_json(standings: &[Standing], outbox: u64, now: i64) -> Value {
+    let total = |pick: &dyn Fn(&Standing) -> bool| -> u64 {
+        standings.iter().filter(|standing| pick(standing)).map(|standing| standing.count).sum()
+    };
+    let by_state: serde_json::Map<String, Value> = State::ALL
+        .iter()
+        .map(|state| (state.to_string(), total(&|standing| standing.state == *state).into()))
+        .collect();
+    let reasons: serde_json::Map<String, Value> = ParkedReason::ALL
+        .iter()
+        .map(|reason| (*reason, total(&|standing| standing.parked_reason == Some(*reason))))
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| (reason.to_string(), count.into()))
+        .collect();
+    let open = |standing: &&Standing| standing.state != State::Closed;
+    let oldest = standings.iter().filter(open).map(|standing| now - standing.oldest_ms).max();
+    let mut object = json!({
+        "signups": total(&|_| true),
+        "parked_reasons": reasons,
+        "oldest_open_ms": oldest,
+        "outbox": outbox,
+    });
+    object.as_object_mut().expect("an object was just made").extend(by_state);
+    object
+}
+
+async fn list(ledger: &Ledger, limit: u64, options: &Options) -> anyhow::Result<Exit> {
+    let filter = Filter { state: options.state.map(Into::into), limit, ..Filter::default() };
+    let rows = ledger.list(&filter).await?;
+    if options.json {
+        rows.iter().for_each(|row| output::say_json(&row_json(row)));
+        return Ok(Exit::Done);
+    }
+    if rows.is_empty() {
+        output::say("none");
+        return Ok(Exit::Done);
+    }
+    let mut table = output::table(["signup", "state", "step", "store domain", "accepted", "took"]);
+    for row in &rows {
+        table.add_row([
+            row.signup_id.to_string(),
+            place(row),
+            row.step.to_string(),
+            row.store_domain.clone().unwrap_or_default(),
+            output::moment(row.accepted_at_ms),
+            row.closed_at_ms.map(|closed| output::span(closed - row.accepted_at_ms)).unwrap_or_default(),
+        ]);
+    }
+    output::say(table);
+    Ok(Exit::Done)
+}
+
+/// The state, with the reason if there is one.
+pub(crate) fn place(row: &Provisioning) -> String {
+    match row.parked_reason {
+        Some(reason) => format!("parked: {reason}"),
+        None if row.state == State::Closed => "provisioned".to_owned(),
+        None => row.state.to_string(),
+    }
+}
+
+/// A provisioning for scripts: nothing sealed, nothing personal.
+pub(crate) fn row_json(row: &Provisioning) -> Value {
+    json!({
+        "signup_id": row.signup_id.as_str(),
+        "id": row.id.as_str(),
+        "user_id": row.account_id,
+        "source": row.source.as_str(),
+        "step": row.step.as_str(),
+        "state": row.state.as_str(),
+        "parked_reason": row.parked_reason.map(ParkedReason::as_str),
+        "parked_detail": row.parked_detail,
+        "user_uri": row.user_uri,
+        "store_uri": row.store_uri,
+        "store_domain": row.store_domain,
+        "create_calls": row.intents,
+        "payload_kept": row.payload.is_some(),
+        "accepted_at": output::rfc3339(row.accepted_at_ms),
+        "updated_at": output::rfc3339(row.updated_at_ms),
+        "due_at": row.due_at_ms.and_then(output::rfc3339),
+        "closed_at": row.closed_at_ms.and_then(output::rfc3339),
+        "took_ms": row.closed_at_ms.map(|closed| closed - row.accepted_at_ms),
+    })
+}

@@ -1,0 +1,155 @@
+//! Splitting input into events: one document, or one a line.
+
+use std::io::{self, BufRead, Read as _};
+
+use foxden_intake::BODY_MAX;
+use serde::de::IgnoredAny;
+
+/// A file that holds one event over several lines is read whole; more than this is not one event.
+const WHOLE_MAX: u64 = 4 * BODY_MAX as u64;
+
+/// One event's text.
+pub(super) struct Document {
+    /// The line it begins on.
+    pub(super) line: u64,
+    /// Where in the input it ends.
+    pub(super) end: u64,
+    /// Its text.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// The events of one input, read as they are asked for.
+pub(super) struct Documents {
+    first: Option<Document>,
+    rest: Box<dyn BufRead + Send>,
+    line: u64,
+    position: u64,
+}
+
+impl Documents {
+    /// Looks at the first line that is not blank: if it is JSON by itself, the input is one event a line; else the input is
+    /// one event.
+    pub(super) fn read(mut input: Box<dyn BufRead + Send>) -> io::Result<Self> {
+        let (mut line, mut position) = (0, 0);
+        loop {
+            let mut bytes = Vec::new();
+            let read = read_line(&mut input, &mut bytes)?;
+            if read == 0 {
+                return Ok(Self { first: None, rest: input, line, position });
+            }
+            line += 1;
+            position += read;
+            if bytes.trim_ascii().is_empty() {
+                continue;
+            }
+            if serde_json::from_slice::<IgnoredAny>(&bytes).is_err() && opens_more(&bytes) {
+                position += input.by_ref().take(WHOLE_MAX).read_to_end(&mut bytes)? as u64;
+            }
+            let first = Some(Document { line, end: position, bytes });
+            return Ok(Self { first, rest: input, line, position });
+        }
+    }
+}
+
+/// Whether a line that is no JSON may be the beginning of some: its brackets are not closed.
+fn opens_more(line: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(line).is_err_and(|error| error.is_eof())
+}
+
+/// Reads a line of any length, keeping no more of it than shows that it is too long.
+fn read_line(input: &mut Box<dyn BufRead + Send>, line: &mut Vec<u8>) -> io::Result<u64> {
+    let mut read = 0;
+    loop {
+        let available = input.fill_buf()?;
+        if available.is_empty() {
+            return Ok(read);
+        }
+        let (used, ended) = match available.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (at + 1, true),
+            None => (available.len(), false),
+        };
+        let room = (BODY_MAX + 2).saturating_sub(line.len());
+        line.extend_from_slice(&available[..used.min(room)]);
+        input.consume(used);
+        read += used as u64;
+        if ended {
+            return Ok(read);
+        }
+    }
+}
+
+impl Iterator for Documents {
+    type Item = io::Result<Document>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(first) = self.first.take() {
+            return Some(Ok(first));
+        }
+        loop {
+            let mut bytes = Vec::new();
+            match read_line(&mut self.rest, &mut bytes) {
+                Err(error) => return Some(Err(error)),
+                Ok(0) => return None,
+                Ok(read) => {
+                    self.line += 1;
+                    self.position += read;
+                    if !bytes.trim_ascii().is_empty() {
+                        return Some(Ok(Document { line: self.line, end: self.position, bytes }));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use foxden_intake::BODY_MAX;
+
+    use super::Documents;
+
+    fn split(input: &str) -> Vec<(u64, String)> {
+        Documents::read(Box::new(Cursor::new(input.to_owned())))
+            .unwrap()
+            .map(|document| document.unwrap())
+            .map(|document| (document.line, String::from_utf8(document.bytes).unwrap().trim().to_owned()))
+            .collect()
+    }
+
+    fn at(line: u64, text: &str) -> (u64, String) {
+        (line, text.to_owned())
+    }
+
+    #[test]
+    fn one_event_may_take_several_lines() {
+        assert_eq!(split("\n{\n \"a\": 1\n}\n"), [at(2, "{\n \"a\": 1\n}")]);
+    }
+
+    #[test]
+    fn json_lines_are_one_event_each_and_blank_lines_are_none() {
+        assert_eq!(
+            split("{\"a\":1}\n\n{\"b\":2}\n  \n{\"c\":3}"),
+            [at(1, "{\"a\":1}"), at(3, "{\"b\":2}"), at(5, "{\"c\":3}")]
+        );
+    }
+
+    #[test]
+    fn a_broken_line_does_not_swallow_the_next() {
+        assert_eq!(split("{\"a\":}\n{\"b\":2}"), [at(1, "{\"a\":}"), at(2, "{\"b\":2}")]);
+        assert_eq!(split("{}\n{\"b\":\n{}"), [at(1, "{}"), at(2, "{\"b\":"), at(3, "{}")]);
+    }
+
+    #[test]
+    fn an_endless_line_is_kept_only_as_far_as_shows_it_is_too_long() {
+        let input = format!("{{}}\n\"{}\"\n{{}}", "x".repeat(3 * BODY_MAX));
+        let lines = split(&input);
+        assert_eq!((lines.len(), lines[1].1.len()), (3, BODY_MAX + 2));
+    }
+
+    #[test]
+    fn nothing_is_no_event() {
+        assert!(split("").is_empty() && split("\n \n").is_empty());
+    }
+}

@@ -1,0 +1,109 @@
+//! `foxden worker`: works off signups until told to stop.
+
+use std::path::Path;
+
+use foxden_ledger::WorkerId;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    exit::Exit,
+    service::{Ended, Service},
+    settings::{Need, Needs, Settings, Sources},
+    telemetry::{self, Output},
+    wiring,
+};
+
+pub(crate) const HELP: &str = "\
+Takes signup events from RabbitMQ if FOXDEN_AMQP_URL is set, and what is due in the ledger. Logs to standard output: JSON,
+or readable on a terminal. SIGTERM or Ctrl-C lets what is under way end within FOXDEN_SHUTDOWN_GRACE; a second one ends at
+once, which loses nothing but leaves calls to be looked up.
+
+Examples:
+  foxden worker
+  FOXDEN_LOG=debug foxden worker
+  foxden --config /etc/foxden/foxden.toml worker";
+
+pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
+    let needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::IfSet };
+    let settings = Settings::parse(&Sources::of_process(config), needs)?;
+    telemetry::init(&settings.telemetry, Output::Stdout)?;
+
+    let escrow = wiring::escrow(&settings.worker)?;
+    let ledger = wiring::ledger(&settings.database).await?;
+    let side = wiring::foxy(&settings.foxy).await?;
+    let worker = WorkerId::new();
+    let amqp = settings.amqp.as_ref().map(wiring::amqp).transpose()?;
+    let policy = wiring::policy(&settings, amqp.is_some())?;
+    tracing::info!(
+        event = "worker.started",
+        worker = %worker,
+        version = env!("CARGO_PKG_VERSION"),
+        foxy = side.home,
+        ledger = settings.database.url.display(),
+        broker = settings.amqp.as_ref().map(|amqp| amqp.url.display()),
+        concurrency = settings.worker.concurrency,
+        "ready for signups",
+    );
+    if side.simulator.is_some() {
+        tracing::warn!(
+            event = "foxy.simulated",
+            "Foxy is simulated: no user or store is real (FOXDEN_FOXY_API=simulator)"
+        );
+    }
+
+    let service = Service {
+        ledger: ledger.clone(),
+        escrow,
+        custody: wiring::custody(settings.keys)?,
+        foxy: side.foxy,
+        policy,
+        settings: settings.worker,
+        amqp,
+        worker,
+    };
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signals(stop.clone()));
+    let ended = service.run(stop).await;
+    if let Some(simulator) = side.simulator {
+        simulator.shutdown().await;
+    }
+    if let Err(error) = ledger.close().await {
+        tracing::warn!(event = "ledger.not_closed", error = %error, "the ledger was not closed in order");
+    }
+    match ended {
+        Ended::InOrder => {
+            tracing::info!(event = "worker.stopped", "stopped; nothing is left under way");
+            Ok(Exit::Done)
+        }
+        Ended::Early => {
+            tracing::error!(
+                event = "worker.stopped_early",
+                "stopped before everything under way had ended; the rest is looked up when its leases have expired",
+            );
+            Ok(Exit::Failed)
+        }
+        Ended::Broken => {
+            tracing::error!(
+                event = "worker.broken",
+                "stopped, since a part of the worker ended by itself; start it again"
+            );
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+/// The first SIGTERM or SIGINT stops in good order, the second at once.
+async fn stop_on_signals(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let install = |kind| signal(kind).expect("a handler for SIGTERM and SIGINT can be installed");
+    let (mut term, mut int) = (install(SignalKind::terminate()), install(SignalKind::interrupt()));
+    for already_stopping in [false, true] {
+        let name = tokio::select! { _ = term.recv() => "SIGTERM", _ = int.recv() => "SIGINT" };
+        if already_stopping {
+            tracing::warn!(event = "worker.killed", signal = name, "told a second time; ending at once");
+            std::process::exit(1);
+        }
+        tracing::info!(event = "worker.stopping", signal = name, "taking no new work; what is under way may end");
+        stop.cancel();
+    }
+}

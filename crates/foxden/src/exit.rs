@@ -1,0 +1,33 @@
+//! Exit statuses, each with one meaning.
+
+use std::process::ExitCode;
+
+use crate::settings::Mistakes;
+
+/// How a command ended. `foxden --help` lists the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All was done.
+    Done = 0,
+    /// It could not be done.
+    Failed = 1,
+    /// The command line or the settings are wrong. Nothing was started.
+    Usage = 2,
+    /// Some of it was done; the output says what was not.
+    InPart = 3,
+    /// There is no such signup.
+    NotFound = 4,
+}
+
+impl Exit {
+    /// The status that an error stands for.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        if error.is::<Mistakes>() { Self::Usage } else { Self::Failed }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,104 @@
+//! What commands print: the one place that writes to standard output and standard error.
+
+use std::fmt::Display;
+
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use time::{OffsetDateTime, macros::format_description};
+
+/// Prints a line of a command's answer.
+#[expect(clippy::print_stdout, reason = "this is what the command was asked for")]
+pub(crate) fn say(line: impl Display) {
+    println!("{line}");
+}
+
+/// Prints a line beside the answer, for the person at the terminal.
+#[expect(clippy::print_stderr, reason = "what is not the answer goes beside it")]
+pub(crate) fn note(line: impl Display) {
+    eprintln!("{line}");
+}
+
+/// Prints a value as one line of JSON, for scripts.
+pub(crate) fn say_json(value: &serde_json::Value) {
+    say(value);
+}
+
+/// Prints an error with everything that led to it.
+pub(crate) fn complain(error: &anyhow::Error) {
+    let mut text = format!("error: {error}");
+    for cause in error.chain().skip(1) {
+        // Errors that only pass their source on would say the same twice.
+        let cause = cause.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str("\n  because: ");
+            text.push_str(&cause);
+        }
+    }
+    note(text);
+}
+
+/// A line below the header and nothing else, so that rows can be cut out and searched.
+const TABLE_STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new(' ', '─', '─', ' '));
+
+/// A table as wide as its content.
+pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(TABLE_STYLE).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    table
+}
+
+/// A time of the ledger as a person reads it, in UTC.
+pub(crate) fn moment(epoch_ms: i64) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
+    time(epoch_ms).and_then(|time| time.format(format).ok()).unwrap_or_else(|| format!("{epoch_ms} ms"))
+}
+
+/// A time of the ledger as RFC 3339, for scripts.
+pub(crate) fn rfc3339(epoch_ms: i64) -> Option<String> {
+    time(epoch_ms)?.format(&time::format_description::well_known::Rfc3339).ok()
+}
+
+fn time(epoch_ms: i64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(epoch_ms) * 1_000_000).ok()
+}
+
+/// A length of time in the unit that suits it.
+pub(crate) fn span(ms: i64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        ..1 => format!("{ms} ms"),
+        1..60 => format!("{seconds}.{} s", ms % 1000 / 100),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        172_800.. => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// A count with its thousands set apart.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{count, moment, rfc3339, span};
+
+    #[test]
+    fn numbers_are_shown_as_a_person_reads_them() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [5, 1_234, 61_000, 3_700_000, 200_000_000].map(span),
+            ["5 ms", "1.2 s", "1 min 1 s", "1 h 1 min", "2 days"]
+        );
+        assert_eq!(moment(1_795_000_000_123), "2026-11-18 11:06:40Z");
+        assert_eq!(rfc3339(1_795_000_000_123).unwrap(), "2026-11-18T11:06:40.123Z");
+    }
+}

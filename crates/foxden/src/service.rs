@@ -1,0 +1,240 @@
+//! The worker as a whole: everything that runs side by side while foxden works, and how it ends.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use foxden_intake::{AmqpSettings, ConsumerParts, Door, IntakeError, PublisherParts, consume, publish_outcomes};
+use foxden_ledger::{Custody, Escrow, Ledger, Source, State, WorkerId};
+use foxden_provisioning::{Gate, Leases, Parts, Policy, Runner, Worker};
+use foxy_api::Foxy;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::settings::WorkerSettings;
+
+/// What a worker is made of.
+pub(crate) struct Service {
+    pub(crate) ledger: Ledger,
+    pub(crate) escrow: Escrow,
+    pub(crate) custody: Custody,
+    pub(crate) foxy: Foxy,
+    pub(crate) policy: Policy,
+    pub(crate) settings: WorkerSettings,
+    /// The broker, if there is one.
+    pub(crate) amqp: Option<AmqpSettings>,
+    /// This boot.
+    pub(crate) worker: WorkerId,
+}
+
+/// How often a publisher without a broker problem looks for outcome events that nobody announced to it.
+const OUTBOX_POLL: Duration = Duration::from_secs(5);
+
+/// Published outcome events are kept for so long, for a person who asks whether one was sent.
+const KEEP_PUBLISHED: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Service {
+    /// Works until `stop`, then lets what is under way end.
+    pub(crate) async fn run(self, stop: CancellationToken) -> Ended {
+        let Self { ledger, escrow, custody, foxy, policy, settings, amqp, worker } = self;
+        let lookup_delay = policy.lookup_delay;
+        let gate = Gate::default();
+        let leases = Leases::new(ledger.clone(), worker.clone(), settings.lease);
+        let outbox_filled = Arc::new(Notify::new());
+        let capacity = Arc::new(Semaphore::new(settings.concurrency));
+        let runner = Runner::new(Parts {
+            ledger: ledger.clone(),
+            custody: custody.clone(),
+            escrow: escrow.clone(),
+            foxy: foxy.clone(),
+            policy,
+            leases: leases.clone(),
+            gate: gate.clone(),
+            outbox_filled: outbox_filled.clone(),
+            stop: stop.clone(),
+        });
+        let workers = Worker::new(ledger.clone(), runner, leases.clone(), gate.clone(), capacity.clone());
+
+        // What takes new work ends with `stop`; what work under way rests on ends with `end`.
+        let (taking, resting) = (Roles::new(&stop), Roles::new(&stop));
+        let end = CancellationToken::new();
+        resting.start("leases", {
+            let end = end.clone();
+            async move { leases.keep(&end).await }
+        });
+        resting.start("escrow", {
+            let (workers, end) = (workers.clone(), end.clone());
+            async move { workers.drain_escrow(&escrow, &end).await }
+        });
+        taking.start("gate", {
+            let (gate, stop) = (gate.clone(), stop.clone());
+            async move { gate.keep(&foxy, &stop).await }
+        });
+        taking.start("due work", {
+            let (workers, stop) = (workers.clone(), stop.clone());
+            async move { workers.work_off(settings.poll_interval, &stop).await }
+        });
+        taking.start("sweeper", {
+            let (workers, stop) = (workers.clone(), stop.clone());
+            async move { workers.sweep(lookup_delay, &stop).await }
+        });
+        taking.start("heartbeat", {
+            let (ledger, workers, gate, stop) = (ledger.clone(), workers.clone(), gate.clone(), stop.clone());
+            async move { Pulse { ledger, workers, gate, every: settings.heartbeat }.beat(&stop).await }
+        });
+        if let Some(amqp) = amqp {
+            let consumer = ConsumerParts {
+                settings: amqp.clone(),
+                door: Door::new(ledger.clone(), custody, Source::Amqp),
+                worker,
+                lease: settings.lease,
+                capacity,
+                hand_over: {
+                    let workers = workers.clone();
+                    Arc::new(move |claimed, permit| workers.hand_over(claimed, permit))
+                },
+                prefetch: u16::try_from(settings.concurrency).unwrap_or(u16::MAX),
+                ready: gate.watch(),
+            };
+            taking.start("consumer", say_if_failed("broker.consumer_ended", consume(consumer, stop.clone())));
+            let publisher = PublisherParts { settings: amqp, ledger, poll: OUTBOX_POLL, wake: outbox_filled };
+            resting
+                .start("publisher", say_if_failed("broker.publisher_ended", publish_outcomes(publisher, end.clone())));
+        }
+
+        stop.cancelled().await;
+        let started = Instant::now();
+        let left = || settings.shutdown_grace.saturating_sub(started.elapsed());
+        let quiet = taking.ended(left()).await;
+        let drained = workers.drain(left()).await;
+        end.cancel();
+        // What is left to do here is to close connections; the outbox keeps what could not be sent.
+        resting.ended(Duration::from_secs(5)).await;
+        if taking.is_broken() || resting.is_broken() {
+            Ended::Broken
+        } else if quiet && drained {
+            Ended::InOrder
+        } else {
+            Ended::Early
+        }
+    }
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// As it was told, with nothing left under way.
+    InOrder,
+    /// As it was told, with something left under way.
+    Early,
+    /// By itself, since one of its parts had ended.
+    Broken,
+}
+
+/// Parts of the worker that run until they are told to stop. One that ends before that takes the worker with it: a worker
+/// that lives on without renewing, claiming or sweeping would look healthy and do nothing.
+struct Roles {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    broken: Arc<AtomicBool>,
+}
+
+impl Roles {
+    fn new(stop: &CancellationToken) -> Self {
+        Self { tasks: TaskTracker::new(), stop: stop.clone(), broken: Arc::default() }
+    }
+
+    fn start(&self, name: &'static str, role: impl Future<Output = ()> + Send + 'static) {
+        let (stop, broken) = (self.stop.clone(), self.broken.clone());
+        // A task of its own, so that its panic is seen here as its end.
+        let role = tokio::spawn(role);
+        self.tasks.spawn(async move {
+            let ended = role.await;
+            if ended.is_err() || !stop.is_cancelled() {
+                broken.store(true, Ordering::Relaxed);
+                tracing::error!(
+                    event = "worker.part_ended",
+                    part = name,
+                    "a part of the worker has ended by itself; stopping"
+                );
+                stop.cancel();
+            }
+        });
+    }
+
+    /// Waits for all of them. `false`: the time was over first.
+    async fn ended(&self, within: Duration) -> bool {
+        self.tasks.close();
+        tokio::time::timeout(within, self.tasks.wait()).await.is_ok()
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+}
+
+/// The broker's side ends only with the worker; if it does not, a person must know.
+async fn say_if_failed(event: &'static str, side: impl Future<Output = Result<(), IntakeError>>) {
+    if let Err(error) = side.await {
+        tracing::error!(event, error = &error as &dyn std::error::Error, "restart the worker once this is mended");
+    }
+}
+
+/// The heartbeat: silence and slowness are both visible from the log alone.
+struct Pulse {
+    ledger: Ledger,
+    workers: Worker,
+    gate: Gate,
+    every: Duration,
+}
+
+impl Pulse {
+    async fn beat(self, stop: &CancellationToken) {
+        let started = Instant::now();
+        while stop.run_until_cancelled(tokio::time::sleep(self.every)).await.is_some() {
+            if let Err(error) = self.ledger.forget_published(KEEP_PUBLISHED).await {
+                tracing::debug!(event = "outbox.not_pruned", error = %error, "published events stay a while longer");
+            }
+            match self.measure().await {
+                Ok((counts, oldest_open_ms, outbox)) => {
+                    let [due, in_flight, unknown, parked, closed] = counts;
+                    tracing::info!(
+                        event = "worker.heartbeat",
+                        up_s = started.elapsed().as_secs(),
+                        under_way = self.workers.under_way(),
+                        due,
+                        in_flight,
+                        unknown,
+                        parked,
+                        closed,
+                        oldest_open_ms,
+                        outbox,
+                        calls_paused = !self.gate.is_open(),
+                        "at work",
+                    );
+                }
+                Err(error) => {
+                    tracing::warn!(event = "worker.heartbeat", error = %error, under_way = self.workers.under_way(), "at work, but the ledger can't be counted");
+                }
+            }
+        }
+    }
+
+    /// Counts by state, in the order of the states; the age of the oldest signup that is neither parked nor closed; the
+    /// events that wait.
+    async fn measure(&self) -> Result<([u64; 5], Option<i64>, u64), foxden_ledger::LedgerError> {
+        let standings = self.ledger.standings().await?;
+        let mut counts = [0; 5];
+        for (count, state) in counts.iter_mut().zip(State::ALL) {
+            *count = standings.iter().filter(|s| s.state == *state).map(|s| s.count).sum();
+        }
+        let now = self.ledger.now_ms().await?;
+        let moving = |state| !matches!(state, State::Parked | State::Closed);
+        let oldest = standings.iter().filter(|s| moving(s.state)).map(|s| now - s.oldest_ms).max();
+        Ok((counts, oldest, self.ledger.count_waiting_events().await?))
+    }
+}

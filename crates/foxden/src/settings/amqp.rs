@@ -1,0 +1,118 @@
+//! The broker that signup events come from and outcome events go to.
+//!
+//! | variable | default | meaning |
+//! | --- | --- | --- |
+//! | `FOXDEN_AMQP_URL` (`_FILE`) | | `amqp://…` or `amqps://…`; without it, the worker takes signups from the ledger alone |
+//! | `FOXDEN_AMQP_EXCHANGE` | `foxden` | the exchange that signup events are published to |
+//! | `FOXDEN_AMQP_QUEUE` | `foxden.signups` | the queue that signup events are taken from |
+//! | `FOXDEN_AMQP_ROUTING_KEY` | `signup` | the routing key of signup events |
+//! | `FOXDEN_AMQP_DEAD_EXCHANGE` | `foxden.dead` | the exchange for events that can't be accepted |
+//! | `FOXDEN_AMQP_DEAD_QUEUE` | `foxden.signups.dead` | the queue for events that can't be accepted |
+//! | `FOXDEN_AMQP_OUTCOME_EXCHANGE` | `foxden.outcomes` | the exchange that outcome events are published to |
+//! | `FOXDEN_AMQP_OUTCOME_QUEUE` | `foxden.outcomes` | the queue declared for outcome events; `none` to leave that to the parent app |
+//!
+//! The three queues differ from each other, and so do the two exchanges for signup events: a dead letter that came
+//! back to where it was refused would go round for ever.
+
+use super::{Need, SecretUrl, reader::Reader};
+
+/// See the [module](self).
+#[derive(Clone, Debug)]
+pub(crate) struct AmqpSettings {
+    /// Where the broker is.
+    pub(crate) url: SecretUrl,
+    /// The exchange that signup events are published to.
+    pub(crate) exchange: String,
+    /// The queue that signup events are taken from.
+    pub(crate) queue: String,
+    /// The routing key of signup events.
+    pub(crate) routing_key: String,
+    /// The exchange for events that can't be accepted.
+    pub(crate) dead_exchange: String,
+    /// The queue for events that can't be accepted.
+    pub(crate) dead_queue: String,
+    /// The exchange that outcome events are published to.
+    pub(crate) outcome_exchange: String,
+    /// The queue declared for outcome events; `None`: the parent app declares its own.
+    pub(crate) outcome_queue: Option<String>,
+}
+
+impl AmqpSettings {
+    /// `None` also where no broker is set, which is no mistake unless the command needs one.
+    pub(super) fn read(reader: &mut Reader, need: Need) -> Option<Self> {
+        const URL: &str = "FOXDEN_AMQP_URL";
+        reader.prepare_secret(URL, need);
+        let url = reader.value(URL, |text| SecretUrl::parse(text, &["amqp://", "amqps://"]));
+        let exchange = reader.value("FOXDEN_AMQP_EXCHANGE", short_string);
+        let queue = reader.value("FOXDEN_AMQP_QUEUE", queue_name);
+        let routing_key = reader.value("FOXDEN_AMQP_ROUTING_KEY", short_string);
+        let dead_exchange = reader.value("FOXDEN_AMQP_DEAD_EXCHANGE", short_string);
+        let dead_queue = reader.value("FOXDEN_AMQP_DEAD_QUEUE", queue_name);
+        let outcome_exchange = reader.value("FOXDEN_AMQP_OUTCOME_EXCHANGE", short_string);
+        let outcome_queue = reader.value("FOXDEN_AMQP_OUTCOME_QUEUE", |text| match text {
+            "none" => Ok(None),
+            name => queue_name(name).map(Some),
+        });
+
+        let outcome_queue = outcome_queue?;
+        let names = [("FOXDEN_AMQP_QUEUE", queue.as_ref()), ("FOXDEN_AMQP_DEAD_QUEUE", dead_queue.as_ref())];
+        differ(reader, names);
+        differ(reader, [names[0], ("FOXDEN_AMQP_OUTCOME_QUEUE", outcome_queue.as_ref())]);
+        differ(reader, [names[1], ("FOXDEN_AMQP_OUTCOME_QUEUE", outcome_queue.as_ref())]);
+        let exchanges =
+            [("FOXDEN_AMQP_EXCHANGE", exchange.as_ref()), ("FOXDEN_AMQP_DEAD_EXCHANGE", dead_exchange.as_ref())];
+        differ(reader, exchanges);
+
+        Some(Self {
+            url: url?,
+            exchange: exchange?,
+            queue: queue?,
+            routing_key: routing_key?,
+            dead_exchange: dead_exchange?,
+            dead_queue: dead_queue?,
+            outcome_exchange: outcome_exchange?,
+            outcome_queue,
+        })
+    }
+}
+
+fn differ(reader: &mut Reader, [(first, one), (second, other)]: [(&'static str, Option<&String>); 2]) {
+    if one.is_some() && one == other {
+        reader.refuse(second, format!("must differ from {first}"));
+    }
+}
+
+/// A name as AMQP carries it (AMQP 0-9-1, section 4.2.5.3: short strings have up to 255 bytes).
+fn short_string(text: &str) -> Result<String, String> {
+    if text.len() <= 255 && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a name of at most 255 bytes".to_owned())
+    }
+}
+
+/// Names that begin with `amq.` are the broker's own (RabbitMQ docs: queues), which refuses to declare such a queue.
+fn queue_name(text: &str) -> Result<String, String> {
+    if text.starts_with("amq.") {
+        return Err("expected a name that does not begin with amq., which is kept for the broker".to_owned());
+    }
+    short_string(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_at_most_255_bytes() {
+        assert!(short_string(&"x".repeat(255)).is_ok());
+        assert!(short_string(&"ü".repeat(128)).is_err());
+        assert!(short_string("two\nlines").is_err());
+    }
+
+    #[test]
+    fn queues_named_like_the_brokers_own_are_refused() {
+        assert!(queue_name("amq.gen-1").is_err());
+        assert!(queue_name("amqp").is_ok());
+    }
+}

@@ -1,0 +1,42 @@
+//! Where the ledger is.
+//!
+//! | variable | default | meaning |
+//! | --- | --- | --- |
+//! | `FOXDEN_DATABASE_URL` (`_FILE`) | `sqlite:foxden.db` | `sqlite:PATH`, or `postgres://…` to share the work among workers |
+//! | `FOXDEN_DATABASE_POOL` | `8` | how many connections to PostgreSQL, 1 to 64; at least one for every 64 of `FOXDEN_CONCURRENCY` |
+
+use super::{Need, SecretUrl, reader::Reader, text};
+
+/// How many signups in work one connection can serve.
+///
+/// When all of them commit a result at once, the last waits for that many transactions: 64 of about 2 ms are done
+/// well before the 250 ms after which a result goes to the escrow instead of the ledger.
+const SIGNUPS_PER_CONNECTION: usize = 64;
+
+/// See the [module](self).
+#[derive(Clone, Debug)]
+pub(crate) struct DatabaseSettings {
+    /// Where the ledger is.
+    pub(crate) url: SecretUrl,
+    /// How many connections to PostgreSQL; SQLite has one writer anyway.
+    pub(crate) pool: u32,
+}
+
+impl DatabaseSettings {
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        const URL: &str = "FOXDEN_DATABASE_URL";
+        reader.prepare_secret(URL, Need::IfSet);
+        let url = reader.value(URL, |text| SecretUrl::parse(text, &["sqlite:", "postgres://", "postgresql://"]));
+        let pool = reader.value("FOXDEN_DATABASE_POOL", |text| text::number_within(text, &(1..=64)));
+        Some(Self { url: url?, pool: pool? })
+    }
+
+    /// Notes a mistake if commits would queue up.
+    pub(super) fn check_pool(&self, reader: &mut Reader, concurrency: usize) {
+        let needed = concurrency.div_ceil(SIGNUPS_PER_CONNECTION);
+        if self.url.scheme() != "sqlite" && (self.pool as usize) < needed {
+            let problem = format!("a FOXDEN_CONCURRENCY of {concurrency} needs at least {needed} connections");
+            reader.refuse("FOXDEN_DATABASE_POOL", problem);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Which Foxy, and as whom.
+//!
+//! | variable | default | meaning |
+//! | --- | --- | --- |
+//! | `FOXDEN_FOXY_API` | `production` | `production`, `production-io` (its newer name), `sandbox`, `simulator`, or an https URL; http to loopback only |
+//! | `FOXDEN_FOXY_CLIENT_ID` | | the OAuth client's id; not needed with the simulator |
+//! | `FOXDEN_FOXY_CLIENT_SECRET` (`_FILE`) | | the OAuth client's secret; not needed with the simulator |
+//! | `FOXDEN_CALL_TIMEOUT` | `30s` | how long one call may take, 100ms to 10m |
+//! | `FOXDEN_CONNECT_TIMEOUT` | `5s` | how long connecting may take, 10ms to 1m; part of the call's time |
+//! | `FOXDEN_SIMULATOR_BOOKS` | `foxy-sim.books.jsonl` | where the simulator keeps what it was asked to make |
+//! | `FOXDEN_SIMULATOR_LATENCY` | `0ms` | how long the simulator takes to answer: `20ms`, or `20ms..80ms` |
+//!
+//! A `FOXDEN_SIMULATOR_` variable without `FOXDEN_FOXY_API=simulator` is a mistake: whoever sets one believes to be
+//! playing, while the default is the real Foxy.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use foxden_vault::ClientSecret;
+use url::{Host, Url};
+
+use super::{Need, reader::Reader, text};
+
+/// See the [module](self).
+#[derive(Clone, Debug)]
+pub(crate) struct FoxySettings {
+    /// Which Foxy.
+    pub(crate) api: FoxyApi,
+    /// As whom. There for a command that requires it, except with the simulator, which brings its own client.
+    pub(crate) client: Option<ClientCredentials>,
+    /// How the simulator behaves, if it is the one.
+    pub(crate) simulator: SimulatorSettings,
+    /// How long one call may take, connecting included.
+    pub(crate) call_timeout: Duration,
+    /// How long connecting may take.
+    pub(crate) connect_timeout: Duration,
+}
+
+/// Which Foxy to talk to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FoxyApi {
+    /// The real one, by its older name.
+    Production,
+    /// The real one, by its newer name.
+    ProductionIo,
+    /// Foxy's own place to try things out.
+    Sandbox,
+    /// Ours, inside this process.
+    Simulator,
+    /// The API home at this address: https, or http to loopback; no user, query or fragment.
+    Url(Url),
+}
+
+/// The OAuth client that foxden is to Foxy.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientCredentials {
+    /// Its id, which is public.
+    pub(crate) id: String,
+    /// Its secret.
+    pub(crate) secret: ClientSecret,
+}
+
+/// How the simulator behaves.
+#[derive(Clone, Debug)]
+pub(crate) struct SimulatorSettings {
+    /// Where it keeps what it was asked to make.
+    pub(crate) books: PathBuf,
+    /// How long it takes to answer.
+    pub(crate) latency: Latency,
+}
+
+/// A range of durations to draw from, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Latency {
+    /// The shortest.
+    pub(crate) min: Duration,
+    /// The longest; never below `min`.
+    pub(crate) max: Duration,
+}
+
+/// How long one call may take. Not part of [`FoxySettings::read`], since the worker's settings depend on it too.
+pub(super) fn call_timeout(reader: &mut Reader) -> Option<Duration> {
+    reader.duration("FOXDEN_CALL_TIMEOUT", &(Duration::from_millis(100)..=Duration::from_mins(10)))
+}
+
+impl FoxySettings {
+    pub(super) fn read(reader: &mut Reader, need: Need, call_timeout: Option<Duration>) -> Option<Self> {
+        let api = reader.value("FOXDEN_FOXY_API", FoxyApi::parse);
+        let client = client(reader, need, api.as_ref());
+        let connect_timeout =
+            reader.duration("FOXDEN_CONNECT_TIMEOUT", &(Duration::from_millis(10)..=Duration::from_mins(1)));
+        for name in ["FOXDEN_SIMULATOR_BOOKS", "FOXDEN_SIMULATOR_LATENCY"] {
+            if reader.is_set(name) && api.as_ref().is_some_and(|api| *api != FoxyApi::Simulator) {
+                reader.refuse(name, "is for the simulator only, but FOXDEN_FOXY_API is not simulator");
+            }
+        }
+        let books = reader.value("FOXDEN_SIMULATOR_BOOKS", |text| Ok(PathBuf::from(text)));
+        let latency = reader.value("FOXDEN_SIMULATOR_LATENCY", Latency::parse);
+        Some(Self {
+            api: api?,
+            client,
+            simulator: SimulatorSettings { books: books?, latency: latency? },
+            call_timeout: call_timeout?,
+            connect_timeout: connect_timeout?,
+        })
+    }
+}
+
+fn client(reader: &mut Reader, need: Need, api: Option<&FoxyApi>) -> Option<ClientCredentials> {
+    const ID: &str = "FOXDEN_FOXY_CLIENT_ID";
+    const SECRET: &str = "FOXDEN_FOXY_CLIENT_SECRET";
+    // With the simulator no client is needed, but half a one is a mistake; so it is where one is used if set.
+    let need = match need {
+        Need::Required if api == Some(&FoxyApi::Simulator) => Need::IfSet,
+        other => other,
+    };
+    if need == Need::Required || (need == Need::IfSet && reader.is_set(SECRET)) {
+        reader.require(ID);
+    }
+    let need_of_secret = if need == Need::IfSet && reader.is_set(ID) { Need::Required } else { need };
+    reader.prepare_secret(SECRET, need_of_secret);
+    let id = reader.value(ID, |text| {
+        // RFC 6749, appendix A.1 allows blanks too, but one in an id is a slip; and RFC 7617 section 2 excludes the
+        // colon, which ends the id in HTTP Basic.
+        let fits = text.chars().all(|character| character.is_ascii_graphic() && character != ':');
+        if fits { Ok(text.to_owned()) } else { Err("expected letters, digits and signs other than a colon".to_owned()) }
+    });
+    let secret = reader.value(SECRET, |text| {
+        // RFC 6749, appendix A.2. A line break, the usual accident, would only show as a client that Foxy refuses.
+        let fits = text.chars().all(|character| matches!(character, ' '..='~'));
+        if fits { Ok(ClientSecret::new(text)) } else { Err("expected a single line of ASCII characters".to_owned()) }
+    });
+    Some(ClientCredentials { id: id?, secret: secret? })
+}
+
+impl FoxyApi {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "production" => Ok(Self::Production),
+            "production-io" => Ok(Self::ProductionIo),
+            "sandbox" => Ok(Self::Sandbox),
+            "simulator" => Ok(Self::Simulator),
+            address => Self::parse_address(address),
+        }
+    }
+
+    fn parse_address(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"))
+            .ok_or("expected production, production-io, sandbox, simulator, or the https URL of an API home")?;
+        if url.scheme() == "http" && !is_loopback(&url) {
+            return Err("expected https; http is for addresses of this machine only".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+            return Err("expected a URL without user, password, query and fragment".to_owned());
+        }
+        Ok(Self::Url(url))
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
+        None => false,
+    }
+}
+
+impl Latency {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (min, max) = text.split_once("..").unwrap_or((text, text));
+        let most = Duration::from_mins(10);
+        match (text::duration(min), text::duration(max)) {
+            (Some(min), Some(max)) if min <= max && max <= most => Ok(Self { min, max }),
+            _ => Err("expected a duration up to 10m such as 20ms, or two such as 20ms..80ms".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_goes_to_this_machine_only() {
+        for text in ["http://127.0.0.1:8787", "http://localhost:8787/", "http://[::1]:8787", "https://hapi.example"] {
+            assert_eq!(FoxyApi::parse(text), Ok(FoxyApi::Url(Url::parse(text).unwrap())));
+        }
+        for text in ["http://hapi.example", "http://10.0.0.1", "http://localhost.example"] {
+            let error = FoxyApi::parse(text).unwrap_err();
+            assert_eq!(error, "expected https; http is for addresses of this machine only");
+        }
+    }
+
+    #[test]
+    fn an_address_has_no_user_query_or_fragment() {
+        for text in ["https://fox:s3cret@hapi.example", "https://hapi.example/?a=b", "https://hapi.example/#a"] {
+            let error = FoxyApi::parse(text).unwrap_err();
+            assert_eq!(error, "expected a URL without user, password, query and fragment");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_foxy() {
+        for text in ["Production", "test", "ftp://hapi.example", "s3cret"] {
+            let error = FoxyApi::parse(text).unwrap_err();
+            assert_eq!(
+                error,
+                "expected production, production-io, sandbox, simulator, or the https URL of an API home"
+            );
+        }
+    }
+
+    #[test]
+    fn latency_is_one_duration_or_a_range() {
+        let ms = Duration::from_millis;
+        assert_eq!(Latency::parse("0ms"), Ok(Latency { min: ms(0), max: ms(0) }));
+        assert_eq!(Latency::parse("20ms..80ms"), Ok(Latency { min: ms(20), max: ms(80) }));
+        for text in ["80ms..20ms", "20..80", "20ms..", "..", "11m"] {
+            assert!(Latency::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What foxden can be told: defaults, then `foxden.toml`, then `FOXDEN_*` environment variables.
+//!
+//! [`Sources`] holds what was found, [`Settings::parse`] makes sense of it, and nothing else in the program reads the
+//! environment. Every mistake is reported at once ([`Mistakes`]), by variable name and never with the value given: it
+//! may be a secret, also when it was put under the wrong name. (Durations that were understood are shown, and paths
+//! where there is a file.) [`variables::VARIABLES`] lists all there is.
+//!
+//! Secrets (and URLs with a password in them) come from the environment, or from the file that a `…_FILE` variable
+//! names; in `foxden.toml` they are a mistake. An empty variable counts as unset.
+
+mod amqp;
+mod config_file;
+mod database;
+mod foxy;
+mod given;
+mod keys;
+mod mistakes;
+mod provisioning;
+mod reader;
+mod secret_file;
+mod secret_url;
+mod sources;
+mod suggestion;
+mod telemetry;
+mod text;
+mod variables;
+mod worker;
+
+#[cfg(test)]
+mod sample_tests;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use amqp::AmqpSettings;
+pub(crate) use database::DatabaseSettings;
+pub(crate) use foxy::{FoxyApi, FoxySettings};
+pub(crate) use keys::KeySettings;
+pub(crate) use mistakes::Mistakes;
+pub(crate) use provisioning::ProvisioningSettings;
+pub(crate) use secret_url::SecretUrl;
+pub(crate) use sources::Sources;
+pub(crate) use telemetry::{LogFormat, TelemetrySettings};
+pub(crate) use worker::WorkerSettings;
+
+use reader::Reader;
+
+/// How a command stands to a part of the settings that not every command needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Its secret files are left unopened: a command gets no secret that it has no use for, and runs for people who
+    /// may not read them. What the environment holds is checked all the same.
+    #[default]
+    Unused,
+    /// Used if it is set.
+    IfSet,
+    /// A mistake if it is not set.
+    Required,
+}
+
+/// What a command needs beyond the database, which every command has by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Needs {
+    /// The OAuth client: `FOXDEN_FOXY_CLIENT_ID` and `FOXDEN_FOXY_CLIENT_SECRET`. The simulator brings its own.
+    pub(crate) foxy: Need,
+    /// The key ring: `FOXDEN_KEYS`.
+    pub(crate) keys: Need,
+    /// The broker: `FOXDEN_AMQP_URL`.
+    pub(crate) amqp: Need,
+}
+
+/// Everything foxden was told, checked: each value by itself, and the relations between them.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Which Foxy, and as whom.
+    pub(crate) foxy: FoxySettings,
+    /// Where the ledger is.
+    pub(crate) database: DatabaseSettings,
+    /// Where signup events come from; `None` without `FOXDEN_AMQP_URL`.
+    pub(crate) amqp: Option<AmqpSettings>,
+    /// What seals and what envelopes are bound to.
+    pub(crate) keys: KeySettings,
+    /// What is kept, and when things are tried again.
+    pub(crate) provisioning: ProvisioningSettings,
+    /// How much is done at a time, and for how long a worker may hold on to it.
+    pub(crate) worker: WorkerSettings,
+    /// What is logged, and how it looks.
+    pub(crate) telemetry: TelemetrySettings,
+}
+
+impl Settings {
+    /// Makes settings of what was found. Reads the secret files that `needs` calls for, and nothing else.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub(crate) fn parse(sources: &Sources, needs: Needs) -> Result<Self, Mistakes> {
+        let mut reader = Reader::new(sources);
+        let call_timeout = foxy::call_timeout(&mut reader);
+        let foxy = FoxySettings::read(&mut reader, needs.foxy, call_timeout);
+        let database = DatabaseSettings::read(&mut reader);
+        let amqp = AmqpSettings::read(&mut reader, needs.amqp);
+        let keys = KeySettings::read(&mut reader, needs.keys);
+        let provisioning = ProvisioningSettings::read(&mut reader);
+        let worker = WorkerSettings::read(&mut reader, call_timeout);
+        let telemetry = TelemetrySettings::read(&mut reader, sources.no_color());
+        if let (Some(database), Some(worker)) = (&database, &worker) {
+            database.check_pool(&mut reader, worker.concurrency);
+        }
+        reader.finish()?;
+
+        let all = (|| {
+            Some(Self {
+                foxy: foxy?,
+                database: database?,
+                amqp,
+                keys: keys?,
+                provisioning: provisioning?,
+                worker: worker?,
+                telemetry: telemetry?,
+            })
+        })();
+        Ok(all.expect("a section without a mistake is complete"))
+    }
+}

@@ -1,0 +1,102 @@
+//! Files that hold one secret, such as those that systemd, Docker and Kubernetes hand to a service.
+
+use std::{fs::File, io::Read, os::unix::fs::PermissionsExt};
+
+use zeroize::Zeroizing;
+
+/// More than any secret of ours; a path to something else by mistake shall not fill the memory.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// Reads a secret, without the line break that most editors end a file with.
+///
+/// # Errors
+/// What is wrong, without the file's contents; and without the path unless a file is there, since a secret that was
+/// put into the `…_FILE` variable itself would otherwise be repeated here.
+pub(super) fn read(path: &str) -> Result<Zeroizing<String>, String> {
+    let mut file = File::open(path).map_err(|error| format!("the file it names can't be opened: {error}"))?;
+    let cant_read = |error| format!("{path} can't be read: {error}");
+    // Of the open file, not of the path: what is checked is what is read.
+    let mode = file.metadata().map_err(cant_read)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(format!(
+            "{path} is open to others than its owner (mode {mode:03o}); run: chmod 600 {}",
+            quoted(path)
+        ));
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.by_ref().take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(cant_read)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("{path} is longer than {MAX_BYTES} bytes"));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{path} is not valid UTF-8"))?;
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.trim().is_empty() {
+        return Err(format!("{path} is empty"));
+    }
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// The path as a shell takes it, so that the command can be run as shown.
+fn quoted(path: &str) -> String {
+    if path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(contents: &[u8], mode: u32) -> (tempfile::TempDir, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, contents).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        (folder, path)
+    }
+
+    #[test]
+    fn the_last_line_break_is_not_part_of_the_secret() {
+        for contents in ["s3cret", "s3cret\n", "s3cret\r\n"] {
+            let (_folder, path) = file(contents.as_bytes(), 0o600);
+            assert_eq!(read(&path).unwrap().as_str(), "s3cret");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_can_open_is_refused_with_the_cure() {
+        for mode in [0o640, 0o604, 0o620] {
+            let (_folder, path) = file(b"s3cret", mode);
+            let cure = format!("{path} is open to others than its owner (mode {mode:o}); run: chmod 600 {path}");
+            assert_eq!(read(&path), Err(cure));
+        }
+    }
+
+    #[test]
+    fn a_secret_put_where_its_path_belongs_is_not_repeated() {
+        let error = read("s3cret").unwrap_err();
+        assert_eq!(error, "the file it names can't be opened: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused() {
+        for (contents, problem) in [
+            (&b"\n"[..], "is empty"),
+            (&b"s3cret\xff"[..], "is not valid UTF-8"),
+            (&[b'x'; 70_000][..], "is longer than 65536 bytes"),
+        ] {
+            let (_folder, path) = file(contents, 0o600);
+            assert_eq!(read(&path), Err(format!("{path} {problem}")));
+        }
+    }
+
+    #[test]
+    fn a_path_with_blanks_is_quoted_for_the_shell() {
+        assert_eq!(quoted("/run/my key"), "'/run/my key'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

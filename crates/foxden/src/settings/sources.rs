@@ -1,0 +1,125 @@
+//! Where settings are found: the environment and the settings file.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::variables::PREFIX;
+
+/// The settings file that is read without being asked for.
+const DEFAULT_CONFIG: &str = "foxden.toml";
+
+/// The variable that switches colours off in any program: <https://no-color.org>.
+const NO_COLOR: &str = "NO_COLOR";
+
+/// What was found, uninterpreted. Tests build it from a list of pairs, so that they touch no environment.
+///
+/// No `Debug`: it holds secrets.
+#[derive(Default)]
+pub(crate) struct Sources {
+    /// Environment variables; of those that are not ours, only `NO_COLOR` matters.
+    pub(crate) environment: BTreeMap<String, OsString>,
+    /// The settings file.
+    pub(crate) config: ConfigFile,
+}
+
+/// The settings file, as far as reading it went.
+#[derive(Default)]
+pub(crate) enum ConfigFile {
+    /// There is none, and none was asked for.
+    #[default]
+    Absent,
+    /// It is there.
+    Found {
+        /// Its name, for messages.
+        name: String,
+        /// Its text.
+        text: String,
+    },
+    /// It can't be read, which is reported together with all other mistakes.
+    Unreadable {
+        /// What asked for it: a variable, an option, or the default file's own name.
+        asked_by: &'static str,
+        /// Why not.
+        error: io::Error,
+    },
+}
+
+impl Sources {
+    /// What this process was given: its environment, and the file that `--config` or `FOXDEN_CONFIG` names, else
+    /// `./foxden.toml` if it is there.
+    pub(crate) fn of_process(config_option: Option<&Path>) -> Self {
+        let environment = environment();
+        let config = if let Some(path) = config_option {
+            ConfigFile::read("--config", path)
+        } else if let Some(path) = environment.get("FOXDEN_CONFIG").filter(|path| !path.is_empty()) {
+            ConfigFile::read("FOXDEN_CONFIG", &PathBuf::from(path))
+        } else {
+            match ConfigFile::read(DEFAULT_CONFIG, Path::new(DEFAULT_CONFIG)) {
+                ConfigFile::Unreadable { error, .. } if error.kind() == io::ErrorKind::NotFound => ConfigFile::Absent,
+                found => found,
+            }
+        };
+        Self { environment, config }
+    }
+
+    /// What stands in one file, and nothing of the environment: for settings that the program wrote for itself.
+    pub(crate) fn of_file(path: &Path) -> Self {
+        Self { environment: BTreeMap::new(), config: ConfigFile::read("the demo", path) }
+    }
+
+    /// Whether the person at the terminal asked for no colours.
+    pub(super) fn no_color(&self) -> bool {
+        self.environment.get(NO_COLOR).is_some_and(|value| !value.is_empty())
+    }
+}
+
+impl ConfigFile {
+    fn read(asked_by: &'static str, path: &Path) -> Self {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::Found { name: path.display().to_string(), text },
+            Err(error) => Self::Unreadable { asked_by, error },
+        }
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Sources {
+    /// An environment of these variables, and no settings file.
+    fn from(pairs: [(&str, &str); N]) -> Self {
+        let environment = pairs.into_iter().map(|(name, value)| (name.to_owned(), OsString::from(value))).collect();
+        Self { environment, config: ConfigFile::Absent }
+    }
+}
+
+/// The variables that concern us. The only place in the program that reads the environment.
+///
+/// Not `std::env::vars`, which panics, with the value in its message, on a value that is not UTF-8.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that the rule is about")]
+fn environment() -> BTreeMap<String, OsString> {
+    let ours = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with(PREFIX));
+    let no_color = std::env::var_os(NO_COLOR).map(|value| (NO_COLOR.to_owned(), value));
+    ours.chain(no_color).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_config_file_that_was_asked_for_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let found = ConfigFile::read("--config", &folder.path().join("missing.toml"));
+        assert!(matches!(found, ConfigFile::Unreadable { asked_by: "--config", .. }));
+    }
+
+    #[test]
+    fn an_empty_no_color_counts_as_unset() {
+        assert!(!Sources::from([("NO_COLOR", "")]).no_color());
+        assert!(Sources::from([("NO_COLOR", "1")]).no_color());
+    }
+}

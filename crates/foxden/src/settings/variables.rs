@@ -1,0 +1,132 @@
+//! The list of all variables: what they are called, what they default to, what they mean.
+
+/// The start of every name that is ours.
+pub(super) const PREFIX: &str = "FOXDEN_";
+
+/// One thing foxden can be told.
+#[derive(Debug)]
+pub(super) struct Variable {
+    /// Its name in the environment. In `foxden.toml` it is the same without `FOXDEN_`, in lower case, and each `_` may
+    /// be a section's dot: `[foxy] client_id`.
+    pub(super) name: &'static str,
+    /// The text that stands for it when it is not set.
+    pub(super) default: Option<&'static str>,
+    /// Whether its value is fit for everyone's eyes.
+    pub(super) secrecy: Secrecy,
+    /// What it is, in one line without a full stop.
+    pub(super) meaning: &'static str,
+}
+
+/// Whether a value may stand in `foxden.toml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secrecy {
+    /// It may.
+    Open,
+    /// It may as long as no password is in it. There is a `…_FILE` variable too.
+    SecretIfPassword,
+    /// It may not. There is a `…_FILE` variable too.
+    Secret,
+}
+
+impl Variable {
+    /// Whether `…_FILE` exists for it.
+    pub(super) fn has_file_form(&self) -> bool {
+        self.secrecy != Secrecy::Open
+    }
+}
+
+/// The variable of this name, without `_FILE`.
+pub(super) fn find(name: &str) -> Option<&'static Variable> {
+    VARIABLES.iter().find(|variable| variable.name == name)
+}
+
+/// Whether a name belongs to the test harness, which hands private servers to the tests under it.
+pub(super) fn is_for_tests(name: &str) -> bool {
+    matches!(name, "FOXDEN_SERVICES" | "FOXDEN_SERVICES_DIR") || name.starts_with("FOXDEN_TEST_")
+}
+
+const fn optional(name: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, default: None, secrecy: Secrecy::Open, meaning }
+}
+
+const fn defaulted(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, default: Some(default), secrecy: Secrecy::Open, meaning }
+}
+
+const fn secret(name: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, default: None, secrecy: Secrecy::Secret, meaning }
+}
+
+const fn url(name: &'static str, default: Option<&'static str>, meaning: &'static str) -> Variable {
+    Variable { name, default, secrecy: Secrecy::SecretIfPassword, meaning }
+}
+
+/// All variables, in the order in which the sample environment file and the documentation show them.
+///
+/// The defaults stand here only; the sections' parsers read this text like any other.
+pub(super) const VARIABLES: &[Variable] = &[
+    optional("FOXDEN_CONFIG", "the settings file; without it, ./foxden.toml if that exists"),
+    // Foxy.
+    defaulted(
+        "FOXDEN_FOXY_API",
+        "production",
+        "which Foxy: production, production-io, sandbox, simulator, or an https URL",
+    ),
+    optional("FOXDEN_FOXY_CLIENT_ID", "the OAuth client's id; not needed with the simulator"),
+    secret("FOXDEN_FOXY_CLIENT_SECRET", "the OAuth client's secret; not needed with the simulator"),
+    defaulted("FOXDEN_CALL_TIMEOUT", "30s", "how long one call to Foxy may take"),
+    defaulted("FOXDEN_CONNECT_TIMEOUT", "5s", "how long connecting to Foxy may take"),
+    defaulted("FOXDEN_SIMULATOR_BOOKS", "foxy-sim.books.jsonl", "where the simulator keeps what it was asked to make"),
+    defaulted("FOXDEN_SIMULATOR_LATENCY", "0ms", "how long the simulator takes to answer, such as 20ms..80ms"),
+    // The ledger.
+    url("FOXDEN_DATABASE_URL", Some("sqlite:foxden.db"), "where the ledger is: sqlite:PATH or postgres://…"),
+    defaulted("FOXDEN_DATABASE_POOL", "8", "how many connections to PostgreSQL, 1 to 64"),
+    // The broker.
+    url(
+        "FOXDEN_AMQP_URL",
+        None,
+        "where signup events come from: amqp://… or amqps://…; without it, from the ledger alone",
+    ),
+    defaulted("FOXDEN_AMQP_EXCHANGE", "foxden", "the exchange that signup events are published to"),
+    defaulted("FOXDEN_AMQP_QUEUE", "foxden.signups", "the queue that signup events are taken from"),
+    defaulted("FOXDEN_AMQP_ROUTING_KEY", "signup", "the routing key of signup events"),
+    defaulted("FOXDEN_AMQP_DEAD_EXCHANGE", "foxden.dead", "the exchange for events that can't be accepted"),
+    defaulted("FOXDEN_AMQP_DEAD_QUEUE", "foxden.signups.dead", "the queue for events that can't be accepted"),
+    defaulted("FOXDEN_AMQP_OUTCOME_EXCHANGE", "foxden.outcomes", "the exchange that outcome events are published to"),
+    defaulted(
+        "FOXDEN_AMQP_OUTCOME_QUEUE",
+        "foxden.outcomes",
+        "the queue declared for outcome events; none for no queue",
+    ),
+    // Keys.
+    secret(
+        "FOXDEN_KEYS",
+        "the key ring, name:base64[,name:base64…]: the first key seals, all open; see foxden keys generate",
+    ),
+    defaulted("FOXDEN_ENVIRONMENT", "production", "a label bound into everything sealed, so never change it"),
+    // Provisioning.
+    defaulted("FOXDEN_KEEP_USER_TOKENS", "false", "whether users' refresh tokens are kept once their store exists"),
+    defaulted("FOXDEN_KEEP_PAYLOADS", "false", "whether events' sealed contents are kept once provisioned"),
+    optional(
+        "FOXDEN_USER_EMAIL",
+        "a template for Foxy users' emails if the mailboxes are yours, such as shop+{signup_id}.{generation}@platform.example",
+    ),
+    defaulted("FOXDEN_RETRY_INITIAL", "2s", "how long to wait before a first retry"),
+    defaulted("FOXDEN_RETRY_MAX", "5m", "how long to wait between retries at most"),
+    defaulted("FOXDEN_LOOKUP_DELAY", "5s", "how long to wait before a call of unknown outcome is looked up"),
+    defaulted("FOXDEN_GIVE_UP_AFTER", "7d", "how old a signup may get before it is parked"),
+    // The worker.
+    defaulted("FOXDEN_CONCURRENCY", "16", "how many signups are in work at once, 1 to 1000"),
+    defaulted(
+        "FOXDEN_LEASE",
+        "90s",
+        "how long a worker owns a signup without renewing; over FOXDEN_CALL_TIMEOUT + 10s",
+    ),
+    defaulted("FOXDEN_SHUTDOWN_GRACE", "45s", "how long stopping may take; over FOXDEN_CALL_TIMEOUT"),
+    defaulted("FOXDEN_POLL_INTERVAL", "1s", "how often the ledger is asked for what is due"),
+    defaulted("FOXDEN_ESCROW_DIR", "foxden-escrow", "where tokens are held, sealed, while the ledger is away"),
+    defaulted("FOXDEN_HEARTBEAT", "60s", "how often worker.heartbeat is logged"),
+    // Telemetry.
+    defaulted("FOXDEN_LOG", "info", "what is logged: a level for foxden, then target=level or dependencies=level"),
+    defaulted("FOXDEN_LOG_FORMAT", "auto", "how it looks: json, human, or auto (human on a terminal)"),
+];

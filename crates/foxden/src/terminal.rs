@@ -1,0 +1,117 @@
+//! What may be shown on a terminal, and in which colours.
+
+use std::{borrow::Cow, fmt, io::IsTerminal};
+
+/// Colours a text, or leaves it alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Painter {
+    colours: bool,
+}
+
+/// A colour or weight, as a terminal knows it (ECMA-48, SGR). The terminal's own palette, so that it fits any theme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Paint {
+    /// For what should be read first.
+    Bold,
+    /// For what is there if looked for.
+    Dim,
+    /// For what a person must act on.
+    Red,
+    /// For what may go away by itself.
+    Yellow,
+    /// For what went well.
+    Green,
+    /// For what helps to find a fault.
+    Blue,
+}
+
+impl Painter {
+    /// Colours where they are seen as colours: on a terminal, unless the person there wants none.
+    pub(crate) fn of(stream: &impl IsTerminal, no_color: bool) -> Self {
+        Self { colours: stream.is_terminal() && !no_color }
+    }
+
+    /// A text in this colour. The text must be [`printable`].
+    pub(crate) fn paint<T: fmt::Display>(self, paint: Paint, text: T) -> Painted<T> {
+        Painted { paint: self.colours.then_some(paint), text }
+    }
+}
+
+/// A text in a colour.
+pub(crate) struct Painted<T> {
+    paint: Option<Paint>,
+    text: T,
+}
+
+impl<T: fmt::Display> fmt::Display for Painted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = match self.paint {
+            None => return self.text.fmt(f),
+            Some(Paint::Bold) => "1",
+            Some(Paint::Dim) => "2",
+            Some(Paint::Red) => "31",
+            Some(Paint::Yellow) => "33",
+            Some(Paint::Green) => "32",
+            Some(Paint::Blue) => "34",
+        };
+        write!(f, "\u{1b}[{code}m")?;
+        self.text.fmt(f)?;
+        f.write_str("\u{1b}[0m")
+    }
+}
+
+/// The text with everything escaped that does more to a terminal than show itself.
+///
+/// Texts from outside could otherwise make up lines, colour them, move the cursor, or turn the reading direction
+/// (control characters of either half of Latin-1, line separators, and Unicode's invisible formatting characters).
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if acts(character) {
+            safe.extend(character.escape_default());
+        } else {
+            safe.push(character);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+fn acts(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_acts_on_a_terminal_is_escaped() {
+        for (text, shown) in [
+            ("plain, müde, 狐", "plain, müde, 狐"),
+            ("two\nlines\r", r"two\nlines\r"),
+            ("\u{1b}[31mred", r"\u{1b}[31mred"),
+            ("\u{9b}31m", r"\u{9b}31m"),
+            ("\u{202e}desrever", r"\u{202e}desrever"),
+            ("\u{2028}", r"\u{2028}"),
+            ("\0\u{7f}", r"\u{0}\u{7f}"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
+    }
+
+    #[test]
+    fn there_are_no_colours_where_they_are_not_wanted() {
+        assert_eq!(Painter { colours: false }.paint(Paint::Red, "fox").to_string(), "fox");
+        assert_eq!(Painter { colours: true }.paint(Paint::Red, "fox").to_string(), "\u{1b}[31mfox\u{1b}[0m");
+    }
+
+    #[test]
+    fn a_file_gets_no_colours() {
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(Painter::of(&file, false).paint(Paint::Red, "fox").to_string(), "fox");
+    }
+}

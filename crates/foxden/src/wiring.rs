@@ -1,0 +1,150 @@
+//! Puts the parts together as the settings ask.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use foxden_intake::AmqpUrl;
+use foxden_ledger::{Custody, Escrow, Ledger};
+use foxden_provisioning::{EmailTemplate, Policy, Schedule};
+use foxden_vault::{ClientSecret, KeyRing};
+use foxy_api::{ApiOrigins, Foxy};
+use foxy_sim::Simulator;
+
+use crate::settings::{AmqpSettings, DatabaseSettings, FoxyApi, FoxySettings, KeySettings, Settings, WorkerSettings};
+
+/// What foxden calls itself to Foxy.
+const USER_AGENT: &str = concat!("foxden/", env!("CARGO_PKG_VERSION"));
+
+/// Foxy, and the simulator that plays it where the settings say so.
+pub(crate) struct FoxySide {
+    /// The client.
+    pub(crate) foxy: Foxy,
+    /// The simulator; it ends with this value.
+    pub(crate) simulator: Option<Simulator>,
+    /// Where calls go, for the log.
+    pub(crate) home: String,
+}
+
+/// Connects to the ledger and sees to its schema: the embedded one is brought up to date on the spot, a server's is the
+/// operator's to change.
+pub(crate) async fn ledger(settings: &DatabaseSettings) -> anyhow::Result<Ledger> {
+    let ledger = connect(settings).await?;
+    if ledger.is_embedded() {
+        ledger.migrate_up().await.context("could not bring the ledger's schema up to date")?;
+    } else {
+        let migrations = ledger.migrations().await.context("could not read the ledger's schema version")?;
+        let missing = migrations.iter().filter(|(_, applied)| !applied).count();
+        if missing > 0 {
+            bail!(
+                "the ledger at {} lacks {missing} of {} migrations; run `foxden migrate up`",
+                settings.url.display(),
+                migrations.len()
+            );
+        }
+    }
+    Ok(ledger)
+}
+
+/// Connects to a ledger that must be there: a command that looks at one makes none by being run in the wrong place.
+pub(crate) async fn existing_ledger(settings: &DatabaseSettings) -> anyhow::Result<Ledger> {
+    if let Some(file) = Ledger::embedded_file(settings.url.expose())
+        && !file.exists()
+    {
+        bail!(
+            "there is no ledger at {} (FOXDEN_DATABASE_URL); is this the right directory? `foxden worker` and \
+             `foxden submit` make one",
+            settings.url.display()
+        );
+    }
+    ledger(settings).await
+}
+
+/// The escrow, tried before it is needed.
+pub(crate) fn escrow(settings: &WorkerSettings) -> anyhow::Result<Escrow> {
+    Escrow::open(&settings.escrow_dir).context("FOXDEN_ESCROW_DIR")
+}
+
+/// Connects to the ledger as it is.
+pub(crate) async fn connect(settings: &DatabaseSettings) -> anyhow::Result<Ledger> {
+    Ledger::connect(settings.url.expose(), settings.pool)
+        .await
+        .with_context(|| format!("could not open the ledger at {} (FOXDEN_DATABASE_URL)", settings.url.display()))
+}
+
+/// The key ring with the environment's name.
+pub(crate) fn custody(keys: KeySettings) -> anyhow::Result<Custody> {
+    let ring: KeyRing = keys.ring.context("FOXDEN_KEYS is not set")?;
+    Ok(Custody::new(Arc::new(ring), &keys.environment))
+}
+
+/// The client of Foxy, with the simulator started if it is to play Foxy.
+pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
+    let (api, simulator) = match &settings.api {
+        FoxyApi::Production => (ApiOrigins::production(), None),
+        FoxyApi::ProductionIo => (ApiOrigins::production_io(), None),
+        FoxyApi::Sandbox => (ApiOrigins::sandbox(), None),
+        FoxyApi::Url(url) => (ApiOrigins::explicit(url.as_str()).context("FOXDEN_FOXY_API")?, None),
+        FoxyApi::Simulator => {
+            let simulator = simulator(settings).await?;
+            (ApiOrigins::explicit(simulator.base_url()).context("the simulator's own address")?, Some(simulator))
+        }
+    };
+    let (client_id, client_secret) = match (&simulator, &settings.client) {
+        (Some(simulator), _) => {
+            let (id, secret) = simulator.client();
+            (id.to_owned(), ClientSecret::new(secret))
+        }
+        (None, Some(client)) => (client.id.clone(), client.secret.clone()),
+        (None, None) => bail!("FOXDEN_FOXY_CLIENT_ID and FOXDEN_FOXY_CLIENT_SECRET are not set"),
+    };
+    let home = api.to_string();
+    let foxy = Foxy::try_new(foxy_api::Settings {
+        api,
+        client_id,
+        client_secret,
+        connect_timeout: settings.connect_timeout,
+        call_timeout: settings.call_timeout,
+        user_agent: USER_AGENT.to_owned(),
+    })
+    .context("could not set up the client of Foxy's API")?;
+    Ok(FoxySide { foxy, simulator, home })
+}
+
+async fn simulator(settings: &FoxySettings) -> anyhow::Result<Simulator> {
+    let latency = settings.simulator.latency;
+    let config = foxy_sim::Config {
+        books: Some(settings.simulator.books.clone()),
+        latency: foxy_sim::Latency { min: latency.min, max: latency.max },
+        ..foxy_sim::Config::default()
+    };
+    Simulator::start(config).await.context("could not start the simulator")
+}
+
+/// The broker's settings, as the intake takes them.
+pub(crate) fn amqp(settings: &AmqpSettings) -> anyhow::Result<foxden_intake::AmqpSettings> {
+    Ok(foxden_intake::AmqpSettings {
+        url: AmqpUrl::parse(settings.url.expose()).context("FOXDEN_AMQP_URL")?,
+        exchange: settings.exchange.clone(),
+        queue: settings.queue.clone(),
+        routing_key: settings.routing_key.clone(),
+        dead_exchange: settings.dead_exchange.clone(),
+        dead_queue: settings.dead_queue.clone(),
+        outcome_exchange: settings.outcome_exchange.clone(),
+        outcome_queue: settings.outcome_queue.clone(),
+    })
+}
+
+/// The saga's settings.
+pub(crate) fn policy(settings: &Settings, outcome_events: bool) -> anyhow::Result<Policy> {
+    let saga = &settings.provisioning;
+    Ok(Policy {
+        call_timeout: settings.foxy.call_timeout,
+        lookup_delay: saga.lookup_delay,
+        retry: Schedule { initial: saga.retry_initial, max: saga.retry_max },
+        give_up_after: saga.give_up_after,
+        keep_user_tokens: saga.keep_user_tokens,
+        keep_payloads: saga.keep_payloads,
+        user_email: saga.user_email.as_deref().map(EmailTemplate::parse).transpose().context("FOXDEN_USER_EMAIL")?,
+        outcome_events,
+    })
+}

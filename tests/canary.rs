@@ -1,0 +1,162 @@
+//! Promise 3: no secret is exposed. Marked values go in; then everything that comes out is searched for them.
+
+use std::{fmt::Write as _, path::Path};
+
+use base64::Engine as _;
+
+use crate::support::{Place, event};
+
+/// A value that must not be found, and what it is.
+struct Canary {
+    what: String,
+    value: String,
+}
+
+/// The forms in which a value may leak: as it is, base64 at each of its three alignments, hex, URL-encoded, and the
+/// decimal byte lists in which some libraries log buffers.
+fn forms(value: &str) -> Vec<Vec<u8>> {
+    let bytes = value.as_bytes();
+    let mut all = vec![bytes.to_vec()];
+    for shift in 0..3_usize {
+        let mut shifted = vec![b'x'; shift];
+        shifted.extend(bytes);
+        let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(shifted);
+        // The characters at either end also hold bits of the neighbours.
+        let (start, end) = (if shift == 0 { 0 } else { shift + 1 }, encoded.len() - 2);
+        all.push(encoded.as_bytes()[start..end].to_vec());
+    }
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    all.push(hex.to_uppercase().into_bytes());
+    all.push(hex.into_bytes());
+    let url: String = bytes.iter().fold(String::new(), |mut text, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => text.push(char::from(*byte)),
+            other => write!(text, "%{other:02X}").unwrap(),
+        }
+        text
+    });
+    all.push(url.into_bytes());
+    let decimal: Vec<String> = bytes.iter().map(u8::to_string).collect();
+    all.push(decimal.join(", ").into_bytes());
+    all
+}
+
+fn search(canaries: &[Canary], place: &str, haystack: &[u8]) {
+    for canary in canaries {
+        for form in forms(&canary.value) {
+            let found = haystack.windows(form.len()).any(|window| window == form);
+            assert!(!found, "{place} holds {} ({})", canary.what, String::from_utf8_lossy(&form));
+        }
+    }
+}
+
+/// Every file below the test's directory that the program has written.
+fn search_files(canaries: &[Canary], dir: &Path) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        // The simulator's own books stand for Foxy's database: that is where the tokens to search for come from.
+        if path.is_dir() {
+            search_files(canaries, &path);
+        } else if name != "books.jsonl" {
+            search(canaries, &name, &std::fs::read(&path).unwrap());
+        }
+    }
+}
+
+/// All tokens that the simulator has given out and kept.
+fn tokens(books: &Path) -> Vec<Canary> {
+    let text = std::fs::read_to_string(books).unwrap();
+    let mut found = Vec::new();
+    for line in text.lines() {
+        collect_tokens(&serde_json::from_str(line).unwrap(), &mut found);
+    }
+    assert!(found.len() >= 4, "the books hold users' and stores' tokens");
+    found
+}
+
+fn collect_tokens(value: &serde_json::Value, found: &mut Vec<Canary>) {
+    let serde_json::Value::Object(fields) = value else { return };
+    for (name, value) in fields {
+        match value.as_str() {
+            Some(text) if name.contains("token") || name.contains("secret") => {
+                found.push(Canary { what: format!("a {name}"), value: text.to_owned() });
+            }
+            _ => collect_tokens(value, found),
+        }
+    }
+}
+
+#[test]
+fn the_search_finds_every_form() {
+    let value = "s3cr3t-Value/9";
+    for (form, planted) in forms(value).into_iter().zip(0..) {
+        let haystack = [b"{\"x\":\"".to_vec(), form, b"\"}".to_vec()].concat();
+        let canary = [Canary { what: "it".into(), value: value.into() }];
+        let caught = std::panic::catch_unwind(|| search(&canary, "here", &haystack));
+        assert!(caught.is_err(), "form {planted} is not found");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_and_no_personal_data_leaves_the_program_at_any_level() {
+    let books = tempfile::tempdir().unwrap();
+    let books = books.path().join("books.jsonl");
+    let config = foxy_sim::Config { books: Some(books.clone()), ..foxy_sim::Config::default() };
+    let mut place = Place::with(config).await;
+    place.set("FOXDEN_LOG", "trace,dependencies=trace");
+    // Each path of the saga: clean, refused, lost, unknown, cut, foreign, and the looks and retries that follow.
+    place.sim.set_faults(
+        "POST /users: status 500 nth 2; POST /users: reset_after_work nth 4; POST /stores: cut_body nth 2; \
+         POST /stores: foreign_link nth 3; POST /token: status 503 nth 1; POST /stores: status 400 nth 4"
+            .parse()
+            .unwrap(),
+    );
+    let mut canaries = vec![
+        Canary { what: "the client secret".into(), value: place.settings["FOXDEN_FOXY_CLIENT_SECRET"].clone() },
+        Canary { what: "the key".into(), value: place.settings["FOXDEN_KEYS"].split(':').nth(1).unwrap().to_owned() },
+    ];
+    let mut input = String::new();
+    for number in 1..=8 {
+        let mut marked = event(&format!("acct_{number}"));
+        for (path, field, value) in [
+            ("user", "first_name", format!("Firstcanary{number}")),
+            ("user", "last_name", format!("Lastcanary{number}")),
+            ("user", "email", format!("mailcanary{number}@people.example")),
+            ("user", "phone", format!("+4420794600{number:02}")),
+            ("store", "email", format!("shopcanary{number}@people.example")),
+            ("store", "postal_code", format!("ZIPCANARY{number}")),
+        ] {
+            canaries.push(Canary { what: format!("{path}.{field}"), value: value.clone() });
+            marked[path][field] = value.into();
+        }
+        input.push_str(&format!("{marked}\n"));
+    }
+    // One that Foxy refuses for its email, and one that is refused before it is sealed.
+    let mut twin = event("acct_twin");
+    twin["user"]["email"] = "mailcanary1@people.example".into();
+    let mut wrong = event("acct_wrong");
+    wrong["user"]["email"] = "mailcanary2@people.example@".into();
+    input.push_str(&format!("{twin}\n{wrong}\n"));
+
+    let refused = place.feed_any(&["submit", "-"], &input);
+    let worker = place.worker("worker");
+    let rows = place.settled(9).await;
+    assert!(rows.iter().any(|row| row.closed_at_ms.is_some()) && rows.iter().any(|row| row.parked_reason.is_some()));
+    worker.stop().await;
+
+    canaries.extend(tokens(&books));
+    search(&canaries, "submit's output", &[refused.stdout, refused.stderr].concat());
+    search_files(&canaries, place.dir.path());
+    for row in &rows {
+        let id = row.signup_id.as_str();
+        for arguments in [&["show", id][..], &["show", id, "--json"], &["retry", id]] {
+            let said = place.run(arguments);
+            search(&canaries, &format!("{arguments:?}"), &[said.stdout, said.stderr].concat());
+        }
+    }
+    for arguments in [&["status"][..], &["status", "--json"], &["status", "--list", "20", "--json"]] {
+        let said = place.run(arguments);
+        search(&canaries, &format!("{arguments:?}"), &[said.stdout, said.stderr].concat());
+    }
+}

@@ -1,0 +1,142 @@
+//! The main job without any server: `foxden submit` and a worker on SQLite.
+
+use foxden_ledger::{ParkedReason, State};
+
+use crate::support::{Place, event, lines, row};
+
+fn ids(count: usize) -> Vec<String> {
+    (1..=count).map(|number| format!("acct_{number:03}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn submitted_signups_become_users_stores_and_sealed_tokens() {
+    let place = Place::new().await;
+    let ids = ids(20);
+    place.feed(&["submit", "-"], &lines(ids.iter().map(String::as_str)));
+    let worker = place.worker("worker");
+    let rows = place.settled(20).await;
+    place.books_agree(&rows).await;
+    worker.stop().await;
+
+    let counts = place.json(&["status", "--json"]);
+    assert_eq!((&counts["signups"], &counts["closed"]), (&20.into(), &20.into()));
+    let shown = place.json(&["show", "acct_007", "--json"]);
+    assert_eq!((&shown["state"], &shown["store_domain"]), (&"closed".into(), &"engines-acct-007".into()));
+    let token = place.json(&["token", "acct_007", "--json"]);
+    let grant = place.sim.access_token_is_valid(token["access_token"].as_str().unwrap()).unwrap();
+    assert_eq!(Some(grant.uri.as_str()), shown["store_uri"].as_str());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_killed_at_any_moment_leaves_nothing_undone_and_nothing_doubled() {
+    let config = foxy_sim::Config { latency: "5..30".parse().unwrap(), ..foxy_sim::Config::default() };
+    let mut place = Place::with(config).await;
+    place.set("FOXDEN_CONCURRENCY", "4");
+    let ids = ids(30);
+    place.feed(&["submit", "-"], &lines(ids.iter().map(String::as_str)));
+    for round in 1..=3 {
+        let worker = place.worker(&format!("worker-{round}"));
+        let before = place.sim.books().stores.len();
+        while place.sim.books().stores.len() < before + 5 {
+            tokio::task::yield_now().await;
+        }
+        worker.crash();
+    }
+    let last = place.worker("worker-last");
+    let rows = place.settled(30).await;
+    last.stop().await;
+    let books = place.sim.books();
+    // A kill between Foxy's answer and the ledger loses a token, which is said; it never makes anything twice.
+    assert!(books.users.len() <= 30 && books.stores.len() <= 30);
+    let lost = |row: &foxden_ledger::Provisioning| {
+        matches!(row.parked_reason, Some(ParkedReason::UserTokenLost | ParkedReason::StoreTokenLost))
+    };
+    for row in &rows {
+        assert!(row.state == State::Closed || lost(row), "{row:?}");
+    }
+    assert!(rows.iter().filter(|row| row.state == State::Closed).count() >= 30 - 3 * 4);
+    for table in
+        [books.users.iter().map(|user| &user.email).collect::<Vec<_>>(), books.stores.iter().map(|s| &s.name).collect()]
+    {
+        let mut unique = table.clone();
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), table.len(), "made twice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopping_lets_what_is_under_way_end() {
+    let config = foxy_sim::Config { latency: "200..400".parse().unwrap(), ..foxy_sim::Config::default() };
+    let place = Place::with(config).await;
+    let ids = ids(12);
+    place.feed(&["submit", "-"], &lines(ids.iter().map(String::as_str)));
+    let worker = place.worker("worker");
+    while place.sim.requests("POST /users") == 0 {
+        tokio::task::yield_now().await;
+    }
+    worker.stop().await;
+    let (ledger, left) = (place.ledger().await, foxden_ledger::Filter { limit: 100, ..Default::default() });
+    for row in ledger.list(&left).await.unwrap() {
+        assert!(matches!(row.state, State::Due | State::Closed), "nothing is left in doubt: {row:?}");
+        assert!(row.lease_until_ms.is_none(), "its lease is given back: {row:?}");
+    }
+    ledger.close().await.unwrap();
+    let worker = place.worker("next");
+    let rows = place.settled(12).await;
+    worker.stop().await;
+    place.books_agree(&rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_at_once() {
+    let config = foxy_sim::Config { latency: "1500".parse().unwrap(), ..foxy_sim::Config::default() };
+    let place = Place::with(config).await;
+    place.feed(&["submit", "-"], &event("s1").to_string());
+    let mut worker = place.worker("worker");
+    while place.sim.total_requests() == 0 {
+        tokio::task::yield_now().await;
+    }
+    worker.terminate();
+    worker.until("worker.stopping").await;
+    worker.terminate();
+    assert_eq!(worker.ended().await, Some(1));
+    assert_eq!(worker.events("worker.killed").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_client_secret_pauses_the_worker_and_keeps_the_signups() {
+    let mut place = Place::new().await;
+    let right = place.settings["FOXDEN_FOXY_CLIENT_SECRET"].clone();
+    place.set("FOXDEN_FOXY_CLIENT_SECRET", "not-the-secret");
+    place.feed(&["submit", "-"], &lines(["s1", "s2"]));
+    let worker = place.worker("wrong");
+    let paused = worker.until("foxy.paused").await;
+    assert_eq!(paused["level"], "error");
+    worker.stop().await;
+    assert_eq!(row(&place, "s1").await.state, State::Due);
+    place.set("FOXDEN_FOXY_CLIENT_SECRET", &right);
+    let worker = place.worker("right");
+    let rows = place.settled(2).await;
+    worker.stop().await;
+    place.books_agree(&rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_signup_is_explained_and_refuses_a_retry_that_can_not_help() {
+    let place = Place::new().await;
+    place.sim.set_faults("POST /stores: no_token first 1".parse().unwrap());
+    place.feed(&["submit", "-"], &event("s1").to_string());
+    let worker = place.worker("worker");
+    let parked = worker.until("provisioning.parked").await;
+    assert_eq!((&parked["signup_id"], &parked["reason"]), (&"s1".into(), &"store_token_lost".into()));
+    worker.stop().await;
+    let shown = place.feed(&["show", "s1"], "");
+    assert!(shown.contains("store_token_lost") && shown.contains("What to do:"), "{shown}");
+    assert!(place.feed(&["explain", "store_token_lost"], "").contains("What to do:"));
+    let refused = place.run(&["retry", "s1"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("can't mend"));
+    let none = place.run(&["token", "s1"]);
+    assert!(String::from_utf8_lossy(&none.stderr).contains("no store token yet"), "{none:?}");
+}

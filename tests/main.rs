@@ -1,0 +1,12 @@
+//! The program from its users' side: real processes, a simulated Foxy that keeps its own books, SQLite, and below
+//! `servers` a real RabbitMQ and a real PostgreSQL.
+//!
+//! These tests use only public doors: the command line, the log, the broker, and the ledger's own library.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
+
+mod canary;
+mod cli;
+mod embedded;
+mod servers;
+mod support;

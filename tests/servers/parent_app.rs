@@ -1,0 +1,117 @@
+//! The parent app's side of the broker.
+
+use std::time::Duration;
+
+use foxden_ledger::{Ledger, ProvisioningId};
+use futures::StreamExt as _;
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties,
+    options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
+    types::FieldTable,
+};
+use serde_json::Value;
+
+use crate::support::{PATIENCE, Place, server};
+
+/// A broker connection as a parent app has one, and the names of one test's exchanges and queues.
+pub(super) struct ParentApp {
+    channel: Channel,
+    _connection: Connection,
+    exchange: String,
+}
+
+/// A message that was taken from a queue.
+pub(super) struct Taken {
+    pub(super) body: Vec<u8>,
+    pub(super) headers: FieldTable,
+}
+
+impl ParentApp {
+    /// A database, exchanges and queues of the test's own; the place's settings name them.
+    pub(super) async fn join(place: &mut Place) -> Self {
+        let mark = ProvisioningId::new().as_str().replace('-', "");
+        let database = server("DATABASE_URL");
+        let ledger = Ledger::create_database(&database, &format!("end_to_end_{mark}")).await.unwrap();
+        ledger.close().await.unwrap();
+        let mut url = url::Url::parse(&database).unwrap();
+        url.set_path(&format!("end_to_end_{mark}"));
+        place.set("FOXDEN_DATABASE_URL", url.as_str());
+        let broker = server("AMQP_URL");
+        place.set("FOXDEN_AMQP_URL", &broker);
+        for (variable, name) in [
+            ("EXCHANGE", "signups"),
+            ("QUEUE", "signups"),
+            ("DEAD_EXCHANGE", "dead"),
+            ("DEAD_QUEUE", "dead"),
+            ("OUTCOME_EXCHANGE", "outcomes"),
+            ("OUTCOME_QUEUE", "outcomes"),
+        ] {
+            place.set(&format!("FOXDEN_AMQP_{variable}"), &format!("{mark}.{name}"));
+        }
+        let connection = Connection::connect(&broker, ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        Self { channel, _connection: connection, exchange: format!("{mark}.signups") }
+    }
+
+    /// Publishes a signup event, and waits for the broker's confirm.
+    pub(super) async fn publish(&self, body: &[u8]) {
+        let properties = BasicProperties::default().with_delivery_mode(2).with_content_type("application/json".into());
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let confirm = self
+            .channel
+            .basic_publish(self.exchange.as_str().into(), "signup".into(), options, body, properties)
+            .await
+            .unwrap()
+            .await
+            .unwrap();
+        assert!(confirm.is_ack() && confirm.take_message().is_none(), "the broker did not route it");
+    }
+
+    /// Takes messages from one of the place's queues, so many, in order.
+    pub(super) async fn take(&self, place: &Place, queue: &str, count: usize) -> Vec<Taken> {
+        let queue = place.settings[&format!("FOXDEN_AMQP_{queue}")].as_str();
+        let (tag, options) = (format!("take-{queue}-{count}"), BasicConsumeOptions::default());
+        let mut consumer = self
+            .channel
+            .basic_consume(queue.into(), tag.as_str().into(), options, FieldTable::default())
+            .await
+            .unwrap();
+        let mut taken = Vec::new();
+        while taken.len() < count {
+            let delivery = tokio::time::timeout(PATIENCE, consumer.next()).await.expect("a message").unwrap().unwrap();
+            delivery.ack(BasicAckOptions::default()).await.unwrap();
+            let headers = delivery.properties.headers().clone().unwrap_or_default();
+            taken.push(Taken { body: delivery.data.clone(), headers });
+        }
+        self.channel.basic_cancel(tag.as_str().into(), lapin::options::BasicCancelOptions::default()).await.unwrap();
+        taken
+    }
+
+    /// How many messages wait in one of the place's queues.
+    pub(super) async fn waiting(&self, place: &Place, queue: &str) -> u32 {
+        let queue = place.settings[&format!("FOXDEN_AMQP_{queue}")].as_str();
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        self.channel.queue_declare(queue.into(), passive, FieldTable::default()).await.unwrap().message_count()
+    }
+
+    /// Waits until a queue is empty.
+    pub(super) async fn until_empty(&self, place: &Place, queue: &str) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while self.waiting(place, queue).await > 0 {
+            assert!(tokio::time::Instant::now() < deadline, "{queue} is not taken up");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Taken {
+    pub(super) fn header(&self, name: &str) -> String {
+        let value = self.headers.inner().get(name).unwrap_or_else(|| panic!("no header {name}"));
+        value.as_long_string().unwrap_or_else(|| panic!("{name} is no text: {value:?}")).to_string()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
