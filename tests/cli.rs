@@ -1,6 +1,6 @@
 //! The command line: help, settings, exit statuses.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
@@ -56,6 +56,15 @@ fn a_database_that_does_not_answer_is_named_without_its_password() {
     assert_eq!(ended.status.code(), Some(1));
     assert!(said.contains("127.0.0.1:1/ledger") && said.contains("FOXDEN_DATABASE_URL"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_reason_to_complain() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = program(&["explain"], dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.stderr.is_empty(), "{}", text(&ended.stderr));
 }
 
 #[test]

@@ -124,7 +124,9 @@ async fn a_wrong_client_secret_pauses_the_worker_and_keeps_the_signups() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parked_signup_is_explained_and_refuses_a_retry_that_can_not_help() {
-    let place = Place::new().await;
+    let mut place = Place::new().await;
+    // Few lines are logged, and each says all the same whose it is.
+    place.set("FOXDEN_LOG", "warn");
     place.sim.set_faults("POST /stores: no_token first 1".parse().unwrap());
     place.feed(&["submit", "-"], &event("s1").to_string());
     let worker = place.worker("worker");

@@ -1,20 +1,28 @@
 //! What commands print: the one place that writes to standard output and standard error.
 
-use std::fmt::Display;
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+};
 
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use time::{OffsetDateTime, macros::format_description};
 
+use crate::exit::Exit;
+
 /// Prints a line of a command's answer.
-#[expect(clippy::print_stdout, reason = "this is what the command was asked for")]
+///
+/// Whoever reads it may have seen enough, as `head` does: then there is nothing left to do, and nothing to complain about.
 pub(crate) fn say(line: impl Display) {
-    println!("{line}");
+    if let Err(error) = writeln!(io::stdout().lock(), "{line}") {
+        let exit = if error.kind() == io::ErrorKind::BrokenPipe { Exit::Done } else { Exit::Failed };
+        std::process::exit(exit as i32);
+    }
 }
 
-/// Prints a line beside the answer, for the person at the terminal.
-#[expect(clippy::print_stderr, reason = "what is not the answer goes beside it")]
+/// Prints a line beside the answer, for the person at the terminal. Where nobody can see it, it is lost.
 pub(crate) fn note(line: impl Display) {
-    eprintln!("{line}");
+    drop(writeln!(io::stderr().lock(), "{line}"));
 }
 
 /// Prints a value as one line of JSON, for scripts.

@@ -125,7 +125,8 @@ impl Runner {
         let held = self.leases.hold(&claimed.lease);
         let mut session = None;
         loop {
-            let span = tracing::info_span!(
+            // Of the highest level, so that its fields are there whatever is logged.
+            let span = tracing::error_span!(
                 "provisioning",
                 signup_id = %claimed.provisioning.signup_id,
                 attempt = claimed.provisioning.intents,

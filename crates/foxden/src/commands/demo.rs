@@ -160,7 +160,7 @@ fn demo_settings(place: &Path) -> String {
     let database = json!(format!("sqlite:{}", place.join("ledger.db").display()));
     format!(
         "# Left by `foxden demo`: settings under which the other commands find what it made. Foxy is simulated.\n\
-         database_url = {database}\nkeys_file = {}\nescrow_dir = {}\nenvironment = \"demo\"\nlog = \"warn\"\n\
+         database_url = {database}\nkeys_file = {}\nescrow_dir = {}\nenvironment = \"demo\"\nlog = \"error\"\n\
          retry_initial = \"200ms\"\nretry_max = \"2s\"\nlookup_delay = \"200ms\"\npoll_interval = \"100ms\"\n\n\
          [foxy]\napi = \"simulator\"\n\n[simulator]\nbooks = {}\n",
         path("keys"),

@@ -48,7 +48,7 @@ fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt
     field("signup", row.signup_id.as_str());
     field("state", &status::place(row));
     if row.state != State::Closed {
-        field("next step", row.step.as_str());
+        field("step", row.step.as_str());
     }
     if let Some(account) = &row.account_id {
         field("user.id", account);

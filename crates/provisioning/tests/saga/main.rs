@@ -238,13 +238,7 @@ async fn a_token_recorded_by_a_late_worker_is_found_before_anything_is_looked_up
     let world = World::new().await;
     world.sim.set_faults("POST /users: stall_after_work(300ms) first 1".parse().unwrap());
     let claimed = world.lease(&signup("s1")).await;
-    let late = tokio::spawn({
-        let runner = world.runner.clone();
-        async move { runner.run(claimed).await }
-    });
-    while world.sim.books().users.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    let late = world.run_until_a_user_is_made(claimed).await;
     // The lease expires in the ledger while the answer is on its way.
     world.clock.advance(Duration::from_secs(61));
     world.ledger.sweep(Duration::ZERO).await.unwrap();
@@ -268,13 +262,7 @@ async fn a_worker_that_stops_between_the_steps_leaves_the_store_to_the_next() {
     let world = World::new().await;
     world.sim.set_faults("POST /users: stall_after_work(200ms) first 1".parse().unwrap());
     let claimed = world.lease(&signup("s1")).await;
-    let running = tokio::spawn({
-        let runner = world.runner.clone();
-        async move { runner.run(claimed).await }
-    });
-    while world.sim.books().users.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    let running = world.run_until_a_user_is_made(claimed).await;
     world.stop.cancel();
     assert_eq!(running.await.unwrap(), Ending::Waiting(State::Due));
     let row = world.row("s1").await;
@@ -379,13 +367,7 @@ async fn a_token_that_comes_while_its_call_is_looked_up_is_found() {
             .unwrap(),
     );
     let claimed = world.lease(&signup("s1")).await;
-    let late = tokio::spawn({
-        let runner = world.runner.clone();
-        async move { runner.run(claimed).await }
-    });
-    while world.sim.books().users.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    let late = world.run_until_a_user_is_made(claimed).await;
     world.clock.advance(Duration::from_secs(61));
     world.ledger.sweep(Duration::ZERO).await.unwrap();
     // This worker asks before the late one has its answer, and is answered after.

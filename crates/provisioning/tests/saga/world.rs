@@ -233,6 +233,16 @@ impl World {
         self.runner.run(claimed).await
     }
 
+    /// Runs a provisioning in the background, until the simulator has made its user; the answer is still on its way.
+    pub(crate) async fn run_until_a_user_is_made(&self, claimed: Claimed) -> tokio::task::JoinHandle<Ending> {
+        let runner = self.runner.clone();
+        let running = tokio::spawn(async move { runner.run(claimed).await });
+        while self.sim.books().users.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        running
+    }
+
     /// Runs everything that is due now, one after the other.
     pub(crate) async fn run_due(&self) -> Vec<Ending> {
         let mut endings = Vec::new();
