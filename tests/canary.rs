@@ -7,9 +7,9 @@ use base64::Engine as _;
 use crate::support::{Place, event};
 
 /// A value that must not be found, and what it is.
-struct Canary {
-    what: String,
-    value: String,
+pub(crate) struct Canary {
+    pub(crate) what: String,
+    pub(crate) value: String,
 }
 
 /// The forms in which a value may leak: as it is, base64 at each of its three alignments, hex, URL-encoded, and the
@@ -41,7 +41,7 @@ fn forms(value: &str) -> Vec<Vec<u8>> {
     all
 }
 
-fn search(canaries: &[Canary], place: &str, haystack: &[u8]) {
+pub(crate) fn search(canaries: &[Canary], place: &str, haystack: &[u8]) {
     for canary in canaries {
         for form in forms(&canary.value) {
             let found = haystack.windows(form.len()).any(|window| window == form);
@@ -51,7 +51,7 @@ fn search(canaries: &[Canary], place: &str, haystack: &[u8]) {
 }
 
 /// Every file below the test's directory that the program has written.
-fn search_files(canaries: &[Canary], dir: &Path) {
+pub(crate) fn search_files(canaries: &[Canary], dir: &Path) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -65,7 +65,7 @@ fn search_files(canaries: &[Canary], dir: &Path) {
 }
 
 /// All tokens that the simulator has given out and kept.
-fn tokens(books: &Path) -> Vec<Canary> {
+pub(crate) fn tokens(books: &Path) -> Vec<Canary> {
     let text = std::fs::read_to_string(books).unwrap();
     let mut found = Vec::new();
     for line in text.lines() {
@@ -85,6 +85,32 @@ fn collect_tokens(value: &serde_json::Value, found: &mut Vec<Canary>) {
             _ => collect_tokens(value, found),
         }
     }
+}
+
+/// What the program is told in confidence.
+pub(crate) fn secrets(place: &Place) -> Vec<Canary> {
+    let key = place.settings["FOXDEN_KEYS"].split(':').nth(1).unwrap().to_owned();
+    vec![
+        Canary { what: "the client secret".into(), value: place.settings["FOXDEN_FOXY_CLIENT_SECRET"].clone() },
+        Canary { what: "the key".into(), value: key },
+    ]
+}
+
+/// A signup event of a person who can be recognized everywhere.
+pub(crate) fn marked(number: usize, canaries: &mut Vec<Canary>) -> serde_json::Value {
+    let mut marked = event(&format!("acct_{number}"));
+    for (part, field, value) in [
+        ("user", "first_name", format!("Firstcanary{number}")),
+        ("user", "last_name", format!("Lastcanary{number}")),
+        ("user", "email", format!("mailcanary{number}@people.example")),
+        ("user", "phone", format!("+4420794600{number:02}")),
+        ("store", "email", format!("shopcanary{number}@people.example")),
+        ("store", "postal_code", format!("ZIPCANARY{number}")),
+    ] {
+        canaries.push(Canary { what: format!("{part}.{field}"), value: value.clone() });
+        marked[part][field] = value.into();
+    }
+    marked
 }
 
 #[test]
@@ -112,25 +138,10 @@ async fn no_secret_and_no_personal_data_leaves_the_program_at_any_level() {
             .parse()
             .unwrap(),
     );
-    let mut canaries = vec![
-        Canary { what: "the client secret".into(), value: place.settings["FOXDEN_FOXY_CLIENT_SECRET"].clone() },
-        Canary { what: "the key".into(), value: place.settings["FOXDEN_KEYS"].split(':').nth(1).unwrap().to_owned() },
-    ];
+    let mut canaries = secrets(&place);
     let mut input = String::new();
     for number in 1..=8 {
-        let mut marked = event(&format!("acct_{number}"));
-        for (path, field, value) in [
-            ("user", "first_name", format!("Firstcanary{number}")),
-            ("user", "last_name", format!("Lastcanary{number}")),
-            ("user", "email", format!("mailcanary{number}@people.example")),
-            ("user", "phone", format!("+4420794600{number:02}")),
-            ("store", "email", format!("shopcanary{number}@people.example")),
-            ("store", "postal_code", format!("ZIPCANARY{number}")),
-        ] {
-            canaries.push(Canary { what: format!("{path}.{field}"), value: value.clone() });
-            marked[path][field] = value.into();
-        }
-        input.push_str(&format!("{marked}\n"));
+        input.push_str(&format!("{}\n", marked(number, &mut canaries)));
     }
     // One that Foxy refuses for its email, and one that is refused before it is sealed.
     let mut twin = event("acct_twin");

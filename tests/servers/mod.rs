@@ -3,3 +3,4 @@
 
 mod main_job;
 mod parent_app;
+mod secrets;

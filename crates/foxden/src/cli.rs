@@ -82,6 +82,7 @@ pub(crate) enum StateArg {
     /// Stopped until someone acts
     Parked,
     /// Provisioned
+    #[value(alias = "provisioned")]
     Closed,
 }
 

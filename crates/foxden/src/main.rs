@@ -2,6 +2,8 @@
 
 mod cli;
 mod commands;
+#[cfg(test)]
+mod docs_tests;
 mod exit;
 mod output;
 mod service;
@@ -31,6 +33,9 @@ fn main() -> std::process::ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             output::complain(&error);
+            if error.is::<settings::Mistakes>() && std::path::Path::new(".env").exists() {
+                output::note("hint: the .env here is not read by itself; first run:  set -a; . ./.env; set +a");
+            }
             Exit::of(&error).into()
         }
     }

@@ -140,6 +140,7 @@ pub(crate) fn policy(settings: &Settings, outcome_events: bool) -> anyhow::Resul
     Ok(Policy {
         call_timeout: settings.foxy.call_timeout,
         lookup_delay: saga.lookup_delay,
+        listing_lag: saga.listing_lag,
         retry: Schedule { initial: saga.retry_initial, max: saga.retry_max },
         give_up_after: saga.give_up_after,
         keep_user_tokens: saga.keep_user_tokens,

@@ -121,7 +121,7 @@ impl Ledger {
                 postgres.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT)])
             });
         }
-        let db = Database::connect(options).await?;
+        let db = if sqlite { connect_embedded(options).await? } else { Database::connect(options).await? };
         if let Some(path) = sqlite_path(url) {
             restrict(&path);
         }
@@ -297,6 +297,20 @@ impl Ledger {
     /// When a connection can't be closed in order.
     pub async fn close(self) -> Result<(), LedgerError> {
         Self::detached(async move { Ok(self.db.close().await?) }).await
+    }
+}
+
+/// Connects to SQLite. Changing a fresh file to WAL fails at once, whatever the busy timeout, while another process does
+/// the same; that is over in a moment.
+async fn connect_embedded(options: ConnectOptions) -> Result<DatabaseConnection, LedgerError> {
+    let started = tokio::time::Instant::now();
+    loop {
+        match Database::connect(options.clone()).await.map_err(LedgerError::from) {
+            Err(error) if error.is_passing() && started.elapsed() < ACQUIRE_TIMEOUT => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            ended => return ended,
+        }
     }
 }
 

@@ -146,9 +146,10 @@ impl Ledger {
     /// Moves every token in the escrow into the ledger. Answers how many. Another process may drain the same directory.
     ///
     /// # Errors
-    /// Stops at the first that can't be moved; nothing is removed that the ledger does not have.
+    /// When the ledger does not answer; and, once all others are moved, for a file that can't be read or that the ledger
+    /// refuses. Nothing is removed that the ledger does not have.
     pub async fn drain(&self, escrow: &Escrow) -> Result<usize, DrainError> {
-        let mut drained = 0;
+        let (mut drained, mut stuck) = (0, None);
         for path in escrow.files().await? {
             let reading = path.clone();
             let text = escrow.on_disk("read a token in it", move || match fs::read(&reading) {
@@ -157,13 +158,22 @@ impl Ledger {
                 text => text.map(Some),
             });
             let Some(text) = text.await? else { continue };
-            let (id, credential) = parse(&text)
-                .ok_or_else(|| DrainError::Unreadable(path.file_name().unwrap_or_default().display().to_string()))?;
-            self.keep_credential(&id, credential).await?;
+            let Some((id, credential)) = parse(&text) else {
+                stuck = Some(DrainError::Unreadable(path.file_name().unwrap_or_default().display().to_string()));
+                continue;
+            };
+            match self.keep_credential(&id, credential).await {
+                Ok(()) => {}
+                Err(error) if error.is_passing() => return Err(error.into()),
+                Err(error) => {
+                    stuck = Some(error.into());
+                    continue;
+                }
+            }
             escrow.on_disk("remove a token from it", move || remove(&path)).await?;
             drained += 1;
         }
-        Ok(drained)
+        stuck.map_or(Ok(drained), Err)
     }
 }
 

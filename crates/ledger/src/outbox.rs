@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
     connect::{Ledger, millis},
-    entity::outbox::{Column, Entity},
+    entity::outbox::{ActiveModel, Column, Entity},
     error::LedgerError,
     state::OutcomeKind,
 };
@@ -57,6 +61,46 @@ pub struct Waiting {
     pub at_ms: i64,
     /// What it tells.
     pub event: OutcomeEvent,
+}
+
+/// Tells that a provisioning goes on, if it was told that it was parked: whoever tells nothing is told nothing.
+pub(crate) async fn tell_resumed(
+    txn: &DatabaseTransaction,
+    provisioning_id: &str,
+    now: i64,
+) -> Result<(), LedgerError> {
+    let parked = Entity::find()
+        .filter(Column::ProvisioningId.eq(provisioning_id))
+        .filter(Column::Kind.eq(OutcomeKind::Parked.as_str()))
+        .order_by_desc(Column::Seq)
+        .one(txn)
+        .await?;
+    let Some(parked) = parked else { return Ok(()) };
+    let damaged = |_| LedgerError::Damaged { id: provisioning_id.to_owned(), column: "outbox.body" };
+    let told: OutcomeData = serde_json::from_str(&parked.body).map_err(damaged)?;
+    let event = OutcomeEvent { kind: OutcomeKind::Resumed, data: OutcomeData { reason: None, advice: None, ..told } };
+    insert_event(txn, provisioning_id, event, now).await
+}
+
+/// Commits an event with what it tells of.
+pub(crate) async fn insert_event(
+    txn: &DatabaseTransaction,
+    provisioning_id: &str,
+    event: OutcomeEvent,
+    now: i64,
+) -> Result<(), LedgerError> {
+    let row = ActiveModel {
+        seq: NotSet,
+        event_id: Set(Uuid::now_v7().to_string()),
+        provisioning_id: Set(provisioning_id.to_owned()),
+        kind: Set(event.kind.as_str().to_owned()),
+        body: Set(serde_json::to_string(&event.data).expect("strings and options always serialize")),
+        signup_id: Set(event.data.signup_id),
+        created_at: Set(now),
+        published_at: Set(None),
+    };
+    Entity::insert(row).exec_without_returning(txn).await?;
+    Ok(())
 }
 
 impl Ledger {
@@ -111,7 +155,8 @@ impl Ledger {
         .await
     }
 
-    /// Deletes events that were published longer ago than `keep`. Answers how many.
+    /// Deletes events that were published longer ago than `keep`, but for those that tell of a parked signup: when it goes
+    /// on, they say that there is something to tell. Answers how many.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -119,7 +164,11 @@ impl Ledger {
         let before = self.now_ms().await? - millis(keep);
         let ledger = self.clone();
         Self::detached(async move {
-            let gone = Entity::delete_many().filter(Column::PublishedAt.lt(before)).exec(&ledger.db).await?;
+            let gone = Entity::delete_many()
+                .filter(Column::PublishedAt.lt(before))
+                .filter(Column::Kind.ne(OutcomeKind::Parked.as_str()))
+                .exec(&ledger.db)
+                .await?;
             Ok(gone.rows_affected)
         })
         .await

@@ -16,6 +16,7 @@ use crate::{
     },
     error::LedgerError,
     ids::{ProvisioningId, SignupId},
+    outbox::tell_resumed,
     provisioning::Provisioning,
     state::{AttemptKind, ParkedReason, Scope, State, Step},
 };
@@ -304,6 +305,7 @@ impl Ledger {
                 note: Set(parked.parked_reason.map(|reason| format!("was parked: {reason}"))),
             };
             attempt::Entity::insert(evidence).exec_without_returning(&txn).await?;
+            tell_resumed(&txn, parked.id.as_str(), now).await?;
             ledger.commit(txn).await?;
             Ok(Retried::Due)
         })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use foxden_vault::Sealed;
 use sea_orm::{
-    ActiveValue::{NotSet, Set},
+    ActiveValue::Set,
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, TryInsertResult,
     UpdateMany,
     sea_query::{CaseStatement, Expr, OnConflict},
@@ -15,12 +15,12 @@ use uuid::Uuid;
 use crate::{
     connect::{Ledger, millis},
     entity::{
-        attempt, credential, outbox,
+        attempt, credential,
         provisioning::{Column, Entity},
     },
     error::LedgerError,
     ids::ProvisioningId,
-    outbox::OutcomeEvent,
+    outbox::{OutcomeEvent, insert_event, tell_resumed},
     provisioning::{Claimed, Lease},
     state::{AttemptKind, ParkedReason, Scope, State, Step},
 };
@@ -181,7 +181,7 @@ impl Ledger {
                 wipe_user_tokens(&txn, &entry.lease.id, now).await?;
             }
             if let Some(event) = entry.event {
-                insert_event(&txn, &entry.lease.id, event, now).await?;
+                insert_event(&txn, entry.lease.id.as_str(), event, now).await?;
             }
             let lease = match entry.next {
                 Next::InFlight { lease, .. } => asked_at + lease,
@@ -227,7 +227,7 @@ async fn resume_for_token(
         Scope::User => (Step::User, ParkedReason::UserTokenLost),
         Scope::Store => (Step::Store, ParkedReason::StoreTokenLost),
     };
-    Entity::update_many()
+    let resumed = Entity::update_many()
         .col_expr(Column::State, Expr::val(State::Unknown.as_str()))
         .col_expr(Column::ParkedReason, Expr::val(None::<String>))
         .col_expr(Column::ParkedDetail, Expr::val(None::<String>))
@@ -242,7 +242,7 @@ async fn resume_for_token(
         .filter(Column::ParkedReason.eq(reason.as_str()))
         .exec(txn)
         .await?;
-    Ok(())
+    if resumed.rows_affected > 0 { tell_resumed(txn, id.as_str(), now).await } else { Ok(()) }
 }
 
 /// The columns that the facts and the next state set.
@@ -369,26 +369,6 @@ async fn insert_attempt(
         note: Set(cut(attempt.note.as_deref(), 300)),
     };
     attempt::Entity::insert(row).exec_without_returning(txn).await?;
-    Ok(())
-}
-
-async fn insert_event(
-    txn: &DatabaseTransaction,
-    id: &ProvisioningId,
-    event: OutcomeEvent,
-    now: i64,
-) -> Result<(), LedgerError> {
-    let row = outbox::ActiveModel {
-        seq: NotSet,
-        event_id: Set(Uuid::now_v7().to_string()),
-        provisioning_id: Set(id.to_string()),
-        kind: Set(event.kind.as_str().to_owned()),
-        body: Set(serde_json::to_string(&event.data).expect("strings and options always serialize")),
-        signup_id: Set(event.data.signup_id),
-        created_at: Set(now),
-        published_at: Set(None),
-    };
-    outbox::Entity::insert(row).exec_without_returning(txn).await?;
     Ok(())
 }
 

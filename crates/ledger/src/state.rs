@@ -95,7 +95,7 @@ impl ParkedReason {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::EmailTaken => {
-                "Foxy already has a user with the email of this signup, and foxden did not make that user. \
+                "Foxy already has a user with the email of this signup, and this signup did not make that user. \
                  Foxy gives out no token for a user that exists."
             }
             Self::UserTokenLost => {
@@ -153,11 +153,12 @@ impl ParkedReason {
             }
             Self::DomainTaken | Self::DomainReserved => {
                 "Publish the signup under a new signup id with another store.domain, or without one: then foxden \
-                 derives one from the store's name and moves on by itself when it is taken."
+                 derives one from the store's name and moves on by itself when it is taken. Give it another email too: \
+                 the Foxy user of this signup is there already. If the domain has become free, `foxden retry SIGNUP_ID`."
             }
             Self::RejectedByFoxy => {
                 "Read the detail. If the cause lay with Foxy, `foxden retry SIGNUP_ID`; if the event is at fault, \
-                 publish a corrected one under a new signup id."
+                 publish a corrected one under a new signup id, with another email if a Foxy user is shown here."
             }
             Self::InvalidEvent => "Run the release that accepted it, or publish the signup under a new signup id.",
             Self::SuspiciousLink => {

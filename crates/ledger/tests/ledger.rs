@@ -341,13 +341,19 @@ async fn one_damaged_row_does_not_hold_up_the_others(ledger: Ledger, url: &str) 
 async fn an_escrow_file_that_can_not_be_read_is_named_and_kept(ledger: Ledger) {
     let dir = tempfile::tempdir().unwrap();
     let escrow = Escrow::open(dir.path()).unwrap();
-    let file = dir.path().join("x.escrow");
+    let file = dir.path().join("0.escrow");
     std::fs::write(&file, "{\"version\":9}").unwrap();
     std::fs::write(dir.path().join("half.unfinished"), "").unwrap();
+    let custody = custody();
+    let claimed = accept(&ledger, &custody, &WorkerId::new(), "s1").await;
+    let id = &claimed.provisioning.id;
+    // A row's id begins with the time, so this one comes after the one that can't be read.
+    escrow.keep(id, token(&claimed, &custody, Scope::User, "user-token").as_ref().unwrap()).await.unwrap();
     let said = ledger.drain(&escrow).await.unwrap_err().to_string();
+    assert_eq!(ledger.credentials(id).await.unwrap().len(), 1, "the others are drained");
     assert_eq!(
         said,
-        "the escrow file x.escrow is not one that this release can read; keep it, and ask which release wrote it"
+        "the escrow file 0.escrow is not one that this release can read; keep it, and ask which release wrote it"
     );
     assert!(file.exists());
 }
@@ -424,6 +430,23 @@ mod sqlite {
         let (a, b) = tokio::join!(one.accept_queued(many("a")), two.accept_queued(many("b")));
         assert_eq!((a.unwrap().len(), b.unwrap().len()), (50, 50));
         assert_eq!(one.standings().await.unwrap()[0].count, 100);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn many_open_a_fresh_file_at_once() {
+        for _ in 0..5 {
+            let dir = tempfile::tempdir().unwrap();
+            let url = format!("sqlite:{}/ledger.db", dir.path().display());
+            let mut openers = tokio::task::JoinSet::new();
+            for _ in 0..8 {
+                let url = url.clone();
+                openers.spawn(async move {
+                    let ledger = Ledger::connect(&url, 1).await?;
+                    ledger.migrate_up().await
+                });
+            }
+            openers.join_all().await.into_iter().for_each(|opened| opened.unwrap());
+        }
     }
 
     #[cfg(unix)]

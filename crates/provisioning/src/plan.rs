@@ -9,11 +9,8 @@ use foxden_ledger::{ParkedReason, State, Step};
 
 /// How often a store domain that is present, yet not among the user's own stores, is looked at before it counts as
 /// somebody else's: listings may lag behind what was created. How far is not known (Foxy's pages don't say), so the looks
-/// must also reach [`LAG_MAX`] past the call.
+/// must also reach past the lag that the operator allows for.
 pub const LOOKS_BEFORE_BELIEVING: u32 = 3;
-
-/// How far a listing may lag at most, by our reckoning: an assumption, and a generous one.
-pub const LAG_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// How many derived store domains are tried. The last ones end in a random tail, so more would not help.
 pub const DOMAIN_TRIES: u32 = 20;
@@ -29,7 +26,7 @@ pub struct Situation {
     pub in_doubt: bool,
     /// How many lookups have found the store domain elsewhere, not counting the one just made.
     pub lookups: u32,
-    /// Whether the call is so long ago that no listing can lag behind it any more ([`LAG_MAX`]).
+    /// Whether the call is so long ago that no listing can lag behind it any more.
     pub is_past_lag: bool,
     /// How many derived domains were found taken, not counting the current one.
     pub domain_try: u32,

@@ -23,7 +23,7 @@ use crate::{
     exit::Exit,
     output,
     service::Service,
-    settings::{Need, Needs, Settings, Sources},
+    settings::{Latency, Need, Needs, Settings, Sources},
     telemetry::{self, Output},
     terminal::{Paint, Painter},
     wiring,
@@ -47,10 +47,10 @@ pub(crate) struct Options {
     /// Where to put the ledger and the simulator's books; what an earlier demo left there is replaced
     #[arg(long, value_name = "DIR", default_value = "demo")]
     dir: PathBuf,
-    /// How long the simulated Foxy takes to answer, in milliseconds
-    #[arg(long, value_name = "MS..MS", default_value = "20..80")]
-    latency: foxy_sim::Latency,
-    /// Let the simulated Foxy fail; `foxy-sim --help` lists how. Can be given several times
+    /// How long the simulated Foxy takes to answer, such as 50ms or 20ms..80ms
+    #[arg(long, value_name = "TIME", default_value = "20ms..80ms", value_parser = Latency::parse)]
+    latency: Latency,
+    /// Let the simulated Foxy fail; crates/foxy-sim/README.md lists how. Can be given several times
     #[arg(long, value_name = "RULE")]
     fault: Vec<FaultRule>,
     /// Print one JSON object instead of a progress bar and a table
@@ -77,7 +77,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Exit> {
     let ledger = wiring::ledger(&settings.database).await?;
     let side = wiring::foxy(&settings.foxy).await?;
     let Some(simulator) = side.simulator else { bail!("the demo's own settings do not name the simulator") };
-    simulator.set_latency(options.latency);
+    simulator.set_latency(foxy_sim::Latency { min: options.latency.min, max: options.latency.max });
     options.fault.iter().for_each(|rule| simulator.add_fault(rule.clone()));
     let policy = wiring::policy(&settings, false)?;
     let custody = wiring::custody(settings.keys)?;
@@ -161,7 +161,7 @@ fn demo_settings(place: &Path) -> String {
     format!(
         "# Left by `foxden demo`: settings under which the other commands find what it made. Foxy is simulated.\n\
          database_url = {database}\nkeys_file = {}\nescrow_dir = {}\nenvironment = \"demo\"\nlog = \"error\"\n\
-         retry_initial = \"200ms\"\nretry_max = \"2s\"\nlookup_delay = \"200ms\"\npoll_interval = \"100ms\"\n\n\
+         retry_initial = \"200ms\"\nretry_max = \"2s\"\nlookup_delay = \"200ms\"\nlisting_lag = \"2s\"\npoll_interval = \"100ms\"\n\n\
          [foxy]\napi = \"simulator\"\n\n[simulator]\nbooks = {}\n",
         path("keys"),
         path(ESCROW),

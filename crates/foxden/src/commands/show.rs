@@ -90,7 +90,7 @@ fn explain(row: &Provisioning, reason: ParkedReason) {
     if let Some(detail) = &row.parked_detail {
         output::say(format!("Detail: {}", printable(detail)));
     }
-    output::say(format!("What to do: {}", reason.advice()));
+    output::say(format!("What to do: {}", reason.advice().replace("SIGNUP_ID", row.signup_id.as_str())));
 }
 
 fn print_attempts(attempts: &[PastAttempt]) {

@@ -19,7 +19,8 @@ use self::events::{Document, Documents};
 use crate::{
     exit::Exit,
     output,
-    settings::{Need, Needs, Settings},
+    settings::{Need, Needs, Settings, Sources},
+    telemetry::{self, Output},
     terminal::printable,
     wiring,
 };
@@ -84,11 +85,18 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         Some(Destination::Broker) => (Need::Unused, Need::Required),
         Some(Destination::Ledger) => (Need::Required, Need::Unused),
     };
-    let settings = super::settings(config, Needs { keys, amqp, ..Needs::default() })?;
+    let needs = Needs { keys, amqp, ..Needs::default() };
+    let sources = Sources::of_process(config);
+    let mut settings = Settings::parse(&sources, needs)?;
+    let to_broker = options.to.map_or(settings.amqp.is_some(), |to| to == Destination::Broker);
+    if !to_broker && settings.keys.ring.is_none() {
+        // Events are sealed on their way into the ledger; said with whatever else is wrong.
+        settings = Settings::parse(&sources, Needs { keys: Need::Required, ..needs })?;
+    }
+    telemetry::init(&settings.telemetry, Output::Stderr)?;
     let (input, size) = open(&options.file)?;
     let documents = Documents::read(input).context("could not read the events")?;
     let progress = progress_bar(size);
-    let to_broker = options.to.map_or(settings.amqp.is_some(), |to| to == Destination::Broker);
     let (tally, place) = if to_broker {
         let amqp = wiring::amqp(settings.amqp.as_ref().context("FOXDEN_AMQP_URL is not set")?)?;
         let place = amqp.url.display();
@@ -103,11 +111,6 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
 }
 
 async fn store(documents: Documents, settings: Settings, progress: &ProgressBar) -> anyhow::Result<Tally> {
-    if settings.keys.ring.is_none() {
-        anyhow::bail!(
-            "FOXDEN_KEYS is not set: events are sealed on their way into the ledger. `foxden keys generate` makes a key"
-        );
-    }
     let ledger = wiring::ledger(&settings.database).await?;
     let door = Door::new(ledger, wiring::custody(settings.keys)?, Source::Submit);
     let (mut tally, mut batch) = (Tally::default(), Vec::with_capacity(BATCH));

@@ -168,7 +168,8 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 impl Latency {
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads one duration or a range of two.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (min, max) = text.split_once("..").unwrap_or((text, text));
         let most = Duration::from_mins(10);
         match (text::duration(min), text::duration(max)) {

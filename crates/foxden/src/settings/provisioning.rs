@@ -8,7 +8,8 @@
 //! | `FOXDEN_RETRY_INITIAL` | `2s` | how long to wait before a first retry, 10ms to 1h |
 //! | `FOXDEN_RETRY_MAX` | `5m` | how long to wait between retries at most, up to 1d; not below `FOXDEN_RETRY_INITIAL` |
 //! | `FOXDEN_LOOKUP_DELAY` | `5s` | how long to wait before a call of unknown outcome is looked up, up to 1h |
-//! | `FOXDEN_GIVE_UP_AFTER` | `7d` | how old a signup may get before it is parked, 1s to 365d |
+//! | `FOXDEN_LISTING_LAG` | `10m` | how long after a call Foxy's listings may lack what it made, up to 1d |
+//! | `FOXDEN_GIVE_UP_AFTER` | `7d` | how long one step is tried before its signup is parked, 1s to 365d |
 
 use std::time::Duration;
 
@@ -32,7 +33,9 @@ pub(crate) struct ProvisioningSettings {
     pub(crate) retry_max: Duration,
     /// How long to wait before a call of unknown outcome is looked up.
     pub(crate) lookup_delay: Duration,
-    /// How old a signup may get before it is parked.
+    /// How long after a call Foxy's listings may lack what it made.
+    pub(crate) listing_lag: Duration,
+    /// How long one step is tried before its signup is parked.
     pub(crate) give_up_after: Duration,
 }
 
@@ -47,6 +50,7 @@ impl ProvisioningSettings {
         let retry_initial = reader.duration("FOXDEN_RETRY_INITIAL", &(MOMENT..=HOUR));
         let retry_max = reader.duration("FOXDEN_RETRY_MAX", &(MOMENT..=DAY));
         let lookup_delay = reader.duration("FOXDEN_LOOKUP_DELAY", &(Duration::ZERO..=HOUR));
+        let listing_lag = reader.duration("FOXDEN_LISTING_LAG", &(Duration::ZERO..=DAY));
         let give_up_after = reader.duration("FOXDEN_GIVE_UP_AFTER", &(Duration::from_secs(1)..=365 * DAY));
         if let (Some(initial), Some(max)) = (retry_initial, retry_max)
             && max < initial
@@ -61,6 +65,7 @@ impl ProvisioningSettings {
             retry_initial: retry_initial?,
             retry_max: retry_max?,
             lookup_delay: lookup_delay?,
+            listing_lag: listing_lag?,
             give_up_after: give_up_after?,
         })
     }

@@ -427,6 +427,8 @@ async fn a_user_token_that_foxy_refuses_parks_with_a_reason_that_can_be_retried(
     let id = foxden_ledger::SignupId::parse("s1").unwrap();
     world.ledger.retry(&id, "a person").await.unwrap();
     assert_eq!(world.restarted().settle("s1").await, PROVISIONED);
+    let told: Vec<_> = world.ledger.waiting_events(10).await.unwrap().into_iter().map(|told| told.event.kind).collect();
+    assert_eq!(told, [OutcomeKind::Parked, OutcomeKind::Resumed, OutcomeKind::Provisioned]);
 }
 
 mod sqlite {

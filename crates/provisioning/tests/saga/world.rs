@@ -82,6 +82,7 @@ fn policy() -> Policy {
     Policy {
         call_timeout: Duration::from_secs(2),
         lookup_delay: Duration::from_secs(5),
+        listing_lag: Duration::from_secs(600),
         retry: Schedule { initial: Duration::from_secs(2), max: Duration::from_secs(300) },
         give_up_after: Duration::from_secs(3600 * 24 * 7),
         keep_user_tokens: false,
