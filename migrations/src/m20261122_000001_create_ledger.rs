@@ -19,6 +19,7 @@ enum Provisionings {
     ParkedDetail,
     Payload,
     Fingerprint,
+    Mailbox,
     Generation,
     UserFrom,
     UserUri,
@@ -159,6 +160,8 @@ fn provisionings() -> TableCreateStatement {
         .col(ColumnDef::new(P::ParkedDetail).text())
         .col(ColumnDef::new(P::Payload).binary())
         .col(ColumnDef::new(P::Fingerprint).binary().not_null())
+        // The template that the user's email is made of, if the platform owns the mailbox; no personal data by itself.
+        .col(ColumnDef::new(P::Mailbox).text())
         .col(ColumnDef::new(P::Generation).integer().not_null().default(1))
         .col(ColumnDef::new(P::UserFrom).string_len(36))
         .col(ColumnDef::new(P::UserUri).text())

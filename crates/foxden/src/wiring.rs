@@ -10,7 +10,9 @@ use foxden_vault::{ClientSecret, KeyRing};
 use foxy_api::{ApiOrigins, Foxy};
 use foxy_sim::Simulator;
 
-use crate::settings::{AmqpSettings, DatabaseSettings, FoxyApi, FoxySettings, KeySettings, Settings, WorkerSettings};
+use crate::settings::{
+    AmqpSettings, DatabaseSettings, FoxyApi, FoxySettings, KeySettings, ProvisioningSettings, Settings, WorkerSettings,
+};
 
 /// What foxden calls itself to Foxy.
 const USER_AGENT: &str = concat!("foxden/", env!("CARGO_PKG_VERSION"));
@@ -135,9 +137,9 @@ pub(crate) fn amqp(settings: &AmqpSettings) -> anyhow::Result<foxden_intake::Amq
 }
 
 /// The saga's settings.
-pub(crate) fn policy(settings: &Settings, outcome_events: bool) -> anyhow::Result<Policy> {
+pub(crate) fn policy(settings: &Settings, outcome_events: bool) -> Policy {
     let saga = &settings.provisioning;
-    Ok(Policy {
+    Policy {
         call_timeout: settings.foxy.call_timeout,
         lookup_delay: saga.lookup_delay,
         listing_lag: saga.listing_lag,
@@ -145,7 +147,17 @@ pub(crate) fn policy(settings: &Settings, outcome_events: bool) -> anyhow::Resul
         give_up_after: saga.give_up_after,
         keep_user_tokens: saga.keep_user_tokens,
         keep_payloads: saga.keep_payloads,
-        user_email: saga.user_email.as_deref().map(EmailTemplate::parse).transpose().context("FOXDEN_USER_EMAIL")?,
         outcome_events,
-    })
+    }
+}
+
+/// The ledger as a worker uses it: it makes users in the mailbox that the platform owns, if it does.
+pub(crate) fn working_ledger(ledger: Ledger, settings: &ProvisioningSettings) -> anyhow::Result<Ledger> {
+    match &settings.user_email {
+        Some(template) => {
+            EmailTemplate::parse(template).context("FOXDEN_USER_EMAIL")?;
+            Ok(ledger.with_mailbox(template))
+        }
+        None => Ok(ledger),
+    }
 }

@@ -75,6 +75,7 @@ impl Ledger {
             let txn = ledger.begin().await?;
             let now = ledger.now_in(&txn).await?;
             let mut row = row(signup, now);
+            row.mailbox = Set(ledger.mailbox.as_deref().map(str::to_owned));
             row.state = Set(State::InFlight.as_str().to_owned());
             row.due_at = Set(None);
             row.lease_owner = Set(Some(owner.as_str().to_owned()));
@@ -162,6 +163,7 @@ fn row(signup: NewSignup, now: i64) -> ActiveModel {
         parked_detail: NotSet,
         payload: Set(Some(signup.payload.into_bytes())),
         fingerprint: Set(signup.fingerprint.as_bytes().to_vec()),
+        mailbox: Set(None),
         generation: Set(1),
         user_from: NotSet,
         user_uri: NotSet,

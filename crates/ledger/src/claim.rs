@@ -19,7 +19,7 @@ use crate::{
     error::LedgerError,
     ids::WorkerId,
     provisioning::{Claimed, Lease},
-    state::{AttemptKind, State},
+    state::{AttemptKind, State, Step},
 };
 
 /// What a claim has brought.
@@ -75,6 +75,9 @@ impl Ledger {
                 .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
                 .into_query();
             let is_due = || Expr::col(Column::State).eq(State::Due.as_str());
+            // A user's call that never was in doubt may as well be sent with another email.
+            let is_new_key =
+                is_due().and(Expr::col(Column::Step).eq(Step::User.as_str())).and(Expr::col(Column::InDoubt).eq(false));
             let rows = Entity::update_many()
                 .col_expr(Column::LeaseOwner, Expr::val(owner.as_str()))
                 .col_expr(Column::LeaseUntil, now.clone().add(millis(lease)))
@@ -86,6 +89,13 @@ impl Ledger {
                 .col_expr(
                     Column::IntentAt,
                     CaseStatement::new().case(is_due(), now.clone()).finally(Expr::col(Column::IntentAt)).into(),
+                )
+                .col_expr(
+                    Column::Mailbox,
+                    CaseStatement::new()
+                        .case(is_new_key, Expr::val(ledger.mailbox.as_deref()))
+                        .finally(Expr::col(Column::Mailbox))
+                        .into(),
                 )
                 .col_expr(
                     Column::State,

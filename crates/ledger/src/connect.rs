@@ -47,6 +47,8 @@ const MIGRATION_LOCK: i64 = 0x666f_7864_656e;
 pub struct Ledger {
     pub(crate) db: DatabaseConnection,
     clock: Clock,
+    /// The template that users' emails are made of from now on.
+    pub(crate) mailbox: Option<Arc<str>>,
     commits: Arc<AtomicU64>,
 }
 
@@ -125,7 +127,7 @@ impl Ledger {
         if let Some(path) = sqlite_path(url) {
             restrict(&path);
         }
-        Ok(Self { db, clock: Clock::Database, commits: Arc::default() })
+        Ok(Self { db, clock: Clock::Database, mailbox: None, commits: Arc::default() })
     }
 
     /// The file of an embedded ledger, by its URL; `None` for one in memory or on a server.
@@ -155,6 +157,14 @@ impl Ledger {
     #[must_use]
     pub fn with_clock(mut self, clock: &ManualClock) -> Self {
         self.clock = Clock::Manual(clock.0.clone());
+        self
+    }
+
+    /// The same ledger, which writes this template into the intent of every user's create call: see
+    /// [`Provisioning::mailbox`](crate::Provisioning::mailbox).
+    #[must_use]
+    pub fn with_mailbox(mut self, template: &str) -> Self {
+        self.mailbox = Some(template.into());
         self
     }
 

@@ -33,6 +33,9 @@ pub struct Provisioning {
     pub parked_detail: Option<String>,
     /// The sealed event; gone once provisioned, unless settings keep it.
     pub payload: Option<Sealed>,
+    /// The template that the user's email is made of, where the platform owns the mailbox: part of the user step's natural
+    /// key, so it stays what it was while a call under it is in doubt, whatever the settings say by then.
+    pub mailbox: Option<String>,
     /// Counts the users made for it: a lost one may be superseded by the next generation.
     pub generation: u32,
     /// The provisioning whose user this one's store belongs to, if not its own.
@@ -134,6 +137,7 @@ impl Provisioning {
             id: ProvisioningId::from_row(row.id),
             signup_id: SignupId::from_row(row.signup_id),
             account_id: row.account_id,
+            mailbox: row.mailbox,
             parked_detail: row.parked_detail,
             user_from: row.user_from.map(ProvisioningId::from_row),
             user_uri: row.user_uri,

@@ -34,7 +34,10 @@ impl Runner {
                 if let Some(reused) = self.user_of_same_customer(row).await? {
                     return Ok(reused);
                 }
-                let email = request::user_email(row, payload, self.policy.user_email.as_ref());
+                let email = match request::user_email(row, payload) {
+                    Ok(email) => email,
+                    Err(why) => return Ok(unopenable(why)),
+                };
                 let report = self.foxy.create_user(&request::new_user(payload, email), deadline()).await;
                 self.user_report(row, payload, report).await
             }

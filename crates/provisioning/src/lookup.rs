@@ -5,7 +5,7 @@ use foxy_api::{ReadError, StoreSearch};
 use tokio::time::Instant;
 
 use crate::{
-    create::store_domain,
+    create::{store_domain, unopenable},
     finding::Finding,
     plan::Seen,
     request,
@@ -21,7 +21,10 @@ impl Runner {
         let started = Instant::now();
         let mut finding = match row.step {
             Step::User => {
-                let email = request::user_email(row, payload, self.policy.user_email.as_ref());
+                let email = match request::user_email(row, payload) {
+                    Ok(email) => email,
+                    Err(why) => return Ok(unopenable(why)),
+                };
                 match self.foxy.email_exists(&email).await {
                     Ok(true) => Finding::of(Seen::Present, "present", "Foxy has a user with this email"),
                     Ok(false) => Finding::of(Seen::Absent, "absent", "Foxy has no user with this email"),

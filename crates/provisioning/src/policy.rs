@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{email::EmailTemplate, schedule::Schedule};
+use crate::schedule::Schedule;
 
 /// The saga's settings.
 #[derive(Debug, Clone)]
@@ -22,8 +22,6 @@ pub struct Policy {
     pub keep_user_tokens: bool,
     /// Keep the sealed event once the store is there.
     pub keep_payloads: bool,
-    /// The mailbox that the platform owns, if it does.
-    pub user_email: Option<EmailTemplate>,
     /// Whether outcome events are written to the outbox: only where something publishes them.
     pub outcome_events: bool,
 }

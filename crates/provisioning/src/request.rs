@@ -3,13 +3,17 @@
 use foxden_ledger::{Payload, Provisioning};
 use foxy_api::{NewStore, NewUser};
 
-use crate::email::EmailTemplate;
+use crate::{email::EmailTemplate, plan::Unopenable};
 
-/// The email of the provisioning's user: the natural key of the user step.
-pub(crate) fn user_email(row: &Provisioning, payload: &Payload, template: Option<&EmailTemplate>) -> String {
-    match template {
-        Some(template) => template.fill(&row.signup_id, row.generation),
-        None => payload.user.email.clone(),
+/// The email of the provisioning's user: the natural key of the user step. It is made of what the intent says, not of
+/// today's settings, so that a lookup asks for the email that was sent.
+pub(crate) fn user_email(row: &Provisioning, payload: &Payload) -> Result<String, Unopenable> {
+    match &row.mailbox {
+        // Only a later release can have written one that this release can't read.
+        Some(template) => EmailTemplate::parse(template)
+            .map(|template| template.fill(&row.signup_id, row.generation))
+            .map_err(|_| Unopenable::Unreadable),
+        None => Ok(payload.user.email.clone()),
     }
 }
 

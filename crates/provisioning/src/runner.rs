@@ -246,7 +246,7 @@ impl Runner {
             lookups: row.lookups,
             domain_try: row.domain_try,
             domain_is_exact: payload.is_some_and(|payload| payload.store.domain.is_some()),
-            user_can_be_superseded: self.policy.user_email.is_some(),
+            user_can_be_superseded: row.mailbox.is_some(),
             is_past_lag: since(row.intent_at_ms.unwrap_or(row.updated_at_ms)) >= self.policy.listing_lag,
             is_too_old: since(row.step_since_ms) >= self.policy.give_up_after,
         }

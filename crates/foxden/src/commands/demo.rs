@@ -79,7 +79,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Exit> {
     let Some(simulator) = side.simulator else { bail!("the demo's own settings do not name the simulator") };
     simulator.set_latency(foxy_sim::Latency { min: options.latency.min, max: options.latency.max });
     options.fault.iter().for_each(|rule| simulator.add_fault(rule.clone()));
-    let policy = wiring::policy(&settings, false)?;
+    let policy = wiring::policy(&settings, false);
     let custody = wiring::custody(settings.keys)?;
 
     let started = Instant::now();

@@ -29,11 +29,11 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     telemetry::init(&settings.telemetry, Output::Stdout)?;
 
     let escrow = wiring::escrow(&settings.worker)?;
-    let ledger = wiring::ledger(&settings.database).await?;
+    let ledger = wiring::working_ledger(wiring::ledger(&settings.database).await?, &settings.provisioning)?;
     let side = wiring::foxy(&settings.foxy).await?;
     let worker = WorkerId::new();
     let amqp = settings.amqp.as_ref().map(wiring::amqp).transpose()?;
-    let policy = wiring::policy(&settings, amqp.is_some())?;
+    let policy = wiring::policy(&settings, amqp.is_some());
     tracing::info!(
         event = "worker.started",
         worker = %worker,

@@ -16,6 +16,7 @@ pub(crate) struct Model {
     pub(crate) parked_detail: Option<String>,
     pub(crate) payload: Option<Vec<u8>>,
     pub(crate) fingerprint: Vec<u8>,
+    pub(crate) mailbox: Option<String>,
     pub(crate) generation: i32,
     pub(crate) user_from: Option<String>,
     pub(crate) user_uri: Option<String>,

@@ -7,7 +7,7 @@ mod world;
 use std::time::Duration;
 
 use foxden_ledger::{AttemptKind, Ledger, OutcomeKind, ParkedReason, Scope, State, Step};
-use foxden_provisioning::{EmailTemplate, Ending};
+use foxden_provisioning::Ending;
 
 use world::{World, signup};
 
@@ -145,14 +145,27 @@ async fn a_listing_that_lags_is_not_believed_at_once() {
 
 #[tokio::test]
 async fn a_lost_user_in_an_owned_mailbox_is_superseded_without_a_person() {
-    let template = EmailTemplate::parse("shop+{signup_id}.{generation}@platform.example").unwrap();
-    let world = World::with(|policy| policy.user_email = Some(template)).await;
+    let world = World::new().await.with_mailbox("shop+{signup_id}.{generation}@platform.example");
     world.sim.set_faults("POST /users: reset_after_work first 2".parse().unwrap());
     world.accept(&signup("s1")).await;
     assert_eq!(world.settle("s1").await, PROVISIONED);
     let emails: Vec<_> = world.sim.books().users.into_iter().map(|user| user.email).collect();
     assert_eq!(emails, ["shop+s1.1@platform.example", "shop+s1.2@platform.example", "shop+s1.3@platform.example"]);
     assert_eq!((world.row("s1").await.generation, world.sim.books().stores.len()), (3, 1));
+}
+
+#[tokio::test]
+async fn a_changed_mailbox_makes_no_second_user_of_a_call_in_doubt() {
+    let world = World::new().await;
+    world.sim.set_faults("POST /users: reset_after_work first 1".parse().unwrap());
+    world.accept(&signup("s1")).await;
+    assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)]);
+    // The operator, having met a lost user, sets FOXDEN_USER_EMAIL and starts the workers again.
+    let next = world.with_mailbox("shop+{signup_id}.{generation}@platform.example");
+    assert_eq!(next.settle("s1").await, USER_LOST, "the email that was sent is the one that is looked up");
+    next.accept_and_run(&signup("s2")).await;
+    let emails: Vec<_> = next.sim.books().users.into_iter().map(|user| user.email).collect();
+    assert_eq!(emails, ["s1@customers.example", "shop+s2.1@platform.example"]);
 }
 
 #[tokio::test]
@@ -379,8 +392,7 @@ async fn a_token_that_comes_while_its_call_is_looked_up_is_found() {
 
 #[tokio::test]
 async fn a_late_token_of_an_earlier_generation_is_not_taken_for_the_user_s() {
-    let template = EmailTemplate::parse("shop+{signup_id}.{generation}@platform.example").unwrap();
-    let world = World::with(|policy| policy.user_email = Some(template)).await;
+    let world = World::new().await.with_mailbox("shop+{signup_id}.{generation}@platform.example");
     world.sim.set_faults("POST /users: reset_after_work nth 1; POST /stores: reset_after_work nth 1".parse().unwrap());
     let first = world.lease(&signup("s1")).await;
     let late = foxden_ledger::NewCredential {

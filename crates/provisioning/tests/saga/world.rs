@@ -87,7 +87,6 @@ fn policy() -> Policy {
         give_up_after: Duration::from_secs(3600 * 24 * 7),
         keep_user_tokens: false,
         keep_payloads: false,
-        user_email: None,
         outcome_events: true,
     }
 }
@@ -158,6 +157,12 @@ impl World {
     /// The same with another worker.
     pub(crate) fn restarted(&self) -> Self {
         self.rebooted(self.custody.clone())
+    }
+
+    /// The same with a worker that makes users in a mailbox of the platform's.
+    pub(crate) fn with_mailbox(mut self, template: &str) -> Self {
+        self.ledger = self.ledger.with_mailbox(template);
+        self.restarted()
     }
 
     /// The same with a worker whose key ring is another one.
