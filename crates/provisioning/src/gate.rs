@@ -75,12 +75,13 @@ impl Gate {
             if stop.run_until_cancelled(tokio::time::sleep(PAUSE.wait(closings.saturating_sub(1)))).await.is_none() {
                 return;
             }
-            match foxy.probe().await {
-                Ok(()) => {
+            match stop.run_until_cancelled(foxy.probe()).await {
+                None => return,
+                Some(Ok(())) => {
                     tracing::info!(event = "foxy.resumed", "calls to Foxy are sent again");
                     self.open.send_replace(true);
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     *self.lock() += 1;
                     tracing::debug!(event = "foxy.still_paused", error = %error, "the set-up is not mended yet");
                 }
