@@ -123,6 +123,29 @@ async fn a_wrong_client_secret_pauses_the_worker_and_keeps_the_signups() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_wrong_keys_or_environment_start_nothing_and_park_nothing() {
+    let mut place = Place::new().await;
+    place.feed(&["submit", "-"], &lines(["s1", "s2"]));
+    let right = place.settings.clone();
+    let other_key = foxden_vault::generate_key("other").unwrap();
+    for (name, value) in [("FOXDEN_KEYS", other_key.as_str()), ("FOXDEN_ENVIRONMENT", "staging")] {
+        place.settings.clone_from(&right);
+        place.set(name, value);
+        for arguments in [&["worker"][..], &["submit", "-"]] {
+            let ended = place.feed_any(arguments, &event("s3").to_string());
+            assert_eq!(ended.status.code(), Some(1), "{arguments:?}");
+            let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+            assert!(said.contains("FOXDEN_KEYS") && said.contains("FOXDEN_ENVIRONMENT"), "{said}");
+        }
+    }
+    place.settings = right;
+    let worker = place.worker("worker");
+    let rows = place.settled(2).await;
+    worker.stop().await;
+    place.books_agree(&rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parked_signup_is_explained_and_refuses_a_retry_that_can_not_help() {
     let mut place = Place::new().await;
     // Few lines are logged, and each says all the same whose it is.

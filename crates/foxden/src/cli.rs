@@ -76,6 +76,7 @@ pub(crate) enum StateArg {
     /// Waits for its due time
     Due,
     /// A create call may be under way
+    #[value(name = "in_flight", alias = "in-flight")]
     InFlight,
     /// A create call ended without an outcome and is looked up
     Unknown,

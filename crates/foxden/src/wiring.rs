@@ -79,6 +79,25 @@ pub(crate) fn custody(keys: KeySettings) -> anyhow::Result<Custody> {
     Ok(Custody::new(Arc::new(ring), &keys.environment))
 }
 
+/// Tries the key ring on what the ledger holds: with the wrong ring, or under the wrong environment, every signup would be
+/// parked for it, one after the other.
+pub(crate) async fn check_keys(ledger: &Ledger, custody: &Custody) -> anyhow::Result<()> {
+    let (event, token) = ledger.newest_sealed().await.context("could not read what the ledger holds sealed")?;
+    let event = match &event {
+        Some(row) => row.payload.as_ref().map(|sealed| custody.open_payload(&row.id, sealed).map(|_| ())),
+        None => None,
+    };
+    let token =
+        token.and_then(|(id, held)| held.sealed.map(|sealed| custody.open_token(&id, held.scope, &sealed).map(|_| ())));
+    for opened in [event, token].into_iter().flatten() {
+        opened.context(
+            "what the ledger holds does not open with these keys: compare FOXDEN_KEYS and FOXDEN_ENVIRONMENT with those \
+             under which it was written. Nothing was started",
+        )?;
+    }
+    Ok(())
+}
+
 /// The client of Foxy, with the simulator started if it is to play Foxy.
 pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
     let (api, simulator) = match &settings.api {

@@ -22,12 +22,15 @@ use crate::{
     state::{AttemptKind, State, Step},
 };
 
+/// How long a row that can't be read is left alone: a release that can read it may come.
+const DAMAGED_PAUSE: Duration = Duration::from_secs(10 * 60);
+
 /// What a claim has brought.
 #[derive(Debug, Default)]
 pub struct Claims {
     /// What is now the claimant's.
     pub claimed: Vec<Claimed>,
-    /// Rows that were due and can't be read. They stay leased, so that one of them does not stop the others.
+    /// Rows that were due and can't be read. They are put back for a while, so that they don't stop the others.
     pub damaged: Vec<LedgerError>,
 }
 
@@ -112,15 +115,45 @@ impl Ledger {
                 ledger.count_commit();
             }
             let mut claims = Claims::default();
+            let mut unread = Vec::new();
             for row in rows {
+                let id = row.id.clone();
                 match Claimed::new(row, &owner, asked_at, lease) {
                     Ok(claimed) => claims.claimed.push(claimed),
-                    Err(error) => claims.damaged.push(error),
+                    Err(error) => {
+                        claims.damaged.push(error);
+                        unread.push(id);
+                    }
                 }
+            }
+            if !unread.is_empty() {
+                ledger.put_back(&owner, unread).await?;
             }
             Ok(claims)
         })
         .await
+    }
+
+    /// Takes a claim back from rows that can't be read: no call was sent for them, so none is in doubt.
+    async fn put_back(&self, owner: &WorkerId, ids: Vec<String>) -> Result<(), LedgerError> {
+        let was_due = || Expr::col(Column::State).eq(State::InFlight.as_str());
+        Entity::update_many()
+            .col_expr(
+                Column::Intents,
+                Expr::col(Column::Intents).sub(CaseStatement::new().case(was_due(), 1).finally(0)),
+            )
+            .col_expr(
+                Column::State,
+                CaseStatement::new().case(was_due(), State::Due.as_str()).finally(Expr::col(Column::State)).into(),
+            )
+            .col_expr(Column::DueAt, self.now().add(millis(DAMAGED_PAUSE)))
+            .col_expr(Column::LeaseOwner, Expr::val(None::<String>))
+            .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
+            .filter(Column::Id.is_in(ids))
+            .filter(Column::LeaseOwner.eq(owner.as_str()))
+            .exec(&self.db)
+            .await?;
+        Ok(())
     }
 
     /// Prolongs the given leases of this worker in one statement. Answers those that it still holds, prolonged; one

@@ -28,10 +28,25 @@ pub enum LedgerError {
         /// The column at fault.
         column: &'static str,
     },
+    /// A token belongs to a provisioning that this ledger does not have: it is another ledger's.
+    #[error("this ledger has no provisioning {id}: the token belongs to another ledger")]
+    NotOurs {
+        /// The provisioning.
+        id: String,
+    },
     /// The database refused a statement. This is a fault of foxden or of the schema.
     #[error("the ledger's database refused a statement ({reason})")]
     Refused {
         /// The error class, in words.
+        reason: String,
+        /// What the library reported.
+        #[source]
+        source: Opaque,
+    },
+    /// The database does not let us in, and waiting will not change that.
+    #[error("the ledger's database does not let us in ({reason})")]
+    Shut {
+        /// Why, in words.
         reason: String,
         /// What the library reported.
         #[source]
@@ -69,10 +84,9 @@ impl From<DbErr> for LedgerError {
     fn from(error: DbErr) -> Self {
         let reason = class(&error);
         match &error {
-            DbErr::Conn(RuntimeErr::SqlxError(cause)) if refuses_us(cause) => Self::Refused {
-                reason: "it does not let us in: user, password or database name".to_owned(),
-                source: Opaque(error),
-            },
+            DbErr::Conn(RuntimeErr::SqlxError(cause)) if refuses_us(cause) => {
+                Self::Shut { reason: shut(cause), source: Opaque(error) }
+            }
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable { reason, source: Opaque(error) },
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
                 if sqlx_is_passing(cause) {
@@ -86,6 +100,17 @@ impl From<DbErr> for LedgerError {
             _ => Self::Refused { reason, source: Opaque(error) },
         }
     }
+}
+
+/// What can be read of many rows. One that can't is named in the log and left out: it must not hide all the others.
+pub(crate) fn leave_out_damaged<T>(rows: impl Iterator<Item = Result<T, LedgerError>>) -> Vec<T> {
+    rows.filter_map(|row| {
+        row.inspect_err(|error| {
+            tracing::error!(event = "ledger.row_damaged", error = %error, "a row can't be read and is left out");
+        })
+        .ok()
+    })
+    .collect()
 }
 
 /// The class of an error in words that hold nothing of its data.
@@ -108,7 +133,8 @@ fn sqlx_class(cause: &sea_orm::sqlx::Error) -> String {
         Error::Tls(_) => "TLS failed".to_owned(),
         Error::PoolTimedOut => "no connection could be had in time".to_owned(),
         Error::PoolClosed => "the pool is closed".to_owned(),
-        Error::Database(db) => match db.code() {
+        Error::Database(db) => match db.code().as_deref() {
+            Some(code) if !is_postgres(db.as_ref()) => sqlite_class(code),
             Some(code) => format!("error code {code}"),
             None => "an error without a code".to_owned(),
         },
@@ -116,10 +142,46 @@ fn sqlx_class(cause: &sea_orm::sqlx::Error) -> String {
     }
 }
 
-/// PostgreSQL 28 (invalid authorization) and 3D000 (no such database).
+fn is_postgres(error: &dyn sea_orm::sqlx::error::DatabaseError) -> bool {
+    error.try_downcast_ref::<sea_orm::sqlx::postgres::PgDatabaseError>().is_some()
+}
+
+/// SQLite's result codes (sqlite.org/rescode.html) that a person can do something about, in words.
+fn sqlite_class(code: &str) -> String {
+    let words = match code.parse::<i64>().map(|code| code & 0xff) {
+        Ok(5 | 6) => "another process has it locked",
+        Ok(8) => "the file or its directory is read-only",
+        Ok(10) => "reading or writing the file failed",
+        Ok(11) => "the file is damaged",
+        Ok(13) => "the disk is full",
+        Ok(14) => "the file can't be opened: does its directory exist, and is it yours to write?",
+        Ok(26) => "the file is not an SQLite database",
+        _ => return format!("error code {code}"),
+    };
+    words.to_owned()
+}
+
+/// Why we are not let in, in words.
+fn shut(cause: &sea_orm::sqlx::Error) -> String {
+    match cause {
+        sea_orm::sqlx::Error::Database(db) if is_postgres(db.as_ref()) => {
+            "the user, the password or the database's name is wrong".to_owned()
+        }
+        _ => sqlx_class(cause),
+    }
+}
+
+/// What waiting does not mend: PostgreSQL 28 (invalid authorization) and 3D000 (no such database); SQLite's READONLY (8),
+/// CORRUPT (11), CANTOPEN (14) and NOTADB (26).
 fn refuses_us(cause: &sea_orm::sqlx::Error) -> bool {
     let sea_orm::sqlx::Error::Database(db) = cause else { return false };
-    db.code().is_some_and(|code| code.starts_with("28") || code == "3D000")
+    db.code().is_some_and(|code| {
+        if is_postgres(db.as_ref()) {
+            code.starts_with("28") || code == "3D000"
+        } else {
+            code.parse::<i64>().is_ok_and(|code| matches!(code & 0xff, 8 | 11 | 14 | 26))
+        }
+    })
 }
 
 /// Connection troubles and the database's own "not now": PostgreSQL classes 08 (connection), 53 (resources), 57 (operator
@@ -131,7 +193,7 @@ fn sqlx_is_passing(cause: &sea_orm::sqlx::Error) -> bool {
     match cause {
         Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
         Error::Database(db) => db.code().is_some_and(|code| {
-            if db.try_downcast_ref::<sea_orm::sqlx::postgres::PgDatabaseError>().is_some() {
+            if is_postgres(db.as_ref()) {
                 ["08", "53", "57", "58", "40", "25P03", "25006", "55P03"].iter().any(|class| code.starts_with(class))
             } else {
                 code.parse::<i64>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))

@@ -71,15 +71,13 @@ impl Escrow {
     /// Says what could not be done.
     pub fn open(dir: &Path) -> Result<Self, EscrowError> {
         let failed = |doing| move |source| EscrowError { path: dir.display().to_string(), doing, source };
-        fs::create_dir_all(dir).map_err(failed("make it"))?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(failed("keep others out of it"))?;
-        }
+        make_private(dir).map_err(failed("keep tokens in it"))?;
         let escrow = Self { dir: dir.into() };
-        let trial = dir.join(format!("trial-{}", std::process::id()));
-        write_durably(dir, &trial, b"").and_then(|()| fs::remove_file(&trial)).map_err(failed("write a file in it"))?;
+        // As large as a token's file, under a name that no other process takes.
+        let trial = dir.join(format!("trial-{}", ProvisioningId::new()));
+        write_durably(dir, &trial, &[b' '; 4096])
+            .and_then(|()| fs::remove_file(&trial))
+            .map_err(failed("write a file in it"))?;
         Ok(escrow)
     }
 
@@ -202,11 +200,31 @@ fn write_durably(dir: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    let mut file = options.open(&unfinished)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    File::open(dir)?.sync_all()
+    let write = || {
+        let mut file = options.open(&unfinished)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)?;
+        File::open(dir)?.sync_all()
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&unfinished)))
+}
+
+/// Makes the directory, for its owner alone. One that is there already is somebody's and never changed; it is taken unless
+/// anybody may remove what is kept in it.
+fn make_private(dir: &Path) -> io::Result<()> {
+    let is_new = !dir.exists();
+    fs::create_dir_all(dir)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        if is_new {
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+        } else if fs::metadata(dir)?.permissions().mode() & 0o1002 == 0o0002 {
+            return Err(io::Error::other("anybody may remove files in it; run chmod 700 on it, or name another"));
+        }
+    }
+    Ok(())
 }
 
 fn remove(path: &Path) -> io::Result<()> {

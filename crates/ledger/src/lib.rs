@@ -10,6 +10,7 @@
 mod accept;
 mod claim;
 mod connect;
+mod credentials;
 mod custody;
 mod entity;
 mod error;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     connect::{Ledger, millis},
     entity::outbox::{ActiveModel, Column, Entity},
-    error::LedgerError,
+    error::{LedgerError, leave_out_damaged},
     state::OutcomeKind,
 };
 
@@ -112,16 +112,15 @@ impl Ledger {
         let ledger = self.clone();
         let query = Entity::find().filter(Column::PublishedAt.is_null()).order_by_asc(Column::Seq).limit(limit);
         let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
-        rows.into_iter()
-            .map(|row| {
-                let damaged = |column| LedgerError::Damaged { id: row.provisioning_id.clone(), column };
-                let event = OutcomeEvent {
-                    kind: OutcomeKind::parse(&row.kind).ok_or_else(|| damaged("outbox.kind"))?,
-                    data: serde_json::from_str(&row.body).map_err(|_| damaged("outbox.body"))?,
-                };
-                Ok(Waiting { seq: row.seq, event_id: row.event_id, at_ms: row.created_at, event })
-            })
-            .collect()
+        let read = rows.into_iter().map(|row| {
+            let damaged = |column| LedgerError::Damaged { id: row.provisioning_id.clone(), column };
+            let event = OutcomeEvent {
+                kind: OutcomeKind::parse(&row.kind).ok_or_else(|| damaged("outbox.kind"))?,
+                data: serde_json::from_str(&row.body).map_err(|_| damaged("outbox.body"))?,
+            };
+            Ok(Waiting { seq: row.seq, event_id: row.event_id, at_ms: row.created_at, event })
+        });
+        Ok(leave_out_damaged(read))
     }
 
     /// How many events wait.

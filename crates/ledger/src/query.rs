@@ -14,7 +14,7 @@ use crate::{
         attempt, credential,
         provisioning::{Column, Entity},
     },
-    error::LedgerError,
+    error::{LedgerError, leave_out_damaged},
     ids::{ProvisioningId, SignupId},
     outbox::tell_resumed,
     provisioning::Provisioning,
@@ -123,8 +123,8 @@ impl Ledger {
             query = query.filter(Column::ParkedReason.eq(reason.as_str()));
         }
         let ledger = self.clone();
-        Self::detached(async move { query.all(&ledger.db).await?.into_iter().map(Provisioning::from_row).collect() })
-            .await
+        let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
+        Ok(leave_out_damaged(rows.into_iter().map(Provisioning::from_row)))
     }
 
     /// Counts provisionings by place.
@@ -147,20 +147,19 @@ impl Ledger {
             .order_by_asc(Column::ParkedReason)
             .into_tuple::<(String, String, Option<String>, i64, i64)>();
         let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
-        rows.into_iter()
-            .map(|(step, state, reason, count, oldest_ms)| {
-                let damaged = |column| LedgerError::Damaged { id: "(in a count)".to_owned(), column };
-                Ok(Standing {
-                    step: Step::parse(&step).ok_or_else(|| damaged("step"))?,
-                    state: State::parse(&state).ok_or_else(|| damaged("state"))?,
-                    parked_reason: reason
-                        .map(|word| ParkedReason::parse(&word).ok_or_else(|| damaged("parked_reason")))
-                        .transpose()?,
-                    count: u64::try_from(count).unwrap_or(0),
-                    oldest_ms,
-                })
+        let read = rows.into_iter().map(|(step, state, reason, count, oldest_ms)| {
+            let damaged = |column| LedgerError::Damaged { id: "(in a count)".to_owned(), column };
+            Ok(Standing {
+                step: Step::parse(&step).ok_or_else(|| damaged("step"))?,
+                state: State::parse(&state).ok_or_else(|| damaged("state"))?,
+                parked_reason: reason
+                    .map(|word| ParkedReason::parse(&word).ok_or_else(|| damaged("parked_reason")))
+                    .transpose()?,
+                count: u64::try_from(count).unwrap_or(0),
+                oldest_ms,
             })
-            .collect()
+        });
+        Ok(leave_out_damaged(read))
     }
 
     /// The tokens kept for a provisioning, in the order of the calls that Foxy answered with them.
@@ -175,18 +174,7 @@ impl Ledger {
             .order_by_asc(C::Intent)
             .order_by_asc(C::Id);
         let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
-        rows.into_iter()
-            .map(|row| {
-                let damaged = |column| LedgerError::Damaged { id: row.provisioning_id.clone(), column };
-                Ok(Credential {
-                    scope: Scope::parse(&row.scope).ok_or_else(|| damaged("scope"))?,
-                    intent: u32::try_from(row.intent).map_err(|_| damaged("intent"))?,
-                    sealed: row.sealed.map(Sealed::from_bytes).transpose().map_err(|_| damaged("sealed"))?,
-                    resource_uri: row.resource_uri,
-                    created_at_ms: row.created_at,
-                })
-            })
-            .collect()
+        rows.into_iter().map(read).collect()
     }
 
     /// Whether another provisioning than this one holds the store with this URI.
@@ -197,6 +185,42 @@ impl Ledger {
         let ledger = self.clone();
         let query = Entity::find().filter(Column::StoreUri.eq(store_uri)).filter(Column::Id.ne(id.as_str()));
         Self::detached(async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
+    }
+
+    /// Whether another provisioning of this customer is still on its way, and may yet make the user.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_under_way_for(&self, account_id: &str, id: &ProvisioningId) -> Result<bool, LedgerError> {
+        let ledger = self.clone();
+        let query = Entity::find()
+            .filter(Column::AccountId.eq(account_id))
+            .filter(Column::Id.ne(id.as_str()))
+            .filter(Column::State.is_not_in([State::Closed.as_str(), State::Parked.as_str()]));
+        Self::detached(async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
+    }
+
+    /// The newest sealed event and the newest sealed token, if there are any: what a key ring is tried on.
+    ///
+    /// # Errors
+    /// When the database does not answer or a row is damaged.
+    pub async fn newest_sealed(
+        &self,
+    ) -> Result<(Option<Provisioning>, Option<(ProvisioningId, Credential)>), LedgerError> {
+        use credential::Column as C;
+        let ledger = self.clone();
+        let rows = Entity::find().filter(Column::Payload.is_not_null()).order_by_desc(Column::Id);
+        let tokens = credential::Entity::find().filter(C::Sealed.is_not_null()).order_by_desc(C::Id);
+        Self::detached(async move {
+            let row = rows.one(&ledger.db).await?.map(Provisioning::from_row).transpose()?;
+            let token = tokens.one(&ledger.db).await?;
+            let token = match token {
+                Some(token) => Some((ProvisioningId::from_row(token.provisioning_id.clone()), read(token)?)),
+                None => None,
+            };
+            Ok((row, token))
+        })
+        .await
     }
 
     /// The provisioning whose kept user token serves this customer, the oldest first: only closed ones, since a user
@@ -311,4 +335,15 @@ impl Ledger {
         })
         .await
     }
+}
+
+fn read(row: credential::Model) -> Result<Credential, LedgerError> {
+    let damaged = |column| LedgerError::Damaged { id: row.provisioning_id.clone(), column };
+    Ok(Credential {
+        scope: Scope::parse(&row.scope).ok_or_else(|| damaged("scope"))?,
+        intent: u32::try_from(row.intent).map_err(|_| damaged("intent"))?,
+        sealed: row.sealed.map(Sealed::from_bytes).transpose().map_err(|_| damaged("sealed"))?,
+        resource_uri: row.resource_uri,
+        created_at_ms: row.created_at,
+    })
 }

@@ -5,22 +5,22 @@ use std::time::Duration;
 use foxden_vault::Sealed;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, TryInsertResult,
-    UpdateMany,
-    sea_query::{CaseStatement, Expr, OnConflict},
+    ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
+    sea_query::{CaseStatement, Expr},
 };
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
     connect::{Ledger, millis},
+    credentials,
     entity::{
-        attempt, credential,
+        attempt,
         provisioning::{Column, Entity},
     },
     error::LedgerError,
     ids::ProvisioningId,
-    outbox::{OutcomeEvent, insert_event, tell_resumed},
+    outbox::{OutcomeEvent, insert_event},
     provisioning::{Claimed, Lease},
     state::{AttemptKind, ParkedReason, Scope, State, Step},
 };
@@ -161,7 +161,8 @@ impl Ledger {
             let txn = ledger.begin().await?;
             let now = ledger.now_in(&txn).await?;
             if let Some(credential) = &entry.credential {
-                insert_credential(&txn, &entry.lease.id, credential, now).await?;
+                credentials::lock_row(&txn, &entry.lease.id).await?;
+                credentials::insert(&txn, &entry.lease.id, credential, now).await?;
             }
             insert_attempt(&txn, &entry.lease, &entry.attempt, now).await?;
             let updated = apply(Entity::update_many(), &entry.facts, &entry.next, now)
@@ -170,17 +171,24 @@ impl Ledger {
                 .filter(Column::Epoch.eq(entry.lease.epoch))
                 .exec_with_returning(&txn)
                 .await?;
-            let Some(row) = updated.into_iter().next() else {
+            let Some(mut row) = updated.into_iter().next() else {
                 if let Some(credential) = &entry.credential {
-                    resume_for_token(&txn, &entry.lease.id, credential, now).await?;
+                    credentials::resume(&txn, &entry.lease.id, credential, now).await?;
                 }
                 ledger.commit(txn).await?;
                 return Ok(Recorded::LeaseLost);
             };
             if let Next::Provisioned { keep_user_token: false, .. } = entry.next {
-                wipe_user_tokens(&txn, &entry.lease.id, now).await?;
+                credentials::wipe_user_tokens(&txn, &entry.lease.id, now).await?;
             }
-            if let Some(event) = entry.event {
+            let mut event = entry.event;
+            // A late token may have come since this worker looked for one. The row is ours to write, so none can now.
+            if matches!(entry.next, Next::Parked { .. })
+                && let Some(resumed) = credentials::unpark_for_token_held(&txn, &row, now).await?
+            {
+                (row, event) = (resumed, None);
+            }
+            if let Some(event) = event {
                 insert_event(&txn, entry.lease.id.as_str(), event, now).await?;
             }
             let lease = match entry.next {
@@ -194,55 +202,6 @@ impl Ledger {
         })
         .await
     }
-}
-
-impl Ledger {
-    /// Keeps a token that was not recorded with its call, and lets a provisioning that was parked for its loss go on.
-    /// Keeping it twice is harmless.
-    ///
-    /// # Errors
-    /// When the commit did not happen or is not known to have: try again.
-    pub async fn keep_credential(&self, id: &ProvisioningId, credential: NewCredential) -> Result<(), LedgerError> {
-        let (ledger, id) = (self.clone(), id.clone());
-        Self::detached(async move {
-            let txn = ledger.begin().await?;
-            let now = ledger.now_in(&txn).await?;
-            insert_credential(&txn, &id, &credential, now).await?;
-            resume_for_token(&txn, &id, &credential, now).await?;
-            ledger.commit(txn).await
-        })
-        .await
-    }
-}
-
-/// A token that was given up for lost has come after all: whoever parked its provisioning did not know of it. The next
-/// lookup finds the token before anything else.
-async fn resume_for_token(
-    txn: &DatabaseTransaction,
-    id: &ProvisioningId,
-    credential: &NewCredential,
-    now: i64,
-) -> Result<(), LedgerError> {
-    let (step, reason) = match credential.scope {
-        Scope::User => (Step::User, ParkedReason::UserTokenLost),
-        Scope::Store => (Step::Store, ParkedReason::StoreTokenLost),
-    };
-    let resumed = Entity::update_many()
-        .col_expr(Column::State, Expr::val(State::Unknown.as_str()))
-        .col_expr(Column::ParkedReason, Expr::val(None::<String>))
-        .col_expr(Column::ParkedDetail, Expr::val(None::<String>))
-        .col_expr(Column::InDoubt, Expr::val(true))
-        .col_expr(Column::DueAt, Expr::val(now))
-        .col_expr(Column::StepSince, Expr::val(now))
-        .col_expr(Column::UpdatedAt, Expr::val(now))
-        .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
-        .filter(Column::Id.eq(id.as_str()))
-        .filter(Column::State.eq(State::Parked.as_str()))
-        .filter(Column::Step.eq(step.as_str()))
-        .filter(Column::ParkedReason.eq(reason.as_str()))
-        .exec(txn)
-        .await?;
-    if resumed.rows_affected > 0 { tell_resumed(txn, id.as_str(), now).await } else { Ok(()) }
 }
 
 /// The columns that the facts and the next state set.
@@ -322,30 +281,6 @@ fn release(update: UpdateMany<Entity>, state: State, due_at: Option<i64>) -> Upd
         .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
 }
 
-async fn insert_credential(
-    txn: &DatabaseTransaction,
-    id: &ProvisioningId,
-    new: &NewCredential,
-    now: i64,
-) -> Result<(), LedgerError> {
-    use credential::Column as C;
-    let row = credential::ActiveModel {
-        id: Set(Uuid::now_v7().to_string()),
-        provisioning_id: Set(id.to_string()),
-        scope: Set(new.scope.as_str().to_owned()),
-        intent: Set(i32::try_from(new.intent).unwrap_or(i32::MAX)),
-        resource_uri: Set(new.resource_uri.clone()),
-        sealed: Set(Some(new.sealed.as_bytes().to_vec())),
-        created_at: Set(now),
-        wiped_at: Set(None),
-    };
-    let key = OnConflict::columns([C::ProvisioningId, C::Scope, C::Intent]).do_nothing().to_owned();
-    match credential::Entity::insert_many([row]).on_conflict(key).try_insert().exec_without_returning(txn).await? {
-        // The same answer was recorded before: this is a repeat after a commit whose confirmation was lost.
-        TryInsertResult::Inserted(_) | TryInsertResult::Conflicted | TryInsertResult::Empty => Ok(()),
-    }
-}
-
 async fn insert_attempt(
     txn: &DatabaseTransaction,
     lease: &Lease,
@@ -369,19 +304,6 @@ async fn insert_attempt(
         note: Set(cut(attempt.note.as_deref(), 300)),
     };
     attempt::Entity::insert(row).exec_without_returning(txn).await?;
-    Ok(())
-}
-
-/// Wipes the tokens of the users that this provisioning made; the rows stay as evidence.
-async fn wipe_user_tokens(txn: &impl ConnectionTrait, id: &ProvisioningId, now: i64) -> Result<(), LedgerError> {
-    use credential::Column as C;
-    credential::Entity::update_many()
-        .col_expr(C::Sealed, Expr::val(None::<Vec<u8>>))
-        .col_expr(C::WipedAt, Expr::val(now))
-        .filter(C::ProvisioningId.eq(id.as_str()))
-        .filter(C::Scope.eq(Scope::User.as_str()))
-        .exec(txn)
-        .await?;
     Ok(())
 }
 

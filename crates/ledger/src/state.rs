@@ -145,7 +145,8 @@ impl ParkedReason {
             }
             Self::UserTokenRefused => {
                 "Check that FOXDEN_FOXY_CLIENT_ID is the client that made this user, mend it, then `foxden retry \
-                 SIGNUP_ID`. If the user has revoked access, publish the signup under a new signup id with another email."
+                 SIGNUP_ID`. If the user has revoked access, publish the signup under a new signup id, with another email \
+                 and without user.id."
             }
             Self::UserTokenNotKept => {
                 "Set FOXDEN_KEEP_USER_TOKENS=true before the first store of a customer who will have several. For this \
@@ -160,7 +161,10 @@ impl ParkedReason {
                 "Read the detail. If the cause lay with Foxy, `foxden retry SIGNUP_ID`; if the event is at fault, \
                  publish a corrected one under a new signup id, with another email if a Foxy user is shown here."
             }
-            Self::InvalidEvent => "Run the release that accepted it, or publish the signup under a new signup id.",
+            Self::InvalidEvent => {
+                "Compare FOXDEN_ENVIRONMENT with the one under which it was accepted; run the release that accepted it; \
+                 or publish the signup under a new signup id."
+            }
             Self::SuspiciousLink => {
                 "Check what answers at FOXDEN_FOXY_API: a proxy that rewrites bodies, or something that is not Foxy. \
                  Nothing was lost; see `foxden show SIGNUP_ID`."

@@ -358,6 +358,44 @@ async fn an_escrow_file_that_can_not_be_read_is_named_and_kept(ledger: Ledger) {
     assert!(file.exists());
 }
 
+async fn a_token_of_another_ledger_stays_in_the_escrow(ledger: Ledger) {
+    let (custody, dir) = (custody(), tempfile::tempdir().unwrap());
+    let elsewhere = Ledger::connect("sqlite::memory:", 1).await.unwrap();
+    elsewhere.migrate_up().await.unwrap();
+    let claimed = accept(&elsewhere, &custody, &WorkerId::new(), "s1").await;
+    let id = &claimed.provisioning.id;
+    let escrow = Escrow::open(&dir.path().join("escrow")).unwrap();
+    escrow.keep(id, token(&claimed, &custody, Scope::User, "user-token").as_ref().unwrap()).await.unwrap();
+    let said = ledger.drain(&escrow).await.unwrap_err().to_string();
+    assert_eq!(said, format!("this ledger has no provisioning {id}: the token belongs to another ledger"));
+    assert_eq!(elsewhere.drain(&escrow).await.unwrap(), 1);
+}
+
+async fn a_token_that_comes_while_its_row_is_parked_is_not_left_beside_it(ledger: Ledger) {
+    let (custody, owner) = (custody(), WorkerId::new());
+    let claimed = accept(&ledger, &custody, &owner, "s1").await;
+    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, elsewhere: false })).await;
+    let now = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
+    // This worker has looked for a token and found none; then one comes, and then it parks.
+    let late = token(&claimed, &custody, Scope::User, "late-token").unwrap();
+    ledger.keep_credential(&claimed.provisioning.id, late).await.unwrap();
+    written(&ledger, entry(&now, Next::Parked { reason: ParkedReason::UserTokenLost, detail: None })).await;
+    let row = row(&ledger, "s1").await;
+    assert_eq!((row.state, row.parked_reason), (State::Unknown, None));
+}
+
+async fn a_token_of_an_earlier_key_resumes_nothing(ledger: Ledger) {
+    let (custody, owner) = (custody(), WorkerId::new());
+    let first = accept(&ledger, &custody, &owner, "s1").await;
+    let mut superseded = entry(&first, Next::InFlight { step: Step::User, lease: LEASE });
+    superseded.facts.generation = Some(2);
+    let second = written(&ledger, superseded).await;
+    written(&ledger, entry(&second, Next::Parked { reason: ParkedReason::UserTokenLost, detail: None })).await;
+    let late = token(&first, &custody, Scope::User, "first-generation").unwrap();
+    ledger.keep_credential(&first.provisioning.id, late).await.unwrap();
+    assert_eq!(row(&ledger, "s1").await.state, State::Parked);
+}
+
 async fn the_schema_goes_down_and_up_again(ledger: Ledger) {
     ledger.migrate_down(1).await.unwrap();
     assert!(ledger.migrations().await.unwrap().iter().all(|(_, applied)| !applied));
@@ -396,6 +434,9 @@ macro_rules! all_rules {
             a_token_given_up_for_lost_is_taken_when_it_comes_after_all,
             what_is_in_the_escrow_is_drained_into_the_ledger_once,
             an_escrow_file_that_can_not_be_read_is_named_and_kept,
+            a_token_of_another_ledger_stays_in_the_escrow,
+            a_token_that_comes_while_its_row_is_parked_is_not_left_beside_it,
+            a_token_of_an_earlier_key_resumes_nothing,
             the_schema_goes_down_and_up_again,
         );
     };

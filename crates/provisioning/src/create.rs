@@ -73,12 +73,17 @@ impl Runner {
             }
             failed => {
                 let mut finding = Finding::of_failure(&failed, evidence, row.step, payload);
+                // Nothing may throw an answer away: where the ledger does not answer it is an email that is taken.
                 if finding.seen == Seen::Rejected(Refusal::EmailTaken)
+                    && !row.in_doubt
                     && let Some(account) = &row.account_id
-                    // Nothing may throw an answer away: without the ledger it is an email that is taken.
-                    && let Ok(Some(_)) = self.ledger.provisioned_for(account).await
                 {
-                    finding.seen = Seen::Rejected(Refusal::EmailOfOwnUser);
+                    if let Ok(true) = self.ledger.is_under_way_for(account, &row.id).await {
+                        finding.seen = Seen::NoEffect(Cause::Passing { at_least: None });
+                        finding.note = Some("another signup of this customer is making the user".to_owned());
+                    } else if let Ok(Some(_)) = self.ledger.provisioned_for(account).await {
+                        finding.seen = Seen::Rejected(Refusal::EmailOfOwnUser);
+                    }
                 }
                 Ok(finding)
             }

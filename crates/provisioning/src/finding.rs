@@ -56,6 +56,11 @@ impl Finding {
             Outcome::Unknown(doubt) => (Seen::Unknown, "unknown", Some(doubt.to_string())),
             Outcome::TokenLost(loss) => (Seen::TokenLost, "token_lost", Some(loss.to_string())),
         };
+        // The error underneath tells a refused connection from a name that does not resolve.
+        let note = match (note, &evidence.cause) {
+            (Some(note), Some(cause)) => Some(format!("{note}: {}", scrub(&innermost(cause.as_ref()), payload))),
+            (note, _) => note,
+        };
         let fault = match outcome {
             Outcome::NoEffect(NoEffect::SetupFault(fault)) => Some(fault.clone()),
             _ => None,
@@ -138,6 +143,14 @@ const fn refusal(kind: RejectionKind) -> Refusal {
         RejectionKind::DomainReserved => Refusal::DomainReserved,
         RejectionKind::InvalidFields | RejectionKind::Other => Refusal::Other,
     }
+}
+
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
 }
 
 /// Foxy's words, without anything of the person they are about.

@@ -15,6 +15,10 @@ pub const LOOKS_BEFORE_BELIEVING: u32 = 3;
 /// How many derived store domains are tried. The last ones end in a random tail, so more would not help.
 pub const DOMAIN_TRIES: u32 = 20;
 
+/// How many users are made for one signup whose mailbox the platform owns. Where so many tokens are lost in a row, something
+/// on the way takes them, and would take the next one too.
+pub const GENERATIONS: u32 = 5;
+
 /// Where a provisioning stands when something is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Situation {
@@ -33,7 +37,9 @@ pub struct Situation {
     /// Whether the event asks for this very domain.
     pub domain_is_exact: bool,
     /// Whether the platform owns the mailbox, so that a lost user can be superseded by one with a new email.
-    pub user_can_be_superseded: bool,
+    pub mailbox_is_owned: bool,
+    /// Counts the users made for it, from 1.
+    pub generation: u32,
     /// Whether retrying has gone on for as long as the settings allow.
     pub is_too_old: bool,
 }
@@ -124,7 +130,7 @@ pub enum Decision {
     LookUp(Wait),
     /// Announce the store's create call with the next derived domain.
     NextDomain,
-    /// Announce the user's create call with the next generation's email.
+    /// Make the user anew, after a pause, with the next generation's email.
     NextGeneration,
     /// Stop until someone acts.
     Park(ParkedReason),
@@ -249,7 +255,7 @@ fn domain_gone(at: &Situation, reason: ParkedReason) -> Decision {
 
 fn lost(at: &Situation) -> Decision {
     match at.step {
-        Step::User if at.user_can_be_superseded => Decision::NextGeneration,
+        Step::User if at.mailbox_is_owned && at.generation < GENERATIONS => Decision::NextGeneration,
         Step::User => Decision::Park(ParkedReason::UserTokenLost),
         Step::Store | Step::Done => Decision::Park(ParkedReason::StoreTokenLost),
     }

@@ -180,7 +180,8 @@ impl Runner {
         let situation = self.situation(row, payload.as_ref());
         let mut decision = plan::decide(&situation, finding.seen)?;
         // Before a token is given up for lost: it may have come while we looked.
-        if gives_up_a_token(decision)
+        if situation.in_doubt
+            && gives_up_a_token(decision)
             && let Ok(Some(held)) = self.token_held(row).await
         {
             finding = held;
@@ -246,7 +247,8 @@ impl Runner {
             lookups: row.lookups,
             domain_try: row.domain_try,
             domain_is_exact: payload.is_some_and(|payload| payload.store.domain.is_some()),
-            user_can_be_superseded: row.mailbox.is_some(),
+            mailbox_is_owned: row.mailbox.is_some(),
+            generation: row.generation,
             is_past_lag: since(row.intent_at_ms.unwrap_or(row.updated_at_ms)) >= self.policy.listing_lag,
             is_too_old: since(row.step_since_ms) >= self.policy.give_up_after,
         }
@@ -287,7 +289,8 @@ impl Runner {
             }
             Decision::NextGeneration => {
                 facts.generation = Some(row.generation + 1);
-                Next::InFlight { step: Step::User, lease }
+                // What takes the tokens is given time to end.
+                Next::Due { step: Step::User, delay: self.policy.retry.wait(row.generation) }
             }
             Decision::Park(reason) => Next::Parked { reason, detail: finding.note.clone() },
         };
@@ -307,7 +310,7 @@ impl Runner {
     /// anyway. `None`: given up.
     async fn record(&self, entry: Entry, held: &Held) -> Option<Recorded> {
         let (id, token) = (entry.lease.id.clone(), entry.credential.clone());
-        let mut in_escrow = false;
+        let (mut in_escrow, mut escrow_failed) = (false, false);
         let mut failures = 0;
         loop {
             let mut recording = pin!(self.ledger.record(entry.clone()));
@@ -317,10 +320,12 @@ impl Runner {
                     Ok(recorded @ Ok(_)) => recorded,
                     Ok(failed) => {
                         in_escrow = self.put_in_escrow(&id, token).await;
+                        escrow_failed |= !in_escrow;
                         failed
                     }
                     Err(_) => {
                         in_escrow = self.put_in_escrow(&id, token).await;
+                        escrow_failed |= !in_escrow;
                         recording.await
                     }
                 },
@@ -328,7 +333,7 @@ impl Runner {
             };
             match recorded {
                 Ok(recorded) => {
-                    if failures > 0 {
+                    if failures > 0 || escrow_failed {
                         tracing::info!(event = "ledger.recorded_late", failures, "the result is recorded after all");
                     }
                     if let (Some(token), true) = (&token, in_escrow)
@@ -398,11 +403,13 @@ enum MaySend {
     LeaseLost,
 }
 
-/// Whether what comes next rests on a token being lost.
+/// Whether what comes next rests on there being no token of this natural key.
 const fn gives_up_a_token(decision: Decision) -> bool {
     matches!(
         decision,
-        Decision::NextGeneration | Decision::Park(ParkedReason::UserTokenLost | ParkedReason::StoreTokenLost)
+        Decision::NextGeneration
+            | Decision::NextDomain
+            | Decision::Park(ParkedReason::UserTokenLost | ParkedReason::StoreTokenLost | ParkedReason::DomainTaken)
     )
 }
 

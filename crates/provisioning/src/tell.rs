@@ -1,6 +1,6 @@
 //! What is said of a finding: to the parent app by an outcome event, to the operator by a log line.
 
-use foxden_ledger::{Facts, Next, OutcomeData, OutcomeEvent, OutcomeKind, Provisioning};
+use foxden_ledger::{Facts, Next, OutcomeData, OutcomeEvent, OutcomeKind, Provisioning, State};
 
 use crate::{finding::Finding, plan::Decision};
 
@@ -88,6 +88,13 @@ pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding
                 generation = row.generation,
                 note,
                 "the user's token is lost; the user is left behind and the next one is made",
+            );
+        }
+        (Decision::Park(_), _) if written.state != State::Parked => {
+            tracing::info!(
+                event = "provisioning.token_came",
+                step,
+                "it was about to be parked when its token came after all; it goes on",
             );
         }
         (Decision::Park(reason), _) => {

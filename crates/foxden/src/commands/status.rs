@@ -88,8 +88,8 @@ fn counts_json(standings: &[Standing], outbox: u64, now: i64) -> Value {
         .filter(|(_, count)| *count > 0)
         .map(|(reason, count)| (reason.to_string(), count.into()))
         .collect();
-    let open = |standing: &&Standing| standing.state != State::Closed;
-    let oldest = standings.iter().filter(open).map(|standing| now - standing.oldest_ms).max();
+    let moving = |standing: &&Standing| !matches!(standing.state, State::Parked | State::Closed);
+    let oldest = standings.iter().filter(moving).map(|standing| now - standing.oldest_ms).max();
     let mut object = json!({
         "signups": total(&|_| true),
         "parked_reasons": reasons,

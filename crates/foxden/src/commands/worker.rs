@@ -34,6 +34,8 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     let worker = WorkerId::new();
     let amqp = settings.amqp.as_ref().map(wiring::amqp).transpose()?;
     let policy = wiring::policy(&settings, amqp.is_some());
+    let custody = wiring::custody(settings.keys)?;
+    wiring::check_keys(&ledger, &custody).await?;
     tracing::info!(
         event = "worker.started",
         worker = %worker,
@@ -54,7 +56,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     let service = Service {
         ledger: ledger.clone(),
         escrow,
-        custody: wiring::custody(settings.keys)?,
+        custody,
         foxy: side.foxy,
         policy,
         settings: settings.worker,

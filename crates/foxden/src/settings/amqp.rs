@@ -42,7 +42,11 @@ impl AmqpSettings {
     pub(super) fn read(reader: &mut Reader, need: Need) -> Option<Self> {
         const URL: &str = "FOXDEN_AMQP_URL";
         reader.prepare_secret(URL, need);
-        let url = reader.value(URL, |text| SecretUrl::parse(text, &["amqp://", "amqps://"]));
+        let url = reader.value(URL, |text| {
+            let url = SecretUrl::parse(text, &["amqp://", "amqps://"])?;
+            foxden_intake::AmqpUrl::parse(text).map_err(|error| error.to_string())?;
+            Ok(url)
+        });
         let exchange = reader.value("FOXDEN_AMQP_EXCHANGE", short_string);
         let queue = reader.value("FOXDEN_AMQP_QUEUE", queue_name);
         let routing_key = reader.value("FOXDEN_AMQP_ROUTING_KEY", short_string);

@@ -26,7 +26,13 @@ impl DatabaseSettings {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         const URL: &str = "FOXDEN_DATABASE_URL";
         reader.prepare_secret(URL, Need::IfSet);
-        let url = reader.value(URL, |text| SecretUrl::parse(text, &["sqlite:", "postgres://", "postgresql://"]));
+        let url = reader.value(URL, |text| {
+            // What is accepted must be there tomorrow.
+            if text.contains(":memory:") {
+                return Err("expected a file: what is in memory ends with the process".to_owned());
+            }
+            SecretUrl::parse(text, &["sqlite:", "postgres://", "postgresql://"])
+        });
         let pool = reader.value("FOXDEN_DATABASE_POOL", |text| text::number_within(text, &(1..=64)));
         Some(Self { url: url?, pool: pool? })
     }

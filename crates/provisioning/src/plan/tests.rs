@@ -6,7 +6,7 @@ use super::{
     Cause::{Passing, SetUp, Stopping, UserTokenRefused as RefusedToken},
     DOMAIN_TRIES, Decision,
     Decision::{AnnounceStore, Finish, LookUp, NextDomain, NextGeneration, Park, Retry},
-    LOOKS_BEFORE_BELIEVING, Refusal, Seen, Situation, Unopenable, Wait, decide,
+    GENERATIONS, LOOKS_BEFORE_BELIEVING, Refusal, Seen, Situation, Unopenable, Wait, decide,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -44,7 +44,8 @@ fn at(step: Step, state: State) -> Situation {
         is_past_lag: true,
         domain_try: 0,
         domain_is_exact: false,
-        user_can_be_superseded: false,
+        mailbox_is_owned: false,
+        generation: 1,
         is_too_old: false,
     }
 }
@@ -203,8 +204,10 @@ fn a_domain_present_elsewhere_is_looked_at_again_before_it_is_believed() {
 #[test]
 fn a_lost_user_with_an_owned_mailbox_is_superseded() {
     for (state, seen) in [(State::InFlight, Seen::TokenLost), (State::Unknown, Seen::Present)] {
-        let owned = Situation { user_can_be_superseded: true, ..at(Step::User, state) };
+        let owned = Situation { mailbox_is_owned: true, ..at(Step::User, state) };
         assert_eq!(decide(&owned, seen), Ok(NextGeneration));
+        let last = Situation { generation: GENERATIONS, ..owned };
+        assert_eq!(decide(&last, seen), Ok(Park(UserTokenLost)), "users are not made without end");
         let store = Situation { step: Step::Store, ..owned };
         assert_eq!(decide(&store, seen), Ok(Park(StoreTokenLost)));
     }

@@ -155,6 +155,29 @@ async fn a_lost_user_in_an_owned_mailbox_is_superseded_without_a_person() {
 }
 
 #[tokio::test]
+async fn users_are_not_made_without_end_where_something_takes_their_tokens() {
+    let world = World::new().await.with_mailbox("shop+{signup_id}.{generation}@platform.example");
+    world.sim.set_faults("POST /users: no_token".parse().unwrap());
+    world.accept(&signup("s1")).await;
+    assert_eq!(world.settle("s1").await, USER_LOST);
+    assert_eq!(world.sim.books().users.len(), 5);
+}
+
+#[tokio::test]
+async fn two_signups_of_one_customer_at_the_same_time_share_one_user() {
+    let world = World::with(|policy| policy.keep_user_tokens = true).await;
+    let mut second = signup("s1");
+    second.store.name = "Another Shop".into();
+    world.accept_for(&signup("s1"), "s1", "customer-7").await;
+    world.accept_for(&second, "s2", "customer-7").await;
+    world.sim.set_faults("POST /stores: status 503 first 1".parse().unwrap());
+    assert_eq!(world.settle("s1").await, PROVISIONED);
+    assert_eq!(world.settle("s2").await, PROVISIONED);
+    let books = world.sim.books();
+    assert_eq!((books.users.len(), books.stores.len()), (1, 2));
+}
+
+#[tokio::test]
 async fn a_changed_mailbox_makes_no_second_user_of_a_call_in_doubt() {
     let world = World::new().await;
     world.sim.set_faults("POST /users: reset_after_work first 1".parse().unwrap());
@@ -329,12 +352,12 @@ async fn a_token_that_the_ledger_does_not_take_goes_to_the_escrow_and_comes_back
     // A database that refuses what a record needs, as a full or broken one does.
     meddle(&url, "ALTER TABLE attempts RENAME TO mislaid").await;
     assert_eq!(world.runner.run(claimed).await, Ending::Abandoned);
-    let files = || std::fs::read_dir(world.escrow_dir.path()).unwrap().count();
+    let files = || std::fs::read_dir(world.escrow_dir.path().join("escrow")).unwrap().count();
     assert_eq!(files(), 1);
     meddle(&url, "ALTER TABLE mislaid RENAME TO attempts").await;
 
     // Another boot, on the same machine.
-    let escrow = foxden_ledger::Escrow::open(world.escrow_dir.path()).unwrap();
+    let escrow = foxden_ledger::Escrow::open(&world.escrow_dir.path().join("escrow")).unwrap();
     let next = world.restarted();
     assert_eq!(next.ledger.drain(&escrow).await.unwrap(), 1);
     assert_eq!(files(), 0);
@@ -405,6 +428,8 @@ async fn a_late_token_of_an_earlier_generation_is_not_taken_for_the_user_s() {
             .unwrap(),
     };
     world.runner.run(first).await;
+    world.clock.advance(Duration::from_secs(10));
+    world.run_due().await;
     world.clock.advance(Duration::from_secs(10));
     world.run_due().await;
     let row = world.row("s1").await;

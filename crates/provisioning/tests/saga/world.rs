@@ -143,7 +143,7 @@ impl World {
         let runner = Runner::new(Parts {
             ledger: ledger.clone(),
             custody: custody.clone(),
-            escrow: Escrow::open(escrow_dir.path()).unwrap(),
+            escrow: Escrow::open(&escrow_dir.path().join("escrow")).unwrap(),
             foxy: foxy.clone(),
             policy: policy.clone(),
             leases: Leases::new(ledger.clone(), owner.clone(), LEASE),
