@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -109,8 +110,30 @@ impl Ledger {
     /// # Errors
     /// When the database does not answer.
     pub async fn waiting_events(&self, limit: u64) -> Result<Vec<Waiting>, LedgerError> {
+        self.read_events(Entity::find().filter(Column::PublishedAt.is_null()), limit).await
+    }
+
+    /// The events that may be published next: of each signup the oldest that waits, unless it is of a kind that rests. So
+    /// a signup's events keep their order, and what nobody takes stands in nobody else's way.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn next_events(&self, limit: u64, resting: &[OutcomeKind]) -> Result<Vec<Waiting>, LedgerError> {
+        let oldest_of_each = Entity::find()
+            .select_only()
+            .column_as(Column::Seq.min(), "seq")
+            .filter(Column::PublishedAt.is_null())
+            .group_by(Column::ProvisioningId)
+            .into_query();
+        let next = Entity::find()
+            .filter(Column::Seq.in_subquery(oldest_of_each))
+            .filter(Column::Kind.is_not_in(resting.iter().map(|kind| kind.as_str())));
+        self.read_events(next, limit).await
+    }
+
+    async fn read_events(&self, query: Select<Entity>, limit: u64) -> Result<Vec<Waiting>, LedgerError> {
         let ledger = self.clone();
-        let query = Entity::find().filter(Column::PublishedAt.is_null()).order_by_asc(Column::Seq).limit(limit);
+        let query = query.order_by_asc(Column::Seq).limit(limit);
         let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
         let read = rows.into_iter().map(|row| {
             let damaged = |column| LedgerError::Damaged { id: row.provisioning_id.clone(), column };

@@ -396,6 +396,39 @@ async fn a_token_of_an_earlier_key_resumes_nothing(ledger: Ledger) {
     assert_eq!(row(&ledger, "s1").await.state, State::Parked);
 }
 
+async fn the_next_events_are_each_signup_s_oldest_but_for_kinds_that_rest(ledger: Ledger) {
+    let (custody, owner) = (custody(), WorkerId::new());
+    for id in ["s1", "s2"] {
+        let claimed = accept(&ledger, &custody, &owner, id).await;
+        let reason = ParkedReason::AttemptsExhausted;
+        let mut parked = entry(&claimed, Next::Parked { reason, detail: None });
+        let data = OutcomeData {
+            signup_id: id.into(),
+            user_id: None,
+            user_uri: None,
+            store_uri: None,
+            store_domain: None,
+            reason: Some(reason.as_str().into()),
+            advice: None,
+        };
+        parked.event = Some(OutcomeEvent { kind: OutcomeKind::Parked, data });
+        written(&ledger, parked).await;
+    }
+    // Its second event.
+    ledger.retry(&SignupId::parse("s1").unwrap(), "a person").await.unwrap();
+    let next = async |limit, resting: &[OutcomeKind]| -> Vec<(String, OutcomeKind)> {
+        let next = ledger.next_events(limit, resting).await.unwrap();
+        next.into_iter().map(|next| (next.event.data.signup_id, next.event.kind)).collect()
+    };
+    let told = |id: &str, kind| (id.to_owned(), kind);
+    assert_eq!(next(10, &[]).await, [told("s1", OutcomeKind::Parked), told("s2", OutcomeKind::Parked)]);
+    assert_eq!(next(1, &[]).await, [told("s1", OutcomeKind::Parked)]);
+    assert!(next(10, &[OutcomeKind::Parked]).await.is_empty(), "what comes later waits behind what rests");
+    let first = ledger.waiting_events(1).await.unwrap().remove(0).seq;
+    ledger.mark_published(vec![first]).await.unwrap();
+    assert_eq!(next(10, &[OutcomeKind::Parked]).await, [told("s1", OutcomeKind::Resumed)]);
+}
+
 async fn the_schema_goes_down_and_up_again(ledger: Ledger) {
     ledger.migrate_down(1).await.unwrap();
     assert!(ledger.migrations().await.unwrap().iter().all(|(_, applied)| !applied));
@@ -437,6 +470,7 @@ macro_rules! all_rules {
             a_token_of_another_ledger_stays_in_the_escrow,
             a_token_that_comes_while_its_row_is_parked_is_not_left_beside_it,
             a_token_of_an_earlier_key_resumes_nothing,
+            the_next_events_are_each_signup_s_oldest_but_for_kinds_that_rest,
             the_schema_goes_down_and_up_again,
         );
     };

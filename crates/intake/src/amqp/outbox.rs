@@ -1,9 +1,6 @@
 //! Emptying the outbox in rounds: each signup's events in order, one signup's trouble no other's.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use foxden_ledger::{Ledger, OutcomeKind, Waiting};
 use lapin::types::ShortString;
@@ -19,9 +16,7 @@ use super::{
 use crate::pace::Pace;
 
 /// How many events are on their way at once.
-const ROUND: usize = 100;
-/// How many events that can't be sent are looked past, in search of some that can.
-const STUCK_MAX: usize = 10_000;
+const ROUND: u64 = 100;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The outbox as its publisher sees it, over all its connections.
@@ -35,8 +30,6 @@ pub(super) struct Outbox {
     confirmed: Vec<i64>,
     /// Kinds of events that were turned down. Which queue gets an event follows from its kind, which is its routing key.
     turned_down: HashMap<OutcomeKind, Resting>,
-    /// How many events stood in the way of others at the last look.
-    stuck: usize,
 }
 
 /// A kind of event that rests before it is tried again.
@@ -54,7 +47,6 @@ impl Outbox {
             rest,
             confirmed: Vec::new(),
             turned_down: HashMap::new(),
-            stuck: 0,
         }
     }
 
@@ -72,25 +64,22 @@ impl Outbox {
         if !self.mark().await {
             return Ok(false);
         }
-        let limit = u64::try_from(ROUND + self.stuck).unwrap_or(u64::MAX);
-        let waiting = match self.ledger.waiting_events(limit).await {
-            Ok(waiting) => waiting,
+        let now = Instant::now();
+        let resting = self.turned_down.iter().filter(|(_, resting)| resting.until > now).map(|(kind, _)| *kind);
+        let ready = match self.ledger.next_events(ROUND, &resting.collect::<Vec<_>>()).await {
+            Ok(ready) => ready,
             Err(error) => {
                 self.watch.is_down(&error);
                 return Ok(false);
             }
         };
         self.watch.is_up();
-        let now = Instant::now();
-        let rests = |kind| self.turned_down.get(&kind).is_some_and(|resting: &Resting| resting.until > now);
-        let (ready, stuck) = choose(&waiting, rests);
-        self.stuck = stuck.min(STUCK_MAX);
         if ready.is_empty() {
             return Ok(false);
         }
         let messages = ready.iter().map(|event| cloud_event::message(&self.exchange, event)).collect();
         let fates = channel.publish(messages).await?;
-        for (event, fate) in ready.into_iter().zip(fates) {
+        for (event, fate) in ready.iter().zip(fates) {
             self.take_note(event, fate);
         }
         let progress = !self.confirmed.is_empty();
@@ -160,65 +149,5 @@ impl Outbox {
                 false
             }
         }
-    }
-}
-
-/// Which events go next: of each signup the oldest, unless its kind rests; then the signup's later ones wait behind it.
-/// Answers also how many stand in the way of others.
-fn choose(waiting: &[Waiting], rests: impl Fn(OutcomeKind) -> bool) -> (Vec<&Waiting>, usize) {
-    let mut seen: HashSet<&str> = HashSet::new();
-    let (mut ready, mut stuck) = (Vec::new(), 0);
-    for event in waiting {
-        if !seen.insert(&event.event.data.signup_id) || rests(event.event.kind) {
-            stuck += 1;
-        } else if ready.len() < ROUND {
-            ready.push(event);
-        }
-    }
-    (ready, stuck)
-}
-
-#[cfg(test)]
-mod tests {
-    use foxden_ledger::{OutcomeData, OutcomeEvent, OutcomeKind, Waiting};
-
-    use super::{ROUND, choose};
-
-    fn waiting(seq: i64, signup_id: &str, kind: OutcomeKind) -> Waiting {
-        let data = OutcomeData {
-            signup_id: signup_id.to_owned(),
-            user_id: None,
-            user_uri: None,
-            store_uri: None,
-            store_domain: None,
-            reason: None,
-            advice: None,
-        };
-        Waiting { seq, event_id: format!("e-{seq}"), at_ms: 0, event: OutcomeEvent { kind, data } }
-    }
-
-    fn seqs(events: &[Waiting], rests: impl Fn(OutcomeKind) -> bool) -> (Vec<i64>, usize) {
-        let (ready, stuck) = choose(events, rests);
-        (ready.iter().map(|event| event.seq).collect(), stuck)
-    }
-
-    #[test]
-    fn at_most_one_event_of_a_signup_is_on_its_way() {
-        use OutcomeKind::{Parked, Provisioned, Resumed};
-        let events = [waiting(1, "a", Parked), waiting(2, "a", Resumed), waiting(3, "b", Provisioned)];
-        assert_eq!(seqs(&events, |_| false), (vec![1, 3], 1));
-    }
-
-    #[test]
-    fn later_events_wait_behind_one_that_rests_while_other_signups_go_on() {
-        use OutcomeKind::{Parked, Provisioned};
-        let events = [waiting(1, "a", Parked), waiting(2, "a", Provisioned), waiting(3, "b", Provisioned)];
-        assert_eq!(seqs(&events, |kind| kind == Parked), (vec![3], 2));
-    }
-
-    #[test]
-    fn a_round_is_bounded() {
-        let events: Vec<_> = (0..300).map(|seq| waiting(seq, &format!("s-{seq}"), OutcomeKind::Parked)).collect();
-        assert_eq!(choose(&events, |_| false).0.len(), ROUND);
     }
 }
