@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::Once,
     time::{Duration, Instant},
 };
@@ -46,10 +46,15 @@ pub(crate) fn lines<'a>(ids: impl IntoIterator<Item = &'a str>) -> String {
     ids.into_iter().map(|id| format!("{}\n", event(id))).collect()
 }
 
-/// What the environment says; `make test` sets it.
+/// What the environment says, if anything.
+pub(crate) fn given(variable: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the one door by which a test is told of its servers and its size")]
+    std::env::var(variable).ok()
+}
+
+/// A server's URL; `make test` sets it.
 pub(crate) fn server(variable: &str) -> String {
-    #[expect(clippy::disallowed_methods, reason = "the one door by which a test is told of its servers")]
-    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} must name a server: use `make test`"))
+    given(variable).unwrap_or_else(|| panic!("{variable} must name a server: use `make test`"))
 }
 
 impl Place {
@@ -134,10 +139,16 @@ impl Place {
 
     /// Starts a worker; its log goes to a file.
     pub(crate) fn worker(&self, name: &str) -> Worker {
+        self.worker_with(name, &[])
+    }
+
+    /// Starts a worker with settings of its own beside the place's.
+    pub(crate) fn worker_with(&self, name: &str, settings: &[(&str, &str)]) -> Worker {
         let log = self.path(&format!("{name}.log"));
         let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
         let child = self
             .command(&["worker"])
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)
@@ -253,6 +264,11 @@ impl Worker {
             assert!(started.elapsed() < PATIENCE, "it does not end:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Its exit status, if it has ended by now.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// Stops it in good order.

@@ -1,6 +1,7 @@
 //! The main job as it is run in earnest: a published event, a real RabbitMQ, a real PostgreSQL. Needs the servers that
 //! `DATABASE_URL` and `AMQP_URL` name; `make test` brings them up.
 
+mod chaos;
 mod main_job;
 mod parent_app;
 mod secrets;

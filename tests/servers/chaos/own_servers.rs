@@ -1,0 +1,75 @@
+//! Servers of the test's own: the shared ones must not be restarted under other tests.
+
+use std::{
+    os::unix::process::CommandExt as _,
+    process::{Child, Command, Stdio},
+};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/services.sh");
+
+/// A PostgreSQL and a RabbitMQ that end with this value, or with the test program, however that ends.
+pub(super) struct OwnServers {
+    dir: tempfile::TempDir,
+    guard: Child,
+}
+
+impl OwnServers {
+    /// Starts both.
+    pub(super) async fn up() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // It takes the servers down once its standard input ends, which happens even if this program is killed. In a
+        // group of its own, since a Ctrl-C goes to all of ours.
+        let guard = Command::new("bash")
+            .args(["-c", "cat; exec bash \"$0\" down \"$1\"", SCRIPT])
+            .arg(dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let servers = Self { dir, guard };
+        servers.run(&["up"]).await;
+        servers
+    }
+
+    /// What `services.sh` has written for this variable.
+    pub(super) fn url(&self, variable: &str) -> String {
+        let env = std::fs::read_to_string(self.dir.path().join("env")).unwrap();
+        let value = env.lines().find_map(|line| line.strip_prefix(&format!("export {variable}='"))).unwrap();
+        value.trim_end_matches('\'').to_owned()
+    }
+
+    /// Stops a server in good order and starts it again.
+    pub(super) async fn restart(&self, server: &str) {
+        self.run(&["restart", server]).await;
+    }
+
+    /// Ends a server without warning; `restart` brings it back.
+    pub(super) async fn kill(&self, server: &str) {
+        self.run(&["kill", server]).await;
+    }
+
+    async fn run(&self, arguments: &[&str]) {
+        let log = self.dir.path().join("services.log");
+        // To a file, since a server that is started keeps what it was given open.
+        let status = tokio::process::Command::new("bash")
+            .arg(SCRIPT)
+            .args(arguments)
+            .arg(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .status()
+            .await
+            .unwrap();
+        assert!(status.success(), "{arguments:?}: {}", std::fs::read_to_string(&log).unwrap());
+    }
+}
+
+impl Drop for OwnServers {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        drop(self.guard.wait());
+    }
+}

@@ -1,0 +1,234 @@
+//! The reckoning: the simulator's books, the ledger, and what was published and told, row for row.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use foxden_ledger::{Credential, Custody, Ledger, ParkedReason, Provisioning, Scope, State, Step};
+use foxden_vault::KeyRing;
+use foxy_sim::{BookedStore, BookedUser, Books};
+use sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
+
+use crate::{servers::parent_app::Taken, support::Place};
+
+/// The place's calls may take 2 s.
+const NEARLY_TIMED_OUT_MS: i64 = 1900;
+
+/// Everything there is to compare, and what was found wrong.
+pub(super) struct Reckoning<'a> {
+    pub(super) place: &'a Place,
+    pub(super) published: &'a [String],
+    pub(super) rows: &'a [Provisioning],
+    pub(super) attempts: &'a [Evidence],
+    pub(super) killed: &'a BTreeMap<String, i64>,
+    pub(super) books: &'a Books,
+    pub(super) outcomes: &'a [Taken],
+    pub(super) wrong: Vec<String>,
+    pub(super) lost: usize,
+    pub(super) doubled: usize,
+    pub(super) repeated_outcomes: usize,
+    pub(super) resumed: usize,
+}
+
+/// One row of evidence, with the boot that it is of.
+pub(super) struct Evidence {
+    provisioning_id: String,
+    owner: String,
+    pub(super) kind: String,
+    step: String,
+    pub(super) outcome: String,
+    started_at: i64,
+    ended_at: i64,
+}
+
+/// All evidence.
+pub(super) async fn evidence(place: &Place) -> Vec<Evidence> {
+    let database = Database::connect(&place.settings["FOXDEN_DATABASE_URL"]).await.unwrap();
+    let query = "SELECT provisioning_id, owner, kind, step, outcome, started_at, ended_at FROM attempts ORDER BY id";
+    let rows = database.query_all_raw(Statement::from_string(DbBackend::Postgres, query)).await.unwrap();
+    let text = |row: &sea_orm::QueryResult, column| row.try_get::<String>("", column).unwrap();
+    rows.iter()
+        .map(|row| Evidence {
+            provisioning_id: text(row, "provisioning_id"),
+            owner: text(row, "owner"),
+            kind: text(row, "kind"),
+            step: text(row, "step"),
+            outcome: text(row, "outcome"),
+            started_at: row.try_get("", "started_at").unwrap(),
+            ended_at: row.try_get("", "ended_at").unwrap(),
+        })
+        .collect()
+}
+
+impl Reckoning<'_> {
+    /// How long after each kill what the victim had announced was taken over; in milliseconds, the shortest first.
+    pub(super) fn takeovers(&self) -> Vec<i64> {
+        let expired = self.attempts.iter().filter(|attempt| attempt.kind == "expired");
+        let mut took: Vec<i64> = expired.filter_map(|a| self.killed.get(&a.owner).map(|at| a.ended_at - at)).collect();
+        took.sort_unstable();
+        took
+    }
+
+    /// Compares everything.
+    pub(super) async fn reckon(&mut self) {
+        self.every_signup_has_one_row();
+        let users = self.by_signup(&self.books.users, |user| &user.email, "", "@customers.example", "user");
+        let stores = self.by_signup(&self.books.stores, |store| &store.name, "Engines ", "", "store");
+        let ledger = self.place.ledger().await;
+        let ring = KeyRing::parse(&self.place.settings["FOXDEN_KEYS"]).unwrap();
+        let custody = Custody::new(Arc::new(ring), "production");
+        for row in self.rows {
+            let made = (users.get(row.signup_id.as_str()).copied(), stores.get(row.signup_id.as_str()).copied());
+            self.row(&ledger, &custody, row, made).await;
+        }
+        ledger.close().await.unwrap();
+        self.outcomes_tell_what_became_of_each();
+    }
+
+    fn expect(&mut self, holds: bool, row: &Provisioning, rule: &str) {
+        if !holds {
+            self.wrong.push(format!("{}: {rule}: {row:?}", row.signup_id));
+        }
+    }
+
+    fn every_signup_has_one_row(&mut self) {
+        let ids: BTreeSet<&str> = self.rows.iter().map(|row| row.signup_id.as_str()).collect();
+        let published: BTreeSet<&str> = self.published.iter().map(String::as_str).collect();
+        let missing: Vec<&&str> = published.difference(&ids).collect();
+        self.lost = missing.len();
+        if !missing.is_empty() {
+            self.wrong.push(format!("published, and not in the ledger: {missing:?}"));
+        }
+        if self.rows.len() != ids.len() || !ids.is_subset(&published) {
+            self.wrong.push(format!("{} rows for {} signups", self.rows.len(), published.len()));
+        }
+    }
+
+    /// What was made for each signup: one at most, and nothing that is nobody's.
+    fn by_signup<'a, T>(
+        &mut self,
+        made: &'a [T],
+        name: impl Fn(&T) -> &String,
+        before: &str,
+        after: &str,
+        what: &str,
+    ) -> BTreeMap<String, &'a T> {
+        let mut all = BTreeMap::new();
+        for one in made {
+            let signup = name(one).strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+            match signup.filter(|id| self.rows.iter().any(|row| row.signup_id.as_str() == *id)) {
+                None => self.wrong.push(format!("a {what} that is no signup's: {}", name(one))),
+                Some(id) => {
+                    if all.insert(id.to_owned(), one).is_some() {
+                        self.doubled += 1;
+                        self.wrong.push(format!("{id} has more than one {what}"));
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    async fn row(
+        &mut self,
+        ledger: &Ledger,
+        custody: &Custody,
+        row: &Provisioning,
+        (user, store): (Option<&BookedUser>, Option<&BookedStore>),
+    ) {
+        let kept = ledger.credentials(&row.id).await.unwrap();
+        let sealed = |scope| kept.iter().filter(move |held| held.scope == scope && held.sealed.is_some());
+        let user_is_ours = user.is_some_and(|user| Some(&user.uri) == row.user_uri.as_ref());
+        match (row.state, row.parked_reason) {
+            (State::Closed, None) => {
+                self.expect(row.step == Step::Done, row, "closed is the end");
+                self.expect(user_is_ours, row, "its user is in the books");
+                let store_is_ours = store.is_some_and(|store| {
+                    Some(&store.uri) == row.store_uri.as_ref()
+                        && Some(&store.domain) == row.store_domain.as_ref()
+                        && Some(&store.owner) == row.user_uri.as_ref()
+                });
+                self.expect(store_is_ours, row, "its store is in the books, and its user's");
+                let held: Vec<&Credential> = sealed(Scope::Store).collect();
+                self.expect(held.len() == 1, row, "it has one sealed token of its store");
+                let opens = held.iter().all(|held| {
+                    let token = custody.open_token(&row.id, Scope::Store, held.sealed.as_ref().unwrap());
+                    let grant = token.ok().and_then(|token| self.place.sim.refresh_token_opens(token.expose()));
+                    grant.is_some_and(|grant| grant.scope == "store_full_access" && Some(grant.uri) == row.store_uri)
+                });
+                self.expect(opens, row, "its envelope opens to a token of exactly its store");
+                self.expect(sealed(Scope::User).count() == 0, row, "its user's token is wiped");
+            }
+            (State::Parked, Some(ParkedReason::UserTokenLost)) => {
+                self.expect(row.step == Step::User, row, "a lost user token parks the user step");
+                self.expect(user.is_some() && store.is_none(), row, "there is a user and no store");
+                self.expect(sealed(Scope::User).count() == 0, row, "its user's token is not in the ledger");
+                self.loss_is_explained(row, user.is_some_and(|user| user.answered));
+            }
+            (State::Parked, Some(ParkedReason::StoreTokenLost)) => {
+                self.expect(row.step == Step::Store, row, "a lost store token parks the store step");
+                self.expect(user_is_ours && store.is_some(), row, "there are its user and its store");
+                self.expect(sealed(Scope::Store).count() == 0, row, "its store's token is not in the ledger");
+                self.expect(sealed(Scope::User).count() == 1, row, "its user's token is kept");
+                self.loss_is_explained(row, store.is_some_and(|store| store.answered));
+            }
+            _ => self.expect(false, row, "it came to rest in a way that no fault explains"),
+        }
+    }
+
+    /// A token may be lost where the simulator kept its answer back, or the worker that waited for it was killed.
+    fn loss_is_explained(&mut self, row: &Provisioning, answered: bool) {
+        let of_step =
+            |attempt: &&Evidence| attempt.provisioning_id == row.id.as_str() && attempt.step == row.step.as_str();
+        let mut of_step = self.attempts.iter().filter(of_step);
+        // On a machine too busy to read in time, the call may have timed out as its answer came.
+        let timed_out = |a: &Evidence| a.ended_at - a.started_at >= NEARLY_TIMED_OUT_MS;
+        let by_fault = |a: &Evidence| {
+            a.kind == "create" && matches!(a.outcome.as_str(), "unknown" | "token_lost") && (!answered || timed_out(a))
+        };
+        let by_kill = |a: &Evidence| a.kind == "expired" && self.killed.contains_key(&a.owner);
+        let explained = of_step.any(|attempt| by_kill(attempt) || by_fault(attempt));
+        self.expect(explained, row, "its token was lost, and no fault or kill explains it");
+    }
+
+    /// At least one outcome event for each row, its last one of the right kind, in an order that makes sense. An event may
+    /// come again, under its id.
+    fn outcomes_tell_what_became_of_each(&mut self) {
+        let mut told: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for outcome in self.outcomes {
+            let outcome = outcome.json();
+            let text = |name: &str| outcome[name].as_str().unwrap().to_owned();
+            let reason = outcome["data"]["reason"].as_str().unwrap_or_default().to_owned();
+            if seen.insert(text("id")) {
+                self.resumed += usize::from(text("type").contains("resumed"));
+                told.entry(text("subject")).or_default().push((text("type"), reason));
+            } else {
+                self.repeated_outcomes += 1;
+            }
+        }
+        for row in self.rows {
+            let told = told.remove(row.signup_id.as_str()).unwrap_or_default();
+            let words: Vec<(&str, &str)> = told
+                .iter()
+                .map(|(kind, reason)| {
+                    let word = kind.strip_prefix("com.foxden.signup.").and_then(|kind| kind.strip_suffix(".v1"));
+                    (word.unwrap_or(kind), reason.as_str())
+                })
+                .collect();
+            let right = match (words.last(), row.parked_reason) {
+                (Some(("provisioned", "")), None) => row.state == State::Closed,
+                (Some(("parked", reason)), Some(parked)) => *reason == parked.as_str(),
+                _ => false,
+            };
+            let pairs = words.len().saturating_sub(1);
+            let in_order = pairs.is_multiple_of(2)
+                && words[..pairs].chunks(2).all(|pair| pair[0].0 == "parked" && pair[1].0 == "resumed");
+            self.expect(right && in_order, row, &format!("the parent app was told {words:?}"));
+        }
+        if !told.is_empty() {
+            self.wrong.push(format!("outcome events of no signup: {:?}", told.keys()));
+        }
+    }
+}
