@@ -1,0 +1,141 @@
+//! The ledger's rules, each proved on SQLite and on PostgreSQL by the same code.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
+
+mod signups;
+mod support;
+mod tokens;
+
+/// Runs every rule on one database.
+macro_rules! rules {
+    ($ledger:path: $($module:ident::$rule:ident),* $(,)?) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $rule() {
+            let (ledger, _keep) = $ledger().await;
+            crate::$module::$rule(ledger).await;
+        }
+    )*};
+}
+macro_rules! all_rules {
+    ($ledger:path) => {
+        rules!($ledger:
+            signups::a_new_signup_is_leased_with_its_intent_and_a_repeat_is_known,
+            signups::many_are_accepted_at_once_each_signup_id_once,
+            signups::workers_that_claim_at_the_same_time_never_get_the_same_row,
+            signups::a_provisioning_takes_three_transactions_and_keeps_one_token,
+            tokens::a_late_owner_writes_nothing_but_the_token_it_holds,
+            signups::an_announced_call_whose_worker_vanished_becomes_unknown_never_due,
+            signups::only_what_a_retry_can_mend_is_retried,
+            signups::what_was_in_doubt_is_looked_up_after_a_retry_too,
+            tokens::a_token_given_up_for_lost_is_taken_when_it_comes_after_all,
+            tokens::what_is_in_the_escrow_is_drained_into_the_ledger_once,
+            tokens::an_escrow_file_that_can_not_be_read_is_named_and_kept,
+            tokens::a_token_of_another_ledger_stays_in_the_escrow,
+            tokens::a_token_that_comes_while_its_row_is_parked_is_not_left_beside_it,
+            tokens::a_token_of_an_earlier_key_resumes_nothing,
+            signups::the_next_events_are_each_signup_s_oldest_but_for_kinds_that_rest,
+            signups::the_schema_goes_down_and_up_again,
+        );
+    };
+}
+
+mod sqlite {
+    use foxden_ledger::Ledger;
+
+    #[tokio::test]
+    async fn one_damaged_row_does_not_hold_up_the_others() {
+        let (ledger, dir) = file().await;
+        let url = format!("sqlite:{}/ledger.db", dir.path().display());
+        crate::signups::one_damaged_row_does_not_hold_up_the_others(ledger, &url).await;
+    }
+
+    async fn file() -> (Ledger, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::connect(&format!("sqlite:{}/ledger.db", dir.path().display()), 1).await.unwrap();
+        ledger.migrate_up().await.unwrap();
+        (ledger, dir)
+    }
+
+    all_rules!(file);
+
+    #[tokio::test]
+    async fn two_processes_on_one_file_migrate_and_write_side_by_side() {
+        let (one, dir) = file().await;
+        let two = Ledger::connect(&format!("sqlite:{}/ledger.db", dir.path().display()), 1).await.unwrap();
+        two.migrate_up().await.unwrap();
+        let custody = crate::support::custody();
+        let many = |prefix: &str| (0..50).map(|n| crate::support::signup(&custody, &format!("{prefix}{n}"))).collect();
+        let (a, b) = tokio::join!(one.accept_queued(many("a")), two.accept_queued(many("b")));
+        assert_eq!((a.unwrap().len(), b.unwrap().len()), (50, 50));
+        assert_eq!(one.standings().await.unwrap()[0].count, 100);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn many_open_a_fresh_file_at_once() {
+        for _ in 0..5 {
+            let dir = tempfile::tempdir().unwrap();
+            let url = format!("sqlite:{}/ledger.db", dir.path().display());
+            let mut openers = tokio::task::JoinSet::new();
+            for _ in 0..8 {
+                let url = url.clone();
+                openers.spawn(async move {
+                    let ledger = Ledger::connect(&url, 1).await?;
+                    ledger.migrate_up().await
+                });
+            }
+            openers.join_all().await.into_iter().for_each(|opened| opened.unwrap());
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_ledgers_file_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_ledger, dir) = file().await;
+        let mode = std::fs::metadata(dir.path().join("ledger.db")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0);
+    }
+}
+
+/// Needs the server that `DATABASE_URL` names; `make test` brings one up.
+mod servers {
+    mod postgres {
+        use foxden_ledger::Ledger;
+
+        /// A database of its own for each test, so that they run side by side. It goes with the throw-away server.
+        async fn database() -> (Ledger, String) {
+            #[expect(clippy::disallowed_methods, reason = "the one door by which a test is told of its server")]
+            let url =
+                std::env::var("DATABASE_URL").expect("DATABASE_URL must name a PostgreSQL server: use `make test`");
+            let name = format!("ledger_{}", uuid::Uuid::new_v4().simple());
+            let ledger = Ledger::create_database(&url, &name).await.unwrap();
+            ledger.migrate_up().await.unwrap();
+            let mut own = url::Url::parse(&url).unwrap();
+            own.set_path(&name);
+            (ledger, own.to_string())
+        }
+
+        all_rules!(database);
+
+        #[tokio::test]
+        async fn one_damaged_row_does_not_hold_up_the_others() {
+            let (ledger, url) = database().await;
+            crate::signups::one_damaged_row_does_not_hold_up_the_others(ledger, &url).await;
+        }
+
+        /// Statistics of a small table make PostgreSQL run a limited subquery of `IN` once for each row.
+        #[tokio::test]
+        async fn a_claim_takes_no_more_than_it_asks_for_whatever_the_statistics() {
+            let (ledger, url) = database().await;
+            let custody = crate::support::custody();
+            ledger.accept_queued(vec![crate::support::signup(&custody, "s0")]).await.unwrap();
+            crate::support::meddle(&url, "ANALYZE provisionings").await;
+            ledger
+                .accept_queued((1..8).map(|n| crate::support::signup(&custody, &format!("s{n}"))).collect())
+                .await
+                .unwrap();
+            let claims = ledger.claim(&foxden_ledger::WorkerId::new(), 2, crate::support::LEASE).await.unwrap();
+            assert_eq!(claims.claimed.len(), 2);
+        }
+    }
+}

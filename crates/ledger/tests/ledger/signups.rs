@@ -1,0 +1,220 @@
+//! The life of a signup in the ledger.
+
+use std::time::Duration;
+
+use foxden_ledger::{
+    Accepted, Facts, Filter, Ledger, ManualClock, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Retried,
+    Scope, SignupId, State, Step, WorkerId,
+};
+
+use crate::support::{LEASE, START_MS, accept, custody, entry, meddle, payload, row, signup, token, written};
+
+pub(crate) async fn a_new_signup_is_leased_with_its_intent_and_a_repeat_is_known(ledger: Ledger) {
+    let (custody, owner) = (custody(), WorkerId::new());
+    let claimed = accept(&ledger, &custody, &owner, "s1").await;
+    assert_eq!((claimed.provisioning.step, claimed.provisioning.state), (Step::User, State::InFlight));
+    assert_eq!((claimed.provisioning.intents, claimed.lease.epoch), (1, 1));
+    let opened =
+        custody.open_payload(&claimed.provisioning.id, claimed.provisioning.payload.as_ref().unwrap()).unwrap();
+    assert_eq!(opened.user.email, "ada@example.com");
+
+    let Accepted::Known(known) = ledger.accept_leased(signup(&custody, "s1"), &owner, LEASE).await.unwrap() else {
+        panic!("a repeat must be known")
+    };
+    assert_eq!(known.provisioning.id, claimed.provisioning.id);
+    let same = custody.is_same_event(&SignupId::parse("s1").unwrap(), None, &payload(), &known.fingerprint);
+    assert_eq!(same, Some(true));
+}
+
+pub(crate) async fn many_are_accepted_at_once_each_signup_id_once(ledger: Ledger) {
+    let custody = custody();
+    accept(&ledger, &custody, &WorkerId::new(), "s2").await;
+    let answers = ledger.accept_queued(["s1", "s2", "s3", "s1"].map(|id| signup(&custody, id)).into()).await.unwrap();
+    let queued: Vec<bool> = answers.iter().map(|answer| matches!(answer, Accepted::Queued)).collect();
+    assert_eq!(queued, [true, false, true, false]);
+    assert_eq!(ledger.list(&Filter { limit: 10, ..Filter::default() }).await.unwrap().len(), 3);
+}
+
+pub(crate) async fn workers_that_claim_at_the_same_time_never_get_the_same_row(ledger: Ledger) {
+    let custody = custody();
+    let all = (0..200).map(|n| signup(&custody, &format!("s{n}"))).collect();
+    ledger.accept_queued(all).await.unwrap();
+    let mut claimers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let ledger = ledger.clone();
+        claimers.spawn(async move {
+            let (owner, mut mine) = (WorkerId::new(), Vec::new());
+            loop {
+                let batch = ledger.claim(&owner, 7, LEASE).await.unwrap().claimed;
+                assert!(batch.len() <= 7, "no more than was asked for");
+                if batch.is_empty() {
+                    return mine;
+                }
+                for claimed in batch {
+                    assert_eq!((claimed.provisioning.state, claimed.provisioning.intents), (State::InFlight, 1));
+                    mine.push(claimed.provisioning.signup_id.to_string());
+                }
+            }
+        });
+    }
+    let mut all: Vec<String> = claimers.join_all().await.into_iter().flatten().collect();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 200);
+}
+
+pub(crate) async fn a_provisioning_takes_three_transactions_and_keeps_one_token(ledger: Ledger) {
+    let (custody, owner, before) = (custody(), WorkerId::new(), ledger.commits());
+    let claimed = accept(&ledger, &custody, &owner, "s1").await;
+
+    let mut made_user = entry(&claimed, Next::InFlight { step: Step::Store, lease: LEASE });
+    made_user.credential = token(&claimed, &custody, Scope::User, "user-token");
+    made_user.facts = Facts {
+        user_uri: Some("https://api.foxycart.com/users/1".into()),
+        store_domain: Some("engines".into()),
+        ..Facts::default()
+    };
+    let claimed = written(&ledger, made_user).await;
+    assert_eq!((claimed.provisioning.step, claimed.provisioning.state), (Step::Store, State::InFlight));
+    assert_eq!((claimed.provisioning.intents, claimed.lease.epoch), (2, 1));
+
+    let mut made_store = entry(&claimed, Next::Provisioned { keep_payload: false, keep_user_token: false });
+    made_store.credential = token(&claimed, &custody, Scope::Store, "store-token");
+    made_store.facts.store_uri = Some("https://api.foxycart.com/stores/1".into());
+    let data = OutcomeData {
+        signup_id: "s1".into(),
+        user_id: None,
+        user_uri: None,
+        store_uri: None,
+        store_domain: Some("engines".into()),
+        reason: None,
+        advice: None,
+    };
+    made_store.event = Some(OutcomeEvent { kind: OutcomeKind::Provisioned, data: data.clone() });
+    let claimed = written(&ledger, made_store).await;
+    assert_eq!(ledger.commits() - before, 3);
+
+    let done = row(&ledger, "s1").await;
+    assert_eq!((done.step, done.state), (Step::Done, State::Closed));
+    assert!(done.payload.is_none() && done.closed_at_ms.is_some() && done.lease_until_ms.is_none());
+    let kept = ledger.credentials(&done.id).await.unwrap();
+    assert!(kept[0].scope == Scope::User && kept[0].sealed.is_none());
+    let store_token = custody.open_token(&done.id, Scope::Store, kept[1].sealed.as_ref().unwrap()).unwrap();
+    assert_eq!(store_token.expose(), "store-token");
+    let attempts = ledger.attempts(&claimed.provisioning.id).await.unwrap();
+    assert_eq!(attempts.iter().map(|a| a.step.as_str()).collect::<Vec<_>>(), ["user", "store"]);
+
+    let waiting = ledger.waiting_events(10).await.unwrap();
+    assert_eq!((waiting.len(), &waiting[0].event.data), (1, &data));
+    ledger.mark_published(vec![waiting[0].seq]).await.unwrap();
+    assert_eq!(ledger.count_waiting_events().await.unwrap(), 0);
+}
+
+pub(crate) async fn an_announced_call_whose_worker_vanished_becomes_unknown_never_due(ledger: Ledger) {
+    let (custody, clock, owner) = (custody(), ManualClock::new(START_MS), WorkerId::new());
+    let ledger = ledger.with_clock(&clock);
+    let claimed = accept(&ledger, &custody, &owner, "s1").await;
+    assert!(ledger.sweep(Duration::ZERO).await.unwrap().is_empty(), "a running lease is left alone");
+    clock.advance(LEASE / 2);
+    let renewed = ledger.renew(&owner, std::slice::from_ref(&claimed.lease), LEASE).await.unwrap();
+    assert_eq!(renewed.len(), 1);
+    clock.advance(LEASE / 2 + Duration::from_secs(1));
+    assert!(ledger.sweep(Duration::ZERO).await.unwrap().is_empty(), "a renewed lease is left alone");
+    clock.advance(LEASE);
+    let swept = ledger.sweep(Duration::from_secs(5)).await.unwrap();
+    assert_eq!((swept.len(), swept[0].signup_id.as_str(), swept[0].intent), (1, "s1", 1));
+    assert!(ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.is_empty(), "its lookup is not due yet");
+    clock.advance(Duration::from_secs(5));
+    assert_eq!(ledger.claim(&owner, 1, LEASE).await.unwrap().claimed[0].provisioning.state, State::Unknown);
+    assert_eq!(ledger.attempts(&claimed.provisioning.id).await.unwrap()[0].kind, "expired");
+    assert!(ledger.renew(&owner, &[claimed.lease], LEASE).await.unwrap().is_empty(), "the old epoch is fenced off");
+}
+
+pub(crate) async fn only_what_a_retry_can_mend_is_retried(ledger: Ledger) {
+    let (custody, owner) = (custody(), WorkerId::new());
+    let retry = async |id: &str| ledger.retry(&SignupId::parse(id).unwrap(), "a person").await.unwrap();
+    let park = async |id: &str, reason| {
+        let claimed = accept(&ledger, &custody, &owner, id).await;
+        written(&ledger, entry(&claimed, Next::Parked { reason, detail: Some("why".into()) })).await;
+    };
+    park("a", ParkedReason::AttemptsExhausted).await;
+    park("b", ParkedReason::StoreTokenLost).await;
+    accept(&ledger, &custody, &owner, "c").await;
+    assert_eq!(retry("a").await, Retried::Due);
+    assert_eq!(retry("a").await, Retried::NotParked(State::Due));
+    assert_eq!(retry("b").await, Retried::Refused(ParkedReason::StoreTokenLost));
+    assert_eq!(retry("c").await, Retried::NotParked(State::InFlight));
+    assert_eq!(retry("d").await, Retried::NotFound);
+    assert_eq!(row(&ledger, "a").await.parked_reason, None);
+    let standings = ledger.standings().await.unwrap();
+    let parked = standings.iter().find(|s| s.state == State::Parked).unwrap();
+    assert_eq!((parked.parked_reason, parked.count), (Some(ParkedReason::StoreTokenLost), 1));
+}
+
+pub(crate) async fn what_was_in_doubt_is_looked_up_after_a_retry_too(ledger: Ledger) {
+    let (custody, owner) = (custody(), WorkerId::new());
+    let claimed = accept(&ledger, &custody, &owner, "s1").await;
+    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, elsewhere: false })).await;
+    let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
+    let reason = ParkedReason::AttemptsExhausted;
+    written(&ledger, entry(&claimed, Next::Parked { reason, detail: None })).await;
+    ledger.retry(&claimed.provisioning.signup_id, "a person").await.unwrap();
+    assert_eq!(ledger.claim(&owner, 1, LEASE).await.unwrap().claimed[0].provisioning.state, State::Unknown);
+}
+
+pub(crate) async fn one_damaged_row_does_not_hold_up_the_others(ledger: Ledger, url: &str) {
+    let custody = custody();
+    ledger.accept_queued((0..5).map(|n| signup(&custody, &format!("s{n}"))).collect()).await.unwrap();
+    meddle(url, "UPDATE provisionings SET source = 'telepathy' WHERE signup_id = 's0'").await;
+    let claims = ledger.claim(&WorkerId::new(), 10, LEASE).await.unwrap();
+    assert_eq!((claims.claimed.len(), claims.damaged.len()), (4, 1));
+    let said = claims.damaged[0].to_string();
+    assert!(said.ends_with("holds a source that this release can't read"), "{said}");
+}
+
+pub(crate) async fn the_next_events_are_each_signup_s_oldest_but_for_kinds_that_rest(ledger: Ledger) {
+    let (custody, owner) = (custody(), WorkerId::new());
+    for id in ["s1", "s2"] {
+        let claimed = accept(&ledger, &custody, &owner, id).await;
+        let reason = ParkedReason::AttemptsExhausted;
+        let mut parked = entry(&claimed, Next::Parked { reason, detail: None });
+        let data = OutcomeData {
+            signup_id: id.into(),
+            user_id: None,
+            user_uri: None,
+            store_uri: None,
+            store_domain: None,
+            reason: Some(reason.as_str().into()),
+            advice: None,
+        };
+        parked.event = Some(OutcomeEvent { kind: OutcomeKind::Parked, data });
+        written(&ledger, parked).await;
+    }
+    // Its second event.
+    ledger.retry(&SignupId::parse("s1").unwrap(), "a person").await.unwrap();
+    let next = async |limit, resting: &[OutcomeKind]| -> Vec<(String, OutcomeKind)> {
+        let next = ledger.next_events(limit, resting).await.unwrap();
+        next.into_iter().map(|next| (next.event.data.signup_id, next.event.kind)).collect()
+    };
+    let told = |id: &str, kind| (id.to_owned(), kind);
+    assert_eq!(next(10, &[]).await, [told("s1", OutcomeKind::Parked), told("s2", OutcomeKind::Parked)]);
+    assert_eq!(next(1, &[]).await, [told("s1", OutcomeKind::Parked)]);
+    assert!(next(10, &[OutcomeKind::Parked]).await.is_empty(), "what comes later waits behind what rests");
+    let first = ledger.waiting_events(1).await.unwrap().remove(0).seq;
+    ledger.mark_published(vec![first]).await.unwrap();
+    assert_eq!(next(10, &[OutcomeKind::Parked]).await, [told("s1", OutcomeKind::Resumed)]);
+}
+
+pub(crate) async fn the_schema_goes_down_and_up_again(ledger: Ledger) {
+    ledger.migrate_down(1).await.unwrap();
+    assert!(ledger.migrations().await.unwrap().iter().all(|(_, applied)| !applied));
+    let missing = ledger.standings().await.unwrap_err();
+    assert!(missing.to_string().contains("foxden migrate up"), "{missing}");
+    let mut racers = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let ledger = ledger.clone();
+        racers.spawn(async move { ledger.migrate_up().await });
+    }
+    racers.join_all().await.into_iter().for_each(|up| up.unwrap());
+    assert!(ledger.standings().await.unwrap().is_empty());
+}
