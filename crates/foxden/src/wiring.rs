@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use foxden_intake::AmqpUrl;
 use foxden_ledger::{Custody, Escrow, Ledger};
-use foxden_provisioning::{EmailTemplate, Policy, Schedule};
+use foxden_provisioning::{Policy, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};
 use foxy_api::{ApiOrigins, Foxy};
 use foxy_sim::Simulator;
@@ -171,12 +171,9 @@ pub(crate) fn policy(settings: &Settings, outcome_events: bool) -> Policy {
 }
 
 /// The ledger as a worker uses it: it makes users in the mailbox that the platform owns, if it does.
-pub(crate) fn working_ledger(ledger: Ledger, settings: &ProvisioningSettings) -> anyhow::Result<Ledger> {
+pub(crate) fn working_ledger(ledger: Ledger, settings: &ProvisioningSettings) -> Ledger {
     match &settings.user_email {
-        Some(template) => {
-            EmailTemplate::parse(template).context("FOXDEN_USER_EMAIL")?;
-            Ok(ledger.with_mailbox(template))
-        }
-        None => Ok(ledger),
+        Some(template) => ledger.with_mailbox(template.as_str()),
+        None => ledger,
     }
 }

@@ -13,6 +13,8 @@ pub struct EmailTemplate(String);
 
 const SIGNUP_ID: &str = "{signup_id}";
 const GENERATION: &str = "{generation}";
+/// Foxy's limit for a user's email (Foxy docs: `rels/create_user`).
+const EMAIL_MAX: usize = 100;
 
 /// Why a text is no email template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,10 +23,10 @@ pub enum EmailTemplateError {
     #[error("it must contain {0}")]
     Lacks(&'static str),
     /// A placeholder that means nothing.
-    #[error("it has a {{…}} other than {SIGNUP_ID} and {GENERATION}")]
+    #[error("it must have nothing in braces but {SIGNUP_ID} and {GENERATION}")]
     Unknown,
-    /// Not the form of an email.
-    #[error("it must be an email with exactly one @ and something on both sides")]
+    /// Not the form of an email, or none that Foxy takes.
+    #[error("it must be an email of at most {EMAIL_MAX} ASCII characters with one @ and no blanks")]
     NotAnEmail,
 }
 
@@ -39,16 +41,23 @@ impl EmailTemplate {
                 return Err(EmailTemplateError::Lacks(placeholder));
             }
         }
-        let rest = text.replace(SIGNUP_ID, "").replace(GENERATION, "");
-        if rest.contains(['{', '}']) {
+        // The shortest email it can make.
+        let email = text.replace(SIGNUP_ID, "1").replace(GENERATION, "1");
+        if email.contains(['{', '}']) {
             return Err(EmailTemplateError::Unknown);
         }
-        match text.split_once('@') {
-            Some((local, domain)) if !local.is_empty() && !domain.is_empty() && !domain.contains('@') => {
+        let fits = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_graphic() && c != '@');
+        match email.split_once('@') {
+            Some((local, domain)) if fits(local) && fits(domain) && email.len() <= EMAIL_MAX => {
                 Ok(Self(text.to_owned()))
             }
             _ => Err(EmailTemplateError::NotAnEmail),
         }
+    }
+
+    /// The template as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// The email of one generation of one signup's user.
@@ -89,8 +98,11 @@ mod tests {
             ("{signup_id}{generation}{x}@p.example", EmailTemplateError::Unknown),
             ("{signup_id}{generation}", EmailTemplateError::NotAnEmail),
             ("{signup_id}@{generation}@p.example", EmailTemplateError::NotAnEmail),
+            ("a shop {signup_id}.{generation}@p.example", EmailTemplateError::NotAnEmail),
         ] {
             assert_eq!(EmailTemplate::parse(text), Err(error), "{text}");
         }
+        let long = format!("{{signup_id}}.{{generation}}@{}", "x".repeat(100));
+        assert_eq!(EmailTemplate::parse(&long), Err(EmailTemplateError::NotAnEmail));
     }
 }

@@ -29,7 +29,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     telemetry::init(&settings.telemetry, Output::Stdout)?;
 
     let escrow = wiring::escrow(&settings.worker)?;
-    let ledger = wiring::working_ledger(wiring::ledger(&settings.database).await?, &settings.provisioning)?;
+    let ledger = wiring::working_ledger(wiring::ledger(&settings.database).await?, &settings.provisioning);
     let side = wiring::foxy(&settings.foxy).await?;
     let worker = WorkerId::new();
     let amqp = settings.amqp.as_ref().map(wiring::amqp).transpose()?;

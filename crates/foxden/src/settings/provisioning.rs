@@ -13,10 +13,9 @@
 
 use std::time::Duration;
 
-use super::{reader::Reader, text};
+use foxden_provisioning::EmailTemplate;
 
-/// Foxy's limit for a user's email (Foxy docs: `rels/create_user`).
-const EMAIL_MAX: usize = 100;
+use super::{reader::Reader, text};
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
@@ -25,8 +24,8 @@ pub(crate) struct ProvisioningSettings {
     pub(crate) keep_user_tokens: bool,
     /// Whether events' sealed contents are kept once provisioned.
     pub(crate) keep_payloads: bool,
-    /// The template of users' emails. It has one `@`, holds `{signup_id}` and `{generation}`, and nothing else in braces.
-    pub(crate) user_email: Option<String>,
+    /// The template of users' emails, if the mailboxes are the platform's.
+    pub(crate) user_email: Option<EmailTemplate>,
     /// How long to wait before a first retry.
     pub(crate) retry_initial: Duration,
     /// How long to wait between retries at most; not below `retry_initial`.
@@ -46,7 +45,8 @@ impl ProvisioningSettings {
         const MOMENT: Duration = Duration::from_millis(10);
         let keep_user_tokens = reader.value("FOXDEN_KEEP_USER_TOKENS", text::flag);
         let keep_payloads = reader.value("FOXDEN_KEEP_PAYLOADS", text::flag);
-        let user_email = reader.value("FOXDEN_USER_EMAIL", email_template);
+        let user_email =
+            reader.value("FOXDEN_USER_EMAIL", |text| EmailTemplate::parse(text).map_err(|error| error.to_string()));
         let retry_initial = reader.duration("FOXDEN_RETRY_INITIAL", &(MOMENT..=HOUR));
         let retry_max = reader.duration("FOXDEN_RETRY_MAX", &(MOMENT..=DAY));
         let lookup_delay = reader.duration("FOXDEN_LOOKUP_DELAY", &(Duration::ZERO..=HOUR));
@@ -68,59 +68,5 @@ impl ProvisioningSettings {
             listing_lag: listing_lag?,
             give_up_after: give_up_after?,
         })
-    }
-}
-
-/// Both placeholders must be there: the signup's keeps the emails of two signups apart, the generation's those of a
-/// lost user and the one that supersedes it.
-fn email_template(template: &str) -> Result<String, String> {
-    for placeholder in ["{signup_id}", "{generation}"] {
-        if !template.contains(placeholder) {
-            return Err(format!("expected {placeholder} somewhere in it"));
-        }
-    }
-    // The shortest email it can make.
-    let email = template.replace("{signup_id}", "1").replace("{generation}", "1");
-    if email.contains(['{', '}']) {
-        return Err("expected nothing in braces but {signup_id} and {generation}".to_owned());
-    }
-    let fits = |part: &str| !part.is_empty() && part.chars().all(|character| character.is_ascii_graphic());
-    match email.split_once('@') {
-        Some((mailbox, domain))
-            if fits(mailbox) && fits(domain) && !domain.contains('@') && email.len() <= EMAIL_MAX =>
-        {
-            Ok(template.to_owned())
-        }
-        _ => Err(format!("expected an email of at most {EMAIL_MAX} ASCII characters with one @ and no blanks")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_template_names_signup_and_generation_and_has_one_at_sign() {
-        let good = "shop+{signup_id}.{generation}@platform.example";
-        assert_eq!(email_template(good).as_deref(), Ok(good));
-        for (template, problem) in [
-            ("shop+{signup_id}@platform.example", "expected {generation} somewhere in it"),
-            ("shop+{generation}@platform.example", "expected {signup_id} somewhere in it"),
-            (
-                "{signup_id}.{generation}.{name}@platform.example",
-                "expected nothing in braces but {signup_id} and {generation}",
-            ),
-            ("{signup_id}.{generation}", "expected an email of at most 100 ASCII characters with one @ and no blanks"),
-            (
-                "{signup_id}@{generation}@platform.example",
-                "expected an email of at most 100 ASCII characters with one @ and no blanks",
-            ),
-            (
-                "a shop {signup_id}.{generation}@platform.example",
-                "expected an email of at most 100 ASCII characters with one @ and no blanks",
-            ),
-        ] {
-            assert_eq!(email_template(template), Err(problem.to_owned()));
-        }
     }
 }
