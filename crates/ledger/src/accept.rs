@@ -1,6 +1,9 @@
 //! Accepting signups: the transaction after which a message may be acknowledged.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use foxden_vault::{Fingerprint, Sealed};
 use sea_orm::{
@@ -119,15 +122,15 @@ impl Ledger {
                 .try_insert()
                 .exec_with_returning_many(&txn)
                 .await?;
-            let new: HashMap<String, ()> = inserted_rows(inserted).into_iter().map(|row| (row.id, ())).collect();
+            let new: HashSet<String> = inserted_rows(inserted).into_iter().map(|row| row.id).collect();
             let repeats: Vec<&str> =
-                wanted.iter().filter(|(id, _)| !new.contains_key(id.as_str())).map(|(_, s)| s.as_str()).collect();
+                wanted.iter().filter(|(id, _)| !new.contains(id.as_str())).map(|(_, s)| s.as_str()).collect();
             let known = find_known(&txn, &repeats).await?;
             ledger.commit(txn).await?;
             wanted
                 .iter()
                 .map(|(id, signup_id)| {
-                    if new.contains_key(id.as_str()) {
+                    if new.contains(id.as_str()) {
                         return Ok(Accepted::Queued);
                     }
                     known.get(signup_id.as_str()).cloned().map(|k| Accepted::Known(Box::new(k))).ok_or_else(vanished)

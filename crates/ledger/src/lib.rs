@@ -4,8 +4,9 @@
 //! create call is announced (its *intent* committed) before it is sent; its outcome is committed with its sealed token
 //! before anything else happens; and outcome events are committed with what they tell of.
 //!
-//! It takes sealed values only: no function of it accepts a plaintext token. It makes no decision about what comes
-//! next; it carries out those of the saga, under a lease whose epoch fences late writers.
+//! [`Ledger`] takes sealed values only: no method of it accepts a plaintext token or event. [`Custody`] is where they are
+//! sealed and opened; it knows what each envelope is bound to, and no database (decision 0009). The ledger makes no
+//! decision about what comes next; it carries out those of the saga, under a lease whose epoch fences late writers.
 
 mod accept;
 mod claim;

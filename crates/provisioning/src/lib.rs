@@ -23,7 +23,7 @@ mod worker;
 pub use email::{EmailTemplate, EmailTemplateError};
 pub use gate::Gate;
 pub use leases::Leases;
-pub use policy::{LEASE_MARGIN, Policy};
+pub use policy::Policy;
 pub use runner::{Ending, Parts, Runner};
 pub use schedule::Schedule;
 pub use worker::Worker;

@@ -27,4 +27,4 @@ pub struct Policy {
 }
 
 /// A create call is sent only if so much more of its lease is left than the call may take.
-pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
+pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(5);
