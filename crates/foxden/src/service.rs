@@ -238,3 +238,36 @@ impl Pulse {
         Ok((counts, oldest, self.ledger.count_waiting_events().await?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::Roles;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn a_part_that_ends_by_itself_takes_the_worker_with_it() {
+        let panics: std::pin::Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async { panic!("a fault of ours") });
+        for ends_by_itself in [panics, Box::pin(async {})] {
+            let stop = CancellationToken::new();
+            let roles = Roles::new(&stop);
+            roles.start("lasting", stop.clone().cancelled_owned());
+            roles.start("ending", ends_by_itself);
+            tokio::time::timeout(PATIENCE, stop.cancelled()).await.unwrap();
+            assert!(roles.ended(PATIENCE).await && roles.is_broken());
+        }
+    }
+
+    #[tokio::test]
+    async fn parts_that_end_when_told_break_nothing() {
+        let stop = CancellationToken::new();
+        let roles = Roles::new(&stop);
+        roles.start("lasting", stop.clone().cancelled_owned());
+        stop.cancel();
+        assert!(roles.ended(PATIENCE).await && !roles.is_broken());
+    }
+}

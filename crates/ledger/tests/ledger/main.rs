@@ -88,6 +88,21 @@ mod sqlite {
     }
 
     #[cfg(unix)]
+    #[test]
+    fn an_escrow_that_anybody_may_empty_is_refused_and_not_changed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |mode| std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        let open = || foxden_ledger::Escrow::open(dir.path());
+        mode(0o777);
+        assert!(open().is_err());
+        mode(0o755);
+        open().unwrap();
+        assert_eq!(std::fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o755);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "the trial leaves nothing behind");
+    }
+
+    #[cfg(unix)]
     #[tokio::test]
     async fn the_ledgers_file_is_its_owners_alone() {
         use std::os::unix::fs::PermissionsExt;

@@ -170,6 +170,10 @@ pub(crate) async fn one_damaged_row_does_not_hold_up_the_others(ledger: Ledger, 
     assert_eq!((claims.claimed.len(), claims.damaged.len()), (4, 1));
     let said = claims.damaged[0].to_string();
     assert!(said.ends_with("holds a source that this release can't read"), "{said}");
+    // No call was sent for it, so none is in doubt, whoever can read it next.
+    meddle(url, "UPDATE provisionings SET source = 'submit' WHERE signup_id = 's0'").await;
+    let put_back = row(&ledger, "s0").await;
+    assert_eq!((put_back.state, put_back.intents, put_back.lease_until_ms), (State::Due, 0, None));
 }
 
 pub(crate) async fn the_next_events_are_each_signup_s_oldest_but_for_kinds_that_rest(ledger: Ledger) {

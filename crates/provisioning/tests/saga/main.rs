@@ -256,6 +256,19 @@ async fn a_fault_of_the_set_up_pauses_all_calls_and_keeps_every_signup() {
 }
 
 #[tokio::test]
+async fn a_fault_met_under_one_user_s_token_does_not_pause_the_others() {
+    let world = World::new().await;
+    world.sim.set_faults("POST /stores: forbidden first 1".parse().unwrap());
+    for id in ["s1", "s2"] {
+        world.accept(&signup(id)).await;
+    }
+    let endings = world.run_due().await;
+    assert!(endings.contains(&Ending::Waiting(State::Due)) && endings.contains(&PROVISIONED), "{endings:?}");
+    assert!(world.gate.is_open());
+    assert_eq!(world.settle("s1").await, PROVISIONED);
+}
+
+#[tokio::test]
 async fn what_can_not_be_reached_is_given_up_by_age_and_not_by_count() {
     let world = World::new().await;
     world.sim.set_faults("POST /token: status 503".parse().unwrap());
