@@ -47,18 +47,20 @@ impl Door {
         Self { ledger, custody, source }
     }
 
-    /// Admits one event for this worker: when it is new, the caller holds the lease and may begin at once.
+    /// Admits one event for this worker: when it is new, the caller holds the lease and may begin at once. `sealed` is
+    /// what [`Door::seal`] made of it: the same each time that it is tried, so that an event whose first admission was
+    /// committed without an answer is known for the caller's own.
     ///
     /// # Errors
     /// When it is not known to be committed.
     pub async fn admit_leased(
         &self,
         event: &SignupEvent,
+        sealed: &NewSignup,
         worker: &WorkerId,
         lease: Duration,
     ) -> Result<Admitted, AdmitError> {
-        let signup = self.sealed(event)?;
-        let accepted = self.ledger.accept_leased(signup, worker, lease).await?;
+        let accepted = self.ledger.accept_leased(sealed.clone(), worker, lease).await?;
         Ok(self.admitted(event, accepted))
     }
 
@@ -67,7 +69,7 @@ impl Door {
     /// # Errors
     /// When they are not known to be committed: all of them, or none.
     pub async fn admit_queued(&self, events: &[SignupEvent]) -> Result<Vec<Admitted>, AdmitError> {
-        let signups = events.iter().map(|event| self.sealed(event)).collect::<Result<Vec<_>, _>>()?;
+        let signups = events.iter().map(|event| self.seal(event)).collect::<Result<Vec<_>, _>>()?;
         let accepted = self.ledger.accept_queued(signups).await?;
         Ok(events.iter().zip(accepted).map(|(event, accepted)| self.admitted(event, accepted)).collect())
     }
@@ -77,7 +79,11 @@ impl Door {
         self.ledger.now_ms().await.map(drop)
     }
 
-    fn sealed(&self, event: &SignupEvent) -> Result<NewSignup, SealError> {
+    /// Seals one event under an id of its own.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn seal(&self, event: &SignupEvent) -> Result<NewSignup, SealError> {
         let id = ProvisioningId::new();
         Ok(NewSignup {
             payload: self.custody.seal_payload(&id, &event.payload)?,
@@ -113,20 +119,38 @@ mod tests {
 
     use foxden_ledger::{State, WorkerId};
 
-    use super::Admitted;
-    use crate::testing::{self, event};
+    use super::{Admitted, Door};
+    use crate::{
+        event::SignupEvent,
+        testing::{self, event},
+    };
 
     const LEASE: Duration = Duration::from_secs(60);
+
+    async fn lease(door: &Door, event: &SignupEvent, worker: &WorkerId) -> Admitted {
+        door.admit_leased(event, &door.seal(event).unwrap(), worker, LEASE).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_admission_whose_answer_was_lost_is_the_callers_own_when_it_is_tried_again() {
+        let (door, worker, event) = (testing::door().await, WorkerId::new(), event("s-1", "Ada"));
+        let sealed = door.seal(&event).unwrap();
+        for _ in 0..2 {
+            let admitted = door.admit_leased(&event, &sealed, &worker, LEASE).await.unwrap();
+            let Admitted::Leased(claimed) = admitted else { panic!("{admitted:?}") };
+            assert_eq!((claimed.provisioning.intents, claimed.lease.epoch), (1, 1));
+        }
+        let other = door.admit_leased(&event, &sealed, &WorkerId::new(), LEASE).await.unwrap();
+        assert!(matches!(other, Admitted::Duplicate(_)), "{other:?}");
+    }
 
     #[tokio::test]
     async fn a_new_event_is_leased_and_a_repeat_is_a_duplicate() {
         let door = testing::door().await;
         let worker = WorkerId::new();
-        let Admitted::Leased(claimed) = door.admit_leased(&event("s-1", "Ada"), &worker, LEASE).await.unwrap() else {
-            panic!("not leased")
-        };
+        let Admitted::Leased(claimed) = lease(&door, &event("s-1", "Ada"), &worker).await else { panic!("not leased") };
         assert_eq!(claimed.provisioning.state, State::InFlight);
-        let repeat = door.admit_leased(&event("s-1", "Ada"), &WorkerId::new(), LEASE).await.unwrap();
+        let repeat = lease(&door, &event("s-1", "Ada"), &worker).await;
         assert!(matches!(repeat, Admitted::Duplicate(row) if row.id == claimed.provisioning.id), "not a duplicate");
     }
 
@@ -134,7 +158,7 @@ mod tests {
     async fn the_same_signup_id_with_other_content_is_a_conflict() {
         let door = testing::door().await;
         door.admit_queued(&[event("s-1", "Ada")]).await.unwrap();
-        let other = door.admit_leased(&event("s-1", "Eve"), &WorkerId::new(), LEASE).await.unwrap();
+        let other = lease(&door, &event("s-1", "Eve"), &WorkerId::new()).await;
         assert!(matches!(other, Admitted::Conflict(_)), "{other:?}");
     }
 

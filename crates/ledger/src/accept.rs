@@ -63,6 +63,9 @@ impl Ledger {
     /// Accepts one signup for this worker: one transaction commits the row, its lease and the intent of the user
     /// step, so that the create call may be sent at once. Only then acknowledge the message.
     ///
+    /// Where the answer was lost, ask again with the same [`NewSignup`]: by its id the row is known for the caller's own,
+    /// and the lease comes with what is left of it.
+    ///
     /// # Errors
     /// When the commit did not happen or is not known to have: don't acknowledge; a repeat is recognized.
     pub async fn accept_leased(
@@ -72,9 +75,9 @@ impl Ledger {
         lease: Duration,
     ) -> Result<Accepted, LedgerError> {
         let (ledger, owner) = (self.clone(), owner.clone());
-        Self::detached(async move {
+        self.detached("accept_leased", async move {
             let asked_at = Instant::now();
-            let signup_id = signup.signup_id.clone();
+            let (id, signup_id) = (signup.id.clone(), signup.signup_id.clone());
             let txn = ledger.begin().await?;
             let now = ledger.now_in(&txn).await?;
             let mut row = row(signup, now);
@@ -96,6 +99,16 @@ impl Ledger {
                 ledger.commit(txn).await?;
                 return Ok(Accepted::Leased(Box::new(claimed)));
             }
+            let own = Entity::find()
+                .filter(Column::Id.eq(id.as_str()))
+                .filter(Column::LeaseOwner.eq(owner.as_str()))
+                .filter(Column::Epoch.eq(1))
+                .filter(Column::Intents.eq(1))
+                .filter(Column::State.eq(State::InFlight.as_str()));
+            if let Some(model) = own.one(&txn).await? {
+                txn.rollback().await?;
+                return Ok(Accepted::Leased(Box::new(Claimed::as_it_stands(model, &owner, asked_at, now)?)));
+            }
             let known = find_known(&txn, &[signup_id.as_str()]).await?;
             txn.rollback().await?;
             known.into_values().next().map(|known| Accepted::Known(Box::new(known))).ok_or_else(vanished)
@@ -110,7 +123,7 @@ impl Ledger {
     /// As [`Ledger::accept_leased`]; then none of them was accepted.
     pub async fn accept_queued(&self, signups: Vec<NewSignup>) -> Result<Vec<Accepted>, LedgerError> {
         let ledger = self.clone();
-        Self::detached(async move {
+        self.detached("accept_queued", async move {
             if signups.is_empty() {
                 return Ok(Vec::new());
             }

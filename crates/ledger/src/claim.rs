@@ -64,7 +64,7 @@ impl Ledger {
     /// When the database does not answer. A claim whose answer was lost is given up by letting its lease expire.
     pub async fn claim(&self, owner: &WorkerId, limit: u64, lease: Duration) -> Result<Claims, LedgerError> {
         let (ledger, owner) = (self.clone(), owner.clone());
-        Self::detached(async move {
+        self.detached("claim", async move {
             let asked_at = Instant::now();
             let now = ledger.now();
             let due = Entity::find()
@@ -166,7 +166,7 @@ impl Ledger {
             return Ok(Vec::new());
         }
         let (ledger, owner, leases) = (self.clone(), owner.clone(), leases.to_vec());
-        Self::detached(async move {
+        self.detached("renew", async move {
             let asked_at = Instant::now();
             let now = ledger.now();
             let kept = Entity::update_many()
@@ -192,7 +192,7 @@ impl Ledger {
     /// When the database does not answer; then nothing was moved.
     pub async fn sweep(&self, lookup_after: Duration) -> Result<Vec<Swept>, LedgerError> {
         let ledger = self.clone();
-        Self::detached(async move {
+        self.detached("sweep", async move {
             let txn = ledger.begin().await?;
             let now = ledger.now_in(&txn).await?;
             let expired = Entity::find()

@@ -17,7 +17,10 @@ use sea_orm::{
     sea_query::{Expr, SimpleExpr},
 };
 
-use crate::error::LedgerError;
+use crate::{
+    error::LedgerError,
+    step_in::{StepIn, Steps, between},
+};
 
 /// How long to wait for a connection before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,6 +53,7 @@ pub struct Ledger {
     /// The template that users' emails are made of from now on.
     pub(crate) mailbox: Option<Arc<str>>,
     commits: Arc<AtomicU64>,
+    steps: Steps,
 }
 
 /// Whose time it is. Every time in the ledger comes from one clock: the database's.
@@ -69,9 +73,19 @@ impl ManualClock {
         Self(Arc::new(AtomicI64::new(epoch_ms)))
     }
 
+    /// What it shows, in milliseconds since the epoch.
+    pub fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(millis(by), Ordering::SeqCst);
+    }
+
+    /// Sets the clock back, as time servers do.
+    pub fn set_back(&self, by: Duration) {
+        self.0.fetch_sub(millis(by), Ordering::SeqCst);
     }
 }
 
@@ -127,7 +141,7 @@ impl Ledger {
         if let Some(path) = sqlite_path(url) {
             restrict(&path);
         }
-        Ok(Self { db, clock: Clock::Database, mailbox: None, commits: Arc::default() })
+        Ok(Self { db, clock: Clock::Database, mailbox: None, commits: Arc::default(), steps: None })
     }
 
     /// The file of an embedded ledger, by its URL; `None` for one in memory or on a server.
@@ -168,6 +182,13 @@ impl Ledger {
         self
     }
 
+    /// The same ledger with a test that steps into each of its operations.
+    #[must_use]
+    pub fn with_steps(mut self, steps: Arc<dyn StepIn>) -> Self {
+        self.steps = Some(steps);
+        self
+    }
+
     /// Whether this is the embedded database, which one machine has for itself.
     pub fn is_embedded(&self) -> bool {
         self.db.get_database_backend() == DbBackend::Sqlite
@@ -197,7 +218,7 @@ impl Ledger {
         use sea_orm::sea_query::{Alias, Query};
         let query = Query::select().expr_as(self.now(), Alias::new("now")).to_owned();
         let ledger = self.clone();
-        Self::detached(async move {
+        self.detached("now_ms", async move {
             let row =
                 ledger.db.query_one(&query).await?.ok_or_else(|| LedgerError::unavailable("no row for the time"))?;
             Ok(row.try_get("", "now")?)
@@ -229,11 +250,12 @@ impl Ledger {
 
     /// Runs database work in a task of its own, so that nobody's cancellation can cut it in half, and waits for it no
     /// longer than [`OPERATION_TIMEOUT`]: then it is not known whether it happened.
-    pub(crate) async fn detached<T, F>(work: F) -> Result<T, LedgerError>
+    pub(crate) async fn detached<T, F>(&self, operation: &'static str, work: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, LedgerError>> + Send + 'static,
     {
+        let work = between(self.steps.clone(), operation, || LedgerError::unavailable("stepped in"), work);
         match tokio::time::timeout(OPERATION_TIMEOUT, Self::undisturbed(work)).await {
             Ok(result) => result,
             Err(_) => Err(LedgerError::unavailable("no answer in time")),
@@ -297,7 +319,9 @@ impl Ledger {
     pub async fn migrations(&self) -> Result<Vec<(String, bool)>, LedgerError> {
         use sea_orm_migration::{MigrationStatus, MigratorTrait};
         let ledger = self.clone();
-        let all = Self::detached(async move { Ok(Migrator::get_migration_with_status(&ledger.db).await?) }).await?;
+        let all = self
+            .detached("migrations", async move { Ok(Migrator::get_migration_with_status(&ledger.db).await?) })
+            .await?;
         Ok(all.iter().map(|m| (m.name().to_owned(), m.status() == MigrationStatus::Applied)).collect())
     }
 
@@ -306,7 +330,8 @@ impl Ledger {
     /// # Errors
     /// When a connection can't be closed in order.
     pub async fn close(self) -> Result<(), LedgerError> {
-        Self::detached(async move { Ok(self.db.close().await?) }).await
+        let db = self.db.clone();
+        self.detached("close", async move { Ok(db.close().await?) }).await
     }
 }
 

@@ -34,7 +34,7 @@ impl Ledger {
     /// known to have: try again.
     pub async fn keep_credential(&self, id: &ProvisioningId, credential: NewCredential) -> Result<(), LedgerError> {
         let (ledger, id) = (self.clone(), id.clone());
-        Self::detached(async move {
+        self.detached("keep_credential", async move {
             let txn = ledger.begin().await?;
             let now = ledger.now_in(&txn).await?;
             lock_row(&txn, &id).await?;

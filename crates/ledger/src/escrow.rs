@@ -5,6 +5,7 @@
 //! only then removed. A file holds nothing that the database would not: the envelope, and the keys of its row.
 
 use std::{
+    fmt,
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -15,7 +16,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use foxden_vault::Sealed;
 use serde::{Deserialize, Serialize};
 
-use crate::{connect::Ledger, error::LedgerError, ids::ProvisioningId, record::NewCredential, state::Scope};
+use crate::{
+    connect::Ledger,
+    error::LedgerError,
+    ids::ProvisioningId,
+    record::NewCredential,
+    state::Scope,
+    step_in::{StepIn, Steps, between},
+};
 
 /// What the files' names end in. Anything else in the directory is left alone.
 const SUFFIX: &str = "escrow";
@@ -23,9 +31,16 @@ const SUFFIX: &str = "escrow";
 const VERSION: u32 = 1;
 
 /// A directory of tokens on their way into the ledger. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Escrow {
     dir: Arc<Path>,
+    steps: Steps,
+}
+
+impl fmt::Debug for Escrow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Escrow({})", self.dir.display())
+    }
 }
 
 /// Why the escrow can't be used.
@@ -72,13 +87,20 @@ impl Escrow {
     pub fn open(dir: &Path) -> Result<Self, EscrowError> {
         let failed = |doing| move |source| EscrowError { path: dir.display().to_string(), doing, source };
         make_private(dir).map_err(failed("keep tokens in it"))?;
-        let escrow = Self { dir: dir.into() };
+        let escrow = Self { dir: dir.into(), steps: None };
         // As large as a token's file, under a name that no other process takes.
         let trial = dir.join(format!("trial-{}", ProvisioningId::new()));
         write_durably(dir, &trial, &[b' '; 4096])
             .and_then(|()| fs::remove_file(&trial))
             .map_err(failed("write a file in it"))?;
         Ok(escrow)
+    }
+
+    /// The same escrow with a test that steps into each of its operations.
+    #[must_use]
+    pub fn with_steps(mut self, steps: Arc<dyn StepIn>) -> Self {
+        self.steps = Some(steps);
+        self
     }
 
     /// Keeps a token. When this returns, it survives a crash of the process and of the machine.
@@ -134,8 +156,11 @@ impl Escrow {
         doing: &'static str,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T, EscrowError> {
-        let done = tokio::task::spawn_blocking(work).await;
-        let done = done.unwrap_or_else(|_| Err(io::Error::other("the program is shutting down")));
+        let on_disk = async {
+            let done = tokio::task::spawn_blocking(work).await;
+            done.unwrap_or_else(|_| Err(io::Error::other("the program is shutting down")))
+        };
+        let done = between(self.steps.clone(), doing, || io::Error::other("stepped in"), on_disk).await;
         done.map_err(|source| EscrowError { path: self.dir.display().to_string(), doing, source })
     }
 }

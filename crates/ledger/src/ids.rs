@@ -55,6 +55,24 @@ impl Default for WorkerId {
     }
 }
 
+/// The key of one row of evidence: a UUIDv7. A record that is written again, since its confirmation was lost, has the
+/// same, and so is recognized.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct AttemptId(String);
+
+impl AttemptId {
+    /// A fresh id.
+    pub fn new() -> Self {
+        Self(Uuid::now_v7().to_string())
+    }
+}
+
+impl Default for AttemptId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The parent app's own key for a signup; the idempotency key, unique in the ledger.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SignupId(String);
@@ -119,7 +137,7 @@ macro_rules! shown_as_text {
         }
     )*};
 }
-shown_as_text!(ProvisioningId, WorkerId, SignupId);
+shown_as_text!(ProvisioningId, WorkerId, AttemptId, SignupId);
 
 #[cfg(test)]
 mod tests {

@@ -134,7 +134,7 @@ impl Ledger {
     async fn read_events(&self, query: Select<Entity>, limit: u64) -> Result<Vec<Waiting>, LedgerError> {
         let ledger = self.clone();
         let query = query.order_by_asc(Column::Seq).limit(limit);
-        let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
+        let rows = self.detached("read_events", async move { Ok(query.all(&ledger.db).await?) }).await?;
         let read = rows.into_iter().map(|row| {
             let damaged = |column| LedgerError::Damaged { id: row.provisioning_id.clone(), column };
             let event = OutcomeEvent {
@@ -153,7 +153,7 @@ impl Ledger {
     pub async fn count_waiting_events(&self) -> Result<u64, LedgerError> {
         let ledger = self.clone();
         let query = Entity::find().filter(Column::PublishedAt.is_null());
-        Self::detached(async move { Ok(query.count(&ledger.db).await?) }).await
+        self.detached("count_waiting_events", async move { Ok(query.count(&ledger.db).await?) }).await
     }
 
     /// Marks events that the broker has confirmed.
@@ -162,7 +162,7 @@ impl Ledger {
     /// When the database does not answer; they are then sent again, under the same ids.
     pub async fn mark_published(&self, seqs: Vec<i64>) -> Result<(), LedgerError> {
         let ledger = self.clone();
-        Self::detached(async move {
+        self.detached("mark_published", async move {
             if seqs.is_empty() {
                 return Ok(());
             }
@@ -185,7 +185,7 @@ impl Ledger {
     pub async fn forget_published(&self, keep: Duration) -> Result<u64, LedgerError> {
         let before = self.now_ms().await? - millis(keep);
         let ledger = self.clone();
-        Self::detached(async move {
+        self.detached("forget_published", async move {
             let gone = Entity::delete_many()
                 .filter(Column::PublishedAt.lt(before))
                 .filter(Column::Kind.ne(OutcomeKind::Parked.as_str()))

@@ -167,4 +167,10 @@ impl Claimed {
         };
         Ok(Self { provisioning, lease })
     }
+
+    /// The same for a row that was written earlier, read at `now` by the ledger's clock: with what is left of its lease.
+    pub(crate) fn as_it_stands(row: Model, owner: &WorkerId, asked_at: Instant, now: i64) -> Result<Self, LedgerError> {
+        let left = row.lease_until.map_or(0, |until| until.saturating_sub(now).max(0));
+        Self::new(row, owner, asked_at, Duration::from_millis(left.unsigned_abs()))
+    }
 }

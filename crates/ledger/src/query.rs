@@ -107,7 +107,7 @@ impl Ledger {
     /// When the database does not answer or the row is damaged.
     pub async fn find(&self, signup_id: &SignupId) -> Result<Option<Provisioning>, LedgerError> {
         let (ledger, query) = (self.clone(), Entity::find().filter(Column::SignupId.eq(signup_id.as_str())));
-        Self::detached(async move { query.one(&ledger.db).await?.map(Provisioning::from_row).transpose() }).await
+        self.detached("find", async move { query.one(&ledger.db).await?.map(Provisioning::from_row).transpose() }).await
     }
 
     /// Lists provisionings, the newest first.
@@ -123,7 +123,7 @@ impl Ledger {
             query = query.filter(Column::ParkedReason.eq(reason.as_str()));
         }
         let ledger = self.clone();
-        let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
+        let rows = self.detached("list", async move { Ok(query.all(&ledger.db).await?) }).await?;
         Ok(leave_out_damaged(rows.into_iter().map(Provisioning::from_row)))
     }
 
@@ -146,7 +146,7 @@ impl Ledger {
             .order_by_asc(Column::State)
             .order_by_asc(Column::ParkedReason)
             .into_tuple::<(String, String, Option<String>, i64, i64)>();
-        let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
+        let rows = self.detached("standings", async move { Ok(query.all(&ledger.db).await?) }).await?;
         let read = rows.into_iter().map(|(step, state, reason, count, oldest_ms)| {
             let damaged = |column| LedgerError::Damaged { id: "(in a count)".to_owned(), column };
             Ok(Standing {
@@ -173,7 +173,7 @@ impl Ledger {
             .filter(C::ProvisioningId.eq(id.as_str()))
             .order_by_asc(C::Intent)
             .order_by_asc(C::Id);
-        let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
+        let rows = self.detached("credentials", async move { Ok(query.all(&ledger.db).await?) }).await?;
         rows.into_iter().map(read).collect()
     }
 
@@ -184,7 +184,7 @@ impl Ledger {
     pub async fn is_store_of_another(&self, store_uri: &str, id: &ProvisioningId) -> Result<bool, LedgerError> {
         let ledger = self.clone();
         let query = Entity::find().filter(Column::StoreUri.eq(store_uri)).filter(Column::Id.ne(id.as_str()));
-        Self::detached(async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
+        self.detached("is_store_of_another", async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
     }
 
     /// Whether another provisioning of this customer is still on its way, and may yet make the user.
@@ -197,7 +197,7 @@ impl Ledger {
             .filter(Column::AccountId.eq(account_id))
             .filter(Column::Id.ne(id.as_str()))
             .filter(Column::State.is_not_in([State::Closed.as_str(), State::Parked.as_str()]));
-        Self::detached(async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
+        self.detached("is_under_way_for", async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
     }
 
     /// The newest sealed event and the newest sealed token, if there are any: what a key ring is tried on.
@@ -211,7 +211,7 @@ impl Ledger {
         let ledger = self.clone();
         let rows = Entity::find().filter(Column::Payload.is_not_null()).order_by_desc(Column::Id);
         let tokens = credential::Entity::find().filter(C::Sealed.is_not_null()).order_by_desc(C::Id);
-        Self::detached(async move {
+        self.detached("newest_sealed", async move {
             let row = rows.one(&ledger.db).await?.map(Provisioning::from_row).transpose()?;
             let token = tokens.one(&ledger.db).await?;
             let token = match token {
@@ -236,7 +236,11 @@ impl Ledger {
             .filter(Column::Step.eq(Step::Done.as_str()))
             .filter(Column::UserFrom.is_null())
             .order_by_asc(Column::AcceptedAt);
-        Self::detached(async move { query.one(&ledger.db).await?.map(Provisioning::from_row).transpose() }).await
+        self.detached(
+            "provisioned_for",
+            async move { query.one(&ledger.db).await?.map(Provisioning::from_row).transpose() },
+        )
+        .await
     }
 
     /// The evidence of a provisioning, the oldest first.
@@ -250,7 +254,7 @@ impl Ledger {
             .filter(C::ProvisioningId.eq(id.as_str()))
             .order_by_asc(C::EndedAt)
             .order_by_asc(C::Id);
-        let rows = Self::detached(async move { Ok(query.all(&ledger.db).await?) }).await?;
+        let rows = self.detached("attempts", async move { Ok(query.all(&ledger.db).await?) }).await?;
         Ok(rows
             .into_iter()
             .map(|row| PastAttempt {
@@ -275,7 +279,7 @@ impl Ledger {
     /// When the database does not answer; then nothing changed.
     pub async fn retry(&self, signup_id: &SignupId, who: &str) -> Result<Retried, LedgerError> {
         let (ledger, signup_id, who) = (self.clone(), signup_id.clone(), who.to_owned());
-        Self::detached(async move {
+        self.detached("retry", async move {
             let txn = ledger.begin().await?;
             let now = ledger.now_in(&txn).await?;
             let Some(row) = Entity::find().filter(Column::SignupId.eq(signup_id.as_str())).one(&txn).await? else {

@@ -6,10 +6,9 @@ use foxden_vault::Sealed;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
-    sea_query::{CaseStatement, Expr},
+    sea_query::{CaseStatement, Expr, OnConflict},
 };
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::{
     connect::{Ledger, millis},
@@ -19,7 +18,7 @@ use crate::{
         provisioning::{Column, Entity},
     },
     error::LedgerError,
-    ids::ProvisioningId,
+    ids::{AttemptId, ProvisioningId},
     outbox::{OutcomeEvent, insert_event},
     provisioning::{Claimed, Lease},
     state::{AttemptKind, ParkedReason, Scope, State, Step},
@@ -45,6 +44,8 @@ pub struct Entry {
 /// Evidence of one call or lookup. Never a secret, never personal data.
 #[derive(Debug, Clone)]
 pub struct Attempt {
+    /// Its key. The same record written twice is one.
+    pub id: AttemptId,
     /// What it was.
     pub kind: AttemptKind,
     /// The step it was for.
@@ -149,14 +150,14 @@ impl Ledger {
     /// Writes an entry in one transaction.
     ///
     /// The credential is inserted on its own key, outside the fence of the lease: a token in hand is never dropped.
-    /// Recording the same entry again is harmless, but for a second row of evidence: the credential is there, and the
-    /// fence tells whether the rest is.
+    /// Recording the same entry again is harmless: the evidence's key tells that it was written, and the answer is the
+    /// provisioning as it stands.
     ///
     /// # Errors
     /// When the commit did not happen or is not known to have. An entry with a credential must be tried again.
     pub async fn record(&self, entry: Entry) -> Result<Recorded, LedgerError> {
         let ledger = self.clone();
-        Self::detached(async move {
+        self.detached("record", async move {
             let asked_at = Instant::now();
             let txn = ledger.begin().await?;
             let now = ledger.now_in(&txn).await?;
@@ -164,7 +165,11 @@ impl Ledger {
                 credentials::lock_row(&txn, &entry.lease.id).await?;
                 credentials::insert(&txn, &entry.lease.id, credential, now).await?;
             }
-            insert_attempt(&txn, &entry.lease, &entry.attempt, now).await?;
+            if !insert_attempt(&txn, &entry.lease, &entry.attempt, now).await? {
+                let written = written_before(&txn, &entry, asked_at, now).await?;
+                txn.rollback().await?;
+                return Ok(written);
+            }
             let updated = apply(Entity::update_many(), &entry.facts, &entry.next, now)
                 .filter(Column::Id.eq(entry.lease.id.as_str()))
                 .filter(Column::LeaseOwner.eq(entry.lease.owner.as_str()))
@@ -281,14 +286,32 @@ fn release(update: UpdateMany<Entity>, state: State, due_at: Option<i64>) -> Upd
         .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
 }
 
+/// What became of an entry whose first commit happened after all. Where it has been gone on with since, that was
+/// somebody else's right.
+async fn written_before(
+    txn: &DatabaseTransaction,
+    entry: &Entry,
+    asked_at: Instant,
+    now: i64,
+) -> Result<Recorded, LedgerError> {
+    let row = Entity::find()
+        .filter(Column::Id.eq(entry.lease.id.as_str()))
+        .filter(Column::Epoch.eq(entry.lease.epoch))
+        .one(txn)
+        .await?;
+    let Some(row) = row else { return Ok(Recorded::LeaseLost) };
+    Ok(Recorded::Written(Box::new(Claimed::as_it_stands(row, &entry.lease.owner, asked_at, now)?)))
+}
+
+/// Whether it is new.
 async fn insert_attempt(
     txn: &DatabaseTransaction,
     lease: &Lease,
     attempt: &Attempt,
     now: i64,
-) -> Result<(), LedgerError> {
+) -> Result<bool, LedgerError> {
     let row = attempt::ActiveModel {
-        id: Set(Uuid::now_v7().to_string()),
+        id: Set(attempt.id.to_string()),
         provisioning_id: Set(lease.id.to_string()),
         intent: Set(i32::try_from(attempt.intent).unwrap_or(i32::MAX)),
         epoch: Set(lease.epoch),
@@ -303,8 +326,8 @@ async fn insert_attempt(
         logref: Set(cut(attempt.logref.as_deref(), 100)),
         note: Set(cut(attempt.note.as_deref(), 300)),
     };
-    attempt::Entity::insert(row).exec_without_returning(txn).await?;
-    Ok(())
+    let key = OnConflict::column(attempt::Column::Id).do_nothing().to_owned();
+    Ok(attempt::Entity::insert_many([row]).on_conflict(key).exec_without_returning(txn).await? > 0)
 }
 
 /// At most `max` characters of a text that has no bound of its own.

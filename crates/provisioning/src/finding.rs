@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foxden_ledger::{Attempt, AttemptKind, Facts, NewCredential, Payload, Provisioning, Step};
+use foxden_ledger::{Attempt, AttemptId, AttemptKind, Facts, NewCredential, Payload, Provisioning, Step};
 use foxy_api::{Evidence, NoEffect, Outcome, ReadError, Rejection, RejectionKind, SetupFault, UserSession};
 
 use crate::{
@@ -95,6 +95,7 @@ impl Finding {
     /// The evidence row.
     pub(crate) fn attempt(&self, row: &Provisioning, kind: AttemptKind) -> Attempt {
         Attempt {
+            id: AttemptId::new(),
             kind,
             step: row.step,
             intent: row.intents,

@@ -97,9 +97,18 @@ impl Desk {
             Err(error) => return Verdict::Dead(Grounds::of_event(&error)),
         };
         let began = Instant::now();
+        // Sealed once, so that a commit whose answer was lost is recognized.
+        let mut sealed = None;
         let mut pace = Pace::new(FIRST_RETRY, LONGEST_RETRY);
         loop {
-            match self.parts.door.admit_leased(&event, &self.parts.worker, self.parts.lease).await {
+            let admitted = match sealed.take().map_or_else(|| self.parts.door.seal(&event), Ok) {
+                Ok(signup) => {
+                    let signup = sealed.insert(signup);
+                    self.parts.door.admit_leased(&event, signup, &self.parts.worker, self.parts.lease).await
+                }
+                Err(error) => Err(error.into()),
+            };
+            match admitted {
                 Ok(admitted) => {
                     self.ledger.is_up();
                     return match admitted {

@@ -23,6 +23,7 @@ macro_rules! all_rules {
             signups::many_are_accepted_at_once_each_signup_id_once,
             signups::workers_that_claim_at_the_same_time_never_get_the_same_row,
             signups::a_provisioning_takes_three_transactions_and_keeps_one_token,
+            signups::a_record_written_again_is_the_one_it_was,
             tokens::a_late_owner_writes_nothing_but_the_token_it_holds,
             signups::an_announced_call_whose_worker_vanished_becomes_unknown_never_due,
             signups::only_what_a_retry_can_mend_is_retried,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Accepted, Facts, Filter, Ledger, ManualClock, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Retried,
-    Scope, SignupId, State, Step, WorkerId,
+    Accepted, Facts, Filter, Ledger, ManualClock, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Recorded,
+    Retried, Scope, SignupId, State, Step, WorkerId,
 };
 
 use crate::support::{LEASE, START_MS, accept, custody, entry, meddle, payload, row, signup, token, written};
@@ -108,6 +108,34 @@ pub(crate) async fn a_provisioning_takes_three_transactions_and_keeps_one_token(
     assert_eq!((waiting.len(), &waiting[0].event.data), (1, &data));
     ledger.mark_published(vec![waiting[0].seq]).await.unwrap();
     assert_eq!(ledger.count_waiting_events().await.unwrap(), 0);
+}
+
+pub(crate) async fn a_record_written_again_is_the_one_it_was(ledger: Ledger) {
+    let (custody, clock) = (custody(), ManualClock::new(START_MS));
+    let ledger = ledger.with_clock(&clock);
+    let claimed = accept(&ledger, &custody, &WorkerId::new(), "s1").await;
+    let mut made_user = entry(&claimed, Next::InFlight { step: Step::Store, lease: LEASE });
+    made_user.credential = token(&claimed, &custody, Scope::User, "user-token");
+    let first = written(&ledger, made_user.clone()).await;
+    clock.advance(Duration::from_secs(10));
+    let again = written(&ledger, made_user.clone()).await;
+    assert_eq!((again.provisioning.step, again.provisioning.intents), (Step::Store, first.provisioning.intents));
+    assert!(again.lease.left() <= LEASE - Duration::from_secs(10), "the lease is what is left of it");
+
+    let later = entry(&again, Next::Due { step: Step::Store, delay: Duration::ZERO });
+    for _ in 0..2 {
+        let waiting = written(&ledger, later.clone()).await.provisioning;
+        assert_eq!((waiting.state, waiting.retries), (State::Due, 1));
+    }
+    let attempts = ledger.attempts(&claimed.provisioning.id).await.unwrap();
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(ledger.credentials(&claimed.provisioning.id).await.unwrap().len(), 1);
+
+    ledger.claim(&WorkerId::new(), 1, LEASE).await.unwrap();
+    for before in [made_user, later] {
+        let recorded = ledger.record(before).await.unwrap();
+        assert!(matches!(recorded, Recorded::LeaseLost), "another worker has it by now: {recorded:?}");
+    }
 }
 
 pub(crate) async fn an_announced_call_whose_worker_vanished_becomes_unknown_never_due(ledger: Ledger) {

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{
-    Accepted, Attempt, AttemptKind, Claimed, Custody, Entry, Facts, Ledger, NewCredential, NewSignup, Next, Payload,
-    ProvisioningId, Recorded, Scope, SignupId, Source, Step, StoreDetails, UserDetails, WorkerId,
+    Accepted, Attempt, AttemptId, AttemptKind, Claimed, Custody, Entry, Facts, Ledger, NewCredential, NewSignup, Next,
+    Payload, ProvisioningId, Recorded, Scope, SignupId, Source, Step, StoreDetails, UserDetails, WorkerId,
 };
 use foxden_vault::{KeyRing, RefreshToken};
 use sea_orm::{ConnectionTrait as _, Database};
@@ -60,6 +60,7 @@ pub(crate) async fn accept(ledger: &Ledger, custody: &Custody, owner: &WorkerId,
 
 pub(crate) fn attempt(step: Step, intent: u32, outcome: &'static str) -> Attempt {
     Attempt {
+        id: AttemptId::new(),
         kind: AttemptKind::Create,
         step,
         intent,

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{
-    Attempt, AttemptKind, Claimed, Entry, Facts, Next, OutcomeData, OutcomeEvent, OutcomeKind, Recorded, Step, WorkerId,
+    Attempt, AttemptId, AttemptKind, Claimed, Entry, Facts, Next, OutcomeData, OutcomeEvent, OutcomeKind, Recorded,
+    Step, WorkerId,
 };
 use lapin::{
     options::{QueueBindOptions, QueueDeclareOptions},
@@ -45,7 +46,9 @@ impl Publishing {
 /// Commits outcome events of one signup, in this order.
 async fn commit(bench: &Bench, signup_id: &str, kinds: &[OutcomeKind]) {
     let event = testing::event(signup_id, "Ada");
-    let Admitted::Leased(claimed) = bench.door.admit_leased(&event, &WorkerId::new(), LEASE).await.unwrap() else {
+    let Admitted::Leased(claimed) =
+        bench.door.admit_leased(&event, &bench.door.seal(&event).unwrap(), &WorkerId::new(), LEASE).await.unwrap()
+    else {
         panic!("{signup_id} is not new")
     };
     for kind in kinds {
@@ -67,6 +70,7 @@ fn entry(claimed: &Claimed, kind: OutcomeKind) -> Entry {
     Entry {
         lease: claimed.lease.clone(),
         attempt: Attempt {
+            id: AttemptId::new(),
             kind: AttemptKind::Create,
             step: Step::User,
             intent: 1,

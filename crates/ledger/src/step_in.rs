@@ -1,0 +1,36 @@
+//! Where a test steps in: before an operation begins, and when it has ended but its caller does not know yet.
+//!
+//! Whether no signup is lost and no effect doubled is decided in the moments when a process or a server goes away.
+//! Those moments lie between operations; here a test can hold one up, and end it, as the world would.
+
+use std::{ops::ControlFlow, pin::Pin, sync::Arc};
+
+/// Decides about each operation of a [`Ledger`](crate::Ledger) or an [`Escrow`](crate::Escrow), by its name.
+pub trait StepIn: Send + Sync {
+    /// Before it begins. `Break`: it does not begin, and its caller is told that the database, or the disk, is away.
+    fn before(&self, operation: &'static str) -> Pause;
+
+    /// When it has ended. `Break`: its answer is lost, and its caller is told the same.
+    fn after(&self, operation: &'static str) -> Pause;
+}
+
+/// For how long an operation is held up, and whether it goes on then.
+pub type Pause = Pin<Box<dyn Future<Output = ControlFlow<()>> + Send>>;
+
+/// Nobody, outside of tests.
+pub(crate) type Steps = Option<Arc<dyn StepIn>>;
+
+/// Runs `work` between the two steps; `lost` makes the error that a break leads to.
+pub(crate) async fn between<T, E>(
+    steps: Steps,
+    operation: &'static str,
+    lost: impl Fn() -> E,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let Some(steps) = steps else { return work.await };
+    if steps.before(operation).await.is_break() {
+        return Err(lost());
+    }
+    let answer = work.await;
+    if steps.after(operation).await.is_break() { Err(lost()) } else { answer }
+}
