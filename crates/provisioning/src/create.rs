@@ -1,11 +1,12 @@
 //! Create calls: everything between a committed intent and a finding.
 
 use foxden_ledger::{Credential, Facts, NewCredential, Payload, Provisioning, Scope, Step};
-use foxden_vault::Sealed;
-use foxy_api::{CreatedStore, CreatedUser, Granted, LinkProblem, NoEffect, Outcome, Report, ResourceUri, UserSession};
+use foxden_vault::{RefreshToken, Sealed};
+use foxy_api::{CreatedStore, LinkProblem, NoEffect, Outcome, Report, ResourceUri};
 use tokio::time::Instant;
 
 use crate::{
+    calls::{Calls, MadeUser},
     domain,
     finding::Finding,
     plan::{Cause, Refusal, Seen, Unopenable},
@@ -13,30 +14,31 @@ use crate::{
     runner::{Runner, Stop},
 };
 
-impl Runner {
-    /// Sends the create call of the row's step, under the intent that is committed for it.
+impl<F: Calls> Runner<F> {
+    /// Sends the create call of the row's step, under the intent that is committed for it. A user that was made comes
+    /// with its session, for the store step that follows.
     pub(crate) async fn create(
         &self,
         row: &Provisioning,
         payload: &Payload,
-        session: Option<UserSession>,
+        session: Option<F::Session>,
         lease_end: Instant,
-    ) -> Result<Finding, Stop> {
+    ) -> Result<(Finding, Option<F::Session>), Stop> {
         if row.in_doubt
             && let Some(held) = self.token_held(row).await?
         {
-            return Ok(held);
+            return Ok((held, None));
         }
         // Taken when the call is made: what the ledger took its time for is not the call's.
         let deadline = || (Instant::now() + self.policy.call_timeout).min(lease_end);
         match row.step {
             Step::User => {
                 if let Some(reused) = self.user_of_same_customer(row).await? {
-                    return Ok(reused);
+                    return Ok((reused, None));
                 }
                 let email = match request::user_email(row, payload) {
                     Ok(email) => email,
-                    Err(why) => return Ok(unopenable(why)),
+                    Err(why) => return Ok((unopenable(why), None)),
                 };
                 let report = self.foxy.create_user(&request::new_user(payload, email), deadline()).await;
                 self.user_report(row, payload, report).await
@@ -46,12 +48,13 @@ impl Runner {
                     Some(session) => session,
                     None => match self.user_session(row).await? {
                         Ok(session) => session,
-                        Err(finding) => return Ok(*finding),
+                        Err(finding) => return Ok((*finding, None)),
                     },
                 };
                 let domain = store_domain(row, payload);
-                let report = session.create_store(&request::new_store(payload, &domain), deadline()).await;
-                self.store_report(row, payload, report)
+                let store = request::new_store(payload, &domain);
+                let report = self.foxy.create_store(&session, &store, deadline()).await;
+                Ok((self.store_report(row, payload, report)?, None))
             }
         }
     }
@@ -60,16 +63,15 @@ impl Runner {
         &self,
         row: &Provisioning,
         payload: &Payload,
-        report: Report<CreatedUser>,
-    ) -> Result<Finding, Stop> {
+        report: Report<MadeUser<F::Session>>,
+    ) -> Result<(Finding, Option<F::Session>), Stop> {
         let Report { outcome, evidence } = report;
         match outcome {
             Outcome::Done(user) => {
                 let mut finding = self.made(row, Scope::User, &user.token, &user.uri)?.with_evidence(evidence);
-                finding.session = Some(user.session());
                 finding.facts.user_uri = user.uri.ok().map(|uri| uri.to_string());
                 finding.facts.store_domain = Some(first_domain(payload));
-                Ok(finding)
+                Ok((finding, Some(user.session)))
             }
             failed => {
                 let mut finding = Finding::of_failure(&failed, evidence, row.step, payload);
@@ -85,7 +87,7 @@ impl Runner {
                         finding.seen = Seen::Rejected(Refusal::EmailOfOwnUser);
                     }
                 }
-                Ok(finding)
+                Ok((finding, None))
             }
         }
     }
@@ -99,7 +101,8 @@ impl Runner {
         let Report { outcome, evidence } = report;
         match outcome {
             Outcome::Done(store) => {
-                let mut finding = self.made(row, Scope::Store, &store.token, &store.uri)?.with_evidence(evidence);
+                let mut finding =
+                    self.made(row, Scope::Store, &store.token.refresh, &store.uri)?.with_evidence(evidence);
                 finding.facts.store_uri = store.uri.ok().map(|uri| uri.to_string());
                 Ok(finding)
             }
@@ -125,10 +128,10 @@ impl Runner {
         &self,
         row: &Provisioning,
         scope: Scope,
-        token: &Granted,
+        token: &RefreshToken,
         uri: &Result<ResourceUri, LinkProblem>,
     ) -> Result<Finding, Stop> {
-        let sealed = self.custody.seal_token(&row.id, scope, &token.refresh)?;
+        let sealed = self.custody.seal_token(&row.id, scope, token)?;
         let mut finding = Finding::of(Seen::Done { link_is_trusted: uri.is_ok() }, "done", "");
         if let Err(problem) = uri {
             finding.note = Some(problem.to_string());
@@ -191,14 +194,14 @@ impl Runner {
     }
 
     /// Acts as the user whose store this is, by its kept token; or the finding that says why that can't be done.
-    pub(crate) async fn user_session(&self, row: &Provisioning) -> Result<Result<UserSession, Box<Finding>>, Stop> {
+    pub(crate) async fn user_session(&self, row: &Provisioning) -> Result<Result<F::Session, Box<Finding>>, Stop> {
         let Some(sealed) = self.user_credential(row).await? else {
             let note = "the ledger holds no token of the user";
             return Ok(Err(Box::new(Finding::of(Seen::NoEffect(Cause::UserTokenRefused), "no_effect", note))));
         };
         let owner = row.user_from.as_ref().unwrap_or(&row.id);
         match self.custody.open_token(owner, Scope::User, &sealed) {
-            Ok(token) => Ok(Ok(self.foxy.user(token))),
+            Ok(token) => Ok(Ok(self.foxy.session(token))),
             Err(error) => Ok(Err(Box::new(unopenable(error.into())))),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use foxden_ledger::{Attempt, AttemptId, AttemptKind, Facts, NewCredential, Payload, Provisioning, Step};
-use foxy_api::{Evidence, NoEffect, Outcome, ReadError, Rejection, RejectionKind, SetupFault, UserSession};
+use foxy_api::{Evidence, NoEffect, Outcome, ReadError, Rejection, RejectionKind, SetupFault};
 
 use crate::{
     plan::{Cause, Refusal, Seen},
@@ -22,8 +22,6 @@ pub(crate) struct Finding {
     pub(crate) took: Duration,
     pub(crate) credential: Option<NewCredential>,
     pub(crate) facts: Facts,
-    /// The user's session, with its fresh access token, for the store step that follows.
-    pub(crate) session: Option<UserSession>,
     /// A fault of the set-up that was met.
     pub(crate) fault: Option<SetupFault>,
 }
@@ -40,7 +38,6 @@ impl Finding {
             took: Duration::ZERO,
             credential: None,
             facts: Facts::default(),
-            session: None,
             fault: None,
         }
     }

@@ -5,29 +5,35 @@ use std::{
     time::Duration,
 };
 
-use foxy_api::{Foxy, SetupFault};
+use foxy_api::SetupFault;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::schedule::Schedule;
+use crate::{calls::Calls, schedule::Schedule};
 
-/// How long the gate stays closed: doubled each time it closes again without a success in between.
-const PAUSE: Schedule = Schedule { initial: Duration::from_secs(5), max: Duration::from_secs(300) };
+/// How long a gate stays closed, unless told otherwise: doubled each time it closes again without a success in between.
+const PAUSE: Schedule = Schedule::new(Duration::from_secs(5), Duration::from_secs(300));
 
 /// Whether calls to Foxy may be sent. Cheap to clone; all clones are one gate.
 #[derive(Clone, Debug)]
 pub struct Gate {
     open: watch::Sender<bool>,
     closings: Arc<Mutex<u32>>,
+    pause: Schedule,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { open: watch::Sender::new(true), closings: Arc::default() }
+        Self::new(PAUSE)
     }
 }
 
 impl Gate {
+    /// An open gate that, once closed, stays so for as long as this schedule says.
+    pub fn new(pause: Schedule) -> Self {
+        Self { open: watch::Sender::new(true), closings: Arc::default(), pause }
+    }
+
     /// Whether calls may be sent now.
     pub fn is_open(&self) -> bool {
         *self.open.borrow()
@@ -61,7 +67,7 @@ impl Gate {
     ///
     /// A read may succeed where a create call is still refused (a captcha, say). Then the gate closes again, and stays
     /// closed for longer.
-    pub async fn keep(&self, foxy: &Foxy, stop: &CancellationToken) {
+    pub async fn keep(&self, foxy: &impl Calls, stop: &CancellationToken) {
         let mut watch = self.watch();
         loop {
             let closed = async {
@@ -72,7 +78,8 @@ impl Gate {
                 return;
             }
             let closings = *self.lock();
-            if stop.run_until_cancelled(tokio::time::sleep(PAUSE.wait(closings.saturating_sub(1)))).await.is_none() {
+            if stop.run_until_cancelled(tokio::time::sleep(self.pause.wait(closings.saturating_sub(1)))).await.is_none()
+            {
                 return;
             }
             match stop.run_until_cancelled(foxy.probe()).await {

@@ -4,6 +4,7 @@
 //! under a committed intent, records its outcome with its sealed token before anything else happens, and looks up what
 //! it can't know. [`Worker`] feeds it with what is due, under leases and a bounded capacity.
 
+mod calls;
 mod create;
 mod domain;
 mod email;
@@ -20,6 +21,7 @@ mod scrub;
 mod tell;
 mod worker;
 
+pub use calls::{Calls, MadeUser};
 pub use email::{EmailTemplate, EmailTemplateError};
 pub use gate::Gate;
 pub use leases::Leases;

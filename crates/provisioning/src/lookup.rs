@@ -5,6 +5,7 @@ use foxy_api::{ReadError, StoreSearch};
 use tokio::time::Instant;
 
 use crate::{
+    calls::Calls,
     create::{store_domain, unopenable},
     finding::Finding,
     plan::Seen,
@@ -12,7 +13,7 @@ use crate::{
     runner::{Runner, Stop},
 };
 
-impl Runner {
+impl<F: Calls> Runner<F> {
     /// Looks up what the row's unknown call has done.
     pub(crate) async fn look_up(&self, row: &Provisioning, payload: &Payload) -> Result<Finding, Stop> {
         if let Some(held) = self.token_held(row).await? {
@@ -49,7 +50,7 @@ impl Runner {
             Ok(session) => session,
             Err(finding) => return Ok(Ok(*finding)),
         };
-        match session.find_store(domain).await {
+        match self.foxy.find_store(&session, domain).await {
             // A user that several signups share may have it from another of them.
             Ok(StoreSearch::Found { uri }) if self.ledger.is_store_of_another(uri.as_str(), &row.id).await? => {
                 let note = "the domain belongs to the store of another signup of the same customer";

@@ -16,6 +16,8 @@ pub struct Policy {
     pub listing_lag: Duration,
     /// How retries are paced.
     pub retry: Schedule,
+    /// How a result is recorded again while the ledger is away; see [`RECORDING`](Policy::RECORDING).
+    pub recording: Schedule,
     /// For how long a step is retried before it is parked.
     pub give_up_after: Duration,
     /// Keep the user's token once the store is there, for further stores of the same customer.
@@ -24,6 +26,11 @@ pub struct Policy {
     pub keep_payloads: bool,
     /// Whether outcome events are written to the outbox: only where something publishes them.
     pub outcome_events: bool,
+}
+
+impl Policy {
+    /// Soon, since a lease runs meanwhile; and then without pressing a database that is coming back.
+    pub const RECORDING: Schedule = Schedule::new(Duration::from_millis(100), Duration::from_secs(2));
 }
 
 /// A create call is sent only if so much more of its lease is left than the call may take.

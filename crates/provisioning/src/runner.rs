@@ -7,12 +7,13 @@ use foxden_ledger::{
     Payload, Provisioning, ProvisioningId, Recorded, State, Step,
 };
 use foxden_vault::SealError;
-use foxy_api::{Foxy, UserSession};
+use foxy_api::Foxy;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{
+    calls::Calls,
     create::unopenable,
     domain,
     finding::{Finding, concerns_all},
@@ -24,18 +25,15 @@ use crate::{
     tell::{outcome_event, tell},
 };
 
-/// How a result is tried again while the ledger is away.
-const RECORDING: Schedule = Schedule { initial: Duration::from_millis(100), max: Duration::from_secs(2) };
-
 /// How long the first commit of a token may take before the token goes to the escrow as well.
 const ESCROW_AFTER: Duration = Duration::from_millis(250);
 
 /// Works off provisionings, one at a time for each call of [`Runner::run`]. Cheap to clone.
 #[derive(Clone)]
-pub struct Runner {
+pub struct Runner<F = Foxy> {
     pub(crate) ledger: Ledger,
     pub(crate) custody: Custody,
-    pub(crate) foxy: Foxy,
+    pub(crate) foxy: F,
     pub(crate) policy: Arc<Policy>,
     escrow: Escrow,
     leases: Leases,
@@ -45,7 +43,7 @@ pub struct Runner {
 }
 
 /// What a runner is made of.
-pub struct Parts {
+pub struct Parts<F = Foxy> {
     /// The ledger.
     pub ledger: Ledger,
     /// Seals and opens what the ledger holds.
@@ -53,7 +51,7 @@ pub struct Parts {
     /// Holds tokens while the ledger can't.
     pub escrow: Escrow,
     /// Foxy.
-    pub foxy: Foxy,
+    pub foxy: F,
     /// What the operator decided.
     pub policy: Policy,
     /// This worker's leases.
@@ -104,9 +102,9 @@ impl From<CustodyError> for Unopenable {
     }
 }
 
-impl Runner {
+impl<F: Calls> Runner<F> {
     /// Puts the parts together.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: Parts<F>) -> Self {
         Self {
             ledger: parts.ledger,
             custody: parts.custody,
@@ -142,7 +140,7 @@ impl Runner {
     }
 
     /// One call or lookup, from the committed intent to the recorded finding.
-    async fn advance(&self, claimed: Claimed, session: Option<UserSession>, held: &Held) -> Advance {
+    async fn advance(&self, claimed: Claimed, session: Option<F::Session>, held: &Held) -> Advance<F::Session> {
         // Boxed: with all that a call may hold it is too large to lie in every caller.
         match Box::pin(self.try_advance(claimed, session, held)).await {
             Ok(advance) => advance,
@@ -157,26 +155,32 @@ impl Runner {
         }
     }
 
-    async fn try_advance(&self, claimed: Claimed, session: Option<UserSession>, held: &Held) -> Result<Advance, Stop> {
+    async fn try_advance(
+        &self,
+        claimed: Claimed,
+        session: Option<F::Session>,
+        held: &Held,
+    ) -> Result<Advance<F::Session>, Stop> {
         let row = &claimed.provisioning;
-        let (mut finding, payload) = match self.open(row) {
-            Err(why) => (unopenable(why), None),
+        let payload = self.open(row);
+        let (mut finding, session) = match &payload {
+            Err(why) => (unopenable(*why), None),
             Ok(payload) => match row.state {
                 State::InFlight => match self.may_send(held).await? {
-                    MaySend::Until(end) => (self.create(row, &payload, session, end).await?, Some(payload)),
-                    MaySend::No(finding) => (*finding, Some(payload)),
+                    MaySend::Until(end) => self.create(row, payload, session, end).await?,
+                    MaySend::No(finding) => (*finding, None),
                     MaySend::LeaseLost => return Ok(lease_lost()),
                 },
-                _ if self.stop.is_cancelled() => (stopping(), Some(payload)),
-                _ => (self.look_up(row, &payload).await?, Some(payload)),
+                _ if self.stop.is_cancelled() => (stopping(), None),
+                _ => (self.look_up(row, payload).await?, None),
             },
         };
+        let payload = payload.ok();
         if let Some(fault) = finding.fault.as_ref().filter(|fault| concerns_all(fault, row.step)) {
             self.gate.close(fault);
         } else if finding.credential.is_some() {
             self.gate.succeeded();
         }
-        let session = finding.session.take();
         let situation = self.situation(row, payload.as_ref());
         let mut decision = plan::decide(&situation, finding.seen)?;
         // Before a token is given up for lost: it may have come while we looked.
@@ -272,10 +276,7 @@ impl Runner {
             },
             Decision::Retry(wait) => Next::Due { step: row.step, delay: paced(wait, self.policy.retry, row.retries) },
             Decision::LookUp(wait) => {
-                let pace = Schedule {
-                    initial: self.policy.lookup_delay,
-                    max: self.policy.retry.max.max(self.policy.lookup_delay),
-                };
+                let pace = self.policy.retry.beginning_with(self.policy.lookup_delay);
                 let looked = if row.state == State::Unknown { row.retries + 1 } else { 0 };
                 let elsewhere = finding.seen == Seen::PresentElsewhere;
                 Next::Unknown { delay: paced(wait, pace, looked), elsewhere }
@@ -359,7 +360,7 @@ impl Runner {
                     }
                 }
             }
-            tokio::time::sleep(RECORDING.wait(failures)).await;
+            tokio::time::sleep(self.policy.recording.wait(failures)).await;
             failures = failures.saturating_add(1);
         }
     }
@@ -388,9 +389,9 @@ impl Runner {
 }
 
 /// What one call or lookup leads to.
-enum Advance {
+enum Advance<S> {
     /// The next call is announced; this worker sends it.
-    On { announced: Box<Claimed>, with: Option<UserSession> },
+    On { announced: Box<Claimed>, with: Option<S> },
     /// Nothing more to do here.
     Ended(Ending),
 }
@@ -417,7 +418,7 @@ fn stopping() -> Finding {
     Finding::of(Seen::NoEffect(Cause::Stopping), "no_effect", "not sent: the worker is stopping")
 }
 
-fn lease_lost() -> Advance {
+fn lease_lost<S>() -> Advance<S> {
     tracing::warn!(event = "lease.lost", "this provisioning has passed to another worker; leaving it to that one");
     Advance::Ended(Ending::LeaseLost)
 }

@@ -8,12 +8,11 @@ use std::time::Duration;
 use backoff::{ExponentialBackoff, ExponentialBackoffBuilder, backoff::Backoff};
 
 /// Each wait is twice the one before it, ± 20 %, up to a cap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
-    /// The first wait.
-    pub initial: Duration,
-    /// No wait is longer.
-    pub max: Duration,
+    initial: Duration,
+    max: Duration,
+    jitter: f64,
 }
 
 const MULTIPLIER: f64 = 2.0;
@@ -21,6 +20,23 @@ const MULTIPLIER: f64 = 2.0;
 const JITTER: f64 = 0.2;
 
 impl Schedule {
+    /// Begins with `initial`; no wait is longer than `max`.
+    pub const fn new(initial: Duration, max: Duration) -> Self {
+        Self { initial, max, jitter: JITTER }
+    }
+
+    /// The same without chance, for a test that must repeat itself.
+    #[must_use]
+    pub const fn steady(self) -> Self {
+        Self { jitter: 0.0, ..self }
+    }
+
+    /// The same with another first wait, which may be longer than the cap was.
+    #[must_use]
+    pub(crate) fn beginning_with(self, initial: Duration) -> Self {
+        Self { initial, max: self.max.max(initial), ..self }
+    }
+
     /// How long to wait after `failures` failures in a row before this one.
     pub fn wait(&self, failures: u32) -> Duration {
         // 2^20 times any sensible start is past any sensible cap; beyond it the multiplication would only overflow.
@@ -28,7 +44,7 @@ impl Schedule {
         let mut policy: ExponentialBackoff = ExponentialBackoffBuilder::new()
             .with_initial_interval(grown)
             .with_multiplier(MULTIPLIER)
-            .with_randomization_factor(JITTER)
+            .with_randomization_factor(self.jitter)
             .with_max_interval(self.max)
             .with_max_elapsed_time(None)
             .build();
@@ -43,7 +59,7 @@ mod tests {
 
     use super::Schedule;
 
-    const SCHEDULE: Schedule = Schedule { initial: Duration::from_secs(2), max: Duration::from_secs(300) };
+    const SCHEDULE: Schedule = Schedule::new(Duration::from_secs(2), Duration::from_secs(300));
 
     #[test]
     fn waits_double_within_their_jitter() {

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{Claimed, Escrow, Ledger};
+use foxy_api::Foxy;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{gate::Gate, leases::Leases, runner::Runner};
+use crate::{calls::Calls, gate::Gate, leases::Leases, runner::Runner};
 
 /// At most so many are claimed at once, so that one worker does not take all that others could work on.
 const CLAIM_MAX: usize = 32;
@@ -16,18 +17,18 @@ const ESCROW_PAUSE: Duration = Duration::from_secs(5);
 
 /// Runs what it is handed and what it claims, each provisioning under a permit of the shared capacity.
 #[derive(Clone)]
-pub struct Worker {
+pub struct Worker<F = Foxy> {
     ledger: Ledger,
-    runner: Runner,
+    runner: Runner<F>,
     leases: Leases,
     gate: Gate,
     capacity: Arc<Semaphore>,
     tasks: TaskTracker,
 }
 
-impl Worker {
+impl<F: Calls> Worker<F> {
     /// A worker for at most as many provisionings at a time as `capacity` has permits.
-    pub fn new(ledger: Ledger, runner: Runner, leases: Leases, gate: Gate, capacity: Arc<Semaphore>) -> Self {
+    pub fn new(ledger: Ledger, runner: Runner<F>, leases: Leases, gate: Gate, capacity: Arc<Semaphore>) -> Self {
         Self { ledger, runner, leases, gate, capacity, tasks: TaskTracker::new() }
     }
 

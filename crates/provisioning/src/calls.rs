@@ -1,0 +1,93 @@
+//! What the saga asks of Foxy, so that a test can play Foxy without a network.
+
+use std::future::Future;
+
+use foxden_vault::RefreshToken;
+use foxy_api::{
+    CreatedStore, Foxy, LinkProblem, NewStore, NewUser, ReadError, Report, ResourceUri, StoreSearch, UserSession,
+};
+use tokio::time::Instant;
+
+/// A user that was created, with its token.
+#[derive(Debug, Clone)]
+pub struct MadeUser<S> {
+    /// The user's address, if it can be trusted.
+    pub uri: Result<ResourceUri, LinkProblem>,
+    /// The user's token (`user_full_access`).
+    pub token: RefreshToken,
+    /// Acts as this user at once.
+    pub session: S,
+}
+
+/// The calls to Foxy. [`Foxy`] makes them over the network; every method is the one of its name there.
+pub trait Calls: Clone + Send + Sync + 'static {
+    /// Acts as one user.
+    type Session: Clone + Send + Sync + 'static;
+
+    /// Creates a user, once. By `deadline` the call has ended, whatever it came to.
+    fn create_user(
+        &self,
+        user: &NewUser,
+        deadline: Instant,
+    ) -> impl Future<Output = Report<MadeUser<Self::Session>>> + Send;
+
+    /// Creates a store of this user's, once. By `deadline` the call has ended, whatever it came to.
+    fn create_store(
+        &self,
+        session: &Self::Session,
+        store: &NewStore,
+        deadline: Instant,
+    ) -> impl Future<Output = Report<CreatedStore>> + Send;
+
+    /// Acts as a user whose refresh token was kept. Sends nothing.
+    fn session(&self, refresh: RefreshToken) -> Self::Session;
+
+    /// Looks for a domain among all of this user's stores.
+    fn find_store(
+        &self,
+        session: &Self::Session,
+        domain: &str,
+    ) -> impl Future<Output = Result<StoreSearch, ReadError>> + Send;
+
+    /// Whether a user with this email exists.
+    fn email_exists(&self, email: &str) -> impl Future<Output = Result<bool, ReadError>> + Send;
+
+    /// Whether a store with this domain exists.
+    fn store_domain_exists(&self, domain: &str) -> impl Future<Output = Result<bool, ReadError>> + Send;
+
+    /// Whether Foxy answers and lets us in; changes nothing.
+    fn probe(&self) -> impl Future<Output = Result<(), ReadError>> + Send;
+}
+
+impl Calls for Foxy {
+    type Session = UserSession;
+
+    async fn create_user(&self, user: &NewUser, deadline: Instant) -> Report<MadeUser<UserSession>> {
+        let report = Self::create_user(self, user, deadline).await;
+        report.map(|made| MadeUser { session: made.session(), uri: made.uri, token: made.token.refresh })
+    }
+
+    async fn create_store(&self, session: &UserSession, store: &NewStore, deadline: Instant) -> Report<CreatedStore> {
+        session.create_store(store, deadline).await
+    }
+
+    fn session(&self, refresh: RefreshToken) -> UserSession {
+        self.user(refresh)
+    }
+
+    async fn find_store(&self, session: &UserSession, domain: &str) -> Result<StoreSearch, ReadError> {
+        session.find_store(domain).await
+    }
+
+    async fn email_exists(&self, email: &str) -> Result<bool, ReadError> {
+        Self::email_exists(self, email).await
+    }
+
+    async fn store_domain_exists(&self, domain: &str) -> Result<bool, ReadError> {
+        Self::store_domain_exists(self, domain).await
+    }
+
+    async fn probe(&self) -> Result<(), ReadError> {
+        Self::probe(self).await
+    }
+}
