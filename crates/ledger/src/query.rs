@@ -3,7 +3,7 @@
 use foxden_vault::Sealed;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, Func},
 };
 use uuid::Uuid;
@@ -187,17 +187,40 @@ impl Ledger {
         self.detached("is_store_of_another", async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
     }
 
-    /// Whether another provisioning of this customer is still on its way, and may yet make the user.
+    /// Whether another provisioning of this customer may have made the user that stands in the way of this one, or may have
+    /// it soon: one whose user is there, or is in doubt, or whose call is under way. A call that was announced after Foxy had
+    /// first refused this one's email can't have made that user.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn is_under_way_for(&self, account_id: &str, id: &ProvisioningId) -> Result<bool, LedgerError> {
+    pub async fn may_have_the_user_of(&self, row: &Provisioning, account_id: &str) -> Result<bool, LedgerError> {
+        use attempt::Column as A;
         let ledger = self.clone();
-        let query = Entity::find()
+        let key_intent = i32::try_from(row.key_intent).unwrap_or(i32::MAX);
+        let refused_since = attempt::Entity::find()
+            .select_only()
+            .column_as(A::EndedAt.min(), "since")
+            .filter(A::ProvisioningId.eq(row.id.as_str()))
+            .filter(A::Step.eq(Step::User.as_str()))
+            .filter(A::Outcome.eq("rejected"))
+            .filter(A::Intent.gte(key_intent))
+            .into_tuple::<Option<i64>>();
+        let others = Entity::find()
             .filter(Column::AccountId.eq(account_id))
-            .filter(Column::Id.ne(id.as_str()))
+            .filter(Column::Id.ne(row.id.as_str()))
             .filter(Column::State.is_not_in([State::Closed.as_str(), State::Parked.as_str()]));
-        self.detached("is_under_way_for", async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
+        self.detached("may_have_the_user_of", async move {
+            let since = refused_since.one(&ledger.db).await?.flatten();
+            let calls = Expr::col(Column::State).eq(State::InFlight.as_str());
+            let calls = match since {
+                Some(since) => calls.and(Expr::col(Column::IntentAt).lte(since)),
+                None => calls,
+            };
+            let may =
+                Condition::any().add(Column::Step.ne(Step::User.as_str())).add(Column::InDoubt.eq(true)).add(calls);
+            Ok(others.filter(may).one(&ledger.db).await?.is_some())
+        })
+        .await
     }
 
     /// The newest sealed event and the newest sealed token, if there are any: what a key ring is tried on.

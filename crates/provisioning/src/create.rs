@@ -80,7 +80,7 @@ impl<F: Calls> Runner<F> {
                     && !row.in_doubt
                     && let Some(account) = &row.account_id
                 {
-                    if let Ok(true) = self.ledger.is_under_way_for(account, &row.id).await {
+                    if let Ok(true) = self.ledger.may_have_the_user_of(row, account).await {
                         finding.seen = Seen::NoEffect(Cause::Passing { at_least: None });
                         finding.note = Some("another signup of this customer is making the user".to_owned());
                     } else if let Ok(Some(_)) = self.ledger.provisioned_for(account).await {

@@ -178,6 +178,20 @@ async fn two_signups_of_one_customer_at_the_same_time_share_one_user() {
 }
 
 #[tokio::test]
+async fn two_signups_of_one_customer_do_not_wait_for_each_other_for_ever() {
+    let world = World::new().await;
+    world.accept(&signup("s0")).await;
+    assert_eq!(world.settle("s0").await, PROVISIONED);
+    // The customer has a Foxy user already, and it is not one that was made for them under this account.
+    for id in ["s1", "s2"] {
+        world.accept_for(&signup("s0"), id, "customer-7").await;
+    }
+    for id in ["s1", "s2"] {
+        assert_eq!(world.settle(id).await, Ending::Parked(ParkedReason::EmailTaken));
+    }
+}
+
+#[tokio::test]
 async fn a_changed_mailbox_makes_no_second_user_of_a_call_in_doubt() {
     let world = World::new().await;
     world.sim.set_faults("POST /users: reset_after_work first 1".parse().unwrap());
