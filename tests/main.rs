@@ -10,3 +10,4 @@ mod cli;
 mod embedded;
 mod servers;
 mod support;
+mod two_workers;

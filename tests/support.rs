@@ -183,13 +183,21 @@ impl Place {
     /// The simulator's books and the ledger agree, row for row: each provisioned signup has one user, one store, and one
     /// envelope that opens to a token for that store; nothing else was made.
     pub(crate) async fn books_agree(&self, rows: &[Provisioning]) {
-        let ledger = self.ledger().await;
-        let ring = KeyRing::parse(&self.settings["FOXDEN_KEYS"]).unwrap();
-        let custody = Custody::new(std::sync::Arc::new(ring), "production");
         let books = self.sim.books();
         assert_eq!((books.users.len(), books.stores.len()), (rows.len(), rows.len()));
         for row in rows {
             assert_eq!(row.state, State::Closed, "{row:?}");
+        }
+        self.tokens_open_their_stores(rows).await;
+    }
+
+    /// Each provisioned signup has a store in the simulator's books, and one envelope that opens to a token for it.
+    pub(crate) async fn tokens_open_their_stores(&self, rows: &[Provisioning]) {
+        let ledger = self.ledger().await;
+        let ring = KeyRing::parse(&self.settings["FOXDEN_KEYS"]).unwrap();
+        let custody = Custody::new(std::sync::Arc::new(ring), "production");
+        let books = self.sim.books();
+        for row in rows.iter().filter(|row| row.state == State::Closed) {
             let store = books.stores.iter().find(|store| Some(&store.uri) == row.store_uri.as_ref()).unwrap();
             assert_eq!((Some(&store.domain), Some(&store.owner)), (row.store_domain.as_ref(), row.user_uri.as_ref()));
             let kept = ledger.credentials(&row.id).await.unwrap();
@@ -275,6 +283,27 @@ impl Worker {
     pub(crate) async fn stop(mut self) {
         self.terminate();
         assert_eq!(self.ended().await, Some(0), "{}", self.log());
+    }
+
+    /// Makes it stand still, every thread of it, until it is thawed or crashed.
+    pub(crate) async fn freeze(&self) {
+        self.signal("-STOP");
+        let threads = format!("/proc/{}/task", self.child.id());
+        let is_still = |thread: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap_or_default();
+            // The state comes after the name, which is in parentheses; a thread that has gone is still, too.
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+        };
+        let started = Instant::now();
+        while !std::fs::read_dir(&threads).unwrap().all(is_still) {
+            assert!(started.elapsed() < PATIENCE, "it does not stand still");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
     }
 
     /// Ends it without warning, as a crash does.
