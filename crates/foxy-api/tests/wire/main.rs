@@ -8,4 +8,5 @@ mod logs;
 mod lookups;
 mod server;
 mod simulator;
+mod table;
 mod tokens;
