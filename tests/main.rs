@@ -8,6 +8,7 @@
 mod canary;
 mod cli;
 mod embedded;
+mod orphans;
 mod servers;
 mod support;
 mod two_workers;

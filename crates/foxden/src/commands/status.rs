@@ -1,5 +1,7 @@
 //! `foxden status`: where signups stand.
 
+mod orphans;
+
 use std::path::Path;
 
 use clap::Args;
@@ -12,7 +14,8 @@ pub(crate) const HELP: &str = "\
 Examples:
   foxden status
   foxden status --list 20 --state parked
-  foxden status --json | jq .parked";
+  foxden status --json | jq .parked
+  foxden status --orphans --json | jq -r .email";
 
 /// `foxden status …`
 #[derive(Args, Debug)]
@@ -23,6 +26,9 @@ pub(crate) struct Options {
     /// With --list: only those in this state
     #[arg(long, value_name = "STATE", requires = "list")]
     state: Option<StateArg>,
+    /// List the Foxy users that were left behind because their tokens were lost (FOXDEN_USER_EMAIL)
+    #[arg(long, conflicts_with_all = ["list", "state"])]
+    orphans: bool,
     /// Print JSON, for scripts
     #[arg(long)]
     json: bool,
@@ -32,6 +38,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let settings = super::settings(config, Needs::default())?;
     let ledger = wiring::existing_ledger(&settings.database).await?;
     match options.list {
+        _ if options.orphans => orphans::list(&ledger, options.json).await,
         Some(limit) => list(&ledger, limit, &options).await,
         None => counts(&ledger, &settings.database.url.display(), options.json).await,
     }
@@ -40,9 +47,10 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
 async fn counts(ledger: &Ledger, place: &str, json: bool) -> anyhow::Result<Exit> {
     let standings = ledger.standings().await?;
     let outbox = ledger.count_waiting_events().await?;
+    let orphans = ledger.count_orphans().await?;
     let now = ledger.now_ms().await?;
     if json {
-        output::say_json(&counts_json(&standings, outbox, now));
+        output::say_json(&counts_json(&standings, outbox, orphans, now));
         return Ok(Exit::Done);
     }
     output::say(format!("ledger: {place}"));
@@ -52,13 +60,8 @@ async fn counts(ledger: &Ledger, place: &str, json: bool) -> anyhow::Result<Exit
     }
     let mut table = output::table(["state", "step", "signups", "oldest accepted"]);
     for standing in &standings {
-        let state = match standing.parked_reason {
-            Some(reason) => format!("parked: {reason}"),
-            None if standing.state == State::Closed => "provisioned".to_owned(),
-            None => standing.state.to_string(),
-        };
         table.add_row([
-            state,
+            place_of(standing.state, standing.parked_reason),
             standing.step.to_string(),
             output::count(standing.count),
             format!("{} ago", output::span(now - standing.oldest_ms)),
@@ -71,10 +74,14 @@ async fn counts(ledger: &Ledger, place: &str, json: bool) -> anyhow::Result<Exit
     if standings.iter().any(|standing| standing.parked_reason.is_some()) {
         output::say("parked signups wait for someone: foxden status --list 20 --state parked; foxden explain REASON");
     }
+    if orphans > 0 {
+        let count = output::count(orphans);
+        output::say(format!("users left behind at Foxy, their tokens lost: {count}; foxden status --orphans"));
+    }
     Ok(Exit::Done)
 }
 
-fn counts_json(standings: &[Standing], outbox: u64, now: i64) -> Value {
+fn counts_json(standings: &[Standing], outbox: u64, orphans: u64, now: i64) -> Value {
     let total = |pick: &dyn Fn(&Standing) -> bool| -> u64 {
         standings.iter().filter(|standing| pick(standing)).map(|standing| standing.count).sum()
     };
@@ -95,6 +102,7 @@ fn counts_json(standings: &[Standing], outbox: u64, now: i64) -> Value {
         "parked_reasons": reasons,
         "oldest_open_ms": oldest,
         "outbox": outbox,
+        "orphans": orphans,
     });
     object.as_object_mut().expect("an object was just made").extend(by_state);
     object
@@ -128,10 +136,14 @@ async fn list(ledger: &Ledger, limit: u64, options: &Options) -> anyhow::Result<
 
 /// The state, with the reason if there is one.
 pub(crate) fn place(row: &Provisioning) -> String {
-    match row.parked_reason {
+    place_of(row.state, row.parked_reason)
+}
+
+fn place_of(state: State, reason: Option<ParkedReason>) -> String {
+    match reason {
         Some(reason) => format!("parked: {reason}"),
-        None if row.state == State::Closed => "provisioned".to_owned(),
-        None => row.state.to_string(),
+        None if state == State::Closed => "provisioned".to_owned(),
+        None => state.to_string(),
     }
 }
 

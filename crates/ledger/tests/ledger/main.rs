@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
+mod orphans;
 mod signups;
 mod support;
 mod tokens;
@@ -35,6 +36,10 @@ macro_rules! all_rules {
             tokens::a_token_that_comes_while_its_row_is_parked_is_not_left_beside_it,
             tokens::a_token_of_an_earlier_key_resumes_nothing,
             signups::the_next_events_are_each_signup_s_oldest_but_for_kinds_that_rest,
+            orphans::users_of_superseded_generations_are_orphans_whatever_became_of_their_signup,
+            orphans::a_lost_user_is_an_orphan_at_once_only_in_a_mailbox_of_the_platform_s,
+            orphans::an_orphan_has_the_address_that_came_with_a_late_token,
+            orphans::an_orphan_of_a_template_that_is_gone_is_not_given_another_email,
             signups::the_schema_goes_down_and_up_again,
         );
     };

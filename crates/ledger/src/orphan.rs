@@ -1,0 +1,119 @@
+//! Orphans: Foxy users that were given up, since their tokens were lost.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{CaseStatement, Expr},
+};
+
+use crate::{
+    connect::Ledger,
+    entity::{
+        credential,
+        provisioning::{Column, Entity},
+    },
+    error::{LedgerError, leave_out_damaged},
+    ids::SignupId,
+    provisioning::Provisioning,
+    state::{ParkedReason, Scope, State, Step},
+};
+
+/// A Foxy user in a mailbox of the platform's that no signup uses: its token was lost, so nobody can act as it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// The signup it was made for.
+    pub signup_id: SignupId,
+    /// Which of the signup's users it is, from 1.
+    pub generation: u32,
+    /// The template of the signup's latest user call; `None` if that one was made with the event's own email.
+    pub mailbox: Option<String>,
+    /// Whether its email was made of that very template. The row keeps only the latest one: if the settings changed
+    /// between two generations, an earlier user has an email that the ledger does not know.
+    pub mailbox_is_its_own: bool,
+    /// Its address at Foxy, if a token came late and brought it.
+    pub user_uri: Option<String>,
+    /// Where the signup stands.
+    pub state: State,
+    /// Why the signup is parked.
+    pub parked_reason: Option<ParkedReason>,
+}
+
+impl Ledger {
+    /// Counts the orphans.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_orphans(&self) -> Result<u64, LedgerError> {
+        let ledger = self.clone();
+        let left_behind = Expr::col(Column::Generation)
+            .sub(1)
+            .add(CaseStatement::new().case(Expr::from(current_is_left_behind()), 1).finally(0));
+        let query = Entity::find().select_only().column_as(left_behind.sum(), "orphans").into_tuple::<Option<i64>>();
+        let sum = self.detached("count_orphans", async move { Ok(query.one(&ledger.db).await?) }).await?;
+        Ok(sum.flatten().and_then(|sum| u64::try_from(sum).ok()).unwrap_or(0))
+    }
+
+    /// Lists the orphans, those of the newest signup first: the users of every generation but the current one, and the
+    /// current one of a signup that was parked because its token was lost too.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn orphans(&self) -> Result<Vec<Orphan>, LedgerError> {
+        use credential::Column as C;
+        let ledger = self.clone();
+        let has_some = || Condition::any().add(Column::Generation.gt(1)).add(current_is_left_behind());
+        let rows = Entity::find().filter(has_some()).order_by_desc(Column::AcceptedAt).order_by_desc(Column::Id);
+        let ids = Entity::find().select_only().column(Column::Id).filter(has_some()).into_query();
+        let tokens = credential::Entity::find()
+            .filter(C::Scope.eq(Scope::User.as_str()))
+            .filter(C::ResourceUri.is_not_null())
+            .filter(C::ProvisioningId.in_subquery(ids))
+            .order_by_asc(C::Intent);
+        let (rows, tokens) = self
+            .detached("orphans", async move { Ok((rows.all(&ledger.db).await?, tokens.all(&ledger.db).await?)) })
+            .await?;
+        let mut late: HashMap<String, Vec<credential::Model>> = HashMap::new();
+        for token in tokens {
+            late.entry(token.provisioning_id.clone()).or_default().push(token);
+        }
+        let rows = leave_out_damaged(rows.into_iter().map(Provisioning::from_row));
+        Ok(rows.iter().flat_map(|row| left_behind(row, late.get(row.id.as_str()).map_or(&[], Vec::as_slice))).collect())
+    }
+}
+
+/// Parked since the token of its current user was lost, in a mailbox of the platform's. In the customer's own mailbox the
+/// user may be somebody else's; there it is the signup that needs a person.
+fn current_is_left_behind() -> Condition {
+    Condition::all()
+        .add(Column::State.eq(State::Parked.as_str()))
+        .add(Column::ParkedReason.eq(ParkedReason::UserTokenLost.as_str()))
+        .add(Column::Mailbox.is_not_null())
+}
+
+/// The orphans of one row, given the user tokens that came with an address.
+fn left_behind(row: &Provisioning, tokens: &[credential::Model]) -> Vec<Orphan> {
+    let earlier = row.generation.saturating_sub(1);
+    let of_an_earlier_user = |token: &&credential::Model| {
+        token.resource_uri != row.user_uri
+            && (row.step != Step::User || u32::try_from(token.intent).is_ok_and(|intent| intent < row.key_intent))
+    };
+    let known: Vec<_> = tokens.iter().filter(of_an_earlier_user).collect();
+    // Calls and generations go up together. Which generation a call was for is not written down, so it is sure only
+    // where there is an address for each.
+    let is_sure = u32::try_from(known.len()) == Ok(earlier);
+    let mut addresses = known.into_iter().filter(|_| is_sure).map(|token| token.resource_uri.clone());
+    let current_too =
+        row.state == State::Parked && row.parked_reason == Some(ParkedReason::UserTokenLost) && row.mailbox.is_some();
+    (1..=earlier + u32::from(current_too))
+        .map(|generation| Orphan {
+            signup_id: row.signup_id.clone(),
+            generation,
+            mailbox: row.mailbox.clone(),
+            mailbox_is_its_own: generation == row.generation,
+            user_uri: if generation == row.generation { row.user_uri.clone() } else { addresses.next().flatten() },
+            state: row.state,
+            parked_reason: row.parked_reason,
+        })
+        .collect()
+}
