@@ -37,7 +37,9 @@ run: ## Run a worker with the settings of .env
 test: ## All tests, against private PostgreSQL and RabbitMQ servers
 	scripts/services.sh with -- cargo test --workspace --locked
 
-test-fast: ## The tests that need no server
+test-fast: ## The tests that need no server, and fewer schedules of the model
+test-fast: export FOXDEN_TEST_SCHEDULES ?= 300
+test-fast:
 	cargo test --workspace --locked -- --skip servers::
 
 chaos: ## The long chaos test: workers killed, servers restarted; FOXDEN_TEST_SEED repeats one
@@ -74,4 +76,6 @@ target/tools/bin/cargo-deny:
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --no-default-features --root target/tools
 
 bench: ## Run the benchmarks, against private servers where they want one
+bench: export FOXDEN_SERVICES_FSYNC = on
+bench:
 	scripts/services.sh with -- cargo bench --workspace --bench '*' --locked

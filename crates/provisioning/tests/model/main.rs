@@ -1,0 +1,68 @@
+//! The saga under every order of events: the real runner on the real ledger, with Foxy played by the test, time standing
+//! still, and every operation held up until the test lets it go on. So a schedule is its seed, and repeats.
+//!
+//! `FOXDEN_TEST_SCHEDULES` says how many schedules are run, `FOXDEN_TEST_SEED` which one is the first.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
+
+mod crash_points;
+mod director;
+mod leases;
+mod promises;
+mod schedule;
+mod shop;
+mod world;
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use futures::FutureExt;
+
+use crate::schedule::Trace;
+
+/// In every run; more by the environment.
+const SCHEDULES: u64 = 10_000;
+
+#[expect(clippy::disallowed_methods, reason = "the one door by which a test is told of its size")]
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a number")))
+}
+
+/// Runs one schedule from nothing to its end, on a clock of its own that only the test moves.
+fn one(seed: u64) -> Result<(), String> {
+    let trace = Trace::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let schedule = AssertUnwindSafe(schedule::run(seed, &trace)).catch_unwind();
+    let ended = runtime.block_on(schedule).unwrap_or_else(|_| Err("a task panicked; see above".to_owned()));
+    ended.map_err(|broken| format!("{}\n{broken}", trace.tell()))
+}
+
+#[test]
+fn no_order_of_events_breaks_a_promise() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let first = number("FOXDEN_TEST_SEED").unwrap_or_else(|| u64::from(now.subsec_nanos()) * 1_000_000);
+    let schedules = number("FOXDEN_TEST_SCHEDULES").unwrap_or(SCHEDULES);
+    let next = AtomicU64::new(first);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + schedules {
+                return;
+            }
+            if let Err(broken) = one(seed) {
+                next.store(u64::MAX / 2, Ordering::Relaxed);
+                panic!("FOXDEN_TEST_SEED={seed} FOXDEN_TEST_SCHEDULES=1 repeats it\n{broken}");
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+}

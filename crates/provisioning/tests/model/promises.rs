@@ -1,0 +1,254 @@
+//! The promises, as what must be true of the world after each step, and of a world at rest.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use foxden_ledger::{Filter, OutcomeKind, ParkedReason, Provisioning, Scope, State, Step};
+use foxden_vault::Sealed;
+
+use crate::{
+    shop::{Call, Kind},
+    world::World,
+};
+
+/// What was true after the last step.
+#[derive(Default)]
+pub(crate) struct Promises {
+    rows: BTreeMap<String, Provisioning>,
+    /// Tokens that were in the ledger or in an escrow once.
+    safe: BTreeSet<String>,
+    /// How many calls were looked at.
+    calls: usize,
+    /// At how many commits and things made the last look was.
+    seen: Option<(u64, usize, usize)>,
+}
+
+/// How a promise was broken.
+pub(crate) type Broken = String;
+
+macro_rules! promise {
+    ($holds:expr, $($otherwise:tt)+) => {
+        if !$holds {
+            return Err(format!($($otherwise)+));
+        }
+    };
+}
+
+impl Promises {
+    /// What must be true after each step.
+    pub(crate) async fn hold(&mut self, world: &World) -> Result<(), Broken> {
+        let now = {
+            let books = world.books();
+            promise!(books.broken.is_empty(), "{}", books.broken.join("; "));
+            (world.ledger.commits(), books.things.len(), books.calls.len())
+        };
+        let in_escrow = world.escrow_files();
+        if self.seen == Some(now) && in_escrow.is_empty() {
+            return Ok(());
+        }
+        self.seen = Some(now);
+        let rows = rows(world).await;
+        self.steps_are_legal(&rows)?;
+        self.no_signup_is_lost(world, &rows)?;
+        self.no_effect_is_doubled(world, &rows)?;
+        self.calls_are_announced(world, &rows)?;
+        self.no_token_is_dropped(world, &rows, &in_escrow).await?;
+        self.rows = rows;
+        Ok(())
+    }
+
+    fn steps_are_legal(&self, rows: &BTreeMap<String, Provisioning>) -> Result<(), Broken> {
+        for (id, row) in rows {
+            let leased = row.lease_until_ms.is_some();
+            promise!(leased || row.state != State::InFlight, "{id} is in flight without a lease: {row:?}");
+            promise!(row.due_at_ms.is_some() || leased || at_rest(row), "{id} waits for nothing: {row:?}");
+            let Some(before) = self.rows.get(id) else { continue };
+            promise!(row.step >= before.step, "{id} went back a step: {before:?} to {row:?}");
+            promise!(row.epoch >= before.epoch, "{id} lost an epoch: {before:?} to {row:?}");
+            promise!(row.intents >= before.intents, "{id} lost an intent: {before:?} to {row:?}");
+            promise!(before.state != State::Closed || row.state == State::Closed, "{id} was opened again");
+            let crossed = (before.state, row.state) == (State::Unknown, State::InFlight);
+            // A user's token that was found by a lookup announces the store.
+            promise!(
+                !crossed || row.step != before.step || row.domain_try > before.domain_try,
+                "{id} went from unknown to in flight: {before:?} to {row:?}"
+            );
+        }
+        Ok(())
+    }
+
+    fn no_signup_is_lost(&self, world: &World, rows: &BTreeMap<String, Provisioning>) -> Result<(), Broken> {
+        for number in world.acknowledged.lock().unwrap().iter() {
+            let id = world.signups[*number].id.as_str();
+            promise!(rows.contains_key(id), "{id} was acknowledged and is not in the ledger");
+        }
+        promise!(self.rows.keys().all(|id| rows.contains_key(id)), "a row is gone");
+        Ok(())
+    }
+
+    fn no_effect_is_doubled(&self, world: &World, rows: &BTreeMap<String, Provisioning>) -> Result<(), Broken> {
+        let books = world.books();
+        for signup in &world.signups {
+            let id = signup.id.as_str();
+            let made = |kind| books.things.iter().filter(|thing| thing.signup == id && thing.kind == kind).count();
+            let generations = rows.get(id).map_or(0, |row| row.generation as usize);
+            promise!(made(Kind::Store) <= 1, "{id} has more than one store: {:?}", books.things);
+            promise!(made(Kind::User) <= generations, "{id} has more users than generations: {:?}", books.things);
+        }
+        Ok(())
+    }
+
+    /// Every call that reached Foxy's door stands in the ledger: step, key, and a lease that has not expired.
+    fn calls_are_announced(&mut self, world: &World, rows: &BTreeMap<String, Provisioning>) -> Result<(), Broken> {
+        let calls: Vec<Call> = world.books().calls[self.calls..].to_vec();
+        self.calls += calls.len();
+        for call in calls.iter().filter(|call| call.open) {
+            let row = rows.get(&call.signup);
+            let Some(row) = row else { return Err(format!("a call for no signup: {call:?}")) };
+            let (step, key) = match call.kind {
+                Kind::User => (Step::User, world.email_of(row)),
+                Kind::Store => (Step::Store, row.store_domain.clone().unwrap_or_default()),
+            };
+            promise!(key == call.key || !world.clocks_agree(), "{call:?} was announced as {key}: {row:?}");
+            let announced = (row.step, row.state) == (step, State::InFlight);
+            let held = row.lease_until_ms.is_some_and(|until| until > world.clock.now_ms());
+            promise!((announced && held) || !world.clocks_agree(), "{call:?} is not announced: {row:?}");
+        }
+        Ok(())
+    }
+
+    /// What was in the ledger or in an escrow stays, until it is wiped where it has served.
+    async fn no_token_is_dropped(
+        &mut self,
+        world: &World,
+        rows: &BTreeMap<String, Provisioning>,
+        in_escrow: &[PathBuf],
+    ) -> Result<(), Broken> {
+        let mut safe = BTreeSet::new();
+        for path in in_escrow {
+            safe.insert(token_in(path, world, rows));
+        }
+        let mut wiped = BTreeSet::new();
+        for (id, row) in rows {
+            for held in world.ledger.credentials(&row.id).await.unwrap() {
+                match held.sealed {
+                    Some(sealed) => {
+                        let token = world.custody.open_token(&row.id, held.scope, &sealed).unwrap();
+                        safe.insert(token.expose().to_owned());
+                    }
+                    None => {
+                        promise!(held.scope == Scope::User, "{id}: a store's token was wiped");
+                        promise!(row.state == State::Closed && !world.shape.keep_user_tokens, "{id}: wiped too early");
+                        wiped.insert(id.as_str());
+                    }
+                }
+            }
+        }
+        let books = world.books();
+        for token in self.safe.difference(&safe) {
+            let thing = books.things.iter().find(|thing| thing.token == *token).unwrap();
+            let served = thing.kind == Kind::User && wiped.contains(thing.signup.as_str());
+            promise!(served, "the token of {thing:?} was safe and is gone");
+        }
+        drop(books);
+        self.safe.extend(safe);
+        Ok(())
+    }
+
+    /// What must be true once nothing moves any more.
+    pub(crate) async fn hold_at_rest(&mut self, world: &World) -> Result<(), Broken> {
+        self.hold(world).await?;
+        promise!(world.escrow_files().is_empty(), "tokens are left in an escrow");
+        let events = world.ledger.waiting_events(1000).await.unwrap();
+        for signup in &world.signups {
+            let id = signup.id.as_str();
+            let Some(row) = self.rows.get(id) else { return Err(format!("{id} was never accepted")) };
+            rests_for_a_reason(world, row).await?;
+            let told: Vec<_> =
+                events.iter().filter(|told| told.event.data.signup_id == id).map(|told| told.event.kind).collect();
+            let (last, before) = told.split_last().ok_or_else(|| format!("nothing was told of {id}"))?;
+            let expected = if row.state == State::Closed { OutcomeKind::Provisioned } else { OutcomeKind::Parked };
+            let in_pairs = before.chunks(2).all(|pair| *pair == [OutcomeKind::Parked, OutcomeKind::Resumed]);
+            promise!(*last == expected && in_pairs, "{id} came to {row:?}, and {told:?} was told");
+        }
+        let books = world.books();
+        for (boot, token) in &books.delivered {
+            let safe = self.safe.contains(token) || world.killed.contains(boot);
+            promise!(safe, "{token} reached worker {boot}, which was never killed, and is lost");
+        }
+        Ok(())
+    }
+}
+
+async fn rows(world: &World) -> BTreeMap<String, Provisioning> {
+    let rows = world.ledger.list(&Filter { limit: 100, ..Filter::default() }).await.unwrap();
+    rows.into_iter().map(|row| (row.signup_id.to_string(), row)).collect()
+}
+
+/// Whether nothing will happen to it by itself.
+pub(crate) fn at_rest(row: &Provisioning) -> bool {
+    matches!(row.state, State::Parked | State::Closed)
+}
+
+/// Provisioned with everything that belongs to it, or parked for a reason that is true.
+async fn rests_for_a_reason(world: &World, row: &Provisioning) -> Result<(), Broken> {
+    let id = row.signup_id.as_str();
+    let kept = world.ledger.credentials(&row.id).await.unwrap();
+    let tokens = |scope: Scope| -> Vec<String> {
+        let of_scope = kept.iter().filter(|held| held.scope == scope && held.intent >= row.key_intent);
+        let sealed = of_scope.filter_map(|held| held.sealed.as_ref());
+        sealed.map(|sealed| world.custody.open_token(&row.id, scope, sealed).unwrap().expose().to_owned()).collect()
+    };
+    let books = world.books();
+    let by_domain = books.find(Kind::Store, row.store_domain.as_deref().unwrap_or_default());
+    let by_email = books.find(Kind::User, &world.email_of(row));
+    let own = |thing: &crate::shop::Thing| thing.signup == id;
+    let in_list = |list: &[String]| list.iter().any(|told| told == id || Some(told) == row.store_domain.as_ref());
+    let holds = match (row.state, row.parked_reason) {
+        (State::Closed, None) => {
+            row.step == Step::Done
+                && by_domain.is_some_and(|store| {
+                    own(store)
+                        && Some(&store.uri) == row.store_uri.as_ref()
+                        && Some(&store.owner) == row.user_uri.as_ref()
+                        && tokens(Scope::Store) == [store.token.clone()]
+                })
+                && (world.shape.keep_user_tokens
+                    || kept.iter().all(|held| held.scope != Scope::User || held.sealed.is_none()))
+        }
+        (State::Parked, Some(reason)) => match reason {
+            // In doubt, a stranger's can't be told from ours; nobody is asked to believe that it is.
+            ParkedReason::UserTokenLost => {
+                by_email.is_some_and(|user| own(user) || row.in_doubt) && tokens(Scope::User).is_empty()
+            }
+            ParkedReason::StoreTokenLost => {
+                by_domain.is_some_and(|store| own(store) || row.in_doubt) && tokens(Scope::Store).is_empty()
+            }
+            ParkedReason::EmailTaken | ParkedReason::UserTokenNotKept => by_email.is_some_and(|user| !own(user)),
+            ParkedReason::DomainTaken => by_domain.is_some_and(|store| !own(store)),
+            ParkedReason::SuspiciousLink => in_list(&books.bad_links),
+            ParkedReason::RejectedByFoxy => in_list(&books.refused),
+            ParkedReason::UserTokenRefused => in_list(&books.revoked),
+            ParkedReason::DomainReserved
+            | ParkedReason::InvalidEvent
+            | ParkedReason::AttemptsExhausted
+            | ParkedReason::KeyMissing => false,
+        },
+        _ => false,
+    };
+    promise!(holds, "{id} rests without a true reason: {row:?}, {kept:?}, {:?}", books.things);
+    Ok(())
+}
+
+/// The token in an escrow's file.
+fn token_in(path: &Path, world: &World, rows: &BTreeMap<String, Provisioning>) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let row = rows.values().find(|row| row.id.as_str() == file["provisioning_id"]).unwrap();
+    let scope = Scope::parse(file["scope"].as_str().unwrap()).unwrap();
+    let sealed = Sealed::from_bytes(STANDARD.decode(file["sealed"].as_str().unwrap()).unwrap()).unwrap();
+    world.custody.open_token(&row.id, scope, &sealed).unwrap().expose().to_owned()
+}

@@ -1,0 +1,347 @@
+//! The world: one ledger, one Foxy, and three workers that come and go.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use foxden_ledger::{
+    Accepted, Custody, Escrow, Ledger, ManualClock, NewSignup, Payload, Provisioning, ProvisioningId, SignupId, Source,
+    StoreDetails, UserDetails, WorkerId,
+};
+use foxden_provisioning::{Gate, Leases, Parts, Policy, Runner, Schedule};
+use foxden_vault::KeyRing;
+use tokio::{sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    director::{Boot, Director},
+    shop::{Books, Shop},
+};
+
+pub(crate) const LISTING_LAG: Duration = Duration::from_secs(600);
+const LOOKUP_DELAY: Duration = Duration::from_secs(5);
+
+/// What differs between worlds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    /// How long a lease is.
+    pub(crate) lease: Duration,
+    /// The platform owns the mailboxes.
+    pub(crate) mailbox: bool,
+    /// Users' tokens are kept, and signups of one customer share a user.
+    pub(crate) keep_user_tokens: bool,
+    /// By how much the ledger's clock may run ahead of the workers'.
+    pub(crate) clock_jumps: Duration,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        let lease = Duration::from_secs(60);
+        Self { lease, mailbox: false, keep_user_tokens: false, clock_jumps: Duration::ZERO }
+    }
+}
+
+/// One signup of the parent app's.
+#[derive(Debug, Clone)]
+pub(crate) struct Signup {
+    pub(crate) id: SignupId,
+    pub(crate) account: Option<String>,
+    pub(crate) payload: Payload,
+}
+
+/// Where a worker stands, boot after boot; its escrow outlives it.
+pub(crate) struct Post {
+    pub(crate) boot: Boot,
+    escrow_dir: PathBuf,
+    escrow: Escrow,
+    owner: WorkerId,
+    ledger: Ledger,
+    leases: Leases,
+    runner: Runner<Shop>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+pub(crate) struct World {
+    pub(crate) director: Director,
+    pub(crate) books: Arc<Mutex<Books>>,
+    /// The ledger as the test reads it, with nobody stepping in.
+    pub(crate) ledger: Ledger,
+    pub(crate) clock: ManualClock,
+    pub(crate) custody: Custody,
+    pub(crate) shape: Shape,
+    pub(crate) signups: Vec<Signup>,
+    /// Signups whose message was acknowledged.
+    pub(crate) acknowledged: Arc<Mutex<BTreeSet<usize>>>,
+    pub(crate) posts: Vec<Post>,
+    /// Boots that were killed.
+    pub(crate) killed: BTreeSet<Boot>,
+    boots: Boot,
+    dir: tempfile::TempDir,
+}
+
+/// Long lines of people with like names.
+pub(crate) fn signup(number: usize, domain: Option<&str>, account: Option<&str>) -> Signup {
+    let id = format!("s{number}");
+    Signup {
+        account: account.map(str::to_owned),
+        payload: Payload {
+            user: UserDetails {
+                first_name: id.clone(),
+                last_name: "Lovelace".into(),
+                email: account.map_or_else(|| format!("{id}@customers.example"), |a| format!("{a}@customers.example")),
+                phone: None,
+                extra: BTreeMap::new(),
+            },
+            store: StoreDetails {
+                name: "Engines".into(),
+                domain: domain.map(str::to_owned),
+                url: "https://engines.example".into(),
+                email: format!("{id}@shops.example"),
+                country: "GB".into(),
+                region: "London".into(),
+                postal_code: "W1".into(),
+                extra: BTreeMap::new(),
+            },
+        },
+        id: SignupId::parse(&id).unwrap(),
+    }
+}
+
+impl World {
+    pub(crate) async fn new(shape: Shape, signups: Vec<Signup>, workers: usize) -> Self {
+        // First, since it makes time stand still.
+        let director = Director::new();
+        let clock = ManualClock::new(1_800_000_000_000);
+        let ledger = Ledger::connect("sqlite::memory:", 1).await.unwrap();
+        ledger.migrate_up().await.unwrap();
+        let key = foxden_vault::generate_key("test").unwrap();
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let mut world = Self {
+            director,
+            books: Arc::default(),
+            ledger: ledger.with_clock(&clock),
+            clock,
+            custody: Custody::new(Arc::new(KeyRing::parse(&key).unwrap()), "test"),
+            shape,
+            signups,
+            acknowledged: Arc::default(),
+            posts: Vec::new(),
+            killed: BTreeSet::new(),
+            boots: 0,
+            dir: dir.unwrap(),
+        };
+        for number in 0..workers {
+            let post = world.boot(number);
+            world.posts.push(post);
+        }
+        world
+    }
+
+    /// Starts a worker at a post.
+    fn boot(&mut self, number: usize) -> Post {
+        self.boots += 1;
+        let (boot, owner, stop) = (self.boots, WorkerId::new(), CancellationToken::new());
+        let mut ledger = self.ledger.clone().with_steps(self.director.steps(boot));
+        if self.shape.mailbox {
+            ledger = ledger.with_mailbox("shop+{signup_id}.{generation}@platform.example");
+        }
+        let escrow_dir = self.dir.path().join(format!("escrow-{number}"));
+        let escrow = Escrow::open(&escrow_dir).unwrap().with_steps(self.director.steps(boot));
+        let leases = Leases::new(ledger.clone(), owner.clone(), self.shape.lease);
+        let shop = Shop {
+            books: self.books.clone(),
+            director: self.director.clone(),
+            boot,
+            lag: LISTING_LAG - self.shape.clock_jumps,
+            clocks_agree: self.shape.clock_jumps.is_zero(),
+        };
+        let second = Duration::from_secs(1);
+        let gate = Gate::new(Schedule::new(second * 5, second * 40).steady());
+        let runner = Runner::new(Parts {
+            ledger: ledger.clone(),
+            custody: self.custody.clone(),
+            escrow: escrow.clone(),
+            foxy: shop.clone(),
+            policy: Policy {
+                call_timeout: second * 20,
+                lookup_delay: LOOKUP_DELAY,
+                listing_lag: LISTING_LAG,
+                retry: Schedule::new(second * 2, second * 120).steady(),
+                recording: Policy::RECORDING.steady(),
+                give_up_after: second * 3600 * 24 * 7,
+                keep_user_tokens: self.shape.keep_user_tokens,
+                keep_payloads: false,
+                outcome_events: true,
+            },
+            leases: leases.clone(),
+            gate: gate.clone(),
+            outbox_filled: Arc::new(Notify::new()),
+            stop: stop.clone(),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { gate.keep(&shop, &CancellationToken::new()).await });
+        let mut post = Post { boot, escrow_dir, escrow, owner, ledger, leases, runner, stop, tasks };
+        post.drain(&self.director);
+        post
+    }
+
+    /// Publishes a signup to a worker, for the first time or again.
+    pub(crate) fn deliver(&mut self, number: usize, at: usize) {
+        let Signup { id, account, payload } = self.signups[number].clone();
+        let row = ProvisioningId::new();
+        let sealed = NewSignup {
+            payload: self.custody.seal_payload(&row, &payload).unwrap(),
+            fingerprint: self.custody.fingerprint(&id, account.as_deref(), &payload),
+            id: row,
+            signup_id: id,
+            account_id: account,
+            source: Source::Amqp,
+        };
+        let acknowledged = self.acknowledged.clone();
+        let post = &mut self.posts[at];
+        let (ledger, owner, runner) = (post.ledger.clone(), post.owner.clone(), post.runner.clone());
+        let lease = self.shape.lease;
+        post.spawn(&self.director, async move {
+            // Twice, as the intake does while the broker holds the message for it.
+            for _ in 0..2 {
+                match ledger.accept_leased(sealed.clone(), &owner, lease).await {
+                    Ok(accepted) => {
+                        acknowledged.lock().unwrap().insert(number);
+                        if let Accepted::Leased(claimed) = accepted {
+                            runner.run(*claimed).await;
+                        }
+                        return;
+                    }
+                    Err(error) => assert!(error.is_passing(), "{error}"),
+                }
+            }
+        });
+    }
+
+    /// Lets time pass, for all clocks.
+    pub(crate) async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+        tokio::time::advance(time).await;
+    }
+
+    /// The process at a post ends at once; what it had asked the database or Foxy for may still happen. Another takes
+    /// its place.
+    pub(crate) async fn kill(&mut self, at: usize, calls_still_come: bool) {
+        let boot = self.posts[at].boot;
+        self.director.kill(boot);
+        self.killed.insert(boot);
+        self.posts[at].tasks.abort_all();
+        self.books().bury(boot, calls_still_come);
+        self.director.settle().await;
+        self.posts[at] = self.boot(at);
+    }
+
+    /// Asks the process at a post to stop.
+    pub(crate) fn terminate(&self, at: usize) {
+        self.posts[at].stop.cancel();
+    }
+
+    /// Whether the process at a post was asked to stop and has nothing left to do. If so another takes its place.
+    pub(crate) fn replace_if_drained(&mut self, at: usize) -> bool {
+        let post = &mut self.posts[at];
+        post.reap();
+        // The one task left is that of the gate.
+        let drained = post.stop.is_cancelled() && post.tasks.len() <= 1;
+        if drained {
+            self.director.kill(self.posts[at].boot);
+            self.posts[at] = self.boot(at);
+        }
+        drained
+    }
+
+    /// The files in all escrows.
+    pub(crate) fn escrow_files(&self) -> Vec<PathBuf> {
+        let files = self.posts.iter().flat_map(|post| std::fs::read_dir(&post.escrow_dir).unwrap());
+        files
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end == "escrow"))
+            .collect()
+    }
+
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap()
+    }
+
+    /// Whether the ledger's clock runs as the workers' do.
+    pub(crate) fn clocks_agree(&self) -> bool {
+        self.shape.clock_jumps.is_zero()
+    }
+
+    /// The email that its user has, or would have.
+    pub(crate) fn email_of(&self, row: &Provisioning) -> String {
+        match &row.mailbox {
+            Some(_) => format!("shop+{}.{}@platform.example", row.signup_id, row.generation),
+            None => {
+                let signup = self.signups.iter().find(|signup| signup.id == row.signup_id).unwrap();
+                signup.payload.user.email.clone()
+            }
+        }
+    }
+}
+
+impl Post {
+    fn spawn(&mut self, director: &Director, work: impl Future<Output = ()> + Send + 'static) {
+        let director = director.clone();
+        self.tasks.spawn(async move {
+            work.await;
+            director.moved();
+        });
+    }
+
+    /// Claims what is due and works on it.
+    pub(crate) fn claim(&mut self, director: &Director, limit: u64) {
+        if self.stop.is_cancelled() {
+            return;
+        }
+        let (ledger, owner, runner) = (self.ledger.clone(), self.owner.clone(), self.runner.clone());
+        let lease = self.leases.length();
+        self.spawn(director, async move {
+            let Ok(claims) = ledger.claim(&owner, limit, lease).await else { return };
+            assert!(claims.damaged.is_empty());
+            let mut runs = JoinSet::new();
+            for claimed in claims.claimed {
+                let runner = runner.clone();
+                runs.spawn(async move { runner.run(claimed).await });
+            }
+            runs.join_all().await;
+        });
+    }
+
+    pub(crate) fn sweep(&mut self, director: &Director) {
+        let ledger = self.ledger.clone();
+        self.spawn(director, async move { drop(ledger.sweep(LOOKUP_DELAY).await) });
+    }
+
+    pub(crate) fn renew(&mut self, director: &Director) {
+        let leases = self.leases.clone();
+        self.spawn(director, async move { drop(leases.renew().await) });
+    }
+
+    pub(crate) fn drain(&mut self, director: &Director) {
+        let (ledger, escrow) = (self.ledger.clone(), self.escrow.clone());
+        self.spawn(director, async move { drop(ledger.drain(&escrow).await) });
+    }
+
+    /// Forgets tasks that have ended; one that panicked ends the test.
+    pub(crate) fn reap(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            ended.unwrap();
+        }
+    }
+
+    /// How many tasks there are beside that of the gate.
+    pub(crate) fn at_work(&mut self) -> usize {
+        self.reap();
+        self.tasks.len().saturating_sub(1)
+    }
+}
