@@ -14,6 +14,8 @@
 # FOXDEN_SERVICES_DIR (the DIR above). Where DATABASE_URL or AMQP_URL is set already, `with` takes that server instead of
 # starting its own, which `restart` and `kill` then refuse to touch.
 #
+# FOXDEN_SERVICES_FSYNC=on lets PostgreSQL wait for its disk, as it should where more than tests depend on it.
+#
 # Exit status: 2 wrong usage, 3 a server is not installed and can't be, 1 a server did not start, else CMD's.
 set -euo pipefail
 # Passwords stand in files below DIR.
@@ -127,12 +129,12 @@ postgres_create() {
     { say "postgres could not make its files"; show_log "$home/initdb.log"; return 1; }
 }
 
-# The data live as long as the run, so nothing has to reach the disk. No Unix socket: its path may have 107 bytes at most,
+# The data live as long as the run, so nothing has to reach the disk, unless a benchmark asks for it. No Unix socket: its path may have 107 bytes at most,
 # which a long temporary directory exceeds.
 postgres_start() {
-  local home=$DIR/postgres
+  local home=$DIR/postgres fsync=${FOXDEN_SERVICES_FSYNC:-off}
   postgres_ctl start -w -t 60 -l "$home/log" -o "-p $(cat "$home/port") -c listen_addresses=127.0.0.1 \
-    -c unix_socket_directories='' -c max_connections=200 -c fsync=off -c full_page_writes=off" >/dev/null 2>&1
+    -c unix_socket_directories='' -c max_connections=200 -c fsync=$fsync -c full_page_writes=$fsync" >/dev/null 2>&1
 }
 
 postgres_up() {
