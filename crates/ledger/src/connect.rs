@@ -250,15 +250,23 @@ impl Ledger {
 
     /// Runs database work in a task of its own, so that nobody's cancellation can cut it in half, and waits for it no
     /// longer than [`OPERATION_TIMEOUT`]: then it is not known whether it happened.
-    pub(crate) async fn detached<T, F>(&self, operation: &'static str, work: F) -> Result<T, LedgerError>
+    pub(crate) fn detached<T, F>(
+        &self,
+        operation: &'static str,
+        work: F,
+    ) -> impl Future<Output = Result<T, LedgerError>> + use<T, F>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, LedgerError>> + Send + 'static,
     {
-        let work = between(self.steps.clone(), operation, || LedgerError::unavailable("stepped in"), work);
-        match tokio::time::timeout(OPERATION_TIMEOUT, Self::undisturbed(work)).await {
-            Ok(result) => result,
-            Err(_) => Err(LedgerError::unavailable("no answer in time")),
+        let lost = || LedgerError::unavailable("stepped in");
+        // Boxed: a transaction with all that it holds is too large to lie in every caller.
+        let work = Box::pin(between(self.steps.clone(), operation, lost, work));
+        async {
+            match tokio::time::timeout(OPERATION_TIMEOUT, Self::undisturbed(work)).await {
+                Ok(result) => result,
+                Err(_) => Err(LedgerError::unavailable("no answer in time")),
+            }
         }
     }
 
