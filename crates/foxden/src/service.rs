@@ -9,7 +9,7 @@ use std::{
 };
 
 use foxden_intake::{AmqpSettings, ConsumerParts, Door, IntakeError, PublisherParts, consume, publish_outcomes};
-use foxden_ledger::{Custody, Escrow, Ledger, Source, State, WorkerId};
+use foxden_ledger::{Custody, Escrow, Ledger, LedgerWatch, Source, State, WorkerId};
 use foxden_provisioning::{Gate, Leases, Parts, Policy, Runner, Worker};
 use foxy_api::Foxy;
 use tokio::sync::{Notify, Semaphore};
@@ -57,7 +57,10 @@ impl Service {
             outbox_filled: outbox_filled.clone(),
             stop: stop.clone(),
         });
-        let workers = Worker::new(ledger.clone(), runner, leases.clone(), gate.clone(), capacity.clone());
+        // One for all parts, so that an outage is told once.
+        let watch = LedgerWatch::default();
+        let workers =
+            Worker::new(ledger.clone(), watch.clone(), runner, leases.clone(), gate.clone(), capacity.clone());
 
         // What takes new work ends with `stop`; what work under way rests on ends with `end`.
         let (taking, resting) = (Roles::new(&stop), Roles::new(&stop));
@@ -90,6 +93,7 @@ impl Service {
             let consumer = ConsumerParts {
                 settings: amqp.clone(),
                 door: Door::new(ledger.clone(), custody, Source::Amqp),
+                ledger_watch: watch.clone(),
                 worker,
                 lease: settings.lease,
                 capacity,
@@ -101,7 +105,8 @@ impl Service {
                 ready: gate.watch(),
             };
             taking.start("consumer", say_if_failed("broker.consumer_ended", consume(consumer, stop.clone())));
-            let publisher = PublisherParts { settings: amqp, ledger, poll: OUTBOX_POLL, wake: outbox_filled };
+            let publisher =
+                PublisherParts { settings: amqp, ledger, ledger_watch: watch, poll: OUTBOX_POLL, wake: outbox_filled };
             resting
                 .start("publisher", say_if_failed("broker.publisher_ended", publish_outcomes(publisher, end.clone())));
         }

@@ -25,6 +25,7 @@ mod query;
 mod record;
 mod state;
 mod step_in;
+mod watch;
 
 pub use accept::{Accepted, Known, NewSignup};
 pub use claim::{Claims, Swept};
@@ -41,3 +42,4 @@ pub use query::{Credential, Filter, PastAttempt, Retried, Standing};
 pub use record::{Attempt, Entry, Facts, NewCredential, Next, Recorded};
 pub use state::{AttemptKind, OutcomeKind, ParkedReason, Scope, Source, State, Step};
 pub use step_in::{Pause, StepIn};
+pub use watch::LedgerWatch;

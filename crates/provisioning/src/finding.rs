@@ -139,7 +139,8 @@ const fn refusal(kind: RejectionKind) -> Refusal {
         RejectionKind::EmailTaken => Refusal::EmailTaken,
         RejectionKind::DomainTaken => Refusal::DomainTaken,
         RejectionKind::DomainReserved => Refusal::DomainReserved,
-        RejectionKind::InvalidFields | RejectionKind::Other => Refusal::Other,
+        RejectionKind::InvalidFields => Refusal::Other,
+        RejectionKind::Other => Refusal::Unread,
     }
 }
 

@@ -113,6 +113,8 @@ pub enum Refusal {
     DomainTaken,
     /// Foxy reserves this domain.
     DomainReserved,
+    /// Without a reason that could be read.
+    Unread,
     /// Anything else.
     Other,
 }
@@ -241,6 +243,8 @@ fn rejected(at: &Situation, refusal: Refusal) -> Decision {
         {
             lost(at)
         }
+        // The reason may be that an earlier call took effect.
+        (_, Refusal::Unread) if at.in_doubt => Decision::LookUp(Wait::Backoff),
         (Step::User, Refusal::EmailTaken) => Decision::Park(ParkedReason::EmailTaken),
         (Step::User, Refusal::EmailOfOwnUser) => Decision::Park(ParkedReason::UserTokenNotKept),
         (Step::Store, Refusal::DomainTaken) => domain_gone(at, ParkedReason::DomainTaken),

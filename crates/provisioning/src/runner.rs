@@ -277,7 +277,9 @@ impl<F: Calls> Runner<F> {
             Decision::Retry(wait) => Next::Due { step: row.step, delay: paced(wait, self.policy.retry, row.retries) },
             Decision::LookUp(wait) => {
                 let pace = self.policy.retry.beginning_with(self.policy.lookup_delay);
-                let looked = if row.state == State::Unknown { row.retries + 1 } else { 0 };
+                // Calls that end so one after the other are looked up ever more rarely, too.
+                let calls_before = row.intents.saturating_sub(row.key_intent);
+                let looked = if row.state == State::Unknown { row.retries + 1 } else { calls_before };
                 let elsewhere = finding.seen == Seen::PresentElsewhere;
                 Next::Unknown { delay: paced(wait, pace, looked), elsewhere }
             }
@@ -320,12 +322,12 @@ impl<F: Calls> Runner<F> {
                 (Some(token), false) => match tokio::time::timeout(ESCROW_AFTER, &mut recording).await {
                     Ok(recorded @ Ok(_)) => recorded,
                     Ok(failed) => {
-                        in_escrow = self.put_in_escrow(&id, token).await;
+                        in_escrow = self.put_in_escrow(&id, token, escrow_failed).await;
                         escrow_failed |= !in_escrow;
                         failed
                     }
                     Err(_) => {
-                        in_escrow = self.put_in_escrow(&id, token).await;
+                        in_escrow = self.put_in_escrow(&id, token, escrow_failed).await;
                         escrow_failed |= !in_escrow;
                         recording.await
                     }
@@ -365,8 +367,8 @@ impl<F: Calls> Runner<F> {
         }
     }
 
-    /// Answers whether it is safe there.
-    async fn put_in_escrow(&self, id: &ProvisioningId, token: &NewCredential) -> bool {
+    /// Answers whether it is safe there. That it is not is told once.
+    async fn put_in_escrow(&self, id: &ProvisioningId, token: &NewCredential, failed_before: bool) -> bool {
         match self.escrow.keep(id, token).await {
             Ok(()) => {
                 tracing::warn!(
@@ -377,11 +379,13 @@ impl<F: Calls> Runner<F> {
                 true
             }
             Err(error) => {
-                tracing::error!(
-                    event = "escrow.failed",
-                    error = &error as &dyn std::error::Error,
-                    "a token is in memory only: don't stop this worker; free disk space or bring the ledger back",
-                );
+                if !failed_before {
+                    tracing::error!(
+                        event = "escrow.failed",
+                        error = &error as &dyn std::error::Error,
+                        "a token is in memory only: don't stop this worker; free disk space or bring the ledger back",
+                    );
+                }
                 false
             }
         }

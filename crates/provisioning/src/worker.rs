@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foxden_ledger::{Claimed, Escrow, Ledger};
+use foxden_ledger::{Claimed, Escrow, Ledger, LedgerWatch};
 use foxy_api::Foxy;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,6 +19,7 @@ const ESCROW_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Worker<F = Foxy> {
     ledger: Ledger,
+    watch: LedgerWatch,
     runner: Runner<F>,
     leases: Leases,
     gate: Gate,
@@ -28,8 +29,15 @@ pub struct Worker<F = Foxy> {
 
 impl<F: Calls> Worker<F> {
     /// A worker for at most as many provisionings at a time as `capacity` has permits.
-    pub fn new(ledger: Ledger, runner: Runner<F>, leases: Leases, gate: Gate, capacity: Arc<Semaphore>) -> Self {
-        Self { ledger, runner, leases, gate, capacity, tasks: TaskTracker::new() }
+    pub fn new(
+        ledger: Ledger,
+        watch: LedgerWatch,
+        runner: Runner<F>,
+        leases: Leases,
+        gate: Gate,
+        capacity: Arc<Semaphore>,
+    ) -> Self {
+        Self { ledger, watch, runner, leases, gate, capacity, tasks: TaskTracker::new() }
     }
 
     /// Runs one provisioning in the background; the permit comes back when it has ended, a panic included.
@@ -43,7 +51,6 @@ impl<F: Calls> Worker<F> {
 
     /// Claims what is due and runs it, until `stop`. With nothing due it looks again after `poll`.
     pub async fn work_off(&self, poll: Duration, stop: &CancellationToken) {
-        let mut away = false;
         let mut gate = self.gate.watch();
         loop {
             let open = async {
@@ -74,9 +81,7 @@ impl<F: Calls> Worker<F> {
                         );
                     }
                     let claimed = claims.claimed;
-                    if std::mem::take(&mut away) {
-                        tracing::info!(event = "ledger.recovered", "the ledger answers again");
-                    }
+                    self.watch.is_up();
                     let taken = claimed.len();
                     for (claimed, permit) in claimed.into_iter().zip(permits.drain(..)) {
                         self.hand_over(claimed, permit);
@@ -84,13 +89,7 @@ impl<F: Calls> Worker<F> {
                     taken
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut away, true) {
-                        tracing::error!(
-                            event = "ledger.unavailable",
-                            error = %error,
-                            "the ledger does not answer; no new work is taken until it does",
-                        );
-                    }
+                    self.watch.is_down(&error);
                     0
                 }
             };
@@ -105,7 +104,8 @@ impl<F: Calls> Worker<F> {
     pub async fn sweep(&self, lookup_after: Duration, stop: &CancellationToken) {
         // Often enough that what a killed worker left is taken over soon after its lease has expired.
         let pause = (self.leases.length() / 10).clamp(Duration::from_millis(100), Duration::from_secs(5));
-        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        // At once when it starts: what it left itself, or others before it, may have waited for someone to come.
+        loop {
             match self.ledger.sweep(lookup_after).await {
                 Ok(swept) => {
                     for row in swept {
@@ -120,6 +120,9 @@ impl<F: Calls> Worker<F> {
                 }
                 // `work_off` asks the same ledger and says so.
                 Err(error) => tracing::debug!(event = "ledger.sweep_failed", error = %error, "could not sweep"),
+            }
+            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return;
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use foxden_ledger::{Claimed, WorkerId};
+use foxden_ledger::{Claimed, LedgerWatch, WorkerId};
 use futures::{StreamExt, stream::Peekable};
 use lapin::{
     Channel, Connection, Consumer,
@@ -23,7 +23,6 @@ use super::{
     confirmed::ConfirmedChannel,
     connection,
     desk::{Desk, Settled},
-    ledger_watch::LedgerWatch,
     names::Names,
     outage::Outage,
     settings::AmqpSettings,
@@ -50,6 +49,8 @@ pub struct ConsumerParts {
     pub settings: AmqpSettings,
     /// The ledger's door.
     pub door: Door,
+    /// Told whether the ledger answers.
+    pub ledger_watch: LedgerWatch,
     /// Whose leases they are.
     pub worker: WorkerId,
     /// How long a lease lasts.
@@ -84,20 +85,19 @@ enum Ended {
 /// Only for settings that can't work.
 pub async fn consume(parts: ConsumerParts, shutdown: CancellationToken) -> Result<(), IntakeError> {
     let names = Names::of(&parts.settings)?;
-    let ledger = Arc::new(LedgerWatch::default());
     let mut outage = Outage::new("consumer", parts.settings.url.display());
     while !shutdown.is_cancelled() {
         let opening = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            opened = Session::open(&parts, &names, &ledger) => opened,
+            opened = Session::open(&parts, &names) => opened,
         };
         match opening {
             Ok(session) => {
                 outage.is_up();
                 match session.run(&shutdown).await {
                     Ended::Stopped => break,
-                    Ended::Held => wait_for_room(&parts, &ledger, &shutdown).await,
+                    Ended::Held => wait_for_room(&parts, &shutdown).await,
                     Ended::Lost(error) => outage.is_lost(&error),
                 }
             }
@@ -120,7 +120,7 @@ struct Session {
 }
 
 impl Session {
-    async fn open(parts: &ConsumerParts, names: &Names, ledger: &Arc<LedgerWatch>) -> Result<Self, BrokerError> {
+    async fn open(parts: &ConsumerParts, names: &Names) -> Result<Self, BrokerError> {
         let connection = connection::connect(&parts.settings.url, "consumer").await?;
         let opened = connection::in_time(Self::set_up(&connection, parts, names)).await;
         let (channel, consumer, dead) = match opened {
@@ -133,7 +133,6 @@ impl Session {
         let desk = Desk {
             parts: parts.clone(),
             names: names.clone(),
-            ledger: ledger.clone(),
             dead: ConfirmedChannel::new(dead),
             stop: CancellationToken::new(),
             gone: CancellationToken::new(),
@@ -245,14 +244,14 @@ async fn room(parts: &ConsumerParts) -> Option<OwnedSemaphorePermit> {
 }
 
 /// Waits, holding no message, until messages can be taken again.
-async fn wait_for_room(parts: &ConsumerParts, ledger: &LedgerWatch, shutdown: &CancellationToken) {
+async fn wait_for_room(parts: &ConsumerParts, shutdown: &CancellationToken) {
     warn!(event = "intake.paused", "messages can't be taken; they wait at the broker");
     let mut pace = Pace::new(Duration::from_secs(1), Duration::from_secs(30));
     let again = async {
         while room(parts).await.is_some() {
             match parts.door.ledger_answers().await {
                 Ok(()) => return,
-                Err(error) => ledger.is_down(&error),
+                Err(error) => parts.ledger_watch.is_down(&error),
             }
             tokio::time::sleep(pace.pause()).await;
         }
@@ -263,7 +262,7 @@ async fn wait_for_room(parts: &ConsumerParts, ledger: &LedgerWatch, shutdown: &C
         biased;
         () = shutdown.cancelled() => {}
         () = again => {
-            ledger.is_up();
+            parts.ledger_watch.is_up();
             info!(event = "intake.resumed", "messages are taken again");
         }
     }

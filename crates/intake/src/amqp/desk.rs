@@ -17,7 +17,6 @@ use super::{
     confirmed::{ConfirmedChannel, Fate},
     consumer::{ConsumerParts, HOLD_MAX},
     dead_letter::{Grounds, dead_letter},
-    ledger_watch::LedgerWatch,
     names::Names,
 };
 use crate::{
@@ -38,7 +37,6 @@ const AFTER_PANIC: Duration = Duration::from_secs(1);
 pub(super) struct Desk {
     pub(super) parts: ConsumerParts,
     pub(super) names: Names,
-    pub(super) ledger: Arc<LedgerWatch>,
     /// Where dead letters go: a channel of their own, since an error there must not end the consumer's.
     pub(super) dead: ConfirmedChannel,
     /// Ends the waiting for the ledger, not what is being committed.
@@ -110,7 +108,7 @@ impl Desk {
             };
             match admitted {
                 Ok(admitted) => {
-                    self.ledger.is_up();
+                    self.parts.ledger_watch.is_up();
                     return match admitted {
                         Admitted::Leased(claimed) => {
                             Verdict::Accepted { signup_id: event.signup_id, claimed: Some(claimed) }
@@ -124,8 +122,8 @@ impl Desk {
                 Err(AdmitError::Ledger(LedgerError::Damaged { .. })) => {
                     return Verdict::Dead(Grounds::damaged_row(&event.signup_id));
                 }
-                Err(AdmitError::Ledger(error)) => self.ledger.is_down(&error),
-                Err(AdmitError::Seal(error)) => self.ledger.is_down(&error),
+                Err(AdmitError::Ledger(error)) => self.parts.ledger_watch.is_down(&error),
+                Err(AdmitError::Seal(error)) => self.parts.ledger_watch.is_down(&error),
             }
             if began.elapsed() >= HOLD_MAX {
                 return Verdict::Held;

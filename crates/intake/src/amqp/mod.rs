@@ -12,7 +12,6 @@ mod consumer;
 mod dead_letter;
 mod dead_queue;
 mod desk;
-mod ledger_watch;
 mod names;
 mod outage;
 mod outbox;

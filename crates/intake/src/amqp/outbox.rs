@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use foxden_ledger::{Ledger, OutcomeKind, Waiting};
+use foxden_ledger::{Ledger, LedgerWatch, OutcomeKind, Waiting};
 use lapin::types::ShortString;
 use tokio::time::Instant;
 use tracing::{error, info};
@@ -11,7 +11,6 @@ use super::{
     broker_error::BrokerError,
     cloud_event,
     confirmed::{ConfirmedChannel, Fate},
-    ledger_watch::LedgerWatch,
 };
 use crate::pace::Pace;
 
@@ -39,15 +38,8 @@ struct Resting {
 }
 
 impl Outbox {
-    pub(super) fn new(ledger: Ledger, exchange: ShortString, rest: Duration) -> Self {
-        Self {
-            ledger,
-            exchange,
-            watch: LedgerWatch::default(),
-            rest,
-            confirmed: Vec::new(),
-            turned_down: HashMap::new(),
-        }
+    pub(super) fn new(ledger: Ledger, watch: LedgerWatch, exchange: ShortString, rest: Duration) -> Self {
+        Self { ledger, exchange, watch, rest, confirmed: Vec::new(), turned_down: HashMap::new() }
     }
 
     /// Publishes until nothing is left that can be published now.

@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use foxden_ledger::Ledger;
+use foxden_ledger::{Ledger, LedgerWatch};
 use lapin::{Channel, Connection};
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,8 @@ pub struct PublisherParts {
     pub settings: AmqpSettings,
     /// Whose outbox it is.
     pub ledger: Ledger,
+    /// Told whether the ledger answers.
+    pub ledger_watch: LedgerWatch,
     /// How often the outbox is looked at unasked: other workers' events, and those of an earlier run.
     pub poll: Duration,
     /// Rung when an event was committed here, so that it need not wait for the next look.
@@ -43,7 +45,8 @@ pub struct PublisherParts {
 /// Only for settings that can't work.
 pub async fn publish_outcomes(parts: PublisherParts, shutdown: CancellationToken) -> Result<(), IntakeError> {
     let names = Names::of(&parts.settings)?;
-    let mut outbox = Outbox::new(parts.ledger.clone(), names.outcome_exchange.clone(), parts.poll);
+    let (ledger, watch) = (parts.ledger.clone(), parts.ledger_watch.clone());
+    let mut outbox = Outbox::new(ledger, watch, names.outcome_exchange.clone(), parts.poll);
     let mut outage = Outage::new("outcomes", parts.settings.url.display());
     loop {
         let opened = tokio::select! {

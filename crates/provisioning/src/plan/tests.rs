@@ -11,7 +11,7 @@ use super::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-const EVERYTHING: [Seen; 21] = [
+const EVERYTHING: [Seen; 22] = [
     Seen::Done { link_is_trusted: true },
     Seen::Done { link_is_trusted: false },
     Seen::NoEffect(Passing { at_least: None }),
@@ -33,6 +33,7 @@ const EVERYTHING: [Seen; 21] = [
     Seen::Sealed(Unopenable::KeyMissing),
     Seen::Sealed(Unopenable::Unreadable),
     Seen::Rejected(Refusal::EmailOfOwnUser),
+    Seen::Rejected(Refusal::Unread),
 ];
 
 fn at(step: Step, state: State) -> Situation {
@@ -51,7 +52,7 @@ fn at(step: Step, state: State) -> Situation {
 }
 
 #[track_caller]
-fn check(situation: &Situation, expected: [Option<Decision>; 21]) {
+fn check(situation: &Situation, expected: [Option<Decision>; 22]) {
     for (seen, expected) in EVERYTHING.into_iter().zip(expected) {
         assert_eq!(decide(situation, seen).ok(), expected, "{seen:?} at {situation:?}");
     }
@@ -83,6 +84,7 @@ fn every_end_of_a_users_create_call_has_its_next_step() {
             Some(Park(KeyMissing)),
             Some(Park(InvalidEvent)),
             Some(Park(UserTokenNotKept)),
+            Some(Park(RejectedByFoxy)),
         ],
     );
 }
@@ -113,13 +115,14 @@ fn every_end_of_a_stores_create_call_has_its_next_step() {
             Some(Park(KeyMissing)),
             Some(Park(InvalidEvent)),
             Some(Park(RejectedByFoxy)),
+            Some(Park(RejectedByFoxy)),
         ],
     );
 }
 
 #[test]
 fn every_lookup_of_a_user_has_its_next_step() {
-    let mut expected = [None; 21];
+    let mut expected = [None; 22];
     expected[4] = Some(LookUp(Wait::Backoff));
     expected[5] = Some(LookUp(Wait::None));
     expected[13] = Some(AnnounceStore);
@@ -133,7 +136,7 @@ fn every_lookup_of_a_user_has_its_next_step() {
 
 #[test]
 fn every_lookup_of_a_store_has_its_next_step() {
-    let mut expected = [None; 21];
+    let mut expected = [None; 22];
     expected[4] = Some(LookUp(Wait::Backoff));
     expected[5] = Some(LookUp(Wait::None));
     expected[6] = Some(Park(UserTokenRefused));
@@ -151,11 +154,11 @@ fn every_lookup_of_a_store_has_its_next_step() {
 fn where_nothing_is_under_way_nothing_can_be_seen() {
     for step in Step::ALL {
         for state in [State::Due, State::Parked, State::Closed] {
-            check(&at(*step, state), [None; 21]);
+            check(&at(*step, state), [None; 22]);
         }
     }
     for state in State::ALL {
-        check(&at(Step::Done, *state), [None; 21]);
+        check(&at(Step::Done, *state), [None; 22]);
     }
 }
 
@@ -166,6 +169,14 @@ fn already_in_use_after_an_unknown_outcome_is_our_own_late_success() {
     {
         let doubted = Situation { in_doubt: true, ..at(step, State::InFlight) };
         assert_eq!(decide(&doubted, Seen::Rejected(refusal)), Ok(Park(reason)));
+    }
+}
+
+#[test]
+fn a_refusal_in_doubt_without_a_readable_reason_is_looked_up() {
+    for step in [Step::User, Step::Store] {
+        let doubted = Situation { in_doubt: true, ..at(step, State::InFlight) };
+        assert_eq!(decide(&doubted, Seen::Rejected(Refusal::Unread)), Ok(LookUp(Wait::Backoff)));
     }
 }
 

@@ -10,7 +10,7 @@ use foxden_ledger::{Filter, Provisioning};
 
 use crate::{
     director::{
-        Fate::{self, BadLink, Doubt, Lag, Late, Limited, NoToken, NotSent, Refused, Revoked, SetUp},
+        Fate::{self, BadLink, Doubt, Garbled, Lag, Late, Limited, NoToken, NotSent, Refused, Revoked, SetUp},
         Order,
         Phase::{self, After, Before},
     },
@@ -48,7 +48,7 @@ fn scenarios() -> Vec<Scenario> {
         for fate in [NotSent, Limited, SetUp, Refused, Doubt, Late] {
             all.push(with(&format!("{call} ends in {fate:?}"), &[(call, Before, foxy(fate))]));
         }
-        for fate in [NoToken, BadLink] {
+        for fate in [Garbled, NoToken, BadLink] {
             all.push(with(&format!("{call} ends in {fate:?}"), &[(call, After, foxy(fate))]));
         }
         all.push(with(&format!("the answer of {call} is lost"), &[(call, After, AWAY)]));

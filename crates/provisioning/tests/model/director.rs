@@ -50,6 +50,8 @@ pub(crate) enum Fate {
     Doubt,
     /// No answer, and the effect comes later.
     Late,
+    /// An answer whose body can't be read.
+    Garbled,
     /// 201 without a token.
     NoToken,
     /// 201 with a link to somewhere else.

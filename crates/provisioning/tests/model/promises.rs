@@ -132,7 +132,9 @@ impl Promises {
             safe.insert(token_in(path, world, rows));
         }
         let mut wiped = BTreeSet::new();
-        for (id, row) in rows {
+        // Where Foxy has given no token out there is none to be found.
+        let has_none = world.books().delivered.is_empty();
+        for (id, row) in rows.iter().filter(|_| !has_none) {
             for held in world.ledger.credentials(&row.id).await.unwrap() {
                 match held.sealed {
                     Some(sealed) => {

@@ -19,7 +19,7 @@ const WORKERS: usize = 3;
 const ROUNDS: usize = 200;
 
 /// Every way for an operation to go wrong.
-const ALL_FATES: [Order; 11] = [
+const ALL_FATES: [Order; 12] = [
     Order::Away,
     Order::Foxy(Fate::NotSent),
     Order::Foxy(Fate::Limited),
@@ -27,6 +27,7 @@ const ALL_FATES: [Order; 11] = [
     Order::Foxy(Fate::Refused),
     Order::Foxy(Fate::Doubt),
     Order::Foxy(Fate::Late),
+    Order::Foxy(Fate::Garbled),
     Order::Foxy(Fate::NoToken),
     Order::Foxy(Fate::BadLink),
     Order::Foxy(Fate::Revoked),
@@ -197,12 +198,14 @@ impl Act<'_> {
     }
 
     fn fault(&mut self, operation: &str, phase: Phase, fates: &[Order]) -> Order {
-        use Fate::{BadLink, Doubt, Lag, Late, Limited, NoToken, NotSent, Refused, Revoked, SetUp};
+        use Fate::{BadLink, Doubt, Garbled, Lag, Late, Limited, NoToken, NotSent, Refused, Revoked, SetUp};
         let may_be = |order: &&Order| match (operation, phase, order) {
             ("create_user" | "create_store", Phase::Before, Order::Foxy(fate)) => {
                 matches!(fate, Doubt | Late | NotSent | Limited | SetUp | Refused | Revoked)
             }
-            ("create_user" | "create_store", Phase::After, Order::Foxy(fate)) => matches!(fate, NoToken | BadLink),
+            ("create_user" | "create_store", Phase::After, Order::Foxy(fate)) => {
+                matches!(fate, Garbled | NoToken | BadLink)
+            }
             ("find_store", _, Order::Foxy(Revoked)) => true,
             ("email_exists" | "find_store" | "store_domain_exists", _, Order::Foxy(fate)) => *fate == Lag,
             (_, _, Order::Foxy(_)) => false,

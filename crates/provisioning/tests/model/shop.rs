@@ -211,7 +211,7 @@ impl Shop {
                 true
             }
             Ended::Failed(Outcome::Rejected(rejection)) => {
-                if rejection.kind == RejectionKind::Other {
+                if matches!(rejection.kind, RejectionKind::InvalidFields | RejectionKind::Other) {
                     books.refused.push(signup);
                 }
                 true
@@ -243,7 +243,7 @@ impl Shop {
             }
             Order::Foxy(Fate::SetUp) => return no_effect(NoEffect::SetupFault(SetupFault::CaptchaDemanded)),
             Order::Foxy(Fate::Revoked) if call.kind == Kind::Store => return no_effect(NoEffect::TokenRefused),
-            Order::Foxy(Fate::Refused) => return rejected(RejectionKind::Other),
+            Order::Foxy(Fate::Refused) => return rejected(RejectionKind::InvalidFields),
             Order::Foxy(Fate::Doubt) => return doubt(Doubt::ConnectionLost),
             Order::Foxy(Fate::Late) => {
                 self.books().late.push(call.clone());
@@ -257,7 +257,9 @@ impl Shop {
         let order = self.alive(order).await;
         match (made, order) {
             (_, Order::Away) => doubt(Doubt::ConnectionLost),
+            (Err(_), Order::Foxy(Fate::Garbled)) => rejected(RejectionKind::Other),
             (Err(kind), _) => rejected(kind),
+            (Ok(_), Order::Foxy(Fate::Garbled)) => Ended::Failed(Outcome::TokenLost(TokenLoss::BodyUnreadable)),
             (Ok(_), Order::Foxy(Fate::NoToken)) => Ended::Failed(Outcome::TokenLost(TokenLoss::NoToken)),
             (Ok(thing), Order::Foxy(Fate::BadLink)) => Ended::Made(thing, Some(Fate::BadLink)),
             (Ok(thing), _) => Ended::Made(thing, None),

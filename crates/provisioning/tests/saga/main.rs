@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
+mod in_doubt;
+mod sweeping;
 mod world;
 
 use std::time::Duration;

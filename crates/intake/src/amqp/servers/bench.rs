@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use foxden_ledger::{Claimed, Ledger, SignupId, WorkerId};
+use foxden_ledger::{Claimed, Ledger, LedgerWatch, SignupId, WorkerId};
 use lapin::{
     BasicProperties, Channel, Connection,
     message::Delivery,
@@ -81,6 +81,7 @@ impl Bench {
         let parts = ConsumerParts {
             settings: self.settings.clone(),
             door: self.door.clone(),
+            ledger_watch: LedgerWatch::default(),
             worker: WorkerId::new(),
             lease: Duration::from_secs(90),
             capacity: capacity.clone(),

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{
-    Attempt, AttemptId, AttemptKind, Claimed, Entry, Facts, Next, OutcomeData, OutcomeEvent, OutcomeKind, Recorded,
-    Step, WorkerId,
+    Attempt, AttemptId, AttemptKind, Claimed, Entry, Facts, LedgerWatch, Next, OutcomeData, OutcomeEvent, OutcomeKind,
+    Recorded, Step, WorkerId,
 };
 use lapin::{
     options::{QueueBindOptions, QueueDeclareOptions},
@@ -30,6 +30,7 @@ impl Publishing {
         let parts = PublisherParts {
             settings: bench.settings.clone(),
             ledger: bench.ledger.clone(),
+            ledger_watch: LedgerWatch::default(),
             poll: Duration::from_millis(50),
             wake: Arc::new(Notify::new()),
         };
