@@ -10,7 +10,7 @@ CARGO_DENY := $(or $(shell command -v cargo-deny 2>/dev/null),target/tools/bin/c
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo env run test test-fast chaos check fmt fmt-check clippy doc scripts-check deny advisories bench clean-demo
+.PHONY: help demo env run test test-fast chaos restarts check fmt fmt-check clippy doc scripts-check deny advisories bench clean-demo
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,12 +42,18 @@ test-fast: export FOXDEN_TEST_SCHEDULES ?= 300
 test-fast:
 	cargo test --workspace --locked -- --skip servers::
 
-chaos: ## The long chaos test: workers killed, servers restarted; FOXDEN_TEST_SEED repeats one
+chaos: ## The long chaos test: workers killed, servers restarted, connections cut; FOXDEN_TEST_SEED repeats one
 chaos: export FOXDEN_TEST_CHAOS_SIGNUPS ?= 2000
 chaos: export FOXDEN_TEST_CHAOS_KILLS ?= 100
 chaos: export FOXDEN_TEST_CHAOS_OUTAGES ?= 5
+chaos: export FOXDEN_TEST_CHAOS_CUTS ?= 30
 chaos:
 	cargo test --package foxden --test end_to_end --locked chaos -- --nocapture
+
+restarts: ## The long restart test: 100 workers stopped in good order under load; FOXDEN_TEST_SEED repeats one
+restarts: export FOXDEN_TEST_RESTARTS ?= 100
+restarts:
+	scripts/services.sh with -- cargo test --package foxden --test end_to_end --locked servers::restarts -- --nocapture
 
 check: fmt-check clippy doc scripts-check deny ## Format, lints, documentation, scripts and dependencies, warnings denied
 

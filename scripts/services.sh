@@ -3,10 +3,12 @@
 # servers of its own on free loopback ports, with random passwords; several runs don't meet. For Linux; installs what is
 # missing on Debian when run as root.
 #
-#   services.sh up DIR                         start both in DIR (made if need be) and write DIR/env, to be sourced
-#   services.sh down DIR                       stop both and remove what `up` made
+#   services.sh up [postgres|rabbitmq] DIR     start both, or one, in DIR (made if need be) and write DIR/env, to be sourced
+#   services.sh down DIR                       stop and remove what `up` made
 #   services.sh restart postgres|rabbitmq DIR  stop in good order if running, start again: same port, same data
 #   services.sh kill postgres|rabbitmq DIR     end without warning, as in a crash; `restart` brings it back
+#   services.sh freeze|thaw postgres|rabbitmq DIR
+#                                              stop it where it stands, as on a machine that hangs; let it go on
 #   services.sh with -- CMD [ARG...]           start both, run CMD, take all down whatever happens, end with CMD's status
 #   services.sh install                        only install what is missing, which the others do when they need it
 #
@@ -22,7 +24,8 @@ set -euo pipefail
 umask 077
 
 readonly SELF=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/$(basename "${BASH_SOURCE[0]}")
-readonly USAGE='usage: services.sh up DIR | down DIR | restart|kill postgres|rabbitmq DIR | with -- CMD [ARG...] | install'
+readonly USAGE='usage: services.sh up [postgres|rabbitmq] DIR | down DIR | restart|kill|freeze|thaw postgres|rabbitmq DIR |
+       services.sh with -- CMD [ARG...] | install'
 readonly START_ATTEMPTS=3
 
 say() { printf 'services: %s\n' "$*" >&2; }
@@ -157,11 +160,18 @@ postgres_up() {
 
 postgres_url() { echo "postgres://foxden:$(cat "$DIR/postgres/password")@127.0.0.1:$(cat "$DIR/postgres/port")/postgres"; }
 
-postgres_stop() { if postgres_running; then postgres_ctl stop -w -t 60 -m fast >/dev/null; fi; }
+postgres_pids() { # the first before those that it has started
+  local pid
+  pid=$(head -n 1 "$DIR/postgres/data/postmaster.pid")
+  echo "$pid"
+  pgrep -P "$pid"
+}
+
+postgres_stop() { if postgres_running; then thaw postgres; postgres_ctl stop -w -t 60 -m fast >/dev/null; fi; }
 
 # Not SIGKILL: without their parent its processes would linger and block the restart. `immediate` writes nothing either, so
 # that the next start recovers as after a crash.
-postgres_kill() { if postgres_running; then postgres_ctl stop -w -t 60 -m immediate >/dev/null; fi; }
+postgres_kill() { if postgres_running; then thaw postgres; postgres_ctl stop -w -t 60 -m immediate >/dev/null; fi; }
 
 # --- RabbitMQ, in DIR/rabbitmq -------------------------------------------------------------------
 
@@ -278,9 +288,12 @@ rabbitmq_port() { (. "$DIR/rabbitmq/ports" && echo "$port"); }
 
 rabbitmq_url() { echo "amqp://foxden:$(cat "$DIR/rabbitmq/password")@127.0.0.1:$(rabbitmq_port)/%2f"; }
 
+rabbitmq_pids() { cat "$DIR/rabbitmq/pid"; }
+
 rabbitmq_end() { # SIGNAL
   local pid deadline=$((SECONDS + 30))
   rabbitmq_running || return 0
+  thaw rabbitmq
   pid=$(cat "$DIR/rabbitmq/pid")
   kill "-$1" "$pid" 2>/dev/null || true
   while rabbitmq_running; do
@@ -324,6 +337,20 @@ up() { # postgres|rabbitmq...
   write_env
 }
 
+signal_all() { # SIGNAL NAME
+  local pids
+  mapfile -t pids < <("$2_pids")
+  kill "-$1" "${pids[@]}"
+}
+
+freeze() { # NAME
+  "$1_running" || die 1 "$1 does not run"
+  signal_all STOP "$1"
+}
+
+# Some may have ended meanwhile.
+thaw() { signal_all CONT "$1" 2>/dev/null || true; } # NAME
+
 down() {
   rabbitmq_stop || say "rabbitmq did not stop"
   epmd_kill
@@ -362,12 +389,16 @@ use_server() { # NAME DIR
 
 case ${1:-} in
   up)
-    [ -n "${2:-}" ] || die 2 "$USAGE"
-    mkdir -p "$2"
-    use_dir "$2"
-    # Both or none.
+    case ${2:-} in
+      postgres | rabbitmq) wanted=("$2") dir=${3:-} ;;
+      *) wanted=(postgres rabbitmq) dir=${2:-} ;;
+    esac
+    [ -n "$dir" ] || die 2 "$USAGE"
+    mkdir -p "$dir"
+    use_dir "$dir"
+    # All or none.
     trap down EXIT
-    up postgres rabbitmq
+    up "${wanted[@]}"
     trap - EXIT
     say "now: . $DIR/env"
     ;;
@@ -384,6 +415,10 @@ case ${1:-} in
   kill)
     use_server "${2:-}" "${3:-}"
     "$2_kill"
+    ;;
+  freeze | thaw)
+    use_server "${2:-}" "${3:-}"
+    "$1" "$2"
     ;;
   with)
     [ "${2:-}" = -- ] && [ $# -ge 3 ] || die 2 "$USAGE"

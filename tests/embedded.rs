@@ -92,16 +92,20 @@ async fn stopping_lets_what_is_under_way_end() {
 async fn a_second_signal_ends_at_once() {
     let config = foxy_sim::Config { latency: "1500".parse().unwrap(), ..foxy_sim::Config::default() };
     let place = Place::with(config).await;
-    place.feed(&["submit", "-"], &event("s1").to_string());
-    let mut worker = place.worker("worker");
-    while place.sim.total_requests() == 0 {
-        tokio::task::yield_now().await;
+    for (first, second) in [("TERM", "TERM"), ("TERM", "INT"), ("INT", "INT")] {
+        let name = &format!("{first}-{second}");
+        place.feed(&["submit", "-"], &event(name).to_string());
+        let before = place.sim.total_requests();
+        let mut worker = place.worker(name);
+        while place.sim.total_requests() == before {
+            tokio::task::yield_now().await;
+        }
+        worker.signal(first);
+        worker.until("worker.stopping").await;
+        worker.signal(second);
+        assert_eq!(worker.ended().await, Some(1), "{name}");
+        assert_eq!(worker.events("worker.killed").len(), 1, "{name}");
     }
-    worker.terminate();
-    worker.until("worker.stopping").await;
-    worker.terminate();
-    assert_eq!(worker.ended().await, Some(1));
-    assert_eq!(worker.events("worker.killed").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::Once,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use foxden_ledger::{Custody, Filter, Ledger, Provisioning, Scope, SignupId, State};
@@ -50,6 +50,18 @@ pub(crate) fn lines<'a>(ids: impl IntoIterator<Item = &'a str>) -> String {
 pub(crate) fn given(variable: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the one door by which a test is told of its servers and its size")]
     std::env::var(variable).ok()
+}
+
+/// A number that the environment may set.
+pub(crate) fn number<T: std::str::FromStr>(variable: &str, otherwise: T) -> T {
+    let parsed = |text: String| text.parse().unwrap_or_else(|_| panic!("{variable} must be a number"));
+    given(variable).map_or(otherwise, parsed)
+}
+
+/// What chance begins with: another seed each time, or the one in `FOXDEN_TEST_SEED`.
+pub(crate) fn seed() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    number("FOXDEN_TEST_SEED", u64::from(since_epoch.subsec_nanos()))
 }
 
 /// A server's URL; `make test` sets it.
@@ -252,14 +264,15 @@ impl Worker {
         }
     }
 
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+    /// Sends it a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
     /// Asks it to stop, as a service manager does.
     pub(crate) fn terminate(&self) {
-        self.signal("-TERM");
+        self.signal("TERM");
     }
 
     /// Waits for its end and answers its exit status.

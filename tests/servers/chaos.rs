@@ -1,33 +1,28 @@
-//! Chaos: workers are killed at random moments and servers restarted under them, while the simulator fails in every way
-//! that a network and a busy server can. Afterwards promises 1 and 2 must hold row for row: no signup is lost, no effect
-//! is doubled, and what lost its token says so.
+//! Chaos: workers are killed at random moments, servers restarted under them and their connections cut, while the
+//! simulator fails in every way that a network and a busy server can. Afterwards promises 1 and 2 must hold row for row:
+//! no signup is lost, no effect is doubled, and what lost its token says so.
 //!
 //! `make test` runs the short form, `make chaos` the long one. The seed is printed; `FOXDEN_TEST_SEED` repeats its
 //! decisions, though not how the machine took them.
 
 mod crew;
-mod dice;
-mod own_servers;
+mod figures;
 mod reckoning;
 mod storm;
+mod takeovers;
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, Instant, SystemTime};
 
 use foxden_ledger::{Filter, Ledger, Provisioning, State};
 use foxy_sim::FaultScript;
 
 use self::{
     crew::Crew,
-    dice::Dice,
-    own_servers::OwnServers,
-    reckoning::{Evidence, Reckoning},
-    storm::signup_id,
+    reckoning::Reckoning,
+    storm::{World, signup_id},
 };
-use super::parent_app::ParentApp;
-use crate::support::{Place, given};
+use super::{dice::Dice, evidence::evidence, own_servers::OwnServers, parent_app::ParentApp, relay::Relay};
+use crate::support::{Place, number, seed};
 
 const WORKERS: usize = 3;
 
@@ -60,6 +55,8 @@ struct Size {
     kills: usize,
     /// Of each server.
     outages: usize,
+    /// How often all connections to a server are cut.
+    cuts: usize,
 }
 
 /// Says where to look, should the test fail.
@@ -81,9 +78,10 @@ fn say(line: &str) {
     println!("chaos: {line}");
 }
 
-fn number<T: std::str::FromStr>(variable: &str, otherwise: T) -> T {
-    let parsed = |text: String| text.parse().unwrap_or_else(|_| panic!("{variable} must be a number"));
-    given(variable).map_or(otherwise, parsed)
+/// Now, in milliseconds since the epoch.
+fn now_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    i64::try_from(since_epoch.as_millis()).unwrap()
 }
 
 /// The faults of the storm.
@@ -124,74 +122,14 @@ async fn rows(ledger: &Ledger) -> Vec<Provisioning> {
     ledger.list(&Filter { limit: 1_000_000, ..Filter::default() }).await.unwrap()
 }
 
-/// Log lines with these event names are counted, over all boots.
-const COUNTED: [&str; 6] = [
-    "signup.duplicate",
-    "lease.lost",
-    "escrow.kept",
-    "escrow.drained",
-    "provisioning.abandoned",
-    "ledger.recorded_late",
-];
-
-/// Counts the workers' log lines.
-///
-/// # Panics
-/// When one of them tells of a panic.
-fn logged(place: &Place) -> BTreeMap<&'static str, usize> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for file in std::fs::read_dir(place.dir.path()).unwrap() {
-        let path = file.unwrap().path();
-        if path.extension().is_some_and(|suffix| suffix == "log") {
-            let log = std::fs::read_to_string(&path).unwrap();
-            assert!(!log.contains("panicked"), "a worker panicked: {}", path.display());
-            for name in COUNTED {
-                *counts.entry(name).or_default() += log.matches(&format!("\"event\":\"{name}\"")).count();
-            }
-        }
-    }
-    counts
-}
-
-/// Says what it came to.
-fn figures(reckoning: &Reckoning<'_>, crew: &Crew) {
-    let count = |what: &dyn Fn(&Evidence) -> bool| reckoning.attempts.iter().filter(|attempt| what(attempt)).count();
-    let ended = |outcome: &str| count(&|attempt| attempt.outcome == outcome);
-    let expired = count(&|attempt| attempt.kind == "expired");
-    let mut parked: BTreeMap<&str, usize> = BTreeMap::new();
-    for reason in reckoning.rows.iter().filter_map(|row| row.parked_reason) {
-        *parked.entry(reason.as_str()).or_default() += 1;
-    }
-    let closed = reckoning.rows.iter().filter(|row| row.state == State::Closed).count();
-    let took = reckoning.takeovers();
-    let [median, longest] = [took.get(took.len() / 2), took.last()].map(|ms| ms.copied().unwrap_or_default());
-    say(&format!("{} boots killed at work, {} starts without a database", crew.killed.len(), crew.stillborn));
-    say(&format!(
-        "from kill to takeover: median {median} ms, longest {longest} ms; calls that expired without a kill: {}",
-        expired - took.len(),
-    ));
-    say(&format!(
-        "{} unknown outcomes, {expired} of them for want of their worker; lookups: present {}, absent {}, token held {}, \
-         unclear {}",
-        ended("unknown"),
-        ended("present"),
-        ended("absent"),
-        ended("token_held"),
-        ended("unclear"),
-    ));
-    say(&format!("{closed} provisioned, parked {parked:?}; {} lost, {} doubled", reckoning.lost, reckoning.doubled));
-    let (told, repeats, resumed) = (reckoning.outcomes.len(), reckoning.repeated_outcomes, reckoning.resumed);
-    say(&format!("{told} outcome events, {repeats} of them repeats, {resumed} resumed; {:?}", logged(reckoning.place)));
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_workers_and_restarted_servers_lose_nothing_and_double_nothing() {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    let seed = number("FOXDEN_TEST_SEED", u64::from(since_epoch.subsec_nanos()));
+    let seed = seed();
     let size = Size {
         signups: number("FOXDEN_TEST_CHAOS_SIGNUPS", 150),
         kills: number("FOXDEN_TEST_CHAOS_KILLS", 6),
         outages: number("FOXDEN_TEST_CHAOS_OUTAGES", 1),
+        cuts: number("FOXDEN_TEST_CHAOS_CUTS", 4),
     };
     let started = Instant::now();
     say(&format!("FOXDEN_TEST_SEED={seed}"));
@@ -208,11 +146,18 @@ async fn killed_workers_and_restarted_servers_lose_nothing_and_double_nothing() 
     place.set("FOXDEN_LISTING_LAG", "1s");
     // Slow enough that a kill meets calls under way.
     place.sim.set_latency("100..500".parse().unwrap());
-    let mut crew = Crew::start(&place, WORKERS);
+    let (to_database, to_broker) =
+        (Relay::to(&servers.url("DATABASE_URL")).await, Relay::to(&servers.url("AMQP_URL")).await);
+    // The test itself looks at both without a detour.
+    let by_relay = |variable, relay: &Relay| (variable, relay.through(&place.settings[variable]));
+    let settings = vec![by_relay("FOXDEN_DATABASE_URL", &to_database), by_relay("FOXDEN_AMQP_URL", &to_broker)];
+    let mut crew = Crew::start(&place, WORKERS, settings);
     crew.all_up(&place).await;
 
     place.sim.set_faults(faults());
-    let storm = storm::rage(&size, &mut dice, &place, &mut parent, &mut crew, &servers).await;
+    let relays = [("postgres", &to_database), ("rabbitmq", &to_broker)];
+    let world = World { place: &place, servers: &servers, relays };
+    let storm = storm::rage(&size, &mut dice, &world, &mut parent, &mut crew).await;
     let raged = started.elapsed();
     place.sim.set_faults(FaultScript::default());
     let calm = Instant::now();
@@ -226,7 +171,7 @@ async fn killed_workers_and_restarted_servers_lose_nothing_and_double_nothing() 
     let ledger = place.ledger().await;
     let rows = rows(&ledger).await;
     ledger.close().await.unwrap();
-    let attempts = reckoning::evidence(&place).await;
+    let attempts = evidence(&place).await;
     let published: Vec<String> = (0..size.signups).map(signup_id).collect();
     let mut reckoning = Reckoning {
         place: &place,
@@ -250,14 +195,11 @@ async fn killed_workers_and_restarted_servers_lose_nothing_and_double_nothing() 
         }
     }
 
-    figures(&reckoning, &crew);
-    say(&format!(
-        "{} signups, {} messages sent, {} outages: {:?}",
-        size.signups,
-        storm.sent,
-        storm.outages.len(),
-        storm.outages
-    ));
+    if storm.cuts.iter().map(|cut| cut.connections).sum::<usize>() == 0 && size.cuts > 0 {
+        reckoning.wrong.push("the cuts met no connection".to_owned());
+    }
+
+    figures::tell(&size, &storm, &crew, &reckoning);
     say(&format!("{} requests, {raged:.0?} of storm, {:.0?} in all", place.sim.total_requests(), started.elapsed()));
     let wrong = &reckoning.wrong;
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));

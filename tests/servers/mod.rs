@@ -2,6 +2,12 @@
 //! `DATABASE_URL` and `AMQP_URL` name; `make test` brings them up.
 
 mod chaos;
+mod dice;
+mod evidence;
+mod ledger_away;
 mod main_job;
+mod own_servers;
 mod parent_app;
+mod relay;
+mod restarts;
 mod secrets;

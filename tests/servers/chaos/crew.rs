@@ -1,23 +1,26 @@
 //! The workers under fire, and whoever starts them again, as a service manager would.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::Instant;
 
+use super::now_ms;
 use crate::support::{PATIENCE, Place, Worker};
 
 /// All workers.
 pub(super) struct Crew {
     posts: Vec<Post>,
+    /// Settings of theirs beside the place's.
+    settings: Vec<(&'static str, String)>,
     /// When the boots that were killed were killed, by their worker id; in milliseconds since the epoch. One that was
     /// killed before it had begun is not in here.
     pub(super) killed: BTreeMap<String, i64>,
     /// How many boots gave up before they had begun, since the database was away.
     pub(super) stillborn: usize,
+    /// From when until when each boot that has ended was at work; in milliseconds since the epoch.
+    pub(super) shifts: Vec<(i64, i64)>,
 }
 
 /// One place in the crew: a machine of its own, with an escrow that outlives its workers.
@@ -30,9 +33,9 @@ struct Post {
 
 impl Crew {
     /// Starts so many.
-    pub(super) fn start(place: &Place, size: usize) -> Self {
+    pub(super) fn start(place: &Place, size: usize, settings: Vec<(&'static str, String)>) -> Self {
         let posts = (1..=size).map(|number| Post { number, boot: 0, worker: None, back_at: Instant::now() }).collect();
-        let mut crew = Self { posts, killed: BTreeMap::new(), stillborn: 0 };
+        let mut crew = Self { posts, settings, killed: BTreeMap::new(), stillborn: 0, shifts: Vec::new() };
         crew.tend(place);
         crew
     }
@@ -56,7 +59,9 @@ impl Crew {
                 post.boot += 1;
                 let escrow = post.escrow();
                 let name = format!("worker-{}-boot-{:03}", post.number, post.boot);
-                post.worker = Some(place.worker_with(&name, &[("FOXDEN_ESCROW_DIR", &escrow)]));
+                let mut settings = vec![("FOXDEN_ESCROW_DIR", escrow.as_str())];
+                settings.extend(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
+                post.worker = Some(place.worker_with(&name, &settings));
             }
         }
     }
@@ -71,12 +76,18 @@ impl Crew {
         let post = &mut self.posts[at];
         let worker = post.worker.take().unwrap();
         let started = said(&worker, "worker.started");
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let now = now_ms();
         worker.crash();
         if let Some(started) = started {
-            self.killed.insert(started["worker"].as_str().unwrap().to_owned(), i64::try_from(now.as_millis()).unwrap());
+            self.shifts.push((logged_at(&started), now));
+            self.killed.insert(started["worker"].as_str().unwrap().to_owned(), now);
         }
         post.back_at = Instant::now() + away;
+    }
+
+    /// How many times a worker was started.
+    pub(super) fn boots(&self) -> usize {
+        self.posts.iter().map(|post| post.boot).sum()
     }
 
     /// Waits until every post has a worker at work.
@@ -104,6 +115,7 @@ impl Crew {
     /// Stops all in good order.
     pub(super) async fn stop(&mut self) {
         for worker in self.posts.iter_mut().filter_map(|post| post.worker.take()) {
+            self.shifts.push((logged_at(&said(&worker, "worker.started").unwrap()), now_ms()));
             worker.stop().await;
         }
     }
@@ -113,6 +125,12 @@ impl Crew {
 fn said(worker: &Worker, event: &str) -> Option<Value> {
     let log = worker.log();
     log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|line| line["event"] == event)
+}
+
+/// When a line was logged, in milliseconds since the epoch.
+fn logged_at(line: &Value) -> i64 {
+    let at = OffsetDateTime::parse(line["ts"].as_str().unwrap(), &Rfc3339).unwrap();
+    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap()
 }
 
 impl Post {

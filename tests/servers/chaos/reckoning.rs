@@ -5,12 +5,13 @@ use std::{
     sync::Arc,
 };
 
+use crate::{
+    servers::{evidence::Evidence, parent_app::Taken},
+    support::Place,
+};
 use foxden_ledger::{Credential, Custody, Ledger, ParkedReason, Provisioning, Scope, State, Step};
 use foxden_vault::KeyRing;
 use foxy_sim::{BookedStore, BookedUser, Books};
-use sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
-
-use crate::{servers::parent_app::Taken, support::Place};
 
 /// The place's calls may take 2 s.
 const NEARLY_TIMED_OUT_MS: i64 = 1900;
@@ -31,45 +32,7 @@ pub(super) struct Reckoning<'a> {
     pub(super) resumed: usize,
 }
 
-/// One row of evidence, with the boot that it is of.
-pub(super) struct Evidence {
-    provisioning_id: String,
-    owner: String,
-    pub(super) kind: String,
-    step: String,
-    pub(super) outcome: String,
-    started_at: i64,
-    ended_at: i64,
-}
-
-/// All evidence.
-pub(super) async fn evidence(place: &Place) -> Vec<Evidence> {
-    let database = Database::connect(&place.settings["FOXDEN_DATABASE_URL"]).await.unwrap();
-    let query = "SELECT provisioning_id, owner, kind, step, outcome, started_at, ended_at FROM attempts ORDER BY id";
-    let rows = database.query_all_raw(Statement::from_string(DbBackend::Postgres, query)).await.unwrap();
-    let text = |row: &sea_orm::QueryResult, column| row.try_get::<String>("", column).unwrap();
-    rows.iter()
-        .map(|row| Evidence {
-            provisioning_id: text(row, "provisioning_id"),
-            owner: text(row, "owner"),
-            kind: text(row, "kind"),
-            step: text(row, "step"),
-            outcome: text(row, "outcome"),
-            started_at: row.try_get("", "started_at").unwrap(),
-            ended_at: row.try_get("", "ended_at").unwrap(),
-        })
-        .collect()
-}
-
 impl Reckoning<'_> {
-    /// How long after each kill what the victim had announced was taken over; in milliseconds, the shortest first.
-    pub(super) fn takeovers(&self) -> Vec<i64> {
-        let expired = self.attempts.iter().filter(|attempt| attempt.kind == "expired");
-        let mut took: Vec<i64> = expired.filter_map(|a| self.killed.get(&a.owner).map(|at| a.ended_at - at)).collect();
-        took.sort_unstable();
-        took
-    }
-
     /// Compares everything.
     pub(super) async fn reckon(&mut self) {
         self.every_signup_has_one_row();

@@ -1,12 +1,12 @@
-//! The storm: signups are published while workers are killed and servers restarted, side by side.
+//! The storm: signups are published while workers are killed, servers restarted and connections cut, side by side.
 
 use std::{cell::Cell, ops::Range, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Size, crew::Crew, dice::Dice, own_servers::OwnServers};
+use super::{Size, crew::Crew, now_ms};
 use crate::{
-    servers::parent_app::ParentApp,
+    servers::{dice::Dice, own_servers::OwnServers, parent_app::ParentApp, relay::Relay},
     support::{Place, event},
 };
 
@@ -23,12 +23,42 @@ const LONG_AWAY: Range<Duration> = Duration::from_secs(14)..Duration::from_secs(
 /// How long after the database has gone the tokens in hand are in the escrow: workers wait 250 ms for their commits.
 const ESCROW_FILLED: Duration = Duration::from_millis(600);
 
+/// How long a cut waits for a commit to come.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The world that the storm comes over.
+pub(super) struct World<'a> {
+    pub(super) place: &'a Place,
+    pub(super) servers: &'a OwnServers,
+    /// The workers' ways to the servers, by the servers' names.
+    pub(super) relays: [(&'static str, &'a Relay); 2],
+}
+
 /// What the storm did.
 pub(super) struct Storm {
     /// How many messages were sent; more than there are signups, since some are sent twice.
     pub(super) sent: usize,
-    /// Each outage, in words.
-    pub(super) outages: Vec<String>,
+    /// When each server was away.
+    pub(super) outages: Vec<Outage>,
+    /// When connections were cut.
+    pub(super) cuts: Vec<Cut>,
+}
+
+/// A server was away; in milliseconds since the epoch.
+pub(super) struct Outage {
+    pub(super) server: &'static str,
+    pub(super) is_kill: bool,
+    pub(super) from: i64,
+    pub(super) until: i64,
+}
+
+/// All connections of the workers to a server were cut, and this was how many.
+pub(super) struct Cut {
+    pub(super) server: &'static str,
+    pub(super) connections: usize,
+    /// Just after a commit, whose answer was lost.
+    pub(super) at_commit: bool,
+    pub(super) at: i64,
 }
 
 /// The id of a signup.
@@ -40,20 +70,20 @@ pub(super) fn signup_id(number: usize) -> String {
 pub(super) async fn rage(
     size: &Size,
     dice: &mut Dice,
-    place: &Place,
+    world: &World<'_>,
     parent: &mut ParentApp,
     crew: &mut Crew,
-    servers: &OwnServers,
 ) -> Storm {
     let length = KILL_EVERY * u32::try_from(size.kills).unwrap();
-    let (publishing, killing, failing) = (dice.split(), dice.split(), dice.split());
+    let (publishing, killing, failing, cutting) = (dice.split(), dice.split(), dice.split(), dice.split());
     let database_gone_at = Cell::new(None);
-    let (sent, (), outages) = tokio::join!(
+    let (sent, (), outages, cuts) = tokio::join!(
         publish(size.signups, length, publishing, parent),
-        kill(size.kills, killing, place, crew, &database_gone_at),
-        fail(size.outages, length, failing, servers, &database_gone_at),
+        kill(size.kills, killing, world.place, crew, &database_gone_at),
+        fail(size.outages, length, failing, world.servers, &database_gone_at),
+        cut(size.cuts, length, cutting, &world.relays),
     );
-    Storm { sent, outages }
+    Storm { sent, outages, cuts }
 }
 
 /// Publishes in bursts, about as long as the storm lasts. Answers how many messages were sent.
@@ -97,7 +127,7 @@ async fn kill(
             if database_gone_at.get().is_some_and(|since| since.elapsed() > ESCROW_FILLED) {
                 database_gone_at.take();
                 // Most of them, and someone is left to take over.
-                (count, away) = (2, LONG_AWAY);
+                (count, away) = (crew.up().len().saturating_sub(1).min(2), LONG_AWAY);
                 break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -118,14 +148,14 @@ async fn fail(
     mut dice: Dice,
     servers: &OwnServers,
     database_gone_at: &Cell<Option<Instant>>,
-) -> Vec<String> {
+) -> Vec<Outage> {
     let mut turns: Vec<&str> = (0..times).flat_map(|_| ["rabbitmq", "postgres"]).collect();
     dice.shuffle(&mut turns);
     let pause = length / u32::try_from(turns.len() + 1).unwrap();
-    let mut told = Vec::new();
+    let mut outages = Vec::new();
     for server in turns {
         tokio::time::sleep(dice.about(pause / 2)).await;
-        let began = Instant::now();
+        let from = now_ms();
         let is_kill = dice.happens(60);
         if is_kill {
             servers.kill(server).await;
@@ -136,8 +166,27 @@ async fn fail(
             database_gone_at.take();
         }
         servers.restart(server).await;
-        let how = if is_kill { "killed" } else { "restarted" };
-        told.push(format!("{server} {how}, away {:.1} s", began.elapsed().as_secs_f64()));
+        outages.push(Outage { server, is_kill, from, until: now_ms() });
     }
-    told
+    outages
+}
+
+/// Cuts all connections of the workers to one server, so many times. Most of the database's are cut at a commit: it is
+/// done, and its worker can't know it.
+async fn cut(times: usize, length: Duration, mut dice: Dice, relays: &[(&'static str, &Relay)]) -> Vec<Cut> {
+    let pause = length / u32::try_from(times + 1).unwrap();
+    let mut cuts = Vec::new();
+    for time in 0..times {
+        tokio::time::sleep(dice.about(pause)).await;
+        let (server, relay) = relays[time % relays.len()];
+        let connections = relay.open();
+        // The relay reads no broker's language.
+        let wants_commit = server == "postgres" && dice.happens(70);
+        let at_commit = wants_commit && relay.cut_at_commit(dice.below(3), COMMIT_PATIENCE).await;
+        if !at_commit {
+            relay.cut();
+        }
+        cuts.push(Cut { server, connections, at_commit, at: now_ms() });
+    }
+    cuts
 }

@@ -7,7 +7,7 @@ use std::{
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/services.sh");
 
-/// A PostgreSQL and a RabbitMQ that end with this value, or with the test program, however that ends.
+/// A PostgreSQL, and a RabbitMQ if wanted, that end with this value, or with the test program, however that ends.
 pub(super) struct OwnServers {
     dir: tempfile::TempDir,
     guard: Child,
@@ -16,6 +16,15 @@ pub(super) struct OwnServers {
 impl OwnServers {
     /// Starts both.
     pub(super) async fn up() -> Self {
+        Self::start(&["up"]).await
+    }
+
+    /// Starts a PostgreSQL alone.
+    pub(super) async fn up_database() -> Self {
+        Self::start(&["up", "postgres"]).await
+    }
+
+    async fn start(up: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // It takes the servers down once its standard input ends, which happens even if this program is killed. In a
         // group of its own, since a Ctrl-C goes to all of ours.
@@ -29,7 +38,7 @@ impl OwnServers {
             .spawn()
             .unwrap();
         let servers = Self { dir, guard };
-        servers.run(&["up"]).await;
+        servers.run(up).await;
         servers
     }
 
@@ -48,6 +57,16 @@ impl OwnServers {
     /// Ends a server without warning; `restart` brings it back.
     pub(super) async fn kill(&self, server: &str) {
         self.run(&["kill", server]).await;
+    }
+
+    /// Stops a server where it stands: its connections stay open, and nothing on them is answered.
+    pub(super) async fn freeze(&self, server: &str) {
+        self.run(&["freeze", server]).await;
+    }
+
+    /// Lets a frozen server go on.
+    pub(super) async fn thaw(&self, server: &str) {
+        self.run(&["thaw", server]).await;
     }
 
     async fn run(&self, arguments: &[&str]) {

@@ -1,0 +1,58 @@
+//! How long after a kill others took over what the victim had announced.
+
+use super::{crew::Crew, reckoning::Reckoning, storm::Storm};
+
+/// The place's lease, in milliseconds. It is renewed at a third of it, so no victim's lease ended earlier than two thirds
+/// of it after the kill.
+pub(super) const LEASE_MS: i64 = 13_000;
+
+/// All takeovers, in milliseconds from kill to takeover, the shortest first.
+#[derive(Default)]
+pub(super) struct Takeovers {
+    /// While the database could be reached and someone was at work.
+    pub(super) calm: Vec<i64>,
+    /// Where the database was away, or connections to it were cut, from when the lease may have ended.
+    pub(super) disturbed: Vec<i64>,
+    /// Where nobody was at work for some of that time.
+    pub(super) unattended: Vec<i64>,
+}
+
+/// Every call that expired after the kill of its worker.
+pub(super) fn takeovers(storm: &Storm, crew: &Crew, reckoning: &Reckoning<'_>) -> Takeovers {
+    let outages = storm.outages.iter().filter(|o| o.server == "postgres").map(|outage| (outage.from, outage.until));
+    let cuts = storm.cuts.iter().filter(|cut| cut.server == "postgres").map(|cut| (cut.at, cut.at));
+    let troubles: Vec<(i64, i64)> = outages.chain(cuts).collect();
+    let mut all = Takeovers::default();
+    for expired in reckoning.attempts.iter().filter(|attempt| attempt.kind == "expired") {
+        let taken_at = expired.ended_at;
+        let Some(killed_at) = crew.killed.get(&expired.owner).filter(|killed_at| **killed_at <= taken_at) else {
+            continue;
+        };
+        let (from, until) = ((killed_at + LEASE_MS * 2 / 3).min(taken_at), taken_at);
+        let kind = if troubles.iter().any(|trouble| trouble.0 <= until && from <= trouble.1) {
+            &mut all.disturbed
+        } else if is_covered((from, until), &crew.shifts) {
+            &mut all.calm
+        } else {
+            &mut all.unattended
+        };
+        kind.push(taken_at - killed_at);
+    }
+    for kind in [&mut all.calm, &mut all.disturbed, &mut all.unattended] {
+        kind.sort_unstable();
+    }
+    all
+}
+
+/// Whether someone was at work all the time.
+fn is_covered((from, until): (i64, i64), shifts: &[(i64, i64)]) -> bool {
+    let mut covered = from;
+    while covered < until {
+        let reach = shifts.iter().filter(|shift| shift.0 <= covered).map(|shift| shift.1).max();
+        match reach {
+            Some(reach) if reach > covered => covered = reach,
+            _ => return false,
+        }
+    }
+    true
+}

@@ -1,0 +1,154 @@
+//! A relay between the workers and a server: it can cut every connection that it carries, at any moment, or just after a
+//! commit, whose answer nobody then hears.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+};
+use url::Url;
+
+/// How a database is told to commit; without TLS it can be read on the way.
+const COMMIT: &[u8] = b"COMMIT";
+
+/// Passes bytes on to one server; it ends with this value.
+pub(super) struct Relay {
+    port: u16,
+    orders: Arc<watch::Sender<Orders>>,
+    accepting: JoinHandle<()>,
+}
+
+/// What all connections are told.
+#[derive(Default)]
+struct Orders {
+    /// A connection ends once this is no longer what it was when it began.
+    cuts: u64,
+    /// All are to be cut at a commit, after so many others.
+    commits_first: Option<usize>,
+}
+
+impl Relay {
+    /// A relay to the server that a URL names.
+    pub(super) async fn to(url: &str) -> Self {
+        let url = Url::parse(url).unwrap();
+        let server = (url.host_str().unwrap().to_owned(), url.port().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let orders = Arc::new(watch::Sender::default());
+        let accepting = tokio::spawn(accept(listener, server, orders.clone()));
+        Self { port, orders, accepting }
+    }
+
+    /// The same URL by way of the relay.
+    pub(super) fn through(&self, url: &str) -> String {
+        let mut url = Url::parse(url).unwrap();
+        url.set_host(Some("127.0.0.1")).unwrap();
+        url.set_port(Some(self.port)).unwrap();
+        url.into()
+    }
+
+    /// How many connections there are.
+    pub(super) fn open(&self) -> usize {
+        self.orders.receiver_count()
+    }
+
+    /// Cuts all connections.
+    pub(super) fn cut(&self) {
+        cut(&self.orders);
+    }
+
+    /// Cuts all connections once the server has done a commit, after so many others, and before it is heard of. Answers
+    /// false if no such commit came in time; then nothing was cut.
+    pub(super) async fn cut_at_commit(&self, commits_first: usize, patience: Duration) -> bool {
+        let mut orders = self.orders.subscribe();
+        let began = orders.borrow().cuts;
+        self.orders.send_modify(|orders| orders.commits_first = Some(commits_first));
+        let cut = tokio::time::timeout(patience, orders.wait_for(|orders| orders.cuts != began)).await.is_ok();
+        self.orders.send_modify(|orders| orders.commits_first = None);
+        cut
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.cut();
+    }
+}
+
+fn cut(orders: &watch::Sender<Orders>) {
+    orders.send_modify(|orders| *orders = Orders { cuts: orders.cuts + 1, commits_first: None });
+}
+
+/// Whether this commit is the one to cut at.
+fn is_ordered(orders: &watch::Sender<Orders>) -> bool {
+    let mut is_ordered = false;
+    orders.send_if_modified(|orders| {
+        is_ordered = orders.commits_first == Some(0);
+        orders.commits_first = orders.commits_first.and_then(|first| first.checked_sub(1));
+        false
+    });
+    is_ordered
+}
+
+async fn accept(listener: TcpListener, server: (String, u16), orders: Arc<watch::Sender<Orders>>) {
+    loop {
+        let (client, _) = listener.accept().await.unwrap();
+        let (server, orders) = (server.clone(), orders.clone());
+        tokio::spawn(async move {
+            // A server that is away looks like one that hangs up.
+            if let Ok(server) = TcpStream::connect(server).await {
+                carry(client, server, &orders).await;
+            }
+        });
+    }
+}
+
+/// Carries one connection until either side ends it, or it is cut.
+async fn carry(client: TcpStream, server: TcpStream, orders: &watch::Sender<Orders>) {
+    for stream in [&client, &server] {
+        stream.set_nodelay(true).unwrap();
+    }
+    let mut told = orders.subscribe();
+    let began = told.borrow().cuts;
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let is_unheard = AtomicBool::new(false);
+    let requests = async {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
+            let request = &buffer[..length];
+            if request.windows(COMMIT.len()).any(|said| said == COMMIT) && is_ordered(orders) {
+                is_unheard.store(true, Ordering::Relaxed);
+            }
+            if to_server.write_all(request).await.is_err() {
+                break;
+            }
+        }
+    };
+    let answers = async {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
+            if is_unheard.load(Ordering::Relaxed) {
+                cut(orders);
+            } else if to_client.write_all(&buffer[..length]).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = told.wait_for(|orders| orders.cuts != began) => {}
+        () = requests => {}
+        () = answers => {}
+    }
+}
