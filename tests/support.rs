@@ -300,7 +300,7 @@ impl Worker {
 
     /// Makes it stand still, every thread of it, until it is thawed or crashed.
     pub(crate) async fn freeze(&self) {
-        self.signal("-STOP");
+        self.signal("STOP");
         let threads = format!("/proc/{}/task", self.child.id());
         let is_still = |thread: std::io::Result<std::fs::DirEntry>| {
             let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap_or_default();
@@ -316,7 +316,7 @@ impl Worker {
 
     /// Lets it go on.
     pub(crate) fn thaw(&self) {
-        self.signal("-CONT");
+        self.signal("CONT");
     }
 
     /// Ends it without warning, as a crash does.

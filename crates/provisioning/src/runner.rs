@@ -183,13 +183,15 @@ impl<F: Calls> Runner<F> {
         }
         let situation = self.situation(row, payload.as_ref());
         let mut decision = plan::decide(&situation, finding.seen)?;
-        // Before a token is given up for lost: it may have come while we looked.
-        if situation.in_doubt
-            && gives_up_a_token(decision)
-            && let Ok(Some(held)) = self.token_held(row).await
-        {
-            finding = held;
-            decision = plan::decide(&situation, finding.seen)?;
+        // Before a token is given up for lost: it may have come while we looked, or lie in our own escrow.
+        if situation.in_doubt && gives_up_a_token(decision) {
+            if let Err(error) = self.ledger.drain(&self.escrow).await {
+                tracing::debug!(error = %error, "the escrow is drained later");
+            }
+            if let Ok(Some(held)) = self.token_held(row).await {
+                finding = held;
+                decision = plan::decide(&situation, finding.seen)?;
+            }
         }
         let entry = self.entry(&claimed, &mut finding, decision, payload.as_ref());
         let (next, event) = (entry.next.clone(), entry.event.is_some());
