@@ -7,6 +7,7 @@
 
 mod canary;
 mod cli;
+mod corrections;
 mod embedded;
 mod orphans;
 mod servers;

@@ -10,6 +10,7 @@
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, async_trait};
 
 mod m20261122_000001_create_ledger;
+mod m20261122_000002_superseded_contents;
 
 /// The list of migrations, in the order in which they run.
 #[derive(Debug)]
@@ -18,6 +19,9 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_create_ledger::Migration)]
+        vec![
+            Box::new(m20261122_000001_create_ledger::Migration),
+            Box::new(m20261122_000002_superseded_contents::Migration),
+        ]
     }
 }

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Accepted, Claimed, Custody, Known, Ledger, LedgerError, NewSignup, Provisioning, ProvisioningId, Source, WorkerId,
+    Accepted, Claimed, Correction, Custody, Known, Ledger, LedgerError, NewSignup, Provisioning, ProvisioningId,
+    Source, WorkerId,
 };
-use foxden_vault::SealError;
+use foxden_vault::{Fingerprint, SealError};
 
-use crate::event::SignupEvent;
+use crate::{
+    correction::{self, Contradiction},
+    event::SignupEvent,
+};
 
 /// Admits checked events to the ledger, whichever way they came.
 #[derive(Clone)]
@@ -26,8 +30,11 @@ pub enum Admitted {
     Leased(Box<Claimed>),
     /// The same event was admitted before. Nothing is to be done.
     Duplicate(Box<Provisioning>),
-    /// Its signup id was admitted before, with other content. It was not admitted.
-    Conflict(Box<Provisioning>),
+    /// Its signup id was admitted before, with other content, and is parked. This content has taken the place of that,
+    /// and any worker may go on with it.
+    Corrected(Box<Provisioning>),
+    /// Its signup id was admitted before, with other content that this may not replace. It was not admitted.
+    Conflict(Box<Provisioning>, Contradiction),
 }
 
 /// Why it is not known that an event was admitted. Don't acknowledge its message: a repeat is recognized.
@@ -61,17 +68,21 @@ impl Door {
         lease: Duration,
     ) -> Result<Admitted, AdmitError> {
         let accepted = self.ledger.accept_leased(sealed.clone(), worker, lease).await?;
-        Ok(self.admitted(event, accepted))
+        self.admitted(event, accepted).await
     }
 
     /// Admits many events in one transaction, for any worker to take. The answers are in the order of the input.
     ///
     /// # Errors
-    /// When they are not known to be committed: all of them, or none.
+    /// When they are not known to be committed. Those that are new are: all, or none.
     pub async fn admit_queued(&self, events: &[SignupEvent]) -> Result<Vec<Admitted>, AdmitError> {
         let signups = events.iter().map(|event| self.seal(event)).collect::<Result<Vec<_>, _>>()?;
         let accepted = self.ledger.accept_queued(signups).await?;
-        Ok(events.iter().zip(accepted).map(|(event, accepted)| self.admitted(event, accepted)).collect())
+        let mut admitted = Vec::with_capacity(events.len());
+        for (event, accepted) in events.iter().zip(accepted) {
+            admitted.push(self.admitted(event, accepted).await?);
+        }
+        Ok(admitted)
     }
 
     /// Whether the ledger works: one read, for those who wait for it to come back.
@@ -87,7 +98,7 @@ impl Door {
         let id = ProvisioningId::new();
         Ok(NewSignup {
             payload: self.custody.seal_payload(&id, &event.payload)?,
-            fingerprint: self.custody.fingerprint(&event.signup_id, event.account_id.as_deref(), &event.payload),
+            fingerprint: self.fingerprint(event),
             id,
             signup_id: event.signup_id.clone(),
             account_id: event.account_id.clone(),
@@ -95,21 +106,54 @@ impl Door {
         })
     }
 
-    fn admitted(&self, event: &SignupEvent, accepted: Accepted) -> Admitted {
+    async fn admitted(&self, event: &SignupEvent, accepted: Accepted) -> Result<Admitted, AdmitError> {
         match accepted {
-            Accepted::Queued => Admitted::Queued,
-            Accepted::Leased(claimed) => Admitted::Leased(claimed),
-            Accepted::Known(known) => {
-                let Known { provisioning, fingerprint } = *known;
-                let account_id = event.account_id.as_deref();
-                match self.custody.is_same_event(&event.signup_id, account_id, &event.payload, &fingerprint) {
-                    Some(false) => Admitted::Conflict(Box::new(provisioning)),
-                    // Where the fingerprint's key is gone, nothing tells them apart. To call it a conflict would
-                    // dead-letter every repeat of an old signup after a key was retired.
-                    Some(true) | None => Admitted::Duplicate(Box::new(provisioning)),
-                }
-            }
+            Accepted::Queued => Ok(Admitted::Queued),
+            Accepted::Leased(claimed) => Ok(Admitted::Leased(claimed)),
+            Accepted::Known(known) => self.known(event, *known).await,
         }
+    }
+
+    /// An event whose signup id is known: a repeat, a correction, or neither.
+    async fn known(&self, event: &SignupEvent, mut known: Known) -> Result<Admitted, AdmitError> {
+        loop {
+            let Known { provisioning: row, fingerprint } = known;
+            // Where the fingerprint's key is gone, nothing tells them apart. To call it a conflict would dead-letter every
+            // repeat of an old signup after a key was retired.
+            if self.is_same(event, &fingerprint) != Some(false) {
+                return Ok(Admitted::Duplicate(Box::new(row)));
+            }
+            // Brokers and publishers repeat: what was replaced must not come back because it came late.
+            let former = self.ledger.superseded_contents(&row).await?;
+            if former.iter().any(|former| self.is_same(event, former) == Some(true)) {
+                return Ok(Admitted::Duplicate(Box::new(row)));
+            }
+            let old = row.payload.as_ref().and_then(|sealed| self.custody.open_payload(&row.id, sealed).ok());
+            let key = match correction::judge(&row, old.as_ref(), event) {
+                Ok(key) => key,
+                Err(contradiction) => return Ok(Admitted::Conflict(Box::new(row), contradiction)),
+            };
+            let correction = Correction {
+                account_id: event.account_id.clone(),
+                source: self.source,
+                payload: self.custody.seal_payload(&row.id, &event.payload)?,
+                fingerprint: self.fingerprint(event),
+                key,
+            };
+            if let Some(corrected) = self.ledger.correct(&row, &fingerprint, correction).await? {
+                return Ok(Admitted::Corrected(Box::new(corrected)));
+            }
+            // It has changed since it was read.
+            known = self.ledger.known(&event.signup_id).await?;
+        }
+    }
+
+    fn fingerprint(&self, event: &SignupEvent) -> Fingerprint {
+        self.custody.fingerprint(&event.signup_id, event.account_id.as_deref(), &event.payload)
+    }
+
+    fn is_same(&self, event: &SignupEvent, earlier: &Fingerprint) -> Option<bool> {
+        self.custody.is_same_event(&event.signup_id, event.account_id.as_deref(), &event.payload, earlier)
     }
 }
 
@@ -159,7 +203,7 @@ mod tests {
         let door = testing::door().await;
         door.admit_queued(&[event("s-1", "Ada")]).await.unwrap();
         let other = lease(&door, &event("s-1", "Eve"), &WorkerId::new()).await;
-        assert!(matches!(other, Admitted::Conflict(_)), "{other:?}");
+        assert!(matches!(other, Admitted::Conflict(..)), "{other:?}");
     }
 
     #[tokio::test]
@@ -170,7 +214,7 @@ mod tests {
         assert!(
             matches!(
                 &admitted[..],
-                [Admitted::Queued, Admitted::Queued, Admitted::Duplicate(_), Admitted::Conflict(_)]
+                [Admitted::Queued, Admitted::Queued, Admitted::Duplicate(_), Admitted::Conflict(..)]
             ),
             "{admitted:?}"
         );

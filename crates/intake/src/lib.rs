@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod amqp;
+mod correction;
 mod door;
 mod event;
 mod pace;
@@ -11,5 +12,6 @@ pub use amqp::{
     AmqpSettings, AmqpUrl, AmqpUrlError, BrokerCause, BrokerError, ConsumerParts, DeadLetter, DeadQueue, HandOver,
     IntakeError, PublishError, Publisher, PublisherParts, Requeued, consume, declare, publish_outcomes,
 };
+pub use correction::Contradiction;
 pub use door::{AdmitError, Admitted, Door};
 pub use event::{BODY_MAX, EVENT_VERSION, EventError, Mistake, SignupEvent};

@@ -1,12 +1,12 @@
 //! What the tests of this crate share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use foxden_ledger::{Custody, Ledger, Source};
+use foxden_ledger::{Custody, Ledger, Provisioning, Source, WorkerId};
 use foxden_vault::{KeyRing, generate_key};
 use serde_json::json;
 
-use crate::{AmqpSettings, AmqpUrl, Door, SignupEvent};
+use crate::{Admitted, AmqpSettings, AmqpUrl, Door, SignupEvent};
 
 /// A migrated ledger in memory.
 pub(crate) async fn ledger() -> Ledger {
@@ -43,6 +43,16 @@ pub(crate) fn body(signup_id: &str, first_name: &str) -> Vec<u8> {
 /// A valid event.
 pub(crate) fn event(signup_id: &str, first_name: &str) -> SignupEvent {
     SignupEvent::parse(&body(signup_id, first_name)).unwrap()
+}
+
+/// An event's provisioning, as it stands when it was accepted by a worker.
+pub(crate) async fn leased(event: &SignupEvent) -> Provisioning {
+    let (door, worker) = (door().await, WorkerId::new());
+    let sealed = door.seal(event).unwrap();
+    match door.admit_leased(event, &sealed, &worker, Duration::from_secs(60)).await.unwrap() {
+        Admitted::Leased(claimed) => claimed.provisioning,
+        other => panic!("not leased: {other:?}"),
+    }
 }
 
 /// Settings with names of their own for each prefix.

@@ -153,6 +153,19 @@ impl Ledger {
         .await
     }
 
+    /// The row of a signup id that is known, as it stands now.
+    ///
+    /// # Errors
+    /// When the database does not answer, or the row is damaged or gone.
+    pub async fn known(&self, signup_id: &SignupId) -> Result<Known, LedgerError> {
+        let (ledger, signup_id) = (self.clone(), signup_id.clone());
+        self.detached("known", async move {
+            let known = find_known(&ledger.db, &[signup_id.as_str()]).await?;
+            known.into_values().next().ok_or_else(vanished)
+        })
+        .await
+    }
+
     /// Now, read inside a transaction. On PostgreSQL that is a round trip, which the insert needs: the columns it
     /// fills are compared with the same clock later.
     pub(crate) async fn now_in(&self, txn: &DatabaseTransaction) -> Result<i64, LedgerError> {

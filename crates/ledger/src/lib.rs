@@ -11,6 +11,7 @@
 mod accept;
 mod claim;
 mod connect;
+mod correct;
 mod credentials;
 mod custody;
 mod entity;
@@ -30,6 +31,7 @@ mod watch;
 pub use accept::{Accepted, Known, NewSignup};
 pub use claim::{Claims, Swept};
 pub use connect::{Ledger, ManualClock};
+pub use correct::{CorrectedKey, Correction};
 pub use custody::{Custody, CustodyError};
 pub use error::{LedgerError, Opaque};
 pub use escrow::{DrainError, Escrow, EscrowError};

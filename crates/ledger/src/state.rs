@@ -131,8 +131,8 @@ impl ParkedReason {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::EmailTaken => {
-                "Ask the customer whether they have a Foxy account. Publish the signup under a new signup id with \
-                 another email."
+                "Ask the customer whether they have a Foxy account. Publish the signup again, under the same signup id, \
+                 with another email."
             }
             Self::UserTokenLost => {
                 "Look for the user in Foxy's admin, and compare when it was made with `foxden show SIGNUP_ID`: it may \
@@ -150,20 +150,20 @@ impl ParkedReason {
             }
             Self::UserTokenNotKept => {
                 "Set FOXDEN_KEEP_USER_TOKENS=true before the first store of a customer who will have several. For this \
-                 one, publish the signup under a new signup id with another email."
+                 one, publish the signup again, under the same signup id, with another email."
             }
             Self::DomainTaken | Self::DomainReserved => {
-                "Publish the signup under a new signup id with another store.domain, or without one: then foxden \
-                 derives one from the store's name and moves on by itself when it is taken. Give it another email too: \
-                 the Foxy user of this signup is there already. If the domain has become free, `foxden retry SIGNUP_ID`."
+                "Publish the signup again, under the same signup id, with another store.domain, or without one: then \
+                 foxden derives one from the store's name and moves on by itself when it is taken. If the domain has \
+                 become free, `foxden retry SIGNUP_ID`."
             }
             Self::RejectedByFoxy => {
                 "Read the detail. If the cause lay with Foxy, `foxden retry SIGNUP_ID`; if the event is at fault, \
-                 publish a corrected one under a new signup id, with another email if a Foxy user is shown here."
+                 publish it again, corrected, under the same signup id. Once a Foxy user is shown here, the email stays."
             }
             Self::InvalidEvent => {
                 "Compare FOXDEN_ENVIRONMENT with the one under which it was accepted; run the release that accepted it; \
-                 or publish the signup under a new signup id."
+                 or publish the signup again, under the same signup id, if no Foxy user is shown here."
             }
             Self::SuspiciousLink => {
                 "Check what answers at FOXDEN_FOXY_API: a proxy that rewrites bodies, or something that is not Foxy. \
@@ -229,6 +229,8 @@ words! {
         Expired = "expired",
         /// A person asked for it.
         Person = "person",
+        /// The parent app published the signup again, with other content.
+        Correction = "correction",
     }
 }
 

@@ -44,6 +44,12 @@ impl<F: Calls> Runner<F> {
                 self.user_report(row, payload, report).await
             }
             Step::Store | Step::Done => {
+                // The natural key of a call is committed before the call is sent.
+                let Some(domain) = row.store_domain.clone() else {
+                    let mut chosen = Finding::of(Seen::DomainUnset, "domain_chosen", "");
+                    chosen.facts.store_domain = Some(first_domain(payload));
+                    return Ok((chosen, None));
+                };
                 let session = match session {
                     Some(session) => session,
                     None => match self.user_session(row).await? {
@@ -51,7 +57,6 @@ impl<F: Calls> Runner<F> {
                         Err(finding) => return Ok((*finding, None)),
                     },
                 };
-                let domain = store_domain(row, payload);
                 let store = request::new_store(payload, &domain);
                 let report = self.foxy.create_store(&session, &store, deadline()).await;
                 Ok((self.store_report(row, payload, report)?, None))

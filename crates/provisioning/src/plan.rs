@@ -73,6 +73,8 @@ pub enum Seen {
     PresentElsewhere,
     /// Lookup: no answer that could be used.
     Unclear,
+    /// No store domain is chosen yet: a correction has left it to us.
+    DomainUnset,
     /// What is sealed for this provisioning does not open, so nothing could be sent or looked up.
     Sealed(Unopenable),
 }
@@ -122,7 +124,7 @@ pub enum Refusal {
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// The user is there: announce the store's create call.
+    /// The user is there, or a store domain is chosen for it: announce the store's create call.
     AnnounceStore,
     /// The store is there: record the end.
     Finish,
@@ -190,8 +192,9 @@ fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::Rejected(refusal) => Some(rejected(at, refusal)),
         Seen::Unknown => Some(Decision::LookUp(Wait::Backoff)),
         Seen::TokenLost => Some(lost(at)),
+        Seen::DomainUnset if at.step == Step::Store => Some(Decision::AnnounceStore),
         Seen::Sealed(why) => Some(Decision::Park(unopenable(why))),
-        Seen::Absent | Seen::Present | Seen::PresentElsewhere | Seen::Unclear => None,
+        Seen::DomainUnset | Seen::Absent | Seen::Present | Seen::PresentElsewhere | Seen::Unclear => None,
     }
 }
 
@@ -216,7 +219,12 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
             Some(Decision::Park(ParkedReason::UserTokenRefused))
         }
         Seen::Sealed(why) => Some(Decision::Park(unopenable(why))),
-        Seen::Done { .. } | Seen::NoEffect(_) | Seen::Rejected(_) | Seen::Unknown | Seen::TokenLost => None,
+        Seen::Done { .. }
+        | Seen::NoEffect(_)
+        | Seen::Rejected(_)
+        | Seen::Unknown
+        | Seen::TokenLost
+        | Seen::DomainUnset => None,
     }
 }
 

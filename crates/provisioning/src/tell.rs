@@ -2,7 +2,10 @@
 
 use foxden_ledger::{Facts, Next, OutcomeData, OutcomeEvent, OutcomeKind, Provisioning, State};
 
-use crate::{finding::Finding, plan::Decision};
+use crate::{
+    finding::Finding,
+    plan::{Decision, Seen},
+};
 
 /// The event that tells the parent app, where there is something to tell.
 pub(crate) fn outcome_event(row: &Provisioning, facts: &Facts, next: &Next) -> Option<OutcomeEvent> {
@@ -32,6 +35,7 @@ pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding
     let (logref, note) = (finding.logref.as_deref(), finding.note.as_deref());
     let ms = u64::try_from(finding.took.as_millis()).unwrap_or(u64::MAX);
     match (decision, next) {
+        (Decision::AnnounceStore, _) if finding.seen == Seen::DomainUnset => {}
         (Decision::AnnounceStore, _) => {
             tracing::info!(event = "user.created", outcome, duration_ms = ms, note, "the Foxy user is there");
         }

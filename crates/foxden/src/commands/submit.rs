@@ -76,6 +76,7 @@ enum Destination {
 struct Tally {
     submitted: u64,
     known: u64,
+    corrected: u64,
     refused: u64,
 }
 
@@ -135,20 +136,19 @@ async fn flush(door: &Door, batch: &mut Vec<(u64, SignupEvent)>, tally: &mut Tal
     let admitted = door.admit_queued(&events).await.with_context(|| {
         format!(
             "stopped after {} events; submit the same file again, nothing is made twice",
-            tally.submitted + tally.known
+            tally.submitted + tally.known + tally.corrected
         )
     })?;
     for ((line, event), admitted) in lines.into_iter().zip(&events).zip(admitted) {
         match admitted {
             Admitted::Queued | Admitted::Leased(_) => tally.submitted += 1,
             Admitted::Duplicate(_) => tally.known += 1,
-            Admitted::Conflict(row) => {
+            Admitted::Corrected(_) => tally.corrected += 1,
+            Admitted::Conflict(_, why) => {
                 tally.refused += 1;
                 if tally.refused <= SHOWN {
-                    output::note(format!(
-                        "line {line}: signup {} is known with other content (it is {}); a changed signup needs a new signup id",
-                        event.signup_id, row.state,
-                    ));
+                    let id = &event.signup_id;
+                    output::note(format!("line {line}: signup {id} is known with other content, which stays: {why}"));
                 }
             }
         }
@@ -201,18 +201,22 @@ fn check(document: &Document, tally: &mut Tally) -> Option<SignupEvent> {
 
 fn report(tally: &Tally, place: &str, to_broker: bool, json: bool) {
     if json {
-        let Tally { submitted, known, refused } = tally;
-        output::say_json(&json!({ "submitted": submitted, "known": known, "refused": refused, "to": place }));
+        let Tally { submitted, known, corrected, refused } = tally;
+        let counts = json!({
+            "submitted": submitted, "known": known, "corrected": corrected, "refused": refused, "to": place,
+        });
+        output::say_json(&counts);
         return;
     }
     let mut line = format!("{} submitted to {place}", output::count(tally.submitted));
-    for (number, what) in [(tally.known, "known already"), (tally.refused, "refused")] {
+    let others = [(tally.corrected, "corrected"), (tally.known, "known already"), (tally.refused, "refused")];
+    for (number, what) in others {
         if number > 0 {
             line.push_str(&format!(", {} {what}", output::count(number)));
         }
     }
     output::say(line);
-    if tally.submitted > 0 && !to_broker {
+    if tally.submitted + tally.corrected > 0 && !to_broker {
         output::say("a worker takes them up: foxden worker; foxden status shows where they stand");
     }
 }

@@ -12,7 +12,7 @@ use lapin::{
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{confirmed::Message, names::Names};
-use crate::event::EventError;
+use crate::{correction::Contradiction, event::EventError};
 
 /// Why the message is here: `unreadable`, `invalid`, `conflict` or `ledger_row_damaged`.
 pub(super) const REASON_HEADER: &str = "x-foxden-reason";
@@ -64,12 +64,11 @@ impl Grounds {
         Self { reason: error.reason(), mistakes: error.to_string(), signup_id: error.signup_id.clone() }
     }
 
-    /// The signup id is taken, by other content.
-    pub(super) fn conflict(id: &SignupId) -> Self {
+    /// The signup id is taken, by other content that this may not replace.
+    pub(super) fn conflict(id: &SignupId, why: Contradiction) -> Self {
         Self {
             reason: "conflict",
-            mistakes: "signup_id was accepted before, with other content; publish a changed signup under a new id"
-                .to_owned(),
+            mistakes: format!("signup_id was accepted before, with other content, which this can't replace: {why}"),
             signup_id: Some(id.to_string()),
         }
     }

@@ -51,6 +51,8 @@ enum Verdict {
     Accepted { signup_id: SignupId, claimed: Option<Box<Claimed>> },
     /// One that is known.
     Duplicate(Box<Provisioning>),
+    /// Other content for one that was parked.
+    Corrected(Box<Provisioning>),
     /// One that can't be taken.
     Dead(Grounds),
     /// Not known yet: the ledger did not answer.
@@ -115,7 +117,8 @@ impl Desk {
                         }
                         Admitted::Queued => Verdict::Accepted { signup_id: event.signup_id, claimed: None },
                         Admitted::Duplicate(row) => Verdict::Duplicate(row),
-                        Admitted::Conflict(row) => Verdict::Dead(Grounds::conflict(&row.signup_id)),
+                        Admitted::Corrected(row) => Verdict::Corrected(row),
+                        Admitted::Conflict(row, why) => Verdict::Dead(Grounds::conflict(&row.signup_id, why)),
                     };
                 }
                 // The ledger answered, and no repetition will make this row readable.
@@ -151,6 +154,12 @@ impl Desk {
             Verdict::Duplicate(row) => {
                 let (signup_id, state, step) = (&row.signup_id, row.state.as_str(), row.step.as_str());
                 info!(event = "signup.duplicate", %signup_id, state, step, "a signup that is known came again");
+                self.acknowledge(delivery).await;
+                Settled::Done
+            }
+            Verdict::Corrected(row) => {
+                let (signup_id, state, step) = (&row.signup_id, row.state.as_str(), row.step.as_str());
+                info!(event = "signup.corrected", %signup_id, state, step, source = "amqp", "a parked signup was corrected");
                 self.acknowledge(delivery).await;
                 Settled::Done
             }

@@ -4,3 +4,4 @@ pub(crate) mod attempt;
 pub(crate) mod credential;
 pub(crate) mod outbox;
 pub(crate) mod provisioning;
+pub(crate) mod superseded;

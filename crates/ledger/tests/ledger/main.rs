@@ -28,6 +28,7 @@ macro_rules! all_rules {
             tokens::a_late_owner_writes_nothing_but_the_token_it_holds,
             signups::an_announced_call_whose_worker_vanished_becomes_unknown_never_due,
             signups::only_what_a_retry_can_mend_is_retried,
+            signups::a_correction_takes_the_place_of_what_is_parked_once,
             signups::what_was_in_doubt_is_looked_up_after_a_retry_too,
             tokens::a_token_given_up_for_lost_is_taken_when_it_comes_after_all,
             tokens::what_is_in_the_escrow_is_drained_into_the_ledger_once,

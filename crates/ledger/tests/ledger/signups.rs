@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Accepted, Facts, Filter, Ledger, ManualClock, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Recorded,
-    Retried, Scope, SignupId, State, Step, WorkerId,
+    Accepted, CorrectedKey, Correction, Facts, Filter, Ledger, ManualClock, Next, OutcomeData, OutcomeEvent,
+    OutcomeKind, ParkedReason, Recorded, Retried, Scope, SignupId, Source, State, Step, WorkerId,
 };
 
 use crate::support::{LEASE, START_MS, accept, custody, entry, meddle, payload, row, signup, token, written};
@@ -179,6 +179,45 @@ pub(crate) async fn only_what_a_retry_can_mend_is_retried(ledger: Ledger) {
     assert_eq!((parked.parked_reason, parked.count), (Some(ParkedReason::StoreTokenLost), 1));
 }
 
+pub(crate) async fn a_correction_takes_the_place_of_what_is_parked_once(ledger: Ledger) {
+    let (custody, id) = (custody(), SignupId::parse("s1").unwrap());
+    let claimed = accept(&ledger, &custody, &WorkerId::new(), "s1").await;
+    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, elsewhere: false })).await;
+    let claimed = ledger.claim(&WorkerId::new(), 1, LEASE).await.unwrap().claimed.remove(0);
+    let why = Next::Parked { reason: ParkedReason::EmailTaken, detail: None };
+    let parked = written(&ledger, entry(&claimed, why)).await.provisioning;
+    let accepted = ledger.known(&id).await.unwrap().fingerprint;
+    let correction = |key| {
+        let mut payload = payload();
+        payload.user.email = "grace@example.com".into();
+        Correction {
+            account_id: Some("customer-7".into()),
+            source: Source::Submit,
+            payload: custody.seal_payload(&parked.id, &payload).unwrap(),
+            fingerprint: custody.fingerprint(&id, Some("customer-7"), &payload),
+            key,
+        }
+    };
+    let corrected = ledger.correct(&parked, &accepted, correction(CorrectedKey::User)).await.unwrap().unwrap();
+    assert_eq!((corrected.state, corrected.in_doubt, corrected.parked_reason), (State::Due, false, None));
+    assert_eq!((corrected.key_intent, corrected.account_id.as_deref()), (2, Some("customer-7")));
+    let opened = custody.open_payload(&corrected.id, corrected.payload.as_ref().unwrap()).unwrap();
+    assert_eq!(opened.user.email, "grace@example.com");
+    let former = ledger.superseded_contents(&corrected).await.unwrap();
+    assert_eq!(former.iter().map(|former| former.as_bytes()).collect::<Vec<_>>(), [accepted.as_bytes()]);
+    let again = ledger.correct(&parked, &accepted, correction(CorrectedKey::User)).await.unwrap();
+    assert!(again.is_none(), "it is no longer what was judged");
+
+    let claimed = ledger.claim(&WorkerId::new(), 1, LEASE).await.unwrap().claimed.remove(0);
+    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, elsewhere: false })).await;
+    let claimed = ledger.claim(&WorkerId::new(), 1, LEASE).await.unwrap().claimed.remove(0);
+    let why = Next::Parked { reason: ParkedReason::AttemptsExhausted, detail: None };
+    let parked = written(&ledger, entry(&claimed, why)).await.provisioning;
+    let now = ledger.known(&id).await.unwrap().fingerprint;
+    let kept = ledger.correct(&parked, &now, correction(CorrectedKey::Kept)).await.unwrap().unwrap();
+    assert_eq!((kept.state, kept.in_doubt), (State::Unknown, true), "what is in doubt is looked up first");
+}
+
 pub(crate) async fn what_was_in_doubt_is_looked_up_after_a_retry_too(ledger: Ledger) {
     let (custody, owner) = (custody(), WorkerId::new());
     let claimed = accept(&ledger, &custody, &owner, "s1").await;
@@ -238,7 +277,8 @@ pub(crate) async fn the_next_events_are_each_signup_s_oldest_but_for_kinds_that_
 }
 
 pub(crate) async fn the_schema_goes_down_and_up_again(ledger: Ledger) {
-    ledger.migrate_down(1).await.unwrap();
+    let all = ledger.migrations().await.unwrap().len();
+    ledger.migrate_down(u32::try_from(all).unwrap()).await.unwrap();
     assert!(ledger.migrations().await.unwrap().iter().all(|(_, applied)| !applied));
     let missing = ledger.standings().await.unwrap_err();
     assert!(missing.to_string().contains("foxden migrate up"), "{missing}");

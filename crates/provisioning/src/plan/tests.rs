@@ -11,7 +11,7 @@ use super::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-const EVERYTHING: [Seen; 22] = [
+const EVERYTHING: [Seen; 23] = [
     Seen::Done { link_is_trusted: true },
     Seen::Done { link_is_trusted: false },
     Seen::NoEffect(Passing { at_least: None }),
@@ -34,6 +34,7 @@ const EVERYTHING: [Seen; 22] = [
     Seen::Sealed(Unopenable::Unreadable),
     Seen::Rejected(Refusal::EmailOfOwnUser),
     Seen::Rejected(Refusal::Unread),
+    Seen::DomainUnset,
 ];
 
 fn at(step: Step, state: State) -> Situation {
@@ -52,7 +53,7 @@ fn at(step: Step, state: State) -> Situation {
 }
 
 #[track_caller]
-fn check(situation: &Situation, expected: [Option<Decision>; 22]) {
+fn check(situation: &Situation, expected: [Option<Decision>; 23]) {
     for (seen, expected) in EVERYTHING.into_iter().zip(expected) {
         assert_eq!(decide(situation, seen).ok(), expected, "{seen:?} at {situation:?}");
     }
@@ -85,6 +86,7 @@ fn every_end_of_a_users_create_call_has_its_next_step() {
             Some(Park(InvalidEvent)),
             Some(Park(UserTokenNotKept)),
             Some(Park(RejectedByFoxy)),
+            None,
         ],
     );
 }
@@ -116,13 +118,14 @@ fn every_end_of_a_stores_create_call_has_its_next_step() {
             Some(Park(InvalidEvent)),
             Some(Park(RejectedByFoxy)),
             Some(Park(RejectedByFoxy)),
+            Some(AnnounceStore),
         ],
     );
 }
 
 #[test]
 fn every_lookup_of_a_user_has_its_next_step() {
-    let mut expected = [None; 22];
+    let mut expected = [None; 23];
     expected[4] = Some(LookUp(Wait::Backoff));
     expected[5] = Some(LookUp(Wait::None));
     expected[13] = Some(AnnounceStore);
@@ -136,7 +139,7 @@ fn every_lookup_of_a_user_has_its_next_step() {
 
 #[test]
 fn every_lookup_of_a_store_has_its_next_step() {
-    let mut expected = [None; 22];
+    let mut expected = [None; 23];
     expected[4] = Some(LookUp(Wait::Backoff));
     expected[5] = Some(LookUp(Wait::None));
     expected[6] = Some(Park(UserTokenRefused));
@@ -154,11 +157,11 @@ fn every_lookup_of_a_store_has_its_next_step() {
 fn where_nothing_is_under_way_nothing_can_be_seen() {
     for step in Step::ALL {
         for state in [State::Due, State::Parked, State::Closed] {
-            check(&at(*step, state), [None; 22]);
+            check(&at(*step, state), [None; 23]);
         }
     }
     for state in State::ALL {
-        check(&at(Step::Done, *state), [None; 22]);
+        check(&at(Step::Done, *state), [None; 23]);
     }
 }
 
