@@ -5,7 +5,10 @@ use std::time::Duration;
 use foxden_ledger::{ParkedReason, State};
 use foxden_provisioning::Ending;
 
-use crate::world::{World, signup};
+use crate::{
+    STORE_LOST, USER_LOST,
+    world::{World, signup},
+};
 
 #[tokio::test]
 async fn a_refusal_in_doubt_whose_reason_can_not_be_read_is_looked_up() {
@@ -23,4 +26,62 @@ async fn a_refusal_in_doubt_whose_reason_can_not_be_read_is_looked_up() {
     assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)]);
     assert_eq!(world.settle("s1").await, Ending::Parked(ParkedReason::StoreTokenLost));
     assert_eq!((world.sim.books().stores.len(), world.sim.requests("POST /stores")), (1, 2));
+}
+
+#[tokio::test]
+async fn a_call_that_works_after_its_lookup_said_absent_is_taken_for_our_own() {
+    let world = World::new().await;
+    world.sim.set_faults("POST /stores: late_work(300ms) first 1".parse().unwrap());
+    world.accept(&signup("s1")).await;
+    assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)]);
+    // The lookup comes too early and believes that nothing was made.
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(world.run_due().await, [Ending::Waiting(State::Due)]);
+    while world.sim.books().stores.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.settle("s1").await, STORE_LOST);
+    assert_eq!(world.sim.books().stores.len(), 1, "no second store under another domain");
+}
+
+#[tokio::test]
+async fn a_listing_that_lags_is_not_believed_at_once() {
+    let world = World::new().await;
+    world.accept(&signup("s1")).await;
+    world.sim.set_faults("POST /stores: reset_after_work first 1; * : listing_lag(400ms)".parse().unwrap());
+    assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)]);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.settle("s1").await, STORE_LOST);
+}
+
+#[tokio::test]
+async fn a_changed_mailbox_makes_no_second_user_of_a_call_in_doubt() {
+    let world = World::new().await;
+    world.sim.set_faults("POST /users: reset_after_work first 1".parse().unwrap());
+    world.accept(&signup("s1")).await;
+    assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)]);
+    // The operator, having met a lost user, sets FOXDEN_USER_EMAIL and starts the workers again.
+    let next = world.with_mailbox("shop+{signup_id}.{generation}@platform.example");
+    assert_eq!(next.settle("s1").await, USER_LOST, "the email that was sent is the one that is looked up");
+    next.accept_and_run(&signup("s2")).await;
+    let emails: Vec<_> = next.sim.books().users.into_iter().map(|user| user.email).collect();
+    assert_eq!(emails, ["s1@customers.example", "shop+s2.1@platform.example"]);
+}
+
+#[tokio::test]
+async fn unclear_lookups_do_not_make_a_domain_believed_to_be_another_s() {
+    let world = World::new().await;
+    world.sim.set_faults(
+        "POST /stores: reset_after_work nth 1; GET /users/{id}/stores: status(503) first 5; \
+         GET /users/{id}/stores: listing_lag(3600s)"
+            .parse()
+            .unwrap(),
+    );
+    world.accept(&signup("s1")).await;
+    for _ in 0..8 {
+        world.run_due().await;
+        world.clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!(world.row("s1").await.state, State::Unknown);
+    assert_eq!(world.sim.books().stores.len(), 1, "one signup, one store");
 }

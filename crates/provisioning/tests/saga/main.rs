@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
+mod customers;
 mod in_doubt;
 mod sweeping;
 mod world;
@@ -120,32 +121,6 @@ async fn a_lost_answer_is_never_answered_with_a_second_call() {
 }
 
 #[tokio::test]
-async fn a_call_that_works_after_its_lookup_said_absent_is_taken_for_our_own() {
-    let world = World::new().await;
-    world.sim.set_faults("POST /stores: late_work(300ms) first 1".parse().unwrap());
-    world.accept(&signup("s1")).await;
-    assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)]);
-    // The lookup comes too early and believes that nothing was made.
-    world.clock.advance(Duration::from_secs(60));
-    assert_eq!(world.run_due().await, [Ending::Waiting(State::Due)]);
-    while world.sim.books().stores.is_empty() {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(world.settle("s1").await, STORE_LOST);
-    assert_eq!(world.sim.books().stores.len(), 1, "no second store under another domain");
-}
-
-#[tokio::test]
-async fn a_listing_that_lags_is_not_believed_at_once() {
-    let world = World::new().await;
-    world.accept(&signup("s1")).await;
-    world.sim.set_faults("POST /stores: reset_after_work first 1; * : listing_lag(400ms)".parse().unwrap());
-    assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)]);
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(world.settle("s1").await, STORE_LOST);
-}
-
-#[tokio::test]
 async fn a_lost_user_in_an_owned_mailbox_is_superseded_without_a_person() {
     let world = World::new().await.with_mailbox("shop+{signup_id}.{generation}@platform.example");
     world.sim.set_faults("POST /users: reset_after_work first 2".parse().unwrap());
@@ -163,48 +138,6 @@ async fn users_are_not_made_without_end_where_something_takes_their_tokens() {
     world.accept(&signup("s1")).await;
     assert_eq!(world.settle("s1").await, USER_LOST);
     assert_eq!(world.sim.books().users.len(), 5);
-}
-
-#[tokio::test]
-async fn two_signups_of_one_customer_at_the_same_time_share_one_user() {
-    let world = World::with(|policy| policy.keep_user_tokens = true).await;
-    let mut second = signup("s1");
-    second.store.name = "Another Shop".into();
-    world.accept_for(&signup("s1"), "s1", "customer-7").await;
-    world.accept_for(&second, "s2", "customer-7").await;
-    world.sim.set_faults("POST /stores: status 503 first 1".parse().unwrap());
-    assert_eq!(world.settle("s1").await, PROVISIONED);
-    assert_eq!(world.settle("s2").await, PROVISIONED);
-    let books = world.sim.books();
-    assert_eq!((books.users.len(), books.stores.len()), (1, 2));
-}
-
-#[tokio::test]
-async fn two_signups_of_one_customer_do_not_wait_for_each_other_for_ever() {
-    let world = World::new().await;
-    world.accept(&signup("s0")).await;
-    assert_eq!(world.settle("s0").await, PROVISIONED);
-    // The customer has a Foxy user already, and it is not one that was made for them under this account.
-    for id in ["s1", "s2"] {
-        world.accept_for(&signup("s0"), id, "customer-7").await;
-    }
-    for id in ["s1", "s2"] {
-        assert_eq!(world.settle(id).await, Ending::Parked(ParkedReason::EmailTaken));
-    }
-}
-
-#[tokio::test]
-async fn a_changed_mailbox_makes_no_second_user_of_a_call_in_doubt() {
-    let world = World::new().await;
-    world.sim.set_faults("POST /users: reset_after_work first 1".parse().unwrap());
-    world.accept(&signup("s1")).await;
-    assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)]);
-    // The operator, having met a lost user, sets FOXDEN_USER_EMAIL and starts the workers again.
-    let next = world.with_mailbox("shop+{signup_id}.{generation}@platform.example");
-    assert_eq!(next.settle("s1").await, USER_LOST, "the email that was sent is the one that is looked up");
-    next.accept_and_run(&signup("s2")).await;
-    let emails: Vec<_> = next.sim.books().users.into_iter().map(|user| user.email).collect();
-    assert_eq!(emails, ["s1@customers.example", "shop+s2.1@platform.example"]);
 }
 
 #[tokio::test]
@@ -339,27 +272,6 @@ async fn a_worker_that_stops_between_the_steps_leaves_the_store_to_the_next() {
 }
 
 #[tokio::test]
-async fn a_second_store_of_a_customer_is_made_under_the_same_user_if_its_token_was_kept() {
-    let world = World::with(|policy| policy.keep_user_tokens = true).await;
-    world.accept_for(&signup("s1"), "s1", "customer-7").await;
-    assert_eq!(world.settle("s1").await, PROVISIONED);
-    world.accept_for(&signup("s2"), "s2", "customer-7").await;
-    assert_eq!(world.settle("s2").await, PROVISIONED);
-    let books = world.sim.books();
-    assert_eq!((books.users.len(), books.stores.len()), (1, 2));
-    assert!(books.stores.iter().all(|store| store.owner == books.users[0].uri));
-}
-
-#[tokio::test]
-async fn a_second_store_of_a_customer_whose_token_was_wiped_says_so() {
-    let world = World::new().await;
-    world.accept_for(&signup("s1"), "s1", "customer-7").await;
-    world.settle("s1").await;
-    world.accept_for(&signup("s1"), "s2", "customer-7").await;
-    assert_eq!(world.settle("s2").await, Ending::Parked(ParkedReason::UserTokenNotKept));
-}
-
-#[tokio::test]
 async fn data_sealed_with_a_key_that_is_gone_parks_and_goes_on_when_the_key_is_back() {
     let world = World::new().await;
     world.accept(&signup("s1")).await;
@@ -406,24 +318,6 @@ async fn meddle(url: &str, statement: &str) {
 }
 
 #[tokio::test]
-async fn unclear_lookups_do_not_make_a_domain_believed_to_be_another_s() {
-    let world = World::new().await;
-    world.sim.set_faults(
-        "POST /stores: reset_after_work nth 1; GET /users/{id}/stores: status(503) first 5; \
-         GET /users/{id}/stores: listing_lag(3600s)"
-            .parse()
-            .unwrap(),
-    );
-    world.accept(&signup("s1")).await;
-    for _ in 0..8 {
-        world.run_due().await;
-        world.clock.advance(Duration::from_secs(60));
-    }
-    assert_eq!(world.row("s1").await.state, State::Unknown);
-    assert_eq!(world.sim.books().stores.len(), 1, "one signup, one store");
-}
-
-#[tokio::test]
 async fn a_token_that_comes_while_its_call_is_looked_up_is_found() {
     let world = World::new().await;
     world.sim.set_faults(
@@ -465,19 +359,6 @@ async fn a_late_token_of_an_earlier_generation_is_not_taken_for_the_user_s() {
     assert_eq!((row.step, row.state, row.generation), (Step::Store, State::Unknown, 2));
     world.ledger.keep_credential(&row.id, late).await.unwrap();
     assert_eq!(world.settle("s1").await, STORE_LOST, "found among the stores of the second generation");
-}
-
-#[tokio::test]
-async fn a_store_of_another_signup_of_the_same_customer_is_not_our_late_success() {
-    let world = World::with(|policy| policy.keep_user_tokens = true).await;
-    let mut twin = signup("s1");
-    twin.store.name = "Same Name".into();
-    world.accept_for(&twin, "s1", "customer-7").await;
-    assert_eq!(world.settle("s1").await, PROVISIONED);
-    world.sim.set_faults("POST /stores: reset_before_work first 1".parse().unwrap());
-    world.accept_for(&twin, "s2", "customer-7").await;
-    assert_eq!(world.settle("s2").await, PROVISIONED);
-    assert_eq!(world.row("s2").await.store_domain.as_deref(), Some("same-name-2"));
 }
 
 #[tokio::test]

@@ -1,0 +1,71 @@
+//! Customers with several signups.
+
+use foxden_ledger::ParkedReason;
+use foxden_provisioning::Ending;
+
+use crate::{
+    PROVISIONED,
+    world::{World, signup},
+};
+
+#[tokio::test]
+async fn two_signups_of_one_customer_at_the_same_time_share_one_user() {
+    let world = World::with(|policy| policy.keep_user_tokens = true).await;
+    let mut second = signup("s1");
+    second.store.name = "Another Shop".into();
+    world.accept_for(&signup("s1"), "s1", "customer-7").await;
+    world.accept_for(&second, "s2", "customer-7").await;
+    world.sim.set_faults("POST /stores: status 503 first 1".parse().unwrap());
+    assert_eq!(world.settle("s1").await, PROVISIONED);
+    assert_eq!(world.settle("s2").await, PROVISIONED);
+    let books = world.sim.books();
+    assert_eq!((books.users.len(), books.stores.len()), (1, 2));
+}
+
+#[tokio::test]
+async fn two_signups_of_one_customer_do_not_wait_for_each_other_for_ever() {
+    let world = World::new().await;
+    world.accept(&signup("s0")).await;
+    assert_eq!(world.settle("s0").await, PROVISIONED);
+    // The customer has a Foxy user already, and it is not one that was made for them under this account.
+    for id in ["s1", "s2"] {
+        world.accept_for(&signup("s0"), id, "customer-7").await;
+    }
+    for id in ["s1", "s2"] {
+        assert_eq!(world.settle(id).await, Ending::Parked(ParkedReason::EmailTaken));
+    }
+}
+
+#[tokio::test]
+async fn a_second_store_of_a_customer_is_made_under_the_same_user_if_its_token_was_kept() {
+    let world = World::with(|policy| policy.keep_user_tokens = true).await;
+    world.accept_for(&signup("s1"), "s1", "customer-7").await;
+    assert_eq!(world.settle("s1").await, PROVISIONED);
+    world.accept_for(&signup("s2"), "s2", "customer-7").await;
+    assert_eq!(world.settle("s2").await, PROVISIONED);
+    let books = world.sim.books();
+    assert_eq!((books.users.len(), books.stores.len()), (1, 2));
+    assert!(books.stores.iter().all(|store| store.owner == books.users[0].uri));
+}
+
+#[tokio::test]
+async fn a_second_store_of_a_customer_whose_token_was_wiped_says_so() {
+    let world = World::new().await;
+    world.accept_for(&signup("s1"), "s1", "customer-7").await;
+    world.settle("s1").await;
+    world.accept_for(&signup("s1"), "s2", "customer-7").await;
+    assert_eq!(world.settle("s2").await, Ending::Parked(ParkedReason::UserTokenNotKept));
+}
+
+#[tokio::test]
+async fn a_store_of_another_signup_of_the_same_customer_is_not_our_late_success() {
+    let world = World::with(|policy| policy.keep_user_tokens = true).await;
+    let mut twin = signup("s1");
+    twin.store.name = "Same Name".into();
+    world.accept_for(&twin, "s1", "customer-7").await;
+    assert_eq!(world.settle("s1").await, PROVISIONED);
+    world.sim.set_faults("POST /stores: reset_before_work first 1".parse().unwrap());
+    world.accept_for(&twin, "s2", "customer-7").await;
+    assert_eq!(world.settle("s2").await, PROVISIONED);
+    assert_eq!(world.row("s2").await.store_domain.as_deref(), Some("same-name-2"));
+}
