@@ -2,11 +2,9 @@
 
 use foxden_vault::Sealed;
 use sea_orm::{
-    ActiveValue::Set,
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, Func},
 };
-use uuid::Uuid;
 
 use crate::{
     connect::Ledger,
@@ -16,9 +14,8 @@ use crate::{
     },
     error::{LedgerError, leave_out_damaged},
     ids::{ProvisioningId, SignupId},
-    outbox::tell_resumed,
     provisioning::Provisioning,
-    state::{AttemptKind, ParkedReason, Scope, State, Step},
+    state::{ParkedReason, Scope, State, Step},
 };
 
 /// How many provisionings stand in one place, and since when the oldest of them.
@@ -85,19 +82,6 @@ pub struct PastAttempt {
     pub logref: Option<String>,
     /// What else helps.
     pub note: Option<String>,
-}
-
-/// What asking for a retry came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Retried {
-    /// It is due now.
-    Due,
-    /// It is not parked, so there is nothing to retry.
-    NotParked(State),
-    /// It is parked for a reason that a retry can't mend.
-    Refused(ParkedReason),
-    /// No such signup.
-    NotFound,
 }
 
 impl Ledger {
@@ -293,74 +277,6 @@ impl Ledger {
                 note: row.note,
             })
             .collect())
-    }
-
-    /// Makes a parked provisioning due again, if that can do any good. Its step starts anew: retries, lookups and age.
-    /// What was in doubt stays in doubt, so nothing is sent before it is looked up.
-    ///
-    /// # Errors
-    /// When the database does not answer; then nothing changed.
-    pub async fn retry(&self, signup_id: &SignupId, who: &str) -> Result<Retried, LedgerError> {
-        let (ledger, signup_id, who) = (self.clone(), signup_id.clone(), who.to_owned());
-        self.detached("retry", async move {
-            let txn = ledger.begin().await?;
-            let now = ledger.now_in(&txn).await?;
-            let Some(row) = Entity::find().filter(Column::SignupId.eq(signup_id.as_str())).one(&txn).await? else {
-                txn.rollback().await?;
-                return Ok(Retried::NotFound);
-            };
-            let parked = Provisioning::from_row(row)?;
-            let refused = match (parked.state, parked.parked_reason) {
-                (State::Parked, Some(reason)) if reason.can_be_retried() => None,
-                (State::Parked, Some(reason)) => Some(Retried::Refused(reason)),
-                (state, _) => Some(Retried::NotParked(state)),
-            };
-            if let Some(refused) = refused {
-                txn.rollback().await?;
-                return Ok(refused);
-            }
-            let state = if parked.in_doubt { State::Unknown } else { State::Due };
-            let changed = Entity::update_many()
-                .col_expr(Column::State, Expr::val(state.as_str()))
-                .col_expr(Column::ParkedReason, Expr::val(None::<String>))
-                .col_expr(Column::ParkedDetail, Expr::val(None::<String>))
-                .col_expr(Column::Retries, Expr::val(0))
-                .col_expr(Column::Lookups, Expr::val(0))
-                .col_expr(Column::StepSince, Expr::val(now))
-                .col_expr(Column::DueAt, Expr::val(now))
-                .col_expr(Column::UpdatedAt, Expr::val(now))
-                .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
-                .filter(Column::Id.eq(parked.id.as_str()))
-                .filter(Column::State.eq(State::Parked.as_str()))
-                .filter(Column::Epoch.eq(parked.epoch))
-                .exec(&txn)
-                .await?;
-            if changed.rows_affected == 0 {
-                txn.rollback().await?;
-                return Ok(Retried::NotParked(State::InFlight));
-            }
-            let evidence = attempt::ActiveModel {
-                id: Set(Uuid::now_v7().to_string()),
-                provisioning_id: Set(parked.id.to_string()),
-                intent: Set(i32::try_from(parked.intents).unwrap_or(i32::MAX)),
-                epoch: Set(parked.epoch),
-                owner: Set(who.chars().take(36).collect()),
-                kind: Set(AttemptKind::Person.as_str().to_owned()),
-                step: Set(parked.step.as_str().to_owned()),
-                natural_key: Set(None),
-                started_at: Set(now),
-                ended_at: Set(now),
-                outcome: Set("retry".to_owned()),
-                http_status: Set(None),
-                logref: Set(None),
-                note: Set(parked.parked_reason.map(|reason| format!("was parked: {reason}"))),
-            };
-            attempt::Entity::insert(evidence).exec_without_returning(&txn).await?;
-            tell_resumed(&txn, parked.id.as_str(), now).await?;
-            ledger.commit(txn).await?;
-            Ok(Retried::Due)
-        })
-        .await
     }
 }
 

@@ -1,0 +1,222 @@
+//! What is done to a parked signup: another try, or other content.
+
+use foxden_vault::{Fingerprint, Sealed};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
+    sea_query::{Expr, OnConflict},
+};
+use uuid::Uuid;
+
+use crate::{
+    connect::Ledger,
+    entity::{
+        attempt,
+        provisioning::{Column, Entity},
+        superseded,
+    },
+    error::LedgerError,
+    ids::SignupId,
+    outbox::tell_resumed,
+    provisioning::Provisioning,
+    state::{AttemptKind, ParkedReason, Source, State},
+};
+
+/// What asking for a retry came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retried {
+    /// It is due now.
+    Due,
+    /// It is not parked, so there is nothing to retry.
+    NotParked(State),
+    /// It is parked for a reason that a retry can't mend.
+    Refused(ParkedReason),
+    /// No such signup.
+    NotFound,
+}
+
+/// The content that takes the place of the one that a signup was accepted with. Whether it may is the caller's to judge.
+#[derive(Debug, Clone)]
+pub struct Correction {
+    /// The parent app's id of the customer.
+    pub account_id: Option<String>,
+    /// Where it came from.
+    pub source: Source,
+    /// The sealed event, bound to the provisioning that is corrected.
+    pub payload: Sealed,
+    /// The keyed digest of its content.
+    pub fingerprint: Fingerprint,
+    /// What its next create call goes by.
+    pub key: CorrectedKey,
+}
+
+/// Whether a correction changes the natural key of the step at which the signup stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorrectedKey {
+    /// It is what it was. What was in doubt stays so, and is looked up first.
+    Kept,
+    /// Another email.
+    User,
+    /// Another store domain; `None` where one is to be derived.
+    Store(Option<String>),
+}
+
+impl Ledger {
+    /// Makes a parked provisioning due again, if that can do any good. Its step starts anew: retries, lookups and age.
+    /// What was in doubt stays in doubt, so nothing is sent before it is looked up.
+    ///
+    /// # Errors
+    /// When the database does not answer; then nothing changed.
+    pub async fn retry(&self, signup_id: &SignupId, who: &str) -> Result<Retried, LedgerError> {
+        let (ledger, signup_id, who) = (self.clone(), signup_id.clone(), who.to_owned());
+        self.detached("retry", async move {
+            let txn = ledger.begin().await?;
+            let now = ledger.now_in(&txn).await?;
+            let Some(row) = Entity::find().filter(Column::SignupId.eq(signup_id.as_str())).one(&txn).await? else {
+                txn.rollback().await?;
+                return Ok(Retried::NotFound);
+            };
+            let parked = Provisioning::from_row(row)?;
+            let refused = match (parked.state, parked.parked_reason) {
+                (State::Parked, Some(reason)) if reason.can_be_retried() => None,
+                (State::Parked, Some(reason)) => Some(Retried::Refused(reason)),
+                (state, _) => Some(Retried::NotParked(state)),
+            };
+            if let Some(refused) = refused {
+                txn.rollback().await?;
+                return Ok(refused);
+            }
+            if resume(Entity::update_many(), &txn, &parked, parked.in_doubt, now).await?.is_none() {
+                txn.rollback().await?;
+                return Ok(Retried::NotParked(State::InFlight));
+            }
+            leave_evidence(&txn, &parked, AttemptKind::Person, &who, "retry", now).await?;
+            ledger.commit(txn).await?;
+            Ok(Retried::Due)
+        })
+        .await
+    }
+
+    /// Puts a correction in the place of what a parked provisioning was accepted with, and makes it due. `None`: it has
+    /// changed since it was read as `parked`, so that whether it may be corrected must be judged anew.
+    ///
+    /// # Errors
+    /// When the commit did not happen or is not known to have; a repeat is recognized by its fingerprint.
+    pub async fn correct(
+        &self,
+        parked: &Provisioning,
+        replaced: &Fingerprint,
+        correction: Correction,
+    ) -> Result<Option<Provisioning>, LedgerError> {
+        let (ledger, parked, replaced) = (self.clone(), parked.clone(), replaced.clone());
+        self.detached("correct", async move {
+            let txn = ledger.begin().await?;
+            let now = ledger.now_in(&txn).await?;
+            let mut update = Entity::update_many()
+                .col_expr(Column::AccountId, Expr::val(correction.account_id))
+                .col_expr(Column::Payload, Expr::val(correction.payload.into_bytes()))
+                .col_expr(Column::Fingerprint, Expr::val(correction.fingerprint.as_bytes().to_vec()));
+            let in_doubt = parked.in_doubt && correction.key == CorrectedKey::Kept;
+            if correction.key != CorrectedKey::Kept {
+                update = update
+                    .col_expr(Column::InDoubt, Expr::val(false))
+                    .col_expr(Column::KeyIntent, Expr::col(Column::Intents).add(1));
+            }
+            if let CorrectedKey::Store(domain) = correction.key {
+                update =
+                    update.col_expr(Column::StoreDomain, Expr::val(domain)).col_expr(Column::DomainTry, Expr::val(0));
+            }
+            let Some(corrected) = resume(update, &txn, &parked, in_doubt, now).await? else {
+                txn.rollback().await?;
+                return Ok(None);
+            };
+            let former = superseded::ActiveModel {
+                provisioning_id: Set(parked.id.to_string()),
+                fingerprint: Set(replaced.as_bytes().to_vec()),
+                superseded_at: Set(now),
+            };
+            let key = [superseded::Column::ProvisioningId, superseded::Column::Fingerprint];
+            superseded::Entity::insert_many([former])
+                .on_conflict(OnConflict::columns(key).do_nothing().to_owned())
+                .exec_without_returning(&txn)
+                .await?;
+            let who = correction.source.as_str();
+            leave_evidence(&txn, &parked, AttemptKind::Correction, who, "corrected", now).await?;
+            ledger.commit(txn).await?;
+            Ok(Some(corrected))
+        })
+        .await
+    }
+
+    /// The digests of the contents that corrections have replaced.
+    ///
+    /// # Errors
+    /// When the database does not answer or a row is damaged.
+    pub async fn superseded_contents(&self, corrected: &Provisioning) -> Result<Vec<Fingerprint>, LedgerError> {
+        let (ledger, id) = (self.clone(), corrected.id.clone());
+        self.detached("superseded_contents", async move {
+            let query = superseded::Entity::find().filter(superseded::Column::ProvisioningId.eq(id.as_str()));
+            let damaged = |_| LedgerError::Damaged { id: id.to_string(), column: "superseded_contents.fingerprint" };
+            let rows = query.all(&ledger.db).await?;
+            rows.iter().map(|row| Fingerprint::from_bytes(&row.fingerprint).map_err(damaged)).collect()
+        })
+        .await
+    }
+}
+
+/// Due at once, for a lookup where it is in doubt. Its step starts anew: retries, lookups and age. `None`: it is no longer
+/// parked as it was read.
+async fn resume(
+    update: UpdateMany<Entity>,
+    txn: &DatabaseTransaction,
+    parked: &Provisioning,
+    in_doubt: bool,
+    now: i64,
+) -> Result<Option<Provisioning>, LedgerError> {
+    let state = if in_doubt { State::Unknown } else { State::Due };
+    let rows = update
+        .col_expr(Column::State, Expr::val(state.as_str()))
+        .col_expr(Column::ParkedReason, Expr::val(None::<String>))
+        .col_expr(Column::ParkedDetail, Expr::val(None::<String>))
+        .col_expr(Column::Retries, Expr::val(0))
+        .col_expr(Column::Lookups, Expr::val(0))
+        .col_expr(Column::StepSince, Expr::val(now))
+        .col_expr(Column::DueAt, Expr::val(now))
+        .col_expr(Column::UpdatedAt, Expr::val(now))
+        .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
+        .filter(Column::Id.eq(parked.id.as_str()))
+        .filter(Column::State.eq(State::Parked.as_str()))
+        .filter(Column::Epoch.eq(parked.epoch))
+        .exec_with_returning(txn)
+        .await?;
+    rows.into_iter().next().map(Provisioning::from_row).transpose()
+}
+
+/// Writes down who has made it go on, and tells the parent app that it does.
+async fn leave_evidence(
+    txn: &DatabaseTransaction,
+    parked: &Provisioning,
+    kind: AttemptKind,
+    who: &str,
+    outcome: &str,
+    now: i64,
+) -> Result<(), LedgerError> {
+    let evidence = attempt::ActiveModel {
+        id: Set(Uuid::now_v7().to_string()),
+        provisioning_id: Set(parked.id.to_string()),
+        intent: Set(i32::try_from(parked.intents).unwrap_or(i32::MAX)),
+        epoch: Set(parked.epoch),
+        owner: Set(who.chars().take(36).collect()),
+        kind: Set(kind.as_str().to_owned()),
+        step: Set(parked.step.as_str().to_owned()),
+        natural_key: Set(None),
+        started_at: Set(now),
+        ended_at: Set(now),
+        outcome: Set(outcome.to_owned()),
+        http_status: Set(None),
+        logref: Set(None),
+        note: Set(parked.parked_reason.map(|reason| format!("was parked: {reason}"))),
+    };
+    attempt::Entity::insert(evidence).exec_without_returning(txn).await?;
+    tell_resumed(txn, parked.id.as_str(), now).await
+}
