@@ -125,7 +125,7 @@ impl Door {
             }
             // Brokers and publishers repeat: what was replaced must not come back because it came late.
             let former = self.ledger.superseded_contents(&row).await?;
-            if former.iter().any(|former| self.is_same(event, former) == Some(true)) {
+            if former.iter().any(|former| self.is_same(event, former) != Some(false)) {
                 return Ok(Admitted::Duplicate(Box::new(row)));
             }
             let old = row.payload.as_ref().and_then(|sealed| self.custody.open_payload(&row.id, sealed).ok());

@@ -130,6 +130,17 @@ impl Escrow {
         self.on_disk("remove a token from it", move || remove(&path)).await
     }
 
+    /// Whether a token of this provisioning lies here.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub async fn holds(&self, id: &ProvisioningId) -> Result<bool, EscrowError> {
+        let of_this = format!("{id}.");
+        let is_of_this =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&of_this));
+        Ok(self.files().await?.iter().any(is_of_this))
+    }
+
     fn path_of(&self, id: &ProvisioningId, credential: &NewCredential) -> PathBuf {
         self.dir.join(format!("{id}.{}.{}.{SUFFIX}", credential.scope, credential.intent))
     }

@@ -15,7 +15,7 @@ use crate::{
     error::{LedgerError, leave_out_damaged},
     ids::{ProvisioningId, SignupId},
     provisioning::Provisioning,
-    state::{ParkedReason, Scope, State, Step},
+    state::{AttemptKind, ParkedReason, Scope, State, Step},
 };
 
 /// How many provisionings stand in one place, and since when the oldest of them.
@@ -172,39 +172,59 @@ impl Ledger {
     }
 
     /// Whether another provisioning of this customer may have made the user that stands in the way of this one, or may have
-    /// it soon: one whose user is there, or is in doubt, or whose call is under way. A call that was announced after Foxy had
-    /// first refused this one's email can't have made that user.
+    /// it soon: one whose user is there, or is in doubt, or whose call is under way. A call that was announced after this
+    /// step had first met the refusal can't have made that user.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn may_have_the_user_of(&self, row: &Provisioning, account_id: &str) -> Result<bool, LedgerError> {
+    pub async fn another_may_have_the_user_of(
+        &self,
+        row: &Provisioning,
+        account_id: &str,
+    ) -> Result<bool, LedgerError> {
         use attempt::Column as A;
         let ledger = self.clone();
-        let key_intent = i32::try_from(row.key_intent).unwrap_or(i32::MAX);
         let refused_since = attempt::Entity::find()
             .select_only()
             .column_as(A::EndedAt.min(), "since")
             .filter(A::ProvisioningId.eq(row.id.as_str()))
             .filter(A::Step.eq(Step::User.as_str()))
             .filter(A::Outcome.eq("rejected"))
-            .filter(A::Intent.gte(key_intent))
+            // Any other refusal would have parked it, and a new try begins the step anew.
+            .filter(A::EndedAt.gte(row.step_since_ms))
             .into_tuple::<Option<i64>>();
         let others = Entity::find()
             .filter(Column::AccountId.eq(account_id))
             .filter(Column::Id.ne(row.id.as_str()))
             .filter(Column::State.is_not_in([State::Closed.as_str(), State::Parked.as_str()]));
-        self.detached("may_have_the_user_of", async move {
+        self.detached("another_may_have_the_user_of", async move {
             let since = refused_since.one(&ledger.db).await?.flatten();
-            let calls = Expr::col(Column::State).eq(State::InFlight.as_str());
-            let calls = match since {
-                Some(since) => calls.and(Expr::col(Column::IntentAt).lte(since)),
-                None => calls,
-            };
-            let may =
-                Condition::any().add(Column::Step.ne(Step::User.as_str())).add(Column::InDoubt.eq(true)).add(calls);
+            let mut call_is_under_way = Expr::col(Column::State).eq(State::InFlight.as_str());
+            if let Some(since) = since {
+                call_is_under_way = call_is_under_way.and(Expr::col(Column::IntentAt).lte(since));
+            }
+            let may = Condition::any()
+                .add(Column::Step.ne(Step::User.as_str()))
+                .add(Column::InDoubt.eq(true))
+                .add(call_is_under_way);
             Ok(others.filter(may).one(&ledger.db).await?.is_some())
         })
         .await
+    }
+
+    /// Whether Foxy answered the latest create call of this provisioning with a refusal.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn was_refused(&self, row: &Provisioning) -> Result<bool, LedgerError> {
+        use attempt::Column as A;
+        let ledger = self.clone();
+        let query = attempt::Entity::find()
+            .filter(A::ProvisioningId.eq(row.id.as_str()))
+            .filter(A::Intent.eq(i32::try_from(row.intents).unwrap_or(i32::MAX)))
+            .filter(A::Kind.eq(AttemptKind::Create.as_str()))
+            .filter(A::Outcome.eq("rejected"));
+        self.detached("was_refused", async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
     }
 
     /// The newest sealed event and the newest sealed token, if there are any: what a key ring is tried on.

@@ -29,7 +29,7 @@ impl LedgerWatch {
             tracing::error!(
                 event = "ledger.unavailable",
                 error = %why,
-                "the ledger does not answer; no new work is taken until it does, and nothing is lost",
+                "the ledger does not answer; what needs it waits, and nothing is lost",
             );
         }
     }
@@ -57,7 +57,7 @@ impl LedgerWatch {
             let answers_since = *outage.answers_since.get_or_insert(now);
             now.saturating_duration_since(answers_since) >= SETTLED_AFTER
         })?;
-        Some(now.saturating_duration_since(over.since))
+        Some(over.answers_since?.saturating_duration_since(over.since))
     }
 }
 
@@ -78,7 +78,7 @@ mod tests {
         assert!(!publisher.fails(start + MOMENT) && !consumer.fails(start + MOMENT * 2));
         let (first, back) = (start + MOMENT * 3, start + MOMENT * 3 + SETTLED_AFTER);
         assert_eq!(consumer.answers(first), None);
-        assert_eq!(publisher.answers(back), Some(back - start));
+        assert_eq!(publisher.answers(back), Some(first - start));
         assert_eq!(consumer.answers(back), None);
         assert!(publisher.fails(back), "another one is news again");
     }

@@ -80,20 +80,42 @@ impl<F: Calls> Runner<F> {
             }
             failed => {
                 let mut finding = Finding::of_failure(&failed, evidence, row.step, payload);
-                // Nothing may throw an answer away: where the ledger does not answer it is an email that is taken.
                 if finding.seen == Seen::Rejected(Refusal::EmailTaken)
                     && !row.in_doubt
                     && let Some(account) = &row.account_id
+                    && let Some((seen, note)) = self.why_email_is_taken(row, account).await
                 {
-                    if let Ok(true) = self.ledger.may_have_the_user_of(row, account).await {
-                        finding.seen = Seen::NoEffect(Cause::Passing { at_least: None });
-                        finding.note = Some("another signup of this customer is making the user".to_owned());
-                    } else if let Ok(Some(_)) = self.ledger.provisioned_for(account).await {
-                        finding.seen = Seen::Rejected(Refusal::EmailOfOwnUser);
-                    }
+                    finding.seen = seen;
+                    finding.note = note.map(str::to_owned).or(finding.note);
                 }
                 Ok((finding, None))
             }
+        }
+    }
+
+    /// What an email that is taken means for a customer who has other signups, and what there is to say about it. `None`:
+    /// it is somebody else's.
+    async fn why_email_is_taken(&self, row: &Provisioning, account: &str) -> Option<(Seen, Option<&'static str>)> {
+        let again = |note| Some((Seen::NoEffect(Cause::Passing { at_least: None }), Some(note)));
+        // Nothing was created, so where the ledger does not answer it may be asked, and Foxy be called, once more.
+        let unknown = "the ledger does not say whether another signup of this customer has made the user";
+        match self.ledger.another_may_have_the_user_of(row, account).await {
+            Ok(true) => return again("another signup of this customer is making the user"),
+            Ok(false) => {}
+            Err(_) => return again(unknown),
+        }
+        let earlier = match self.ledger.provisioned_for(account).await {
+            Ok(earlier) => earlier?,
+            Err(_) => return again(unknown),
+        };
+        if !self.policy.keep_user_tokens {
+            return Some((Seen::Rejected(Refusal::EmailOfOwnUser), None));
+        }
+        // It ended while this call was under way.
+        match self.user_credential(&earlier).await {
+            Ok(Some(_)) => again("another signup of this customer has made the user, which is used next"),
+            Ok(None) => Some((Seen::Rejected(Refusal::EmailOfOwnUser), None)),
+            Err(_) => again(unknown),
         }
     }
 

@@ -14,6 +14,7 @@ mod leases;
 mod lookup;
 pub mod plan;
 mod policy;
+mod recording;
 mod request;
 mod runner;
 mod schedule;

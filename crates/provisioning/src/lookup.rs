@@ -41,6 +41,9 @@ impl<F: Calls> Runner<F> {
             }
         };
         finding.took = started.elapsed();
+        if finding.seen == Seen::Absent && self.ledger.was_refused(row).await? {
+            finding.seen = Seen::AbsentAfterRefusal;
+        }
         Ok(finding)
     }
 

@@ -67,6 +67,8 @@ pub enum Seen {
     },
     /// Lookup: what the call was to make does not exist.
     Absent,
+    /// Lookup: the same, and Foxy had refused the call without a reason that could be read.
+    AbsentAfterRefusal,
     /// Lookup: it exists and is ours.
     Present,
     /// Lookup: the store domain exists, but not among the user's own stores.
@@ -194,7 +196,12 @@ fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::TokenLost => Some(lost(at)),
         Seen::DomainUnset if at.step == Step::Store => Some(Decision::AnnounceStore),
         Seen::Sealed(why) => Some(Decision::Park(unopenable(why))),
-        Seen::DomainUnset | Seen::Absent | Seen::Present | Seen::PresentElsewhere | Seen::Unclear => None,
+        Seen::DomainUnset
+        | Seen::Absent
+        | Seen::AbsentAfterRefusal
+        | Seen::Present
+        | Seen::PresentElsewhere
+        | Seen::Unclear => None,
     }
 }
 
@@ -206,6 +213,9 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::Present => Some(lost(at)),
         Seen::Absent | Seen::Unclear if at.is_too_old => Some(Decision::Park(ParkedReason::AttemptsExhausted)),
         Seen::Absent => Some(Decision::Retry(Wait::None)),
+        // It was refused for what it asks for, unless a listing lags behind an earlier call.
+        Seen::AbsentAfterRefusal if at.is_past_lag => Some(Decision::Park(ParkedReason::RejectedByFoxy)),
+        Seen::AbsentAfterRefusal => Some(Decision::LookUp(Wait::Backoff)),
         Seen::PresentElsewhere if at.step != Step::Store => None,
         Seen::PresentElsewhere if at.lookups + 1 < LOOKS_BEFORE_BELIEVING || !at.is_past_lag => {
             Some(Decision::LookUp(Wait::Backoff))

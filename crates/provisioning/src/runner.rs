@@ -1,10 +1,10 @@
 //! The runner: carries out what the plan decides, against Foxy and the ledger.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{
-    AttemptKind, Claimed, Custody, CustodyError, Entry, Escrow, Ledger, LedgerError, NewCredential, Next, ParkedReason,
-    Payload, Provisioning, ProvisioningId, Recorded, State, Step,
+    AttemptKind, Claimed, Custody, CustodyError, DrainError, Entry, Escrow, EscrowError, Ledger, LedgerError, Next,
+    ParkedReason, Payload, Provisioning, Recorded, State, Step,
 };
 use foxden_vault::SealError;
 use foxy_api::Foxy;
@@ -25,9 +25,6 @@ use crate::{
     tell::{outcome_event, tell},
 };
 
-/// How long the first commit of a token may take before the token goes to the escrow as well.
-const ESCROW_AFTER: Duration = Duration::from_millis(250);
-
 /// Works off provisionings, one at a time for each call of [`Runner::run`]. Cheap to clone.
 #[derive(Clone)]
 pub struct Runner<F = Foxy> {
@@ -35,7 +32,7 @@ pub struct Runner<F = Foxy> {
     pub(crate) custody: Custody,
     pub(crate) foxy: F,
     pub(crate) policy: Arc<Policy>,
-    escrow: Escrow,
+    pub(crate) escrow: Escrow,
     leases: Leases,
     gate: Gate,
     outbox_filled: Arc<Notify>,
@@ -88,6 +85,12 @@ pub(crate) enum Stop {
     /// A token could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// A token may lie in our escrow, which could not be looked into.
+    #[error(transparent)]
+    Escrow(#[from] EscrowError),
+    /// A token in our escrow could not be moved into the ledger.
+    #[error(transparent)]
+    Drain(#[from] DrainError),
     /// The plan refuses.
     #[error(transparent)]
     Illegal(#[from] Illegal),
@@ -185,8 +188,9 @@ impl<F: Calls> Runner<F> {
         let mut decision = plan::decide(&situation, finding.seen)?;
         // Before a token is given up for lost: it may have come while we looked, or lie in our own escrow.
         if situation.in_doubt && gives_up_a_token(decision) {
-            if let Err(error) = self.ledger.drain(&self.escrow).await {
-                tracing::debug!(error = %error, "the escrow is drained later");
+            if self.escrow.holds(&row.id).await? {
+                let drained = self.ledger.drain(&self.escrow).await?;
+                tracing::info!(event = "escrow.drained", drained, "tokens were moved into the ledger");
             }
             if let Ok(Some(held)) = self.token_held(row).await {
                 finding = held;
@@ -276,12 +280,14 @@ impl<F: Calls> Runner<F> {
                 keep_payload: self.policy.keep_payloads,
                 keep_user_token: self.policy.keep_user_tokens,
             },
+            // What ends without effect or without an answer again and again is sent ever more rarely.
+            Decision::Retry(Wait::None) if row.state == State::Unknown && row.intents > row.key_intent => {
+                Next::Due { step: row.step, delay: self.policy.retry.wait(row.intents - row.key_intent - 1) }
+            }
             Decision::Retry(wait) => Next::Due { step: row.step, delay: paced(wait, self.policy.retry, row.retries) },
             Decision::LookUp(wait) => {
                 let pace = self.policy.retry.beginning_with(self.policy.lookup_delay);
-                // Calls that end so one after the other are looked up ever more rarely, too.
-                let calls_before = row.intents.saturating_sub(row.key_intent);
-                let looked = if row.state == State::Unknown { row.retries + 1 } else { calls_before };
+                let looked = if row.state == State::Unknown { row.retries + 1 } else { 0 };
                 let elsewhere = finding.seen == Seen::PresentElsewhere;
                 Next::Unknown { delay: paced(wait, pace, looked), elsewhere }
             }
@@ -307,89 +313,6 @@ impl<F: Calls> Runner<F> {
             facts,
             next,
             event,
-        }
-    }
-
-    /// Records, as often as it takes. A token in hand is never dropped: if its first commit fails or takes long, it goes
-    /// to the escrow as well. A finding without one is given up when the lease is over, since the call is then looked up
-    /// anyway. `None`: given up.
-    async fn record(&self, entry: Entry, held: &Held) -> Option<Recorded> {
-        let (id, token) = (entry.lease.id.clone(), entry.credential.clone());
-        let (mut in_escrow, mut escrow_failed) = (false, false);
-        let mut failures = 0;
-        loop {
-            let mut recording = pin!(self.ledger.record(entry.clone()));
-            let recorded = match (&token, in_escrow) {
-                // The write itself is never cancelled; it is only no longer the one thing that is waited for.
-                (Some(token), false) => match tokio::time::timeout(ESCROW_AFTER, &mut recording).await {
-                    Ok(recorded @ Ok(_)) => recorded,
-                    Ok(failed) => {
-                        in_escrow = self.put_in_escrow(&id, token, escrow_failed).await;
-                        escrow_failed |= !in_escrow;
-                        failed
-                    }
-                    Err(_) => {
-                        in_escrow = self.put_in_escrow(&id, token, escrow_failed).await;
-                        escrow_failed |= !in_escrow;
-                        recording.await
-                    }
-                },
-                _ => recording.await,
-            };
-            match recorded {
-                Ok(recorded) => {
-                    if failures > 0 || escrow_failed {
-                        tracing::info!(event = "ledger.recorded_late", failures, "the result is recorded after all");
-                    }
-                    if let (Some(token), true) = (&token, in_escrow)
-                        && let Err(error) = self.escrow.release(&id, token).await
-                    {
-                        tracing::debug!(event = "escrow.not_released", error = %error, "it is drained once more");
-                    }
-                    return Some(recorded);
-                }
-                Err(error) => {
-                    if failures == 0 {
-                        tracing::error!(
-                            event = "ledger.record_failed",
-                            error = %error,
-                            in_escrow,
-                            "a result could not be recorded; trying again until it is",
-                        );
-                    }
-                    // What the database refuses it refuses again; a token that is safe in the escrow is drained from there.
-                    let over = !error.is_passing() || held.until().is_none_or(|until| until <= Instant::now());
-                    if over && (token.is_none() || in_escrow) {
-                        return None;
-                    }
-                }
-            }
-            tokio::time::sleep(self.policy.recording.wait(failures)).await;
-            failures = failures.saturating_add(1);
-        }
-    }
-
-    /// Answers whether it is safe there. That it is not is told once.
-    async fn put_in_escrow(&self, id: &ProvisioningId, token: &NewCredential, failed_before: bool) -> bool {
-        match self.escrow.keep(id, token).await {
-            Ok(()) => {
-                tracing::warn!(
-                    event = "escrow.kept",
-                    scope = token.scope.as_str(),
-                    "the ledger is slow or away; a sealed token is kept in the escrow until it is back",
-                );
-                true
-            }
-            Err(error) => {
-                if !failed_before {
-                    tracing::error!(
-                        event = "escrow.failed",
-                        error = &error as &dyn std::error::Error,
-                        "a token is in memory only: don't stop this worker; free disk space or bring the ledger back",
-                    );
-                }
-                false
-            }
         }
     }
 }

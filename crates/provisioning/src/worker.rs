@@ -108,6 +108,7 @@ impl<F: Calls> Worker<F> {
         loop {
             match self.ledger.sweep(lookup_after).await {
                 Ok(swept) => {
+                    self.watch.is_up();
                     for row in swept {
                         tracing::warn!(
                             event = "lease.expired",
@@ -118,8 +119,7 @@ impl<F: Calls> Worker<F> {
                         );
                     }
                 }
-                // `work_off` asks the same ledger and says so.
-                Err(error) => tracing::debug!(event = "ledger.sweep_failed", error = %error, "could not sweep"),
+                Err(error) => self.watch.is_down(&error),
             }
             if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return;

@@ -140,8 +140,12 @@ impl Reckoning<'_> {
         }
     }
 
-    /// A token may be lost where the simulator kept its answer back, or the worker that waited for it was killed.
+    /// A token may be lost where the simulator kept its answer back, or the worker that waited for it was killed; but none
+    /// that was in an escrow once.
     fn loss_is_explained(&mut self, row: &Provisioning, answered: bool) {
+        let scope = if row.step == Step::User { Scope::User } else { Scope::Store };
+        let was_kept = self.kept_in_escrow().contains(&(row.signup_id.to_string(), scope.as_str().to_owned()));
+        self.expect(!was_kept, row, "its token was lost, and had been in an escrow");
         let of_step =
             |attempt: &&Evidence| attempt.provisioning_id == row.id.as_str() && attempt.step == row.step.as_str();
         let mut of_step = self.attempts.iter().filter(of_step);
@@ -153,6 +157,20 @@ impl Reckoning<'_> {
         let by_kill = |a: &Evidence| a.kind == "expired" && self.killed.contains_key(&a.owner);
         let explained = of_step.any(|attempt| by_kill(attempt) || by_fault(attempt));
         self.expect(explained, row, "its token was lost, and no fault or kill explains it");
+    }
+
+    /// The tokens that the workers' logs tell of having kept in an escrow: by signup id and scope.
+    fn kept_in_escrow(&self) -> BTreeSet<(String, String)> {
+        let files = std::fs::read_dir(self.place.dir.path()).unwrap().map(|file| file.unwrap().path());
+        let logs = files.filter(|path| path.extension().is_some_and(|suffix| suffix == "log"));
+        let lines = logs.flat_map(|path| {
+            let log = std::fs::read_to_string(path).unwrap();
+            log.lines().filter(|line| line.contains("\"escrow.kept\"")).map(str::to_owned).collect::<Vec<_>>()
+        });
+        lines
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(&line).ok())
+            .map(|line| (line["signup_id"].as_str().unwrap().to_owned(), line["scope"].as_str().unwrap().to_owned()))
+            .collect()
     }
 
     /// At least one outcome event for each row, its last one of the right kind, in an order that makes sense. An event may

@@ -11,7 +11,7 @@ use super::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-const EVERYTHING: [Seen; 23] = [
+const EVERYTHING: [Seen; 24] = [
     Seen::Done { link_is_trusted: true },
     Seen::Done { link_is_trusted: false },
     Seen::NoEffect(Passing { at_least: None }),
@@ -35,6 +35,7 @@ const EVERYTHING: [Seen; 23] = [
     Seen::Rejected(Refusal::EmailOfOwnUser),
     Seen::Rejected(Refusal::Unread),
     Seen::DomainUnset,
+    Seen::AbsentAfterRefusal,
 ];
 
 fn at(step: Step, state: State) -> Situation {
@@ -53,7 +54,7 @@ fn at(step: Step, state: State) -> Situation {
 }
 
 #[track_caller]
-fn check(situation: &Situation, expected: [Option<Decision>; 23]) {
+fn check(situation: &Situation, expected: [Option<Decision>; 24]) {
     for (seen, expected) in EVERYTHING.into_iter().zip(expected) {
         assert_eq!(decide(situation, seen).ok(), expected, "{seen:?} at {situation:?}");
     }
@@ -87,6 +88,7 @@ fn every_end_of_a_users_create_call_has_its_next_step() {
             Some(Park(UserTokenNotKept)),
             Some(Park(RejectedByFoxy)),
             None,
+            None,
         ],
     );
 }
@@ -119,14 +121,16 @@ fn every_end_of_a_stores_create_call_has_its_next_step() {
             Some(Park(RejectedByFoxy)),
             Some(Park(RejectedByFoxy)),
             Some(AnnounceStore),
+            None,
         ],
     );
 }
 
 #[test]
 fn every_lookup_of_a_user_has_its_next_step() {
-    let mut expected = [None; 23];
+    let mut expected = [None; 24];
     expected[4] = Some(LookUp(Wait::Backoff));
+    expected[23] = Some(Park(RejectedByFoxy));
     expected[5] = Some(LookUp(Wait::None));
     expected[13] = Some(AnnounceStore);
     expected[14] = Some(Retry(Wait::None));
@@ -139,8 +143,9 @@ fn every_lookup_of_a_user_has_its_next_step() {
 
 #[test]
 fn every_lookup_of_a_store_has_its_next_step() {
-    let mut expected = [None; 23];
+    let mut expected = [None; 24];
     expected[4] = Some(LookUp(Wait::Backoff));
+    expected[23] = Some(Park(RejectedByFoxy));
     expected[5] = Some(LookUp(Wait::None));
     expected[6] = Some(Park(UserTokenRefused));
     expected[13] = Some(Finish);
@@ -157,11 +162,11 @@ fn every_lookup_of_a_store_has_its_next_step() {
 fn where_nothing_is_under_way_nothing_can_be_seen() {
     for step in Step::ALL {
         for state in [State::Due, State::Parked, State::Closed] {
-            check(&at(*step, state), [None; 23]);
+            check(&at(*step, state), [None; 24]);
         }
     }
     for state in State::ALL {
-        check(&at(Step::Done, *state), [None; 23]);
+        check(&at(Step::Done, *state), [None; 24]);
     }
 }
 
@@ -180,6 +185,14 @@ fn a_refusal_in_doubt_without_a_readable_reason_is_looked_up() {
     for step in [Step::User, Step::Store] {
         let doubted = Situation { in_doubt: true, ..at(step, State::InFlight) };
         assert_eq!(decide(&doubted, Seen::Rejected(Refusal::Unread)), Ok(LookUp(Wait::Backoff)));
+    }
+}
+
+#[test]
+fn a_refusal_without_a_readable_reason_is_believed_once_no_listing_can_lag() {
+    for step in [Step::User, Step::Store] {
+        let early = Situation { is_past_lag: false, ..at(step, State::Unknown) };
+        assert_eq!(decide(&early, Seen::AbsentAfterRefusal), Ok(LookUp(Wait::Backoff)));
     }
 }
 

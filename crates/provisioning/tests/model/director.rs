@@ -134,6 +134,8 @@ impl Director {
 
     /// Waits until nothing moves any more: all that lives is held up, or waits for time to pass.
     pub(crate) async fn settle(&self) {
+        // More than any chain of wake-ups from one operation's end to the next one's beginning: the operation's task, who
+        // waits for it, who waits for that one. No chain has more than four.
         const CALM: usize = 12;
         let (mut calm, mut seen) = (0, 0);
         while calm < CALM {

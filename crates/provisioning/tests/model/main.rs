@@ -14,12 +14,10 @@ mod shop;
 mod world;
 
 use std::{
-    panic::AssertUnwindSafe,
+    cell::Cell,
     sync::atomic::{AtomicU64, Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
-
-use futures::FutureExt;
 
 use crate::schedule::Trace;
 
@@ -32,12 +30,31 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a number")))
 }
 
+thread_local! {
+    /// The schedule that this thread is at.
+    static AT: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// A panic inside an operation would leave the director waiting for its end; so it ends the whole test, and says where.
+#[expect(clippy::print_stderr, reason = "the test ends here, and this is how to repeat it")]
+fn end_on_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        if let Some(seed) = AT.get() {
+            eprintln!("FOXDEN_TEST_SEED={seed} FOXDEN_TEST_SCHEDULES=1 repeats it");
+            std::process::exit(101);
+        }
+    }));
+}
+
 /// Runs one schedule from nothing to its end, on a clock of its own that only the test moves.
 fn one(seed: u64) -> Result<(), String> {
     let trace = Trace::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let schedule = AssertUnwindSafe(schedule::run(seed, &trace)).catch_unwind();
-    let ended = runtime.block_on(schedule).unwrap_or_else(|_| Err("a task panicked; see above".to_owned()));
+    AT.set(Some(seed));
+    let ended = runtime.block_on(Box::pin(schedule::run(seed, &trace)));
+    AT.set(None);
     ended.map_err(|broken| format!("{}\n{broken}", trace.tell()))
 }
 
@@ -47,6 +64,7 @@ fn no_order_of_events_breaks_a_promise() {
     let first = number("FOXDEN_TEST_SEED").unwrap_or_else(|| u64::from(now.subsec_nanos()) * 1_000_000);
     let schedules = number("FOXDEN_TEST_SCHEDULES").unwrap_or(SCHEDULES);
     let next = AtomicU64::new(first);
+    end_on_panic();
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);

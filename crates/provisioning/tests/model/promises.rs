@@ -22,8 +22,8 @@ pub(crate) struct Promises {
     safe: BTreeSet<String>,
     /// How many calls were looked at.
     calls: usize,
-    /// At how many commits and things made the last look was.
-    seen: Option<(u64, usize, usize)>,
+    /// What there was at the last look: commits, things made, calls, acknowledgements, and files in escrows.
+    seen: Option<(u64, usize, usize, usize, Vec<PathBuf>)>,
 }
 
 /// How a promise was broken.
@@ -40,13 +40,14 @@ macro_rules! promise {
 impl Promises {
     /// What must be true after each step.
     pub(crate) async fn hold(&mut self, world: &World) -> Result<(), Broken> {
+        let in_escrow = world.escrow_files();
         let now = {
             let books = world.books();
             promise!(books.broken.is_empty(), "{}", books.broken.join("; "));
-            (world.ledger.commits(), books.things.len(), books.calls.len())
+            let acknowledged = world.acknowledged.lock().unwrap().len();
+            (world.ledger.commits(), books.things.len(), books.calls.len(), acknowledged, in_escrow.clone())
         };
-        let in_escrow = world.escrow_files();
-        if self.seen == Some(now) && in_escrow.is_empty() {
+        if self.seen.as_ref() == Some(&now) {
             return Ok(());
         }
         self.seen = Some(now);
@@ -168,7 +169,13 @@ impl Promises {
         for signup in &world.signups {
             let id = signup.id.as_str();
             let Some(row) = self.rows.get(id) else { return Err(format!("{id} was never accepted")) };
-            rests_for_a_reason(world, row).await?;
+            // A sibling that was parked and went on later may have been no help when it was asked.
+            let went_on = |id: &str| {
+                events.iter().any(|told| told.event.data.signup_id == id && told.event.kind == OutcomeKind::Resumed)
+            };
+            let is_provisioned =
+                |id: &str| self.rows.get(id).is_some_and(|row| row.state == State::Closed && !went_on(id));
+            rests_for_a_reason(world, row, is_provisioned).await?;
             let told: Vec<_> =
                 events.iter().filter(|told| told.event.data.signup_id == id).map(|told| told.event.kind).collect();
             let (last, before) = told.split_last().ok_or_else(|| format!("nothing was told of {id}"))?;
@@ -196,7 +203,11 @@ pub(crate) fn at_rest(row: &Provisioning) -> bool {
 }
 
 /// Provisioned with everything that belongs to it, or parked for a reason that is true.
-async fn rests_for_a_reason(world: &World, row: &Provisioning) -> Result<(), Broken> {
+async fn rests_for_a_reason(
+    world: &World,
+    row: &Provisioning,
+    is_provisioned: impl Fn(&str) -> bool,
+) -> Result<(), Broken> {
     let id = row.signup_id.as_str();
     let kept = world.ledger.credentials(&row.id).await.unwrap();
     let tokens = |scope: Scope| -> Vec<String> {
@@ -204,6 +215,9 @@ async fn rests_for_a_reason(world: &World, row: &Provisioning) -> Result<(), Bro
         let sealed = of_scope.filter_map(|held| held.sealed.as_ref());
         sealed.map(|sealed| world.custody.open_token(&row.id, scope, sealed).unwrap().expose().to_owned()).collect()
     };
+    // Where a call of its own ended unsure, a stranger's can't be told from ours; nobody is asked to believe that it is.
+    let evidence = world.ledger.attempts(&row.id).await.unwrap();
+    let doubted = evidence.iter().any(|call| call.intent >= row.key_intent && call.outcome == "unknown");
     let books = world.books();
     let by_domain = books.find(Kind::Store, row.store_domain.as_deref().unwrap_or_default());
     let by_email = books.find(Kind::User, &world.email_of(row));
@@ -222,14 +236,16 @@ async fn rests_for_a_reason(world: &World, row: &Provisioning) -> Result<(), Bro
                     || kept.iter().all(|held| held.scope != Scope::User || held.sealed.is_none()))
         }
         (State::Parked, Some(reason)) => match reason {
-            // In doubt, a stranger's can't be told from ours; nobody is asked to believe that it is.
             ParkedReason::UserTokenLost => {
-                by_email.is_some_and(|user| own(user) || row.in_doubt) && tokens(Scope::User).is_empty()
+                by_email.is_some_and(|user| own(user) || doubted) && tokens(Scope::User).is_empty()
             }
             ParkedReason::StoreTokenLost => {
-                by_domain.is_some_and(|store| own(store) || row.in_doubt) && tokens(Scope::Store).is_empty()
+                by_domain.is_some_and(|store| own(store) || doubted) && tokens(Scope::Store).is_empty()
             }
-            ParkedReason::EmailTaken | ParkedReason::UserTokenNotKept => by_email.is_some_and(|user| !own(user)),
+            ParkedReason::EmailTaken => by_email.is_some_and(|user| !own(user) && !is_provisioned(&user.signup)),
+            ParkedReason::UserTokenNotKept => {
+                by_email.is_some_and(|user| !own(user)) && row.account_id.is_some() && !world.shape.keep_user_tokens
+            }
             ParkedReason::DomainTaken => by_domain.is_some_and(|store| !own(store)),
             ParkedReason::SuspiciousLink => in_list(&books.bad_links),
             ParkedReason::RejectedByFoxy => in_list(&books.refused),

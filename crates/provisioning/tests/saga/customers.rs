@@ -1,6 +1,8 @@
 //! Customers with several signups.
 
-use foxden_ledger::ParkedReason;
+use std::time::Duration;
+
+use foxden_ledger::{ParkedReason, Retried, SignupId, State};
 use foxden_provisioning::Ending;
 
 use crate::{
@@ -68,4 +70,23 @@ async fn a_store_of_another_signup_of_the_same_customer_is_not_our_late_success(
     world.accept_for(&twin, "s2", "customer-7").await;
     assert_eq!(world.settle("s2").await, PROVISIONED);
     assert_eq!(world.row("s2").await.store_domain.as_deref(), Some("same-name-2"));
+}
+
+#[tokio::test]
+async fn an_old_refusal_does_not_hide_a_sibling_that_is_making_the_user() {
+    let world = World::with(|policy| policy.keep_user_tokens = true).await;
+    world.sim.set_faults("POST /users: status(422) nth 1".parse().unwrap());
+    world.accept_for(&signup("s0"), "s1", "customer-7").await;
+    assert_eq!(world.settle("s1").await, Ending::Parked(ParkedReason::RejectedByFoxy));
+    // A sibling's call has made the user, and its answer is still on its way, as the first one is tried again.
+    world.sim.set_faults("POST /users: stall_after_work(1s) first 1".parse().unwrap());
+    world.clock.advance(Duration::from_secs(3600));
+    let sibling = world.lease_for(&signup("s0"), "s2", "customer-7").await;
+    let running = world.run_until_a_user_is_made(sibling).await;
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(world.ledger.retry(&SignupId::parse("s1").unwrap(), "test").await.unwrap(), Retried::Due);
+    assert_eq!(world.run_due().await, [Ending::Waiting(State::Due)], "it may be the sibling's user");
+    assert_eq!(running.await.unwrap(), PROVISIONED);
+    assert_eq!(world.settle("s1").await, PROVISIONED);
+    assert_eq!(world.sim.books().users.len(), 1);
 }

@@ -85,3 +85,14 @@ async fn unclear_lookups_do_not_make_a_domain_believed_to_be_another_s() {
     assert_eq!(world.row("s1").await.state, State::Unknown);
     assert_eq!(world.sim.books().stores.len(), 1, "one signup, one store");
 }
+
+#[tokio::test]
+async fn what_is_refused_in_doubt_and_not_there_is_not_sent_for_ever() {
+    let world = World::new().await;
+    let mut wrong = signup("s1");
+    wrong.user.email = "s1@".into();
+    world.sim.set_faults("POST /users: reset_before_work nth 1; POST /users: garbage".parse().unwrap());
+    world.accept(&wrong).await;
+    assert_eq!(world.settle("s1").await, Ending::Parked(ParkedReason::RejectedByFoxy));
+    assert_eq!(world.sim.requests("POST /users"), 2);
+}

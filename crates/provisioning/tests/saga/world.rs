@@ -224,8 +224,18 @@ impl World {
         self.lease_as(&id, payload).await
     }
 
+    /// The same for a signup of a customer's.
+    pub(crate) async fn lease_for(&self, payload: &Payload, id: &str, account: &str) -> Claimed {
+        self.lease_sealed(self.sealed(id, payload, Some(account))).await
+    }
+
     async fn lease_as(&self, id: &str, payload: &Payload) -> Claimed {
-        let accepted = self.ledger.accept_leased(self.sealed(id, payload, None), &self.owner, LEASE).await.unwrap();
+        self.lease_sealed(self.sealed(id, payload, None)).await
+    }
+
+    async fn lease_sealed(&self, signup: NewSignup) -> Claimed {
+        let id = signup.signup_id.clone();
+        let accepted = self.ledger.accept_leased(signup, &self.owner, LEASE).await.unwrap();
         let Accepted::Leased(claimed) = accepted else { panic!("{id} was known") };
         *claimed
     }
