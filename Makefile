@@ -10,7 +10,7 @@ CARGO_DENY := $(or $(shell command -v cargo-deny 2>/dev/null),target/tools/bin/c
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo env run test test-fast chaos restarts check fmt fmt-check clippy doc scripts-check deny advisories bench clean-demo
+.PHONY: help demo env run test test-fast chaos restarts check fmt fmt-check clippy doc scripts-check deny advisories bench contract clean-demo
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -74,6 +74,9 @@ scripts-check:
 
 deny: $(CARGO_DENY) ## Check licences, sources and bans of the dependencies
 	$(CARGO_DENY) --locked check bans licenses sources
+
+contract: ## Renew the JSON Schemas in docs/contract from the program's own rules
+	cargo test --workspace --lib --locked -- --ignored write_the_published_schemas
 
 advisories: $(CARGO_DENY) ## Check the dependencies against the RustSec database (fetches it)
 	$(CARGO_DENY) --locked check advisories

@@ -2,6 +2,8 @@
 //! `DATABASE_URL` and `AMQP_URL` name; `make test` brings them up.
 
 mod chaos;
+mod contract_examples;
+mod dead_letters;
 mod dice;
 mod evidence;
 mod ledger_away;

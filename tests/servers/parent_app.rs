@@ -6,8 +6,11 @@ use foxden_ledger::{Ledger, ProvisioningId};
 use futures::StreamExt as _;
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
-    types::FieldTable,
+    options::{
+        BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
+        QueueDeclareOptions,
+    },
+    types::{AMQPValue, FieldTable},
 };
 use serde_json::Value;
 
@@ -64,12 +67,43 @@ impl ParentApp {
         assert!(self.try_publish(body).await.unwrap(), "the broker did not route it");
     }
 
+    /// Publishes a message of this media type, with these headers.
+    pub(super) async fn publish_as(&self, content_type: &str, headers: &[(&str, &str)], body: &[u8]) {
+        let properties = with_headers(headers).with_content_type(content_type.into());
+        assert!(self.send(&self.exchange, "signup", properties, body).await.unwrap(), "the broker did not route it");
+    }
+
+    /// Puts a message straight into one of the place's queues.
+    pub(super) async fn publish_to_queue(&self, place: &Place, queue: &str, headers: &[(&str, &str)], body: &[u8]) {
+        let queue = place.settings[&format!("FOXDEN_AMQP_{queue}")].as_str();
+        assert!(self.send("", queue, with_headers(headers), body).await.unwrap(), "there is no such queue");
+    }
+
+    /// Takes a message from one of the place's queues and keeps it, neither acknowledged nor given back, until the channel
+    /// that is answered is dropped.
+    pub(super) async fn hold(&self, place: &Place, queue: &str) -> Channel {
+        let queue = place.settings[&format!("FOXDEN_AMQP_{queue}")].as_str();
+        let channel = self._connection.create_channel().await.unwrap();
+        channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap().expect("a message");
+        channel
+    }
+
     /// Answers whether the broker has confirmed and routed it.
     async fn try_publish(&self, body: &[u8]) -> Result<bool, lapin::Error> {
-        let properties = BasicProperties::default().with_delivery_mode(2).with_content_type("application/json".into());
+        let properties = with_headers(&[]).with_content_type("application/json".into());
+        self.send(&self.exchange, "signup", properties, body).await
+    }
+
+    async fn send(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        properties: BasicProperties,
+        body: &[u8],
+    ) -> Result<bool, lapin::Error> {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let exchange = self.exchange.as_str().into();
-        let confirm = self.channel.basic_publish(exchange, "signup".into(), options, body, properties).await?.await?;
+        let (exchange, routing_key) = (exchange.into(), routing_key.into());
+        let confirm = self.channel.basic_publish(exchange, routing_key, options, body, properties).await?.await?;
         Ok(confirm.is_ack() && confirm.take_message().is_none())
     }
 
@@ -136,12 +170,26 @@ impl ParentApp {
 
     /// Waits until a queue is empty.
     pub(super) async fn until_empty(&self, place: &Place, queue: &str) {
+        self.until_waiting(place, queue, 0).await;
+    }
+
+    /// Waits until so many messages wait in a queue.
+    pub(super) async fn until_waiting(&self, place: &Place, queue: &str, count: u32) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        while self.waiting(place, queue).await > 0 {
-            assert!(tokio::time::Instant::now() < deadline, "{queue} is not taken up");
+        while self.waiting(place, queue).await != count {
+            assert!(tokio::time::Instant::now() < deadline, "{queue} does not come to {count} messages");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// Properties of a message that outlives the broker's restart.
+fn with_headers(headers: &[(&str, &str)]) -> BasicProperties {
+    let mut table = FieldTable::default();
+    for (name, value) in headers {
+        table.insert((*name).into(), AMQPValue::LongString((*value).into()));
+    }
+    BasicProperties::default().with_delivery_mode(2).with_headers(table)
 }
 
 async fn connect(broker: &str) -> Result<(Connection, Channel), lapin::Error> {

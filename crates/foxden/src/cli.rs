@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{demo, explain, keys, migrate, retry, show, status, submit, token, worker};
+use crate::commands::{dead, demo, explain, keys, migrate, retry, show, status, submit, token, worker};
 
 /// A white-label provisioning worker for Foxy: signup events in, Foxy stores with sealed tokens out.
 #[derive(Parser, Debug)]
@@ -16,7 +16,8 @@ use crate::commands::{demo, explain, keys, migrate, retry, show, status, submit,
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Settings come from foxden.toml and from FOXDEN_* environment variables; deploy/foxden.env.example lists them.\n\
-        Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 done in part, 4 no such signup.\n\n\
+        Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 done in part, 4 no such signup or dead letter,\n\
+        5 the broker could not be reached.\n\n\
         To see it at work with nothing set up:  foxden demo"
 )]
 pub(crate) struct Cli {
@@ -51,6 +52,9 @@ pub(crate) enum Command {
     /// Print a fresh access token for a signup's store
     #[command(after_help = token::HELP)]
     Token(token::Options),
+    /// Look at messages that can't be taken, requeue them, drop them
+    #[command(subcommand)]
+    Dead(dead::Command),
     /// Make keys for the key ring
     #[command(subcommand)]
     Keys(keys::Command),

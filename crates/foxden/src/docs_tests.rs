@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use foxden_intake::{DeadReason, SIGNUP_TYPE};
 use foxden_ledger::ParkedReason;
 
 const OPERATIONS: &str = include_str!("../../../docs/OPERATIONS.md");
 const LOGGING: &str = include_str!("../../../docs/LOGGING.md");
+const CONTRACT: &str = include_str!("../../../docs/contract.md");
 const SAMPLE: &str = include_str!("../../../deploy/foxden.env.example");
 
 /// What stands before an event's name in the source. The second is for names that are handed to a function.
@@ -72,4 +74,13 @@ fn every_parked_reason_is_in_the_runbook() {
     for reason in ParkedReason::ALL {
         assert!(OPERATIONS.contains(&format!("\n### `{reason}`\n")), "OPERATIONS.md has no heading for {reason}");
     }
+}
+
+#[test]
+fn every_reason_for_a_dead_letter_is_in_the_contract_and_in_the_runbook() {
+    for reason in DeadReason::ALL {
+        assert!(CONTRACT.contains(&format!("\n| `{reason}` | ")), "contract.md has no row for {reason}");
+        assert!(OPERATIONS.contains(&format!("`{reason}`")), "OPERATIONS.md does not say what to do about {reason}");
+    }
+    assert!(CONTRACT.contains(&format!("| `type` | `{SIGNUP_TYPE}` |")), "contract.md has another type of CloudEvent");
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use foxden_intake::PublishError;
+
 use crate::settings::Mistakes;
 
 /// How a command ended. `foxden --help` lists the numbers.
@@ -15,14 +17,22 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Some of it was done; the output says what was not.
     InPart = 3,
-    /// There is no such signup.
+    /// There is no such signup, or no such dead letter.
     NotFound = 4,
+    /// The broker could not be reached, or went away. Another try may do.
+    BrokerAway = 5,
 }
 
 impl Exit {
     /// The status that an error stands for.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        if error.is::<Mistakes>() { Self::Usage } else { Self::Failed }
+        if error.is::<Mistakes>() {
+            Self::Usage
+        } else if error.downcast_ref::<PublishError>().is_some_and(PublishError::is_broker_away) {
+            Self::BrokerAway
+        } else {
+            Self::Failed
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use time::{OffsetDateTime, macros::format_description};
 
-use crate::exit::Exit;
+use crate::{exit::Exit, terminal::printable_json};
 
 /// Prints a line of a command's answer.
 ///
@@ -27,7 +27,7 @@ pub(crate) fn note(line: impl Display) {
 
 /// Prints a value as one line of JSON, for scripts.
 pub(crate) fn say_json(value: &serde_json::Value) {
-    say(value);
+    say(printable_json(&value.to_string()));
 }
 
 /// Prints an error with everything that led to it.

@@ -79,6 +79,24 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// JSON with everything escaped in it that does more to a terminal than show itself; it stays the same JSON.
+pub(crate) fn printable_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(acts) {
+        return Cow::Borrowed(json);
+    }
+    let mut safe = String::with_capacity(json.len() + 8);
+    for character in json.chars() {
+        if acts(character) {
+            let mut units = [0; 2];
+            // Such characters stand in strings only, where JSON has this escape (RFC 8259 section 7).
+            character.encode_utf16(&mut units).iter().for_each(|unit| safe.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            safe.push(character);
+        }
+    }
+    Cow::Owned(safe)
+}
+
 fn acts(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
@@ -101,6 +119,15 @@ mod tests {
         ] {
             assert_eq!(printable(text), shown);
         }
+    }
+
+    #[test]
+    fn json_keeps_its_meaning_and_acts_on_no_terminal() {
+        let text = "\u{1b}[31m \u{9b}31m \u{202e} \u{7f} müde";
+        let json = serde_json::json!({ "text": text }).to_string();
+        let safe = printable_json(&json);
+        assert!(!safe.contains(acts), "{safe:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap()["text"], text);
     }
 
     #[test]

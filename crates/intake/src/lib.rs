@@ -1,17 +1,24 @@
 #![doc = include_str!("../README.md")]
 
 mod amqp;
+#[cfg(test)]
+mod contract_files;
 mod correction;
+mod dead_reason;
 mod door;
 mod event;
 mod pace;
+#[cfg(test)]
+mod schema_check;
 #[cfg(test)]
 mod testing;
 
 pub use amqp::{
     AmqpSettings, AmqpUrl, AmqpUrlError, BrokerCause, BrokerError, ConsumerParts, DeadLetter, DeadQueue, HandOver,
-    IntakeError, PublishError, Publisher, PublisherParts, Requeued, consume, declare, publish_outcomes,
+    IntakeError, OpenLetter, PublishError, Publisher, PublisherParts, PutBy, Requeued, consume, declare,
+    publish_outcomes,
 };
 pub use correction::Contradiction;
+pub use dead_reason::DeadReason;
 pub use door::{AdmitError, Admitted, Door};
-pub use event::{BODY_MAX, EVENT_VERSION, EventError, Mistake, SignupEvent};
+pub use event::{BODY_MAX, EVENT_VERSION, EventError, Mistake, SIGNUP_TYPE, SignupEvent};

@@ -1,5 +1,6 @@
 //! One file for each command. Each parses its settings, does its work and says how it ended.
 
+pub(crate) mod dead;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod keys;
@@ -31,6 +32,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Explain(options) => Ok(explain::run(&options)),
         Command::Retry(options) => retry::run(config, options).await,
         Command::Token(options) => token::run(config, options).await,
+        Command::Dead(command) => dead::run(config, command).await,
         Command::Keys(command) => keys::run(command),
         Command::Migrate(command) => migrate::run(config, command).await,
         Command::Demo(options) => demo::run(options).await,

@@ -124,3 +124,10 @@ pub enum PublishError {
     #[error("the broker refused the message; is the queue full?")]
     Refused,
 }
+
+impl PublishError {
+    /// Whether the broker is away, or went away: trying again later may be all that is needed.
+    pub fn is_broker_away(&self) -> bool {
+        matches!(self, Self::Broker(error) if !error.is_refusal())
+    }
+}

@@ -10,7 +10,7 @@ use super::confirmed::Message;
 /// CloudEvents, JSON format, section 3: the media type of the structured mode.
 const MEDIA_TYPE: &str = "application/cloudevents+json";
 /// Where the events come from, as CloudEvents' `source`.
-const SOURCE: &str = "/foxden";
+pub(super) const SOURCE: &str = "/foxden";
 
 /// The envelope (CloudEvents 1.0, section "Context Attributes"). `source` and `id` together identify an event.
 #[derive(Serialize)]
@@ -28,7 +28,7 @@ struct CloudEvent<'a> {
 
 /// The last part of an outcome's routing key and type. These words are a contract of their own, so they are written here
 /// and don't follow a renaming elsewhere.
-const fn word(kind: OutcomeKind) -> &'static str {
+pub(super) const fn word(kind: OutcomeKind) -> &'static str {
     match kind {
         OutcomeKind::Provisioned => "provisioned",
         OutcomeKind::Parked => "parked",
@@ -41,10 +41,15 @@ pub(super) fn routing_key(kind: OutcomeKind) -> String {
     format!("signup.{}", word(kind))
 }
 
+/// The type of an outcome: `com.foxden.signup.provisioned.v1` and so on.
+pub(super) fn event_type(kind: OutcomeKind) -> String {
+    format!("com.foxden.signup.{}.v1", word(kind))
+}
+
 /// The message for an event of the outbox.
 pub(super) fn message(exchange: &ShortString, waiting: &Waiting) -> Message {
     let kind = waiting.event.kind;
-    let event_type = format!("com.foxden.signup.{}.v1", word(kind));
+    let event_type = event_type(kind);
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(waiting.at_ms) * 1_000_000)
         .unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let event = CloudEvent {

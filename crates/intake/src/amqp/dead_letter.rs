@@ -12,18 +12,18 @@ use lapin::{
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{confirmed::Message, names::Names};
-use crate::{correction::Contradiction, event::EventError};
+use crate::{correction::Contradiction, dead_reason::DeadReason, event::EventError};
 
-/// Why the message is here: `unreadable`, `invalid`, `conflict` or `ledger_row_damaged`.
+/// Why the message is here: a [`DeadReason`].
 pub(super) const REASON_HEADER: &str = "x-foxden-reason";
 /// What is wrong with it: one line per mistake, with paths and without values, at most 4 KiB.
 pub(super) const MISTAKES_HEADER: &str = "x-foxden-mistakes";
 /// When it was put here: RFC 3339, UTC.
 pub(super) const AT_HEADER: &str = "x-foxden-at";
 /// The exchange it was published to.
-const EXCHANGE_HEADER: &str = "x-foxden-exchange";
+pub(super) const EXCHANGE_HEADER: &str = "x-foxden-exchange";
 /// The routing key it was published under.
-const ROUTING_KEY_HEADER: &str = "x-foxden-routing-key";
+pub(super) const ROUTING_KEY_HEADER: &str = "x-foxden-routing-key";
 /// The signup id, where it could be read.
 pub(super) const SIGNUP_ID_HEADER: &str = "x-foxden-signup-id";
 /// The user and the reply address that the sender had set as properties.
@@ -61,13 +61,13 @@ pub(super) struct Grounds {
 impl Grounds {
     /// The event is not one.
     pub(super) fn of_event(error: &EventError) -> Self {
-        Self { reason: error.reason(), mistakes: error.to_string(), signup_id: error.signup_id.clone() }
+        Self { reason: error.reason().as_str(), mistakes: error.to_string(), signup_id: error.signup_id.clone() }
     }
 
     /// The signup id is taken, by other content that this may not replace.
     pub(super) fn conflict(id: &SignupId, why: Contradiction) -> Self {
         Self {
-            reason: "conflict",
+            reason: DeadReason::Conflict.as_str(),
             mistakes: format!("signup_id was accepted before, with other content, which this can't replace: {why}"),
             signup_id: Some(id.to_string()),
         }
@@ -76,7 +76,7 @@ impl Grounds {
     /// The ledger has a row for it that can't be read, so that nothing can be said about a repeat.
     pub(super) fn damaged_row(id: &SignupId) -> Self {
         Self {
-            reason: "ledger_row_damaged",
+            reason: DeadReason::LedgerRowDamaged.as_str(),
             mistakes: "signup_id was accepted before, and its row in the ledger can't be read by this release"
                 .to_owned(),
             signup_id: Some(id.to_string()),

@@ -1,41 +1,26 @@
-//! Looking into the dead-letter queue, and giving messages another chance.
+//! Looking into the dead-letter queue, giving messages another chance, and dropping them.
 
 use lapin::{
-    BasicProperties, Channel, Connection,
+    Channel, Connection,
     message::Delivery,
     options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions},
-    types::{AMQPValue, FieldTable},
+    types::{FieldTable, ShortString},
 };
+use tracing::{info, warn};
 
 use super::{
     broker_error::{BrokerError, PublishError},
     confirmed::{ConfirmedChannel, Fate, Message},
     connection,
-    dead_letter::{AT_HEADER, MISTAKES_HEADER, REASON_HEADER, SIGNUP_ID_HEADER, is_foxdens, without_instructions},
+    dead_letter::{is_foxdens, without_instructions},
+    found::{DeadLetter, OpenLetter},
     names::Names,
     settings::AmqpSettings,
     topology,
 };
 
-/// Set by RabbitMQ on what it dead-letters by itself (RabbitMQ docs: Dead Letter Exchanges).
-const BROKERS_REASON_HEADER: &str = "x-first-death-reason";
 /// What RabbitMQ writes of a message's past begins so; one that is given another chance starts without.
 const BROKERS_HEADERS: [&str; 4] = ["x-death", "x-first-death-", "x-last-death-", "x-delivery-count"];
-
-/// A dead letter, as far as it may be shown: its body is personal data and stays where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// The signup, where it could be read.
-    pub signup_id: Option<String>,
-    /// Why it is there: foxden's word, or the broker's own (`delivery_limit`, `rejected`, `expired`).
-    pub reason: String,
-    /// What is wrong with it, one mistake a line; empty where the broker put it aside by itself.
-    pub mistakes: String,
-    /// When foxden put it aside: RFC 3339.
-    pub at: Option<String>,
-    /// The size of its body.
-    pub bytes: usize,
-}
 
 /// What giving dead letters another chance came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,33 +57,57 @@ impl DeadQueue {
         }
     }
 
-    /// The oldest dead letters. They are put back within moments; two people looking at once don't see all of them.
+    /// The oldest of the chosen dead letters, so many at most. They are put back within moments; two people looking at
+    /// once don't see all of them.
     ///
     /// # Errors
     /// When the broker does not answer.
-    pub async fn list(&self, limit: usize) -> Result<Vec<DeadLetter>, PublishError> {
-        let requeued_on_close = connection::channel(&self.connection).await?;
+    pub async fn list(
+        &self,
+        limit: usize,
+        choose: impl Fn(&DeadLetter) -> bool,
+    ) -> Result<Vec<DeadLetter>, PublishError> {
+        let mut walk = self.walk().await?;
         let mut letters = Vec::new();
-        for _ in 0..self.count(&requeued_on_close, limit).await? {
-            let Some(delivery) = self.next(&requeued_on_close).await? else { break };
-            letters.push(DeadLetter::of(&delivery));
+        while letters.len() < limit
+            && let Some((letter, _)) = walk.next().await?
+        {
+            if choose(&letter) {
+                letters.push(letter);
+            }
         }
-        close(&requeued_on_close).await?;
+        walk.end().await?;
         Ok(letters)
     }
 
-    /// Moves the chosen ones among the oldest dead letters back to the signup queue, each confirmed there before it is
-    /// removed here. What is still wrong with them brings them back, behind those that are looked at now.
+    /// The dead letters under a handle, with all that belongs to them: one, or several that nothing tells apart.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn open(&self, handle: &str) -> Result<Vec<OpenLetter>, PublishError> {
+        let mut walk = self.walk().await?;
+        let mut letters = Vec::new();
+        while let Some((letter, delivery)) = walk.next().await? {
+            if letter.handle == handle {
+                letters.push(OpenLetter::of(&delivery));
+            }
+        }
+        walk.end().await?;
+        Ok(letters)
+    }
+
+    /// Moves the chosen dead letters back to the signup queue, each confirmed there before it is removed here: ended in
+    /// between, a message is in both queues, and recognized as a duplicate. What is still wrong with them brings them
+    /// back, behind those that are looked at now.
     ///
     /// # Errors
     /// When the broker does not answer, or takes one no more; that one and the rest stay where they are.
-    pub async fn requeue(&self, limit: usize, choose: impl Fn(&DeadLetter) -> bool) -> Result<Requeued, PublishError> {
-        let requeued_on_close = connection::channel(&self.connection).await?;
+    pub async fn requeue(&self, mut choose: impl FnMut(&DeadLetter) -> bool) -> Result<Requeued, PublishError> {
         let publishing = ConfirmedChannel::new(connection::confirming_channel(&self.connection).await?);
+        let mut walk = self.walk().await?;
         let mut requeued = Requeued { moved: 0, left: 0 };
-        for _ in 0..self.count(&requeued_on_close, limit).await? {
-            let Some(delivery) = self.next(&requeued_on_close).await? else { break };
-            if !choose(&DeadLetter::of(&delivery)) {
+        while let Some((letter, delivery)) = walk.next().await? {
+            if !choose(&letter) {
                 requeued.left += 1;
                 continue;
             }
@@ -108,11 +117,44 @@ impl DeadQueue {
                 Some(Fate::Unroutable) => return Err(PublishError::Unroutable),
                 Some(Fate::Refused) | None => return Err(PublishError::Refused),
             }
-            delivery.ack(BasicAckOptions::default()).await.map_err(BrokerError::failed("removing a dead letter"))?;
+            remove(&delivery).await?;
+            info!(
+                event = "dead_letter.requeued",
+                signup_id = letter.signup_id,
+                handle = letter.handle,
+                reason = letter.reason,
+                queue = self.names.queue.as_str(),
+                "a dead letter is in the signup queue again"
+            );
             requeued.moved += 1;
         }
-        close(&requeued_on_close).await?;
+        walk.end().await?;
         Ok(requeued)
+    }
+
+    /// Removes the chosen dead letters for good, and answers how many. Each is told in the log before it is gone, so
+    /// that none goes without a trace; after an error some that were told may still be there.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn drop_for_good(&self, mut choose: impl FnMut(&DeadLetter) -> bool) -> Result<usize, PublishError> {
+        let mut walk = self.walk().await?;
+        let mut dropped = 0;
+        while let Some((letter, delivery)) = walk.next().await? {
+            if choose(&letter) {
+                warn!(
+                    event = "dead_letter.dropped",
+                    signup_id = letter.signup_id,
+                    handle = letter.handle,
+                    reason = letter.reason,
+                    "a dead letter is removed for good, at a person's request"
+                );
+                remove(&delivery).await?;
+                dropped += 1;
+            }
+        }
+        walk.end().await?;
+        Ok(dropped)
     }
 
     /// Closes the connection in good order.
@@ -120,22 +162,15 @@ impl DeadQueue {
         connection::close(self.connection).await;
     }
 
-    /// How many there are now. What comes back while we look is behind these, and is not looked at twice.
-    async fn count(&self, channel: &Channel, limit: usize) -> Result<usize, BrokerError> {
+    /// Begins a walk over what is in the queue now.
+    async fn walk(&self) -> Result<Walk, BrokerError> {
+        let channel = connection::channel(&self.connection).await?;
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let queue = channel
             .queue_declare(self.names.dead_queue.clone(), options, FieldTable::default())
             .await
             .map_err(BrokerError::failed("counting the dead letters"))?;
-        Ok(usize::try_from(queue.message_count()).unwrap_or(usize::MAX).min(limit))
-    }
-
-    async fn next(&self, channel: &Channel) -> Result<Option<Delivery>, BrokerError> {
-        let got = channel
-            .basic_get(self.names.dead_queue.clone(), BasicGetOptions::default())
-            .await
-            .map_err(BrokerError::failed("fetching a dead letter"))?;
-        Ok(got.map(|message| message.delivery))
+        Ok(Walk { channel, queue: self.names.dead_queue.clone(), left: queue.message_count() })
     }
 
     /// The message as its sender had published it, under the routing key that leads to the signup queue.
@@ -156,28 +191,38 @@ impl DeadQueue {
     }
 }
 
-impl DeadLetter {
-    fn of(delivery: &Delivery) -> Self {
-        let text = |name| header(&delivery.properties, name);
-        Self {
-            signup_id: text(SIGNUP_ID_HEADER),
-            reason: text(REASON_HEADER).or_else(|| text(BROKERS_REASON_HEADER)).unwrap_or_else(|| "unknown".to_owned()),
-            mistakes: text(MISTAKES_HEADER).unwrap_or_default(),
-            at: text(AT_HEADER),
-            bytes: delivery.data.len(),
+/// One look at each message that was in the queue when the walk began.
+///
+/// What is fetched stays the walk's until its channel ends; so the same message can't come twice. The count taken at the
+/// beginning bounds the walk, since what comes meanwhile, and what was given another chance and failed again, lies
+/// behind. What others hold just now is not seen.
+struct Walk {
+    channel: Channel,
+    queue: ShortString,
+    left: u32,
+}
+
+impl Walk {
+    async fn next(&mut self) -> Result<Option<(DeadLetter, Delivery)>, BrokerError> {
+        if self.left == 0 {
+            return Ok(None);
         }
+        self.left -= 1;
+        let got = self
+            .channel
+            .basic_get(self.queue.clone(), BasicGetOptions::default())
+            .await
+            .map_err(BrokerError::failed("fetching a dead letter"))?;
+        Ok(got.map(|message| (DeadLetter::of(&message.delivery), message.delivery)))
+    }
+
+    /// Ends the channel: what was fetched on it and not removed is in the queue again within moments, and what was
+    /// removed is gone.
+    async fn end(self) -> Result<(), BrokerError> {
+        self.channel.close(200, "done".into()).await.map_err(BrokerError::failed("putting dead letters back"))
     }
 }
 
-fn header(properties: &BasicProperties, name: &str) -> Option<String> {
-    match properties.headers().as_ref()?.inner().get(name)? {
-        AMQPValue::LongString(text) => Some(text.to_string()),
-        AMQPValue::ShortString(text) => Some(text.to_string()),
-        _ => None,
-    }
-}
-
-/// Ends a channel. What was fetched on it and not removed is in the queue again within moments.
-async fn close(channel: &Channel) -> Result<(), BrokerError> {
-    channel.close(200, "done".into()).await.map_err(BrokerError::failed("putting dead letters back"))
+async fn remove(delivery: &Delivery) -> Result<(), BrokerError> {
+    delivery.ack(BasicAckOptions::default()).await.map(drop).map_err(BrokerError::failed("removing a dead letter"))
 }

@@ -17,11 +17,11 @@ use super::{
     confirmed::{ConfirmedChannel, Fate},
     consumer::{ConsumerParts, HOLD_MAX},
     dead_letter::{Grounds, dead_letter},
+    incoming,
     names::Names,
 };
 use crate::{
     door::{AdmitError, Admitted},
-    event::SignupEvent,
     pace::Pace,
 };
 
@@ -92,7 +92,7 @@ impl Desk {
     }
 
     async fn judge(&self, delivery: &Delivery) -> Verdict {
-        let event = match SignupEvent::parse(&delivery.data) {
+        let event = match incoming::event(delivery) {
             Ok(event) => event,
             Err(error) => return Verdict::Dead(Grounds::of_event(&error)),
         };

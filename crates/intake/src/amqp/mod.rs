@@ -12,9 +12,14 @@ mod consumer;
 mod dead_letter;
 mod dead_queue;
 mod desk;
+mod found;
+mod header;
+mod incoming;
 mod names;
 mod outage;
 mod outbox;
+#[cfg(test)]
+mod outcome_schema;
 mod outcomes;
 mod publisher;
 #[cfg(test)]
@@ -25,7 +30,10 @@ mod topology;
 pub use broker_error::{BrokerCause, BrokerError, IntakeError, PublishError};
 pub use broker_url::{AmqpUrl, AmqpUrlError};
 pub use consumer::{ConsumerParts, HandOver, consume};
-pub use dead_queue::{DeadLetter, DeadQueue, Requeued};
+pub use dead_queue::{DeadQueue, Requeued};
+pub use found::{DeadLetter, OpenLetter, PutBy};
+#[cfg(test)]
+pub(crate) use outcome_schema::schemas as outcome_schemas;
 pub use outcomes::{PublisherParts, publish_outcomes};
 pub use publisher::Publisher;
 pub use settings::AmqpSettings;

@@ -7,11 +7,6 @@ use super::limits::{LABEL_MAX, PROPERTY_NAME_MAX, USER_ID_MAX};
 /// The answer of a check.
 pub(super) type Checked = Result<(), String>;
 
-/// Accepts whatever [`text`] accepts.
-pub(super) fn anything(_: &str) -> Checked {
-    Ok(())
-}
-
 /// What every text of an event must be: not empty, not too long, without control characters, without blanks around it.
 ///
 /// Blanks around a value are refused instead of trimmed: a value that differs from what the parent app has on file would

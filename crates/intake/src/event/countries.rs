@@ -1,7 +1,7 @@
 //! Countries, as Foxy wants them: ISO 3166-1 alpha-2, in upper case.
 
 /// The 249 officially assigned codes, in order.
-const CODES: [&str; 249] = [
+pub(super) const CODES: [&str; 249] = [
     "AD", "AE", "AF", "AG", "AI", "AL", "AM", "AO", "AQ", "AR", "AS", "AT", "AU", "AW", "AX", "AZ", //
     "BA", "BB", "BD", "BE", "BF", "BG", "BH", "BI", "BJ", "BL", "BM", "BN", "BO", "BQ", "BR", "BS", "BT", "BV", "BW",
     "BY", "BZ", //

@@ -4,11 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Number, Value};
 
-use super::{
-    checks::{self, Checked},
-    mistakes::Mistakes,
-    node::Node,
-};
+use super::{mistakes::Mistakes, node::Node, rule::Text};
 
 /// An object under its path. `null` counts as left out everywhere: many serializers write it for a missing value.
 pub(super) struct Fields {
@@ -59,6 +55,11 @@ impl Fields {
         found.filter(|node| *node != Node::Null)
     }
 
+    /// Whether a member is there and says something.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members.iter().any(|(member, node)| member == name && *node != Node::Null)
+    }
+
     /// The full path of a member.
     pub(super) fn path(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
@@ -72,55 +73,19 @@ impl Fields {
         if plain { self.path(name) } else { self.path(&format!("(field {})", at + 1)) }
     }
 
-    /// A text that must be there.
-    pub(super) fn required(
-        &mut self,
-        name: &'static str,
-        max: usize,
-        check: impl Fn(&str) -> Checked,
-        mistakes: &mut Mistakes,
-    ) -> Option<String> {
-        match self.take(name) {
-            Some(node) => self.checked(name, node, max, check, mistakes),
-            None => {
-                mistakes.add(self.path(name), "is required");
-                None
-            }
-        }
-    }
-
-    /// A text that may be there.
-    pub(super) fn optional(
-        &mut self,
-        name: &'static str,
-        max: usize,
-        check: impl Fn(&str) -> Checked,
-        mistakes: &mut Mistakes,
-    ) -> Option<String> {
-        let node = self.take(name)?;
-        self.checked(name, node, max, check, mistakes)
-    }
-
-    /// A text that was taken out already.
-    pub(super) fn checked(
-        &self,
-        name: &str,
-        node: Node,
-        max: usize,
-        check: impl Fn(&str) -> Checked,
-        mistakes: &mut Mistakes,
-    ) -> Option<String> {
-        let Node::Text(text) = node else {
-            mistakes.add(self.path(name), "must be a string");
-            return None;
+    /// A text. Nothing, where it is wrong or left out.
+    pub(super) fn text(&mut self, rule: &Text, mistakes: &mut Mistakes) -> Option<String> {
+        let problem = match self.take(rule.name) {
+            Some(Node::Text(text)) => match rule.check(&text) {
+                Ok(()) => return Some(text),
+                Err(problem) => problem,
+            },
+            Some(_) => "must be a string".to_owned(),
+            None if rule.required => "is required".to_owned(),
+            None => return None,
         };
-        match checks::text(&text, max).and_then(|()| check(&text)) {
-            Ok(()) => Some(text),
-            Err(problem) => {
-                mistakes.add(self.path(name), problem);
-                None
-            }
-        }
+        mistakes.add(self.path(rule.name), problem);
+        None
     }
 
     /// A yes or no that may be there.

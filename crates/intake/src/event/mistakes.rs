@@ -5,6 +5,7 @@ use std::fmt;
 use foxden_ledger::SignupId;
 
 use super::limits::MISTAKES_MAX;
+use crate::dead_reason::DeadReason;
 
 /// One thing that is wrong with an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,20 +32,23 @@ pub struct EventError {
     pub signup_id: Option<String>,
     /// The mistakes, in the order of the contract; never empty.
     pub mistakes: Vec<Mistake>,
-    /// Whether the body could be read as JSON at all. If not, there is one mistake, and it says where reading ended.
-    pub readable: bool,
+    reason: DeadReason,
 }
 
 impl EventError {
     /// A body of which nothing can be told but why it is not read.
     pub(super) fn unreadable(problem: String) -> Self {
-        let mistake = Mistake { path: "event".to_owned(), problem };
-        Self { signup_id: None, mistakes: vec![mistake], readable: false }
+        Self::refused(DeadReason::Unreadable, "event", problem)
     }
 
-    /// The word for it in logs and in the `x-foxden-reason` header: `unreadable` or `invalid`.
-    pub const fn reason(&self) -> &'static str {
-        if self.readable { "invalid" } else { "unreadable" }
+    /// A message of which nothing more can be told than what it would have to be.
+    pub(super) fn refused(reason: DeadReason, path: &str, problem: String) -> Self {
+        Self { signup_id: None, mistakes: vec![Mistake { path: path.to_owned(), problem }], reason }
+    }
+
+    /// What it is, in logs and in the `x-foxden-reason` header.
+    pub const fn reason(&self) -> DeadReason {
+        self.reason
     }
 }
 
@@ -87,6 +91,10 @@ impl Mistakes {
             let problem = format!("has {} more mistakes, which are not listed", self.more);
             self.told.push(Mistake { path: "event".to_owned(), problem });
         }
-        Some(EventError { signup_id: signup_id.map(|id| id.to_string()), mistakes: self.told, readable: true })
+        Some(EventError {
+            signup_id: signup_id.map(|id| id.to_string()),
+            mistakes: self.told,
+            reason: DeadReason::Invalid,
+        })
     }
 }

@@ -4,11 +4,17 @@
 //! once. What passes is the ledger's [`Payload`] in Foxy's terms.
 
 mod checks;
+mod cloud_event;
 mod countries;
 mod fields;
 mod limits;
 mod mistakes;
 mod node;
+mod rule;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod schema_tests;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -18,8 +24,14 @@ use std::fmt;
 
 use foxden_ledger::{Payload, SignupId};
 
+pub use cloud_event::SIGNUP_TYPE;
+pub(crate) use cloud_event::{Attribute, Attributes};
 pub use limits::BODY_MAX;
 pub use mistakes::{EventError, Mistake};
+#[cfg(test)]
+pub(crate) use schema::{
+    DIALECT, SIGNUP_FILE, signup as signup_schema, signup_cloud_event as signup_cloud_event_schema,
+};
 
 use fields::Fields;
 use mistakes::Mistakes;
@@ -48,6 +60,11 @@ impl SignupEvent {
         let mut mistakes = Mistakes::default();
         let mut signup_id = None;
         let event = Self::checked(node::read(body)?, &mut signup_id, &mut mistakes);
+        Self::finish(event, signup_id, mistakes)
+    }
+
+    /// The event, if nothing was wrong with it.
+    fn finish(event: Option<Self>, signup_id: Option<SignupId>, mistakes: Mistakes) -> Result<Self, EventError> {
         if let Some(error) = mistakes.into_error(signup_id) {
             return Err(error);
         }

@@ -6,8 +6,7 @@ use foxden_ledger::StoreDetails;
 use serde_json::Value;
 
 use super::{
-    checks::{self, Checked, anything, domain_label, email, emails, full_domain, is_property_name, us_region, web_url},
-    countries::country,
+    checks::{self, is_property_name},
     fields::{Fields, scalar},
     limits::{
         FROM_EMAIL_MAX, LOGO_URL_MAX, POSTAL_CODE_MAX, PROPERTIES_MAX, PROPERTY_NAME_MAX, PROPERTY_TEXT_MAX,
@@ -16,26 +15,40 @@ use super::{
     },
     mistakes::Mistakes,
     node::Node,
+    rule::{
+        Form::{Anything, Country, DomainLabel, Email, Emails, FullDomain, UsRegion, WebUrl},
+        Text,
+    },
 };
 
-/// The rule for an optional text: its longest length and what else it must be.
-type Rule = (usize, fn(&str) -> Checked);
+pub(super) const NAME: Text = Text::required("name", STORE_NAME_MAX, Anything);
+/// As it is without a remote domain.
+pub(super) const DOMAIN: Text = Text::optional("domain", STORE_DOMAIN_MAX, DomainLabel);
+/// The customer's own domain. What foxden derives from the store's name is a label, never somebody's own.
+pub(super) const FULL_DOMAIN: Text = DOMAIN.with_form(FullDomain);
+pub(super) const URL: Text = Text::required("url", STORE_URL_MAX, WebUrl);
+pub(super) const EMAIL: Text = Text::required("email", STORE_EMAIL_MAX, Emails);
+pub(super) const COUNTRY: Text = Text::required("country", 2, Country);
+/// As it is outside of the US.
+pub(super) const REGION: Text = Text::required("region", REGION_MAX, Anything);
+pub(super) const US_REGION: Text = REGION.with_form(UsRegion);
+pub(super) const POSTAL_CODE: Text = Text::required("postal_code", POSTAL_CODE_MAX, Anything);
 
 /// Optional properties of a Foxy store that the contract names, as Foxy names them.
-const OPTIONAL: [(&str, Rule); 7] = [
-    ("from_email", (FROM_EMAIL_MAX, email)),
-    ("receipt_continue_url", (RECEIPT_CONTINUE_URL_MAX, web_url)),
-    ("logo_url", (LOGO_URL_MAX, web_url)),
-    ("locale_code", (SHORT_WORD_MAX, anything)),
-    ("language", (SHORT_WORD_MAX, anything)),
-    ("timezone", (SHORT_WORD_MAX, anything)),
-    ("store_version_uri", (STORE_VERSION_URI_MAX, web_url)),
+pub(super) const OPTIONAL: [Text; 7] = [
+    Text::optional("from_email", FROM_EMAIL_MAX, Email),
+    Text::optional("receipt_continue_url", RECEIPT_CONTINUE_URL_MAX, WebUrl),
+    Text::optional("logo_url", LOGO_URL_MAX, WebUrl),
+    Text::optional("locale_code", SHORT_WORD_MAX, Anything),
+    Text::optional("language", SHORT_WORD_MAX, Anything),
+    Text::optional("timezone", SHORT_WORD_MAX, Anything),
+    Text::optional("store_version_uri", STORE_VERSION_URI_MAX, WebUrl),
 ];
 
-const REMOTE_DOMAIN: &str = "use_remote_domain";
+pub(super) const REMOTE_DOMAIN: &str = "use_remote_domain";
 
 /// Foxy's names of what the contract has fields for: not to be smuggled in through `store.properties`.
-const SPOKEN_FOR: [&str; 8] =
+pub(super) const SPOKEN_FOR: [&str; 8] =
     ["store_name", "store_domain", "store_url", "store_email", "postal_code", "country", "region", REMOTE_DOMAIN];
 
 /// What Foxy is told of the shop. Nothing, where there are mistakes.
@@ -46,17 +59,16 @@ pub(super) fn store(node: Option<Node>, mistakes: &mut Mistakes) -> Option<Store
     if let Some(value) = remote {
         extra.insert(REMOTE_DOMAIN.to_owned(), Value::Bool(value));
     }
-    let name = fields.required("name", STORE_NAME_MAX, anything, mistakes);
+    let name = fields.text(&NAME, mistakes);
     let domain = domain(&mut fields, remote == Some(true), mistakes);
-    let url = fields.required("url", STORE_URL_MAX, web_url, mistakes);
-    let email = fields.required("email", STORE_EMAIL_MAX, emails, mistakes);
-    let country = fields.required("country", 2, country, mistakes);
-    let region_rule = if country.as_deref() == Some("US") { us_region } else { anything };
-    let region = fields.required("region", REGION_MAX, region_rule, mistakes);
-    let postal_code = fields.required("postal_code", POSTAL_CODE_MAX, anything, mistakes);
-    for (name, (max, check)) in OPTIONAL {
-        if let Some(text) = fields.optional(name, max, check, mistakes) {
-            extra.insert(name.to_owned(), Value::String(text));
+    let url = fields.text(&URL, mistakes);
+    let email = fields.text(&EMAIL, mistakes);
+    let country = fields.text(&COUNTRY, mistakes);
+    let region = fields.text(if country.as_deref() == Some("US") { &US_REGION } else { &REGION }, mistakes);
+    let postal_code = fields.text(&POSTAL_CODE, mistakes);
+    for rule in &OPTIONAL {
+        if let Some(text) = fields.text(rule, mistakes) {
+            extra.insert(rule.name.to_owned(), Value::String(text));
         }
     }
     if let Some(node) = fields.take("properties") {
@@ -77,14 +89,14 @@ pub(super) fn store(node: Option<Node>, mistakes: &mut Mistakes) -> Option<Store
 
 fn domain(fields: &mut Fields, remote: bool, mistakes: &mut Mistakes) -> Option<String> {
     if !remote {
-        return fields.optional("domain", STORE_DOMAIN_MAX, domain_label, mistakes);
+        return fields.text(&DOMAIN, mistakes);
     }
-    let Some(node) = fields.take("domain") else {
-        // What foxden derives from the store's name is a label, never somebody's own domain.
-        mistakes.add(fields.path("domain"), "is required when use_remote_domain is true");
+    if !fields.has(FULL_DOMAIN.name) {
+        fields.take(FULL_DOMAIN.name);
+        mistakes.add(fields.path(FULL_DOMAIN.name), "is required when use_remote_domain is true");
         return None;
-    };
-    fields.checked("domain", node, STORE_DOMAIN_MAX, full_domain, mistakes)
+    }
+    fields.text(&FULL_DOMAIN, mistakes)
 }
 
 /// `store.properties`: what a Foxy store has besides, passed on as it is. Foxy has the last word on it.
@@ -97,7 +109,7 @@ fn properties(node: Node, extra: &mut BTreeMap<String, Value>, mistakes: &mut Mi
             let rule =
                 format!("has a name that is not 1 to {PROPERTY_NAME_MAX} of a-z, 0-9 and _, beginning with a letter");
             mistakes.add(path, rule);
-        } else if SPOKEN_FOR.contains(&name.as_str()) || OPTIONAL.iter().any(|(known, _)| *known == name) {
+        } else if SPOKEN_FOR.contains(&name.as_str()) || OPTIONAL.iter().any(|known| known.name == name) {
             mistakes.add(path, "has a field of its own directly in store; give it there");
         } else {
             match property(node) {

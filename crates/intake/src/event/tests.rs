@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{BODY_MAX, SignupEvent};
+use crate::DeadReason;
 
-fn full() -> Value {
+pub(super) fn full() -> Value {
     json!({
         "version": 1,
         "signup_id": "acct_000001",
@@ -22,7 +23,7 @@ fn full() -> Value {
 }
 
 /// The full event with one member replaced, or removed where the value is `null`.
-fn with(path: &str, value: Value) -> Value {
+pub(super) fn with(path: &str, value: Value) -> Value {
     let mut event = full();
     let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
     let parent = parents.split('.').filter(|part| !part.is_empty()).fold(&mut event, |at, part| &mut at[part]);
@@ -34,7 +35,7 @@ fn with(path: &str, value: Value) -> Value {
     event
 }
 
-fn problems(event: &Value) -> Vec<String> {
+pub(super) fn problems(event: &Value) -> Vec<String> {
     problems_of(event.to_string().as_bytes())
 }
 
@@ -195,7 +196,7 @@ fn what_is_no_json_is_told_by_position_alone() {
         (b"{\"a\":\"\xff\"}", "event is not UTF-8 (byte 7)"),
     ] {
         let error = SignupEvent::parse(body).unwrap_err();
-        assert_eq!((error.to_string().as_str(), error.reason()), (problem, "unreadable"));
+        assert_eq!((error.to_string().as_str(), error.reason()), (problem, DeadReason::Unreadable));
     }
     let error = SignupEvent::parse(&vec![b' '; BODY_MAX + 1]).unwrap_err();
     assert_eq!(error.to_string(), "event has 65537 bytes; at most 65536 are read");
@@ -204,7 +205,7 @@ fn what_is_no_json_is_told_by_position_alone() {
 #[test]
 fn an_invalid_event_still_tells_which_signup_it_was() {
     let error = SignupEvent::parse(with("user.email", json!("x")).to_string().as_bytes()).unwrap_err();
-    assert_eq!((error.signup_id.as_deref(), error.reason()), (Some("acct_000001"), "invalid"));
+    assert_eq!((error.signup_id.as_deref(), error.reason()), (Some("acct_000001"), DeadReason::Invalid));
 }
 
 #[test]
@@ -229,7 +230,7 @@ fn word() -> impl Strategy<Value = String> {
 }
 
 prop_compose! {
-    fn valid_event()(
+    pub(super) fn valid_event()(
         (id, first, last, phone) in ("[!-~]{1,200}", word(), word(), proptest::option::of(word())),
         (name, domain) in (word(), proptest::option::of("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")),
         (local, host) in ("[a-z0-9.+_-]{1,30}", "[a-z]{1,20}(\\.[a-z]{2,6}){0,2}"),

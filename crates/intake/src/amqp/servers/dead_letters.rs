@@ -1,7 +1,9 @@
 //! A person's look into the dead-letter queue.
 
+use lapin::types::FieldTable;
+
 use super::bench::{Bench, header};
-use crate::{DeadQueue, Requeued};
+use crate::{AmqpSettings, DeadQueue, PublishError, Requeued};
 
 #[tokio::test]
 async fn dead_letters_can_be_listed_and_stay_where_they_are() {
@@ -14,13 +16,13 @@ async fn dead_letters_can_be_listed_and_stay_where_they_are() {
 
     let dead = DeadQueue::connect(&bench.settings).await.unwrap();
     for _ in 0..2 {
-        let letters = dead.list(10).await.unwrap();
+        let letters = dead.list(10, |_| true).await.unwrap();
         let told: Vec<_> = letters.iter().map(|l| (l.reason.as_str(), l.signup_id.as_deref(), l.bytes)).collect();
         assert_eq!(told, [("unreadable", None, 1), ("invalid", Some("s-0"), 31)]);
         assert_eq!(letters[1].mistakes, "user is required\nstore is required");
         bench.dead_queue_holds(2).await;
     }
-    assert_eq!(dead.list(1).await.unwrap().len(), 1);
+    assert_eq!(dead.list(1, |_| true).await.unwrap().len(), 1);
     dead.close().await;
     bench.tidy_up().await;
 }
@@ -35,7 +37,7 @@ async fn chosen_dead_letters_go_back_to_the_queue_as_they_were_published() {
     running.stop().await;
 
     let dead = DeadQueue::connect(&bench.settings).await.unwrap();
-    let requeued = dead.requeue(10, |letter| letter.reason == "invalid").await.unwrap();
+    let requeued = dead.requeue(|letter| letter.reason == "invalid").await.unwrap();
     assert_eq!(requeued, Requeued { moved: 1, left: 1 });
     let back = bench.next_in(&bench.settings.queue).await;
     assert_eq!(back.data, b"{\"version\":1,\"signup_id\":\"s-0\"}");
@@ -45,6 +47,44 @@ async fn chosen_dead_letters_go_back_to_the_queue_as_they_were_published() {
     let kept: Vec<_> = headers.keys().map(|name| name.as_str()).filter(|name| *name != "x-delivery-count").collect();
     assert_eq!(kept, ["traceparent"]);
     bench.dead_queue_holds(1).await;
+    dead.close().await;
+    bench.tidy_up().await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_stays_until_its_message_is_confirmed_elsewhere() {
+    let bench = Bench::new().await;
+    let running = bench.consume(1);
+    bench.publish_raw(b"{").await;
+    bench.dead_queue_holds(1).await;
+    running.stop().await;
+
+    let dead = DeadQueue::connect(&bench.settings).await.unwrap();
+    let AmqpSettings { queue, exchange, routing_key, .. } = &bench.settings;
+    let (queue, exchange) = (queue.as_str().into(), exchange.as_str().into());
+    bench.channel.queue_unbind(queue, exchange, routing_key.as_str().into(), FieldTable::default()).await.unwrap();
+    let error = dead.requeue(|_| true).await.unwrap_err();
+    assert!(matches!(error, PublishError::Unroutable), "{error}");
+    dead.close().await;
+    bench.dead_queue_holds(1).await;
+    bench.tidy_up().await;
+}
+
+#[tokio::test]
+async fn only_chosen_dead_letters_are_dropped() {
+    let bench = Bench::new().await;
+    let running = bench.consume(1);
+    bench.publish_raw(b"{").await;
+    bench.publish_raw(b"{\"version\":1,\"signup_id\":\"s-0\"}").await;
+    bench.dead_queue_holds(2).await;
+    running.stop().await;
+
+    let dead = DeadQueue::connect(&bench.settings).await.unwrap();
+    assert_eq!(dead.drop_for_good(|letter| letter.reason == "unreadable").await.unwrap(), 1);
+    let left = dead.list(10, |_| true).await.unwrap();
+    assert_eq!(left.iter().map(|letter| letter.reason.as_str()).collect::<Vec<_>>(), ["invalid"]);
+    let open = dead.open(&left[0].handle).await.unwrap();
+    assert_eq!((open.len(), open[0].body.as_slice()), (1, &b"{\"version\":1,\"signup_id\":\"s-0\"}"[..]));
     dead.close().await;
     bench.tidy_up().await;
 }

@@ -1,0 +1,108 @@
+//! The outcome events as JSON Schema (draft 2020-12), one for each kind.
+
+use foxden_ledger::{OutcomeData, OutcomeKind, ParkedReason};
+use serde_json::{Map, Value, json};
+
+use super::cloud_event::{SOURCE, event_type, word};
+use crate::event::DIALECT;
+
+/// Every kind's schema with the name of its file.
+pub(crate) fn schemas() -> Vec<(String, Value)> {
+    OutcomeKind::ALL.iter().map(|kind| (format!("outcome.{}.v1.schema.json", word(*kind)), schema(*kind))).collect()
+}
+
+/// Further members may come with any release: a reader ignores what it does not know.
+fn schema(kind: OutcomeKind) -> Value {
+    json!({
+        "$schema": DIALECT,
+        "title": format!("Outcome event: {}, version 1", word(kind)),
+        "type": "object",
+        "required": ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data"],
+        "properties": {
+            "specversion": { "const": "1.0" },
+            "id": { "type": "string", "minLength": 1 },
+            "source": { "const": SOURCE },
+            "type": { "const": event_type(kind) },
+            "subject": { "description": "The signup id.", "type": "string", "minLength": 1 },
+            "time": { "type": "string", "format": "date-time" },
+            "datacontenttype": { "const": "application/json" },
+            "data": data(kind),
+        },
+    })
+}
+
+fn data(kind: OutcomeKind) -> Value {
+    // Exhaustive, so that a new member asks what the schema says of it.
+    let OutcomeData { signup_id: _, user_id: _, user_uri: _, store_uri: _, store_domain: _, reason: _, advice: _ } =
+        none();
+    let text = || json!({ "type": "string", "minLength": 1 });
+    let mut properties = Map::new();
+    for name in ["signup_id", "user_id", "user_uri", "store_uri", "store_domain"] {
+        properties.insert(name.to_owned(), text());
+    }
+    let told: &[&str] = match kind {
+        OutcomeKind::Provisioned => &["user_uri", "store_uri", "store_domain"],
+        OutcomeKind::Parked => &["reason", "advice"],
+        OutcomeKind::Resumed => &[],
+    };
+    if kind == OutcomeKind::Parked {
+        let reasons: Vec<_> = ParkedReason::ALL.iter().map(|reason| reason.as_str()).collect();
+        // Not an enumeration: a later release may have another one.
+        properties.insert("reason".to_owned(), json!({ "type": "string", "minLength": 1, "examples": reasons }));
+        properties.insert("advice".to_owned(), text());
+    }
+    let required: Vec<_> = ["signup_id"].iter().chain(told).collect();
+    json!({ "type": "object", "required": required, "properties": properties })
+}
+
+fn none() -> OutcomeData {
+    OutcomeData {
+        signup_id: "s-1".to_owned(),
+        user_id: None,
+        user_uri: None,
+        store_uri: None,
+        store_domain: None,
+        reason: None,
+        advice: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foxden_ledger::{OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Waiting};
+    use serde_json::Value;
+
+    use super::{none, schema};
+    use crate::{amqp::cloud_event::message, schema_check::problems};
+
+    fn published(kind: OutcomeKind, data: OutcomeData) -> Value {
+        let waiting = Waiting { seq: 1, event_id: "e-1".to_owned(), at_ms: 1, event: OutcomeEvent { kind, data } };
+        serde_json::from_slice(&message(&"out".into(), &waiting).body).unwrap()
+    }
+
+    #[test]
+    fn what_is_published_is_what_the_schema_of_its_kind_says() {
+        let made = || OutcomeData {
+            user_id: Some("u-1".to_owned()),
+            user_uri: Some("https://api.foxycart.com/users/1".to_owned()),
+            store_uri: Some("https://api.foxycart.com/stores/1".to_owned()),
+            store_domain: Some("engines".to_owned()),
+            ..none()
+        };
+        let reason = ParkedReason::ALL[0];
+        let parked = OutcomeData {
+            reason: Some(reason.as_str().to_owned()),
+            advice: Some(reason.advice().to_owned()),
+            ..none()
+        };
+        for (kind, data) in
+            [(OutcomeKind::Provisioned, made()), (OutcomeKind::Parked, parked), (OutcomeKind::Resumed, none())]
+        {
+            let event = published(kind, data);
+            assert_eq!(problems(&schema(kind), &event), [] as [String; 0], "{event}");
+            let described = schema(kind)["properties"]["data"]["properties"].as_object().unwrap().clone();
+            assert!(event["data"].as_object().unwrap().keys().all(|name| described.contains_key(name)), "{event}");
+        }
+        assert_ne!(problems(&schema(OutcomeKind::Parked), &published(OutcomeKind::Parked, none())), [] as [String; 0]);
+    }
+}
