@@ -4,13 +4,15 @@
 DEMO_ARGS ?=
 
 CARGO_DENY_VERSION := 0.20.2
+PYNACL_VERSION := 1.6.2
+LIBSODIUM_WRAPPERS_VERSION := 0.8.4
 # The one on PATH if there is one, else our own, built once.
 CARGO_DENY := $(or $(shell command -v cargo-deny 2>/dev/null),target/tools/bin/cargo-deny)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo env run test test-fast chaos restarts check fmt fmt-check clippy doc scripts-check deny advisories bench contract clean-demo
+.PHONY: help demo env run test test-fast chaos restarts check fmt fmt-check clippy doc scripts-check deny advisories examples-tools bench contract clean-demo
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -83,6 +85,12 @@ advisories: $(CARGO_DENY) ## Check the dependencies against the RustSec database
 
 target/tools/bin/cargo-deny:
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --no-default-features --root target/tools
+
+# Without these the tests of docs/examples say that they were skipped.
+examples-tools: ## Fetch the libraries that the examples in Python and Node need, into target/tools
+	python3 -m venv target/tools/python
+	target/tools/python/bin/pip install --quiet pynacl==$(PYNACL_VERSION)
+	npm install --silent --no-audit --no-fund --prefix target/tools/node libsodium-wrappers@$(LIBSODIUM_WRAPPERS_VERSION)
 
 bench: ## Run the benchmarks, against private servers where they want one
 bench: export FOXDEN_SERVICES_FSYNC = on

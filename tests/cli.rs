@@ -91,7 +91,9 @@ async fn what_is_not_there_ends_with_status_4_and_says_what_to_do() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn looking_at_a_ledger_in_the_wrong_directory_makes_none() {
     let place = Place::new().await;
-    for arguments in [&["status"][..], &["show", "s1"], &["retry", "s1"], &["token", "s1"]] {
+    for arguments in
+        [&["status"][..], &["show", "s1"], &["retry", "s1"], &["token", "s1"], &["keys", "status"], &["keys", "reseal"]]
+    {
         let ended = place.run(arguments);
         assert_eq!(ended.status.code(), Some(1), "{arguments:?}");
         assert!(text(&ended.stderr).contains("there is no ledger at sqlite:"), "{}", text(&ended.stderr));

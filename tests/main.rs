@@ -9,6 +9,8 @@ mod canary;
 mod cli;
 mod corrections;
 mod embedded;
+mod examples;
+mod keys;
 mod orphans;
 mod servers;
 mod support;

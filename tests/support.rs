@@ -156,10 +156,15 @@ impl Place {
 
     /// Starts a worker with settings of its own beside the place's.
     pub(crate) fn worker_with(&self, name: &str, settings: &[(&str, &str)]) -> Worker {
+        self.start(name, &["worker"], settings)
+    }
+
+    /// Starts any command as a process that may be killed; what it says goes to a file.
+    pub(crate) fn start(&self, name: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Worker {
         let log = self.path(&format!("{name}.log"));
         let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
         let child = self
-            .command(&["worker"])
+            .command(arguments)
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())

@@ -11,6 +11,7 @@ use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, async_trait};
 
 mod m20261122_000001_create_ledger;
 mod m20261122_000002_superseded_contents;
+mod m20261122_000003_index_keys_in_use;
 
 /// The list of migrations, in the order in which they run.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261122_000001_create_ledger::Migration),
             Box::new(m20261122_000002_superseded_contents::Migration),
+            Box::new(m20261122_000003_index_keys_in_use::Migration),
         ]
     }
 }

@@ -6,6 +6,7 @@ mod contract_examples;
 mod dead_letters;
 mod dice;
 mod evidence;
+mod keys;
 mod ledger_away;
 mod main_job;
 mod own_servers;

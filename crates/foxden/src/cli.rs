@@ -55,7 +55,7 @@ pub(crate) enum Command {
     /// Look at messages that can't be taken, requeue them, drop them
     #[command(subcommand)]
     Dead(dead::Command),
-    /// Make keys for the key ring
+    /// Make keys, count what each is needed for, move what is sealed to the first one
     #[command(subcommand)]
     Keys(keys::Command),
     /// Bring the ledger's schema up to date, or look at it

@@ -1,6 +1,6 @@
 //! Puts the parts together as the settings ask.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use foxden_intake::AmqpUrl;
@@ -10,8 +10,12 @@ use foxden_vault::{ClientSecret, KeyRing};
 use foxy_api::{ApiOrigins, Foxy};
 use foxy_sim::Simulator;
 
-use crate::settings::{
-    AmqpSettings, DatabaseSettings, FoxyApi, FoxySettings, KeySettings, ProvisioningSettings, Settings, WorkerSettings,
+use crate::{
+    output,
+    settings::{
+        AmqpSettings, DatabaseSettings, FoxyApi, FoxySettings, KeySettings, ProvisioningSettings, Settings,
+        WorkerSettings,
+    },
 };
 
 /// What foxden calls itself to Foxy.
@@ -79,21 +83,49 @@ pub(crate) fn custody(keys: KeySettings) -> anyhow::Result<Custody> {
     Ok(Custody::new(Arc::new(ring), &keys.environment))
 }
 
-/// Tries the key ring on what the ledger holds: with the wrong ring, or under the wrong environment, every signup would be
-/// parked for it, one after the other.
-pub(crate) async fn check_keys(ledger: &Ledger, custody: &Custody) -> anyhow::Result<()> {
+/// Sees that the ring has every key that the ledger needs, and this machine's escrow where one is given; then tries it on
+/// what the ledger holds: with the wrong ring, or under the wrong environment, signups would be parked for it, one after
+/// the other.
+pub(crate) async fn check_keys(ledger: &Ledger, custody: &Custody, escrow: Option<&Path>) -> anyhow::Result<()> {
+    let mut lacking = Vec::new();
+    for key in ledger.keys_in_use().await.context("could not read which keys the ledger needs")? {
+        if !custody.ring().contains(key) {
+            let count = ledger.count_envelopes_of(key).await?.envelopes();
+            lacking.push(format!("{key} ({} sealed in the ledger)", output::count(count)));
+        }
+    }
+    let (held, _) = escrow.map(Escrow::count_by_key).transpose().context("FOXDEN_ESCROW_DIR")?.unwrap_or_default();
+    for (key, count) in held.into_iter().filter(|(key, _)| !custody.ring().contains(*key)) {
+        lacking.push(format!("{key} ({} sealed in FOXDEN_ESCROW_DIR)", output::count(count)));
+    }
+    if !lacking.is_empty() {
+        bail!(
+            "FOXDEN_KEYS lacks a key that is still needed: {}. Nothing was started; put it back into the ring, after the \
+             first key. `foxden keys status` tells which keys can be dropped",
+            lacking.join(", ")
+        );
+    }
+    try_keys(ledger, custody).await
+}
+
+/// Opens the newest event and the newest token.
+async fn try_keys(ledger: &Ledger, custody: &Custody) -> anyhow::Result<()> {
     let (event, token) = ledger.newest_sealed().await.context("could not read what the ledger holds sealed")?;
-    let event = match &event {
-        Some(row) => row.payload.as_ref().map(|sealed| custody.open_payload(&row.id, sealed).map(|_| ())),
-        None => None,
-    };
-    let token =
-        token.and_then(|(id, held)| held.sealed.map(|sealed| custody.open_token(&id, held.scope, &sealed).map(|_| ())));
-    for opened in [event, token].into_iter().flatten() {
-        opened.context(
-            "what the ledger holds does not open with these keys: compare FOXDEN_KEYS and FOXDEN_ENVIRONMENT with those \
-             under which it was written. Nothing was started",
-        )?;
+    let event = event.and_then(|row| {
+        let opened = custody.open_payload(&row.id, row.payload.as_ref()?).map(drop);
+        Some(("event", row.signup_id, opened))
+    });
+    let token = token.and_then(|(row, held)| {
+        let opened = custody.open_token(&row.id, held.scope, held.sealed.as_ref()?).map(drop);
+        Some(("token", row.signup_id, opened))
+    });
+    for (what, signup_id, opened) in [event, token].into_iter().flatten() {
+        opened.with_context(|| {
+            format!(
+                "the newest {what} in the ledger, that of signup {signup_id}, does not open with these keys: compare \
+                 FOXDEN_KEYS and FOXDEN_ENVIRONMENT with those under which it was written. Nothing was started"
+            )
+        })?;
     }
     Ok(())
 }

@@ -39,6 +39,21 @@ pub enum CustodyError {
     Content,
 }
 
+/// Why there is nothing to put in an envelope's place.
+#[derive(Debug)]
+pub(crate) enum NotResealed {
+    /// It does not open.
+    Open(CustodyError),
+    /// Nothing can be sealed.
+    Seal(SealError),
+}
+
+impl From<CustodyError> for NotResealed {
+    fn from(error: CustodyError) -> Self {
+        Self::Open(error)
+    }
+}
+
 impl From<OpenError> for CustodyError {
     fn from(error: OpenError) -> Self {
         match error {
@@ -99,6 +114,41 @@ impl Custody {
         Ok(RefreshToken::new(text))
     }
 
+    /// What a signup asks for, sealed with the first key, byte for byte what it was: a later release may have written it.
+    pub(crate) fn reseal_payload(&self, id: &ProvisioningId, sealed: &Sealed) -> Result<Sealed, NotResealed> {
+        self.reseal(&self.binding(PAYLOAD, id, SIGNUP), sealed)
+    }
+
+    /// A token, sealed with the first key.
+    pub(crate) fn reseal_token(
+        &self,
+        id: &ProvisioningId,
+        scope: Scope,
+        sealed: &Sealed,
+    ) -> Result<Sealed, NotResealed> {
+        self.reseal(&self.binding(CREDENTIAL, id, scope.as_str()), sealed)
+    }
+
+    fn reseal(&self, binding: &Binding<'_>, sealed: &Sealed) -> Result<Sealed, NotResealed> {
+        let plaintext = self.ring.open(binding, sealed).map_err(CustodyError::from)?;
+        self.ring.seal(binding, &plaintext).map_err(NotResealed::Seal)
+    }
+
+    /// The fingerprint of a sealed event under the first key. `None` where it can't be shown that `known` is the
+    /// fingerprint of the same content: then the new one might make a conflict of every repeat.
+    pub(crate) fn renew_fingerprint(
+        &self,
+        id: &ProvisioningId,
+        signup_id: &SignupId,
+        account_id: Option<&str>,
+        sealed: &Sealed,
+        known: &Fingerprint,
+    ) -> Option<Fingerprint> {
+        let payload = self.open_payload(id, sealed).ok()?;
+        let is_same = self.is_same_event(signup_id, account_id, &payload, known) == Some(true);
+        is_same.then(|| self.fingerprint(signup_id, account_id, &payload))
+    }
+
     /// A keyed digest of an event's content: tells a repeat from a changed event after the payload was wiped, without
     /// keeping an unkeyed hash of personal data that could be guessed at.
     pub fn fingerprint(&self, signup_id: &SignupId, account_id: Option<&str>, payload: &Payload) -> Fingerprint {
@@ -126,4 +176,35 @@ fn content(signup_id: &SignupId, account_id: Option<&str>, payload: &Payload) ->
     serde_json::to_vec(&(signup_id.as_str(), account_id, payload))
         .expect("a payload holds only strings and JSON values, which always serialize")
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_bound_is_what_the_documented_vectors_say() {
+        let documented: serde_json::Value =
+            serde_json::from_str(include_str!("../../../docs/envelope-vectors.json")).unwrap();
+        let vector = |name: &str| documented["vectors"].as_array().unwrap().iter().find(|v| v["name"] == name).unwrap();
+        let opened = |name: &str| {
+            let field = |field: &str| vector(name)[field].as_str().unwrap();
+            let ring = KeyRing::parse(&format!("vector:{}", field("key_base64"))).unwrap();
+            let hex = field("envelope");
+            let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+            (
+                Custody::new(Arc::new(ring), field("environment")),
+                ProvisioningId::from_row(field("owner").to_owned()),
+                Sealed::from_bytes((0..hex.len()).step_by(2).map(byte).collect()).unwrap(),
+            )
+        };
+        for (name, scope, token) in
+            [("a store's token", Scope::Store, "refresh-token-2"), ("a user's token", Scope::User, "refresh-token-3")]
+        {
+            let (custody, id, sealed) = opened(name);
+            assert_eq!(custody.open_token(&id, scope, &sealed).unwrap().expose(), token);
+        }
+        let (custody, id, sealed) = opened("an event");
+        assert_eq!(custody.open_payload(&id, &sealed).unwrap().user.first_name, "Zoë");
+    }
 }

@@ -5,6 +5,7 @@
 //! only then removed. A file holds nothing that the database would not: the envelope, and the keys of its row.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
@@ -13,7 +14,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use foxden_vault::Sealed;
+use foxden_vault::{KeyId, Sealed};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -96,6 +97,31 @@ impl Escrow {
         Ok(escrow)
     }
 
+    /// Counts the tokens in a directory by the key that seals them, and the files that can't be read; changes nothing, and
+    /// does not make the directory.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub fn count_by_key(dir: &Path) -> Result<(BTreeMap<KeyId, u64>, u64), EscrowError> {
+        let failed = |source| EscrowError { path: dir.display().to_string(), doing: "count what is in it", source };
+        let (mut counts, mut unreadable) = (BTreeMap::new(), 0);
+        if !dir.try_exists().map_err(failed)? {
+            return Ok((counts, unreadable));
+        }
+        for path in list(dir).map_err(failed)? {
+            let text = match fs::read(&path) {
+                // Drained in the meantime.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                text => text.map_err(failed)?,
+            };
+            match parse(&text) {
+                Some((_, credential)) => *counts.entry(credential.sealed.key_id()).or_default() += 1,
+                None => unreadable += 1,
+            }
+        }
+        Ok((counts, unreadable))
+    }
+
     /// The same escrow with a test that steps into each of its operations.
     #[must_use]
     pub fn with_steps(mut self, steps: Arc<dyn StepIn>) -> Self {
@@ -147,18 +173,7 @@ impl Escrow {
 
     async fn files(&self) -> Result<Vec<PathBuf>, EscrowError> {
         let dir = self.dir.clone();
-        self.on_disk("list it", move || {
-            let mut files = Vec::new();
-            for entry in fs::read_dir(&dir)? {
-                let path = entry?.path();
-                if path.extension().is_some_and(|suffix| suffix == SUFFIX) {
-                    files.push(path);
-                }
-            }
-            files.sort();
-            Ok(files)
-        })
-        .await
+        self.on_disk("list it", move || list(&dir)).await
     }
 
     /// Runs file system work where it may block.
@@ -209,6 +224,19 @@ impl Ledger {
         }
         stuck.map_or(Ok(drained), Err)
     }
+}
+
+/// The files of tokens in a directory, the oldest rows' first.
+fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|suffix| suffix == SUFFIX) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn parse(text: &[u8]) -> Option<(ProvisioningId, NewCredential)> {

@@ -227,13 +227,13 @@ impl Ledger {
         self.detached("was_refused", async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
     }
 
-    /// The newest sealed event and the newest sealed token, if there are any: what a key ring is tried on.
+    /// The newest sealed event and the newest sealed token with its signup, if there are any: what a key ring is tried on.
     ///
     /// # Errors
     /// When the database does not answer or a row is damaged.
     pub async fn newest_sealed(
         &self,
-    ) -> Result<(Option<Provisioning>, Option<(ProvisioningId, Credential)>), LedgerError> {
+    ) -> Result<(Option<Provisioning>, Option<(Provisioning, Credential)>), LedgerError> {
         use credential::Column as C;
         let ledger = self.clone();
         let rows = Entity::find().filter(Column::Payload.is_not_null()).order_by_desc(Column::Id);
@@ -241,11 +241,10 @@ impl Ledger {
         self.detached("newest_sealed", async move {
             let row = rows.one(&ledger.db).await?.map(Provisioning::from_row).transpose()?;
             let token = tokens.one(&ledger.db).await?;
-            let token = match token {
-                Some(token) => Some((ProvisioningId::from_row(token.provisioning_id.clone()), read(token)?)),
-                None => None,
-            };
-            Ok((row, token))
+            let Some(token) = token else { return Ok((row, None)) };
+            let owner = Entity::find_by_id(&token.provisioning_id).one(&ledger.db).await?;
+            let owner = owner.map(Provisioning::from_row).transpose()?;
+            Ok((row, owner.map(|owner| Ok::<_, LedgerError>((owner, read(token)?))).transpose()?))
         })
         .await
     }

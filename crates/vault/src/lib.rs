@@ -24,30 +24,8 @@
 //! # }
 //! ```
 //!
-//! # The format, for readers in other languages
-//!
-//! | part | bytes | content |
-//! | --- | --- | --- |
-//! | magic | 4 | `FXD1` |
-//! | key id | 8 | first 8 bytes of HKDF-SHA256(key, no salt, info `foxden v1 key id`) |
-//! | nonce | 24 | random |
-//! | ciphertext and tag | length of the plaintext + 16 | XChaCha20-Poly1305 under the key itself |
-//!
-//! The associated data is the magic, the key id, then environment, purpose, owner and scope in this order, each preceded
-//! by its length in bytes as a big-endian 32-bit number. libsodium opens the last part with
-//! `crypto_aead_xchacha20poly1305_ietf_decrypt`.
-//!
-//! A test vector, all but the key in hexadecimal:
-//!
-//! | input | value |
-//! | --- | --- |
-//! | key, base64 | `AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=` |
-//! | environment, purpose | `production`, `store token` |
-//! | owner, scope | `0192f5a0`, `store_full_access` |
-//! | plaintext | `refresh-token-1` in ASCII |
-//! | key id | `404c0b2f395e50dc` |
-//! | nonce | `404142434445464748494a4b4c4d4e4f5051525354555657` |
-//! | ciphertext and tag | `a65c6302b593113bfb9becdbc1b15454d285a00bad9d5af5829351eaf32f90` |
+//! The format, for readers in other languages, is in `docs/envelope.md`, with test vectors in
+//! `docs/envelope-vectors.json`.
 
 mod binding;
 mod fingerprint;

@@ -1,9 +1,13 @@
 //! The envelope's promises, tested through the public door only.
 
-use foxden_vault::{Binding, KeyRing, MalformedEnvelope, OpenError, Sealed};
+use std::sync::LazyLock;
+
+use foxden_vault::{Binding, KeyId, KeyRing, MalformedEnvelope, OpenError, Sealed};
 use proptest::collection::vec;
-use proptest::prelude::{any, prop_assert_eq, prop_assume, proptest};
-use proptest::sample::Index;
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, prop_assume, prop_oneof, proptest,
+};
+use proptest::sample::{Index, select};
 
 const NEW: &str = "new:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OLD: &str = "old:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
@@ -111,6 +115,113 @@ fn every_flipped_bit_is_noticed() {
             }
             _ => assert_eq!(outcome, Ok((ring.primary(), Err(OpenError::Refused))), "{bit}"),
         }
+    }
+}
+
+/// What somebody with a hold on the database may do to an envelope.
+#[derive(Clone, Debug)]
+enum Tampering {
+    /// Other bytes in some places.
+    Change(Vec<(Index, u8)>),
+    /// Cut at the end, or at the front.
+    Truncate(Index, bool),
+    /// Bytes put in somewhere.
+    Insert(Index, Vec<u8>),
+    /// Continued with the rest of another envelope from some place on.
+    Splice(Index),
+    /// Put where another envelope belongs.
+    Swap,
+    /// With the id of another key of the ring.
+    Rekey,
+    /// With the parts after the header in another order.
+    Turn(Index),
+}
+
+fn tampering() -> impl Strategy<Value = Tampering> {
+    prop_oneof![
+        4 => vec((any::<Index>(), 1..=u8::MAX), 1..4).prop_map(Tampering::Change),
+        2 => (any::<Index>(), any::<bool>()).prop_map(|(at, front)| Tampering::Truncate(at, front)),
+        1 => (any::<Index>(), vec(any::<u8>(), 1..20)).prop_map(|(at, bytes)| Tampering::Insert(at, bytes)),
+        2 => any::<Index>().prop_map(Tampering::Splice),
+        1 => Just(Tampering::Swap),
+        1 => Just(Tampering::Rekey),
+        1 => any::<Index>().prop_map(Tampering::Turn),
+    ]
+}
+
+/// An envelope that opens at `PLACE`, one of the same key and length that opens elsewhere, and another key of the ring.
+#[derive(Clone, Debug)]
+struct Target {
+    envelope: Vec<u8>,
+    other: Vec<u8>,
+    other_key: KeyId,
+}
+
+static RING: LazyLock<KeyRing> = LazyLock::new(|| ring(&format!("{NEW},{OLD}")));
+
+/// Of each key: one that holds nothing, one as long as a token, one as long as an event.
+static TARGETS: LazyLock<Vec<Target>> = LazyLock::new(|| {
+    let mut targets = Vec::new();
+    for (key, other_key) in [(NEW, OLD), (OLD, NEW)] {
+        for len in [0, 100, 700] {
+            let seal = |place, plaintext: &[u8]| {
+                ring(key).seal(place, plaintext).expect("the operating system gives random bytes")
+            };
+            let envelope = seal(&PLACE, &vec![7; len]);
+            let other = seal(&Binding { owner: "43", ..PLACE }, &vec![8; len]);
+            assert!(RING.open(&PLACE, &envelope).is_ok(), "it opens until it is tampered with");
+            let (envelope, other) = (envelope.into_bytes(), other.into_bytes());
+            targets.push(Target { envelope, other, other_key: ring(other_key).primary() });
+        }
+    }
+    targets
+});
+
+/// What becomes of an envelope by it.
+fn tampered(envelope: &[u8], other: &[u8], other_key: &KeyId, tampering: Tampering) -> Vec<u8> {
+    let mut bytes = envelope.to_vec();
+    match tampering {
+        Tampering::Change(changes) => {
+            for (at, change) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] ^= change;
+            }
+        }
+        Tampering::Truncate(at, front) => {
+            let at = at.index(bytes.len());
+            bytes = if front { bytes.split_off(at + 1) } else { bytes[..at].to_vec() };
+        }
+        Tampering::Insert(at, new) => {
+            let at = at.index(bytes.len() + 1);
+            bytes.splice(at..at, new);
+        }
+        Tampering::Splice(at) => {
+            let at = at.index(bytes.len());
+            bytes[at..].copy_from_slice(&other[at..]);
+        }
+        Tampering::Swap => bytes = other.to_vec(),
+        Tampering::Rekey => bytes[4..12].copy_from_slice(other_key.as_bytes()),
+        Tampering::Turn(by) => {
+            let parts = &mut bytes[12..];
+            parts.rotate_left(1 + by.index(parts.len() - 1));
+        }
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100_000))]
+
+    #[test]
+    fn of_a_hundred_thousand_envelopes_that_were_tampered_with_none_opens(
+        tampering in tampering(),
+        target in select(TARGETS.as_slice()),
+    ) {
+        let bytes = tampered(&target.envelope, &target.other, &target.other_key, tampering);
+        // Changes may have undone each other.
+        prop_assume!(bytes != target.envelope);
+        let opened = Sealed::from_bytes(bytes).is_ok_and(|sealed| RING.open(&PLACE, &sealed).is_ok());
+        prop_assert!(!opened);
     }
 }
 

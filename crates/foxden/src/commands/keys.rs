@@ -1,7 +1,13 @@
-//! `foxden keys`: making keys.
+//! `foxden keys`: the life of the keys.
+
+mod reseal;
+mod status;
+
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use foxden_vault::{KeyId, KeyRing};
 use time::OffsetDateTime;
 
 use crate::{exit::Exit, output};
@@ -20,6 +26,12 @@ pub(crate) enum Command {
     /// Print a fresh key for FOXDEN_KEYS
     #[command(after_help = GENERATE_HELP)]
     Generate(GenerateOptions),
+    /// Count what each key is needed for, and say which can be dropped
+    #[command(after_help = status::HELP)]
+    Status(status::Options),
+    /// Seal everything with the first key, while workers run
+    #[command(after_help = reseal::HELP)]
+    Reseal(reseal::Options),
 }
 
 /// `foxden keys generate …`
@@ -30,8 +42,15 @@ pub(crate) struct GenerateOptions {
     name: Option<String>,
 }
 
-pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
-    let Command::Generate(options) = command;
+pub(crate) async fn run(config: Option<&Path>, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Generate(options) => generate(options),
+        Command::Status(options) => status::run(config, options).await,
+        Command::Reseal(options) => reseal::run(config, options).await,
+    }
+}
+
+fn generate(options: GenerateOptions) -> anyhow::Result<Exit> {
     let name = options.name.unwrap_or_else(|| {
         let today = OffsetDateTime::now_utc().date();
         format!("k{:04}{:02}{:02}", today.year(), u8::from(today.month()), today.day())
@@ -39,4 +58,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
     let entry = foxden_vault::generate_key(&name).context("could not make a key")?;
     output::say(entry.as_str());
     Ok(Exit::Done)
+}
+
+/// What the ring calls this key.
+fn name_of(ring: &KeyRing, key: KeyId) -> Option<&str> {
+    ring.keys().find(|(_, id)| *id == key).map(|(name, _)| name)
 }

@@ -33,7 +33,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Retry(options) => retry::run(config, options).await,
         Command::Token(options) => token::run(config, options).await,
         Command::Dead(command) => dead::run(config, command).await,
-        Command::Keys(command) => keys::run(command),
+        Command::Keys(command) => keys::run(config, command).await,
         Command::Migrate(command) => migrate::run(config, command).await,
         Command::Demo(options) => demo::run(options).await,
     }

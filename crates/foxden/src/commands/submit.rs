@@ -114,7 +114,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
 async fn store(documents: Documents, settings: Settings, progress: &ProgressBar) -> anyhow::Result<Tally> {
     let ledger = wiring::ledger(&settings.database).await?;
     let custody = wiring::custody(settings.keys)?;
-    wiring::check_keys(&ledger, &custody).await?;
+    wiring::check_keys(&ledger, &custody, None).await?;
     let door = Door::new(ledger, custody, Source::Submit);
     let (mut tally, mut batch) = (Tally::default(), Vec::with_capacity(BATCH));
     for document in documents {

@@ -35,7 +35,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     let amqp = settings.amqp.as_ref().map(wiring::amqp).transpose()?;
     let policy = wiring::policy(&settings, amqp.is_some());
     let custody = wiring::custody(settings.keys)?;
-    wiring::check_keys(&ledger, &custody).await?;
+    wiring::check_keys(&ledger, &custody, Some(&settings.worker.escrow_dir)).await?;
     tracing::info!(
         event = "worker.started",
         worker = %worker,

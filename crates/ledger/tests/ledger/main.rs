@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
+mod keys;
 mod orphans;
 mod signups;
 mod support;
@@ -41,6 +42,14 @@ macro_rules! all_rules {
             orphans::a_lost_user_is_an_orphan_at_once_only_in_a_mailbox_of_the_platform_s,
             orphans::an_orphan_has_the_address_that_came_with_a_late_token,
             orphans::an_orphan_of_a_template_that_is_gone_is_not_given_another_email,
+            keys::every_key_in_use_is_found_and_counted,
+            keys::every_envelope_moves_to_the_first_key_and_none_is_changed,
+            keys::a_walk_that_was_cut_short_is_gone_on_with_by_another,
+            keys::a_fingerprint_is_renewed_with_its_event_and_stays_where_that_is_wiped,
+            keys::what_does_not_open_is_named_and_left_as_it_is,
+            keys::a_key_that_the_ring_lacks_is_passed_over,
+            keys::an_event_that_is_wiped_meanwhile_stays_wiped,
+            keys::of_two_walks_at_once_each_envelope_is_moved_by_one,
             signups::the_schema_goes_down_and_up_again,
         );
     };

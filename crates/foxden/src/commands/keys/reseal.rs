@@ -1,0 +1,173 @@
+//! `foxden keys reseal`: moves what is sealed to the first key.
+
+use std::{
+    io::{self, IsTerminal as _},
+    num::NonZeroU32,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use clap::Args;
+use foxden_ledger::{Ledger, Refused, Reseal};
+use foxden_vault::KeyRing;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use super::name_of;
+use crate::{
+    exit::Exit,
+    output,
+    settings::{Need, Needs},
+    wiring,
+};
+
+pub(crate) const HELP: &str = "\
+Workers may run meanwhile. Stop it at any time: the next run goes on where this one ended. Each worker must have the first
+key in its ring before. What does not open is named by its signup id and left as it is.
+
+Exit status 3 says that something is left under another key.
+
+Examples:
+  foxden keys reseal
+  foxden keys reseal --rate 200
+  foxden keys reseal --json | jq .left";
+
+/// How many envelopes one transaction moves: enough to spare round trips, and few enough to hold nobody up.
+const PAGE: u64 = 200;
+
+/// How many of those that don't open are named.
+const SHOWN: u64 = 20;
+
+/// How often the log tells how far it is, where no bar shows it.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// `foxden keys reseal …`
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// At most so many envelopes a second
+    #[arg(long, value_name = "N")]
+    rate: Option<NonZeroU32>,
+    /// Print the counts as JSON, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of it.
+#[derive(Default)]
+struct Tally {
+    moved: u64,
+    refused: u64,
+}
+
+pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
+    let settings = crate::commands::settings(config, Needs { keys: Need::Required, ..Needs::default() })?;
+    let ledger = wiring::existing_ledger(&settings.database).await?;
+    let custody = wiring::custody(settings.keys)?;
+    let ring = custody.ring();
+    let progress = Progress::new(left(&ledger, ring).await?.iter().map(|(_, count)| count).sum());
+    let mut tally = Tally::default();
+    let mut walk = Reseal::begin(&ledger, &custody).await?;
+    let started = Instant::now();
+    // A slow pace in even steps, five a second.
+    let page = options.rate.map_or(PAGE, |rate| u64::from(rate.get() / 5).clamp(1, PAGE));
+    loop {
+        let page = walk.next_page(page).await.with_context(|| {
+            format!("stopped after {} envelopes; run it again, it goes on there", output::count(tally.moved))
+        })?;
+        let Some(page) = page else { break };
+        tally.moved += page.moved;
+        page.refused.iter().for_each(|refused| name(refused, &mut tally, &progress));
+        progress.at(&tally);
+        if let Some(rate) = options.rate {
+            let due = Duration::from_secs_f64((tally.moved + tally.refused) as f64 / f64::from(rate.get()));
+            tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
+        }
+    }
+    progress.bar.finish_and_clear();
+    let left = left(&ledger, ring).await?;
+    let count_left: u64 = left.iter().map(|(_, count)| count).sum();
+    tracing::info!(
+        event = "keys.resealed",
+        key = %ring.primary(),
+        moved = tally.moved,
+        refused = tally.refused,
+        left = count_left,
+        "what was sealed with other keys is sealed with the first one",
+    );
+    if options.json {
+        let key = ring.primary().to_string();
+        output::say_json(&json!({ "key": key, "moved": tally.moved, "refused": tally.refused, "left": count_left }));
+    } else {
+        report(&tally, &left, ring);
+    }
+    Ok(if count_left == 0 { Exit::Done } else { Exit::InPart })
+}
+
+/// The other keys that envelopes are sealed with, in words, and how many.
+async fn left(ledger: &Ledger, ring: &KeyRing) -> anyhow::Result<Vec<(String, u64)>> {
+    let mut left = Vec::new();
+    for key in ledger.keys_in_use().await?.into_iter().filter(|key| *key != ring.primary()) {
+        let words = match name_of(ring, key) {
+            Some(name) => format!("{name} ({key})"),
+            None => format!("{key}, which is not in the ring"),
+        };
+        left.push((words, ledger.count_envelopes_of(key).await?.envelopes()));
+    }
+    Ok(left)
+}
+
+fn name(refused: &Refused, tally: &mut Tally, progress: &Progress) {
+    tally.refused += 1;
+    let Refused { signup_id, contents, reason } = refused;
+    progress.bar.suspend(|| {
+        if tally.refused <= SHOWN {
+            output::note(format!("signup {signup_id}: its {} is left as it is: {reason}", contents.as_str()));
+        } else if tally.refused == SHOWN + 1 {
+            output::note("further ones that don't open are only counted");
+        }
+    });
+}
+
+fn report(tally: &Tally, left: &[(String, u64)], ring: &KeyRing) {
+    let first = ring.primary();
+    let name = name_of(ring, first).unwrap_or_default();
+    output::say(format!("{} envelopes moved to the key {name} ({first})", output::count(tally.moved)));
+    if tally.refused > 0 {
+        output::say(format!("{} do not open and stay as they are", output::count(tally.refused)));
+    }
+    for (key, count) in left {
+        output::say(format!("{} are left under the key {key}", output::count(*count)));
+    }
+    if left.is_empty() {
+        output::say("nothing needs another key; foxden keys status tells which can be dropped");
+    }
+}
+
+/// How far it is: a bar on a terminal, else a line in the log now and then.
+struct Progress {
+    bar: ProgressBar,
+    total: u64,
+    told: std::cell::Cell<Instant>,
+}
+
+impl Progress {
+    fn new(total: u64) -> Self {
+        let bar = if io::stderr().is_terminal() {
+            let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} {per_sec} {eta} left")
+                .expect("the template names fields that exist");
+            ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_style(style)
+        } else {
+            ProgressBar::hidden()
+        };
+        Self { bar, total, told: Instant::now().into() }
+    }
+
+    fn at(&self, tally: &Tally) {
+        self.bar.set_position(tally.moved + tally.refused);
+        if self.bar.is_hidden() && self.told.get().elapsed() >= TELL_EVERY {
+            self.told.set(Instant::now());
+            tracing::info!(event = "keys.resealing", moved = tally.moved, of = self.total, "at work");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! How long it takes to move 100,000 envelopes to another key: `make bench`. On SQLite always; on PostgreSQL too where
+//! `DATABASE_URL` names one.
+
+use std::{sync::Arc, time::Instant};
+
+use foxden_ledger::{
+    Custody, Ledger, NewSignup, Payload, ProvisioningId, Reseal, SignupId, Source, StoreDetails, UserDetails,
+};
+use foxden_vault::KeyRing;
+
+const ENVELOPES: usize = 100_000;
+
+/// As many in one transaction as `foxden keys reseal` moves.
+const PAGE: u64 = 200;
+
+fn payload() -> Payload {
+    let text = |text: &str| text.to_owned();
+    Payload {
+        user: UserDetails {
+            first_name: text("Ada"),
+            last_name: text("Lovelace"),
+            email: text("ada@example.com"),
+            phone: None,
+            extra: Default::default(),
+        },
+        store: StoreDetails {
+            name: text("Engines"),
+            domain: None,
+            url: text("https://engines.example"),
+            email: text("shop@engines.example"),
+            country: text("GB"),
+            region: text("London"),
+            postal_code: text("W1"),
+            extra: Default::default(),
+        },
+    }
+}
+
+fn signup(custody: &Custody, number: usize) -> NewSignup {
+    let (id, payload) = (ProvisioningId::new(), payload());
+    let signup_id = SignupId::parse(&format!("acct_{number}")).expect("digits and letters");
+    NewSignup {
+        payload: custody.seal_payload(&id, &payload).expect("the operating system gives random bytes"),
+        fingerprint: custody.fingerprint(&signup_id, None, &payload),
+        id,
+        signup_id,
+        account_id: None,
+        source: Source::Submit,
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]
+async fn measure(name: &str, ledger: Ledger) {
+    ledger.migrate_up().await.expect("an empty database migrates");
+    let key = |name| foxden_vault::generate_key(name).expect("the operating system gives random bytes");
+    let (old, new) = (key("old"), key("new"));
+    let custody = |keys: &str| Custody::new(Arc::new(KeyRing::parse(keys).expect("generated keys parse")), "bench");
+    let (before, after) = (custody(&old), custody(&format!("{},{}", *new, *old)));
+    for first in (0..ENVELOPES).step_by(500) {
+        let batch = (first..first + 500).map(|number| signup(&before, number)).collect();
+        ledger.accept_queued(batch).await.expect("accepting works");
+    }
+    let started = Instant::now();
+    let mut walk = Reseal::begin(&ledger, &after).await.expect("the ledger answers");
+    let mut moved = 0;
+    while let Some(page) = walk.next_page(PAGE).await.expect("every page moves") {
+        moved += page.moved;
+    }
+    assert_eq!(moved, ENVELOPES as u64);
+    println!("{name:<12} {moved} envelopes moved in {:.1} s", started.elapsed().as_secs_f64());
+    let started = Instant::now();
+    ledger.keys_in_use().await.expect("the ledger answers");
+    println!("{name:<12} keys in use found in {:.1} ms", started.elapsed().as_secs_f64() * 1000.0);
+}
+
+#[tokio::main]
+async fn main() {
+    let dir = tempfile::tempdir().expect("a place for a database");
+    let url = format!("sqlite:{}", dir.path().join("ledger.db").display());
+    measure("SQLite", Ledger::connect(&url, 1).await.expect("SQLite opens")).await;
+
+    #[expect(clippy::disallowed_methods, reason = "the one door by which a benchmark is told of its server")]
+    if let Ok(server) = std::env::var("DATABASE_URL") {
+        let name = format!("bench_{}", ProvisioningId::new().as_str().replace('-', ""));
+        let ledger = Ledger::create_database(&server, &name).await.expect("the server makes a database");
+        measure("PostgreSQL", ledger).await;
+    }
+}
