@@ -190,7 +190,9 @@ impl<F: Calls> Runner<F> {
         if situation.in_doubt && gives_up_a_token(decision) {
             if self.escrow.holds(&row.id).await? {
                 let drained = self.ledger.drain(&self.escrow).await?;
-                tracing::info!(event = "escrow.drained", drained, "tokens were moved into the ledger");
+                if drained > 0 {
+                    tracing::info!(event = "escrow.drained", drained, "tokens were moved into the ledger");
+                }
             }
             if let Ok(Some(held)) = self.token_held(row).await {
                 finding = held;
