@@ -12,7 +12,7 @@ CARGO_DENY := $(or $(shell command -v cargo-deny 2>/dev/null),target/tools/bin/c
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo env run test test-fast chaos restarts check fmt fmt-check clippy doc scripts-check deny advisories examples-tools bench contract clean-demo
+.PHONY: help demo env run test test-fast chaos schedules restarts check fmt fmt-check clippy doc scripts-check deny advisories examples-tools bench contract clean-demo
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,12 @@ chaos: export FOXDEN_TEST_CHAOS_OUTAGES ?= 5
 chaos: export FOXDEN_TEST_CHAOS_CUTS ?= 30
 chaos:
 	cargo test --package foxden --test end_to_end --locked chaos -- --nocapture
+
+schedules: ## The saga's model test from a seed of chance; FOXDEN_TEST_SEED repeats one, FOXDEN_TEST_SCHEDULES says how many
+schedules: export FOXDEN_TEST_SEED ?= $(shell od -An -N6 -tu8 /dev/urandom | tr -d ' ')
+schedules: export FOXDEN_TEST_SCHEDULES ?= 50000
+schedules:
+	cargo test --package foxden-provisioning --test model --locked no_order -- --nocapture
 
 restarts: ## The long restart test: 100 workers stopped in good order under load; FOXDEN_TEST_SEED repeats one
 restarts: export FOXDEN_TEST_RESTARTS ?= 100

@@ -118,18 +118,20 @@ impl Director {
         self.stage().moves += 1;
     }
 
-    /// Holds the caller up until it is told how to go on. `None`: its process is dead.
-    pub(crate) async fn arrive(&self, boot: Boot, operation: &'static str, phase: Phase) -> Option<Order> {
+    /// Holds the caller up until it is told how to go on: for ever, if its process is dead.
+    pub(crate) async fn arrive(&self, boot: Boot, operation: &'static str, phase: Phase) -> Order {
         let (order, told) = oneshot::channel();
         {
             let mut stage = self.stage();
             stage.moves += 1;
-            if stage.dead.contains(&boot) {
-                return None;
+            if !stage.dead.contains(&boot) {
+                stage.points.push(Point { boot, operation, phase, order });
             }
-            stage.points.push(Point { boot, operation, phase, order });
         }
-        told.await.ok()
+        match told.await {
+            Ok(order) => order,
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Waits until nothing moves any more: all that lives is held up, or waits for time to pass.
@@ -202,8 +204,7 @@ impl StepIn for Steps {
     fn before(&self, operation: &'static str) -> Pause {
         let (director, boot) = (self.director.clone(), self.boot);
         Box::pin(async move {
-            let order = director.arrive(boot, operation, Phase::Before).await;
-            if order != Some(Order::Go) {
+            if director.arrive(boot, operation, Phase::Before).await != Order::Go {
                 return ControlFlow::Break(());
             }
             director.stage().executing += 1;
@@ -217,7 +218,7 @@ impl StepIn for Steps {
             director.stage().executing -= 1;
             director.ended.notify_one();
             match director.arrive(boot, operation, Phase::After).await {
-                Some(Order::Go) => ControlFlow::Continue(()),
+                Order::Go => ControlFlow::Continue(()),
                 _ => ControlFlow::Break(()),
             }
         })

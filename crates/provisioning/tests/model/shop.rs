@@ -234,7 +234,7 @@ impl Shop {
             self.books().late.push(call.clone());
             return doubt(Doubt::TimedOut);
         };
-        match self.alive(order).await {
+        match order {
             Order::Foxy(Fate::NotSent) | Order::Away => {
                 return no_effect(NoEffect::NotSent(NotSent::ConnectionRefused));
             }
@@ -254,7 +254,6 @@ impl Shop {
         let made = self.books().make(call);
         let after = self.director.arrive(self.boot, operation, Phase::After);
         let Ok(order) = tokio::time::timeout_at(deadline, after).await else { return doubt(Doubt::TimedOut) };
-        let order = self.alive(order).await;
         match (made, order) {
             (_, Order::Away) => doubt(Doubt::ConnectionLost),
             (Err(_), Order::Foxy(Fate::Garbled)) => rejected(RejectionKind::Other),
@@ -266,22 +265,13 @@ impl Shop {
         }
     }
 
-    /// What was ordered; a dead process waits for ever.
-    async fn alive(&self, order: Option<Order>) -> Order {
-        match order {
-            Some(order) => order,
-            None => std::future::pending().await,
-        }
-    }
-
     async fn read<T>(
         &self,
         operation: &'static str,
         key: &str,
         look: impl FnOnce(&Books, Duration) -> T,
     ) -> Result<T, ReadError> {
-        let order = self.director.arrive(self.boot, operation, Phase::Before).await;
-        let hidden_for = match self.alive(order).await {
+        let hidden_for = match self.director.arrive(self.boot, operation, Phase::Before).await {
             Order::Go => Duration::ZERO,
             Order::Foxy(Fate::Lag) => self.lag,
             Order::Foxy(Fate::Revoked) if operation == "find_store" => {
