@@ -1,53 +1,19 @@
 //! How long it takes to move 100,000 envelopes to another key: `make bench`. On SQLite always; on PostgreSQL too where
 //! `DATABASE_URL` names one.
 
+mod support;
+
 use std::{sync::Arc, time::Instant};
 
-use foxden_ledger::{
-    Custody, Ledger, NewSignup, Payload, ProvisioningId, Reseal, SignupId, Source, StoreDetails, UserDetails,
-};
+use foxden_ledger::{Custody, Ledger, ProvisioningId, Reseal};
 use foxden_vault::KeyRing;
+
+use support::signup;
 
 const ENVELOPES: usize = 100_000;
 
 /// As many in one transaction as `foxden keys reseal` moves.
 const PAGE: u64 = 200;
-
-fn payload() -> Payload {
-    let text = |text: &str| text.to_owned();
-    Payload {
-        user: UserDetails {
-            first_name: text("Ada"),
-            last_name: text("Lovelace"),
-            email: text("ada@example.com"),
-            phone: None,
-            extra: Default::default(),
-        },
-        store: StoreDetails {
-            name: text("Engines"),
-            domain: None,
-            url: text("https://engines.example"),
-            email: text("shop@engines.example"),
-            country: text("GB"),
-            region: text("London"),
-            postal_code: text("W1"),
-            extra: Default::default(),
-        },
-    }
-}
-
-fn signup(custody: &Custody, number: usize) -> NewSignup {
-    let (id, payload) = (ProvisioningId::new(), payload());
-    let signup_id = SignupId::parse(&format!("acct_{number}")).expect("digits and letters");
-    NewSignup {
-        payload: custody.seal_payload(&id, &payload).expect("the operating system gives random bytes"),
-        fingerprint: custody.fingerprint(&signup_id, None, &payload),
-        id,
-        signup_id,
-        account_id: None,
-        source: Source::Submit,
-    }
-}
 
 #[expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 async fn measure(name: &str, ledger: Ledger) {

@@ -1,58 +1,24 @@
 //! What the ledger's transactions cost: `make bench`. On SQLite always; on PostgreSQL too where `DATABASE_URL` names one.
 
+mod support;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use foxden_ledger::{
-    Custody, Ledger, NewSignup, Payload, ProvisioningId, SignupId, Source, StoreDetails, UserDetails, WorkerId,
-};
+use foxden_ledger::{Custody, Ledger, NewSignup, ProvisioningId, WorkerId};
 use foxden_vault::KeyRing;
+
+use support::signup;
 
 const SIGNUPS: usize = 2_000;
 const LEASE: Duration = Duration::from_secs(60);
 
-fn payload() -> Payload {
-    let text = |text: &str| text.to_owned();
-    Payload {
-        user: UserDetails {
-            first_name: text("Ada"),
-            last_name: text("Lovelace"),
-            email: text("ada@example.com"),
-            phone: None,
-            extra: Default::default(),
-        },
-        store: StoreDetails {
-            name: text("Engines"),
-            domain: None,
-            url: text("https://engines.example"),
-            email: text("shop@engines.example"),
-            country: text("GB"),
-            region: text("London"),
-            postal_code: text("W1"),
-            extra: Default::default(),
-        },
-    }
-}
-
 fn signups() -> Vec<NewSignup> {
     let key = foxden_vault::generate_key("bench").expect("the operating system gives random bytes");
     let custody = Custody::new(Arc::new(KeyRing::parse(&key).expect("a generated key parses")), "bench");
-    (0..SIGNUPS)
-        .map(|number| {
-            let id = ProvisioningId::new();
-            let signup_id = SignupId::parse(&format!("{number}-{id}")).expect("digits and letters");
-            NewSignup {
-                payload: custody.seal_payload(&id, &payload()).expect("the operating system gives random bytes"),
-                fingerprint: custody.fingerprint(&signup_id, None, &payload()),
-                id,
-                signup_id,
-                account_id: None,
-                source: Source::Submit,
-            }
-        })
-        .collect()
+    (0..SIGNUPS).map(|number| signup(&custody, number)).collect()
 }
 
 #[expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]
