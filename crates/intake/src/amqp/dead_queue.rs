@@ -3,7 +3,7 @@
 use lapin::{
     Channel, Connection,
     message::Delivery,
-    options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions},
+    options::{BasicAckOptions, BasicGetOptions, BasicNackOptions},
     types::{FieldTable, ShortString},
 };
 use tracing::{info, warn};
@@ -165,12 +165,7 @@ impl DeadQueue {
     /// Begins a walk over what is in the queue now.
     async fn walk(&self) -> Result<Walk, BrokerError> {
         let channel = connection::channel(&self.connection).await?;
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let queue = channel
-            .queue_declare(self.names.dead_queue.clone(), options, FieldTable::default())
-            .await
-            .map_err(BrokerError::failed("counting the dead letters"))?;
-        Ok(Walk { channel, queue: self.names.dead_queue.clone(), left: queue.message_count() })
+        Ok(Walk { channel, queue: self.names.dead_queue.clone(), left: None })
     }
 
     /// The message as its sender had published it, under the routing key that leads to the signup queue.
@@ -193,33 +188,42 @@ impl DeadQueue {
 
 /// One look at each message that was in the queue when the walk began.
 ///
-/// What is fetched stays the walk's until its channel ends; so the same message can't come twice. The count taken at the
-/// beginning bounds the walk, since what comes meanwhile, and what was given another chance and failed again, lies
-/// behind. What others hold just now is not seen.
+/// What is fetched stays the walk's until it ends; so the same message can't come twice. The number of messages behind
+/// the first one bounds the walk, since what comes meanwhile, and what was given another chance and failed again, lies
+/// behind. (It comes with the first one: the number that a passive declaration tells may be of a moment before, when
+/// another walk had not put back what it held.) What others hold just now is not seen.
 struct Walk {
     channel: Channel,
     queue: ShortString,
-    left: u32,
+    /// Known once the first message is here.
+    left: Option<u32>,
 }
 
 impl Walk {
     async fn next(&mut self) -> Result<Option<(DeadLetter, Delivery)>, BrokerError> {
-        if self.left == 0 {
+        if self.left == Some(0) {
             return Ok(None);
         }
-        self.left -= 1;
         let got = self
             .channel
             .basic_get(self.queue.clone(), BasicGetOptions::default())
             .await
             .map_err(BrokerError::failed("fetching a dead letter"))?;
+        self.left = match (&got, self.left) {
+            (None, _) => Some(0),
+            (Some(_), Some(left)) => Some(left - 1),
+            (Some(first), None) => Some(first.message_count),
+        };
         Ok(got.map(|message| (DeadLetter::of(&message.delivery), message.delivery)))
     }
 
-    /// Ends the channel: what was fetched on it and not removed is in the queue again within moments, and what was
-    /// removed is gone.
+    /// Puts back what was fetched and not removed, and ends the channel. To end the channel would do, but a little
+    /// later: a walk that begins at once would miss what this one held.
     async fn end(self) -> Result<(), BrokerError> {
-        self.channel.close(200, "done".into()).await.map_err(BrokerError::failed("putting dead letters back"))
+        const DOING: &str = "putting dead letters back";
+        let all = BasicNackOptions { multiple: true, requeue: true };
+        self.channel.basic_nack(0, all).await.map_err(BrokerError::failed(DOING))?;
+        self.channel.close(200, "done".into()).await.map_err(BrokerError::failed(DOING))
     }
 }
 
