@@ -12,7 +12,7 @@ CARGO_DENY := $(or $(shell command -v cargo-deny 2>/dev/null),target/tools/bin/c
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo env run test test-fast chaos schedules restarts check fmt fmt-check clippy doc scripts-check deny advisories examples-tools bench contract clean-demo
+.PHONY: help demo env run test test-fast chaos schedules restarts check fmt fmt-check clippy doc scripts-check deny advisories examples-tools sdk-tools bench contract clean-demo
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,8 @@ run: ## Run a worker with the settings of .env
 	@set -a; . ./.env; set +a; exec cargo run --locked --package foxden -- worker
 
 test: ## All tests, against private PostgreSQL and RabbitMQ servers
+	@$(MAKE) --no-print-directory sdk-tools examples-tools || \
+		echo 'what tests in other languages need could not be fetched; those tests will say SKIPPED' >&2
 	scripts/services.sh with -- cargo test --workspace --locked
 
 test-fast: ## The tests that need no server, and fewer schedules of the model
@@ -93,10 +95,22 @@ target/tools/bin/cargo-deny:
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --no-default-features --root target/tools
 
 # Without these the tests of docs/examples say that they were skipped.
-examples-tools: ## Fetch the libraries that the examples in Python and Node need, into target/tools
+examples-tools: target/tools/examples.fetched ## Fetch the libraries that the examples in Python and Node need, into target/tools
+
+target/tools/examples.fetched: Makefile
 	python3 -m venv target/tools/python
 	target/tools/python/bin/pip install --quiet pynacl==$(PYNACL_VERSION)
 	npm install --silent --no-audit --no-fund --prefix target/tools/node libsodium-wrappers@$(LIBSODIUM_WRAPPERS_VERSION)
+	touch $@
+
+# Without it the tests in tests/sdk.rs say that they were skipped.
+sdk-tools: target/tools/sdk.fetched ## Fetch Foxy's own SDK for Node, into target/tools
+
+target/tools/sdk.fetched: tests/sdk/package.json tests/sdk/package-lock.json
+	mkdir -p target/tools/sdk
+	cp tests/sdk/package.json tests/sdk/package-lock.json target/tools/sdk/
+	npm ci --silent --ignore-scripts --no-audit --no-fund --prefix target/tools/sdk
+	touch $@
 
 bench: ## Run the benchmarks, against private servers where they want one
 bench: export FOXDEN_SERVICES_FSYNC = on

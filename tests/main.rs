@@ -12,6 +12,7 @@ mod embedded;
 mod examples;
 mod keys;
 mod orphans;
+mod sdk;
 mod servers;
 mod support;
 mod two_workers;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use foxden_ledger::{Custody, Filter, Ledger, Provisioning, Scope, SignupId, State};
-use foxden_vault::KeyRing;
+use foxden_vault::{KeyRing, RefreshToken};
 use foxy_sim::Simulator;
 use serde_json::{Value, json};
 
@@ -211,19 +211,24 @@ impl Place {
     /// Each provisioned signup has a store in the simulator's books, and one envelope that opens to a token for it.
     pub(crate) async fn tokens_open_their_stores(&self, rows: &[Provisioning]) {
         let ledger = self.ledger().await;
-        let ring = KeyRing::parse(&self.settings["FOXDEN_KEYS"]).unwrap();
-        let custody = Custody::new(std::sync::Arc::new(ring), "production");
         let books = self.sim.books();
         for row in rows.iter().filter(|row| row.state == State::Closed) {
             let store = books.stores.iter().find(|store| Some(&store.uri) == row.store_uri.as_ref()).unwrap();
             assert_eq!((Some(&store.domain), Some(&store.owner)), (row.store_domain.as_ref(), row.user_uri.as_ref()));
-            let kept = ledger.credentials(&row.id).await.unwrap();
-            let stores: Vec<_> = kept.iter().filter(|held| held.scope == Scope::Store).collect();
-            assert_eq!(stores.len(), 1);
-            let token = custody.open_token(&row.id, Scope::Store, stores[0].sealed.as_ref().unwrap()).unwrap();
+            let token = self.store_token(&ledger, row).await;
             assert_eq!(self.sim.refresh_token_opens(token.expose()).unwrap().uri, store.uri);
         }
         ledger.close().await.unwrap();
+    }
+
+    /// A signup's one sealed token of a store, opened.
+    pub(crate) async fn store_token(&self, ledger: &Ledger, row: &Provisioning) -> RefreshToken {
+        let ring = KeyRing::parse(&self.settings["FOXDEN_KEYS"]).unwrap();
+        let custody = Custody::new(std::sync::Arc::new(ring), "production");
+        let kept = ledger.credentials(&row.id).await.unwrap();
+        let stores: Vec<_> = kept.iter().filter(|held| held.scope == Scope::Store).collect();
+        assert_eq!(stores.len(), 1);
+        custody.open_token(&row.id, Scope::Store, stores[0].sealed.as_ref().unwrap()).unwrap()
     }
 }
 

@@ -53,6 +53,13 @@ impl Call {
         self.query().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
+    /// Whether the query asks for what this relation links to (Foxy docs: cheat sheet, zooming). What is to be embedded
+    /// in that again, behind a colon, is not told.
+    pub(crate) fn zooms(&self, rel: &str) -> bool {
+        let wanted = self.query_value("zoom").unwrap_or_default();
+        wanted.split(',').any(|path| path.split(':').next() == rel.strip_prefix("fx:"))
+    }
+
     /// The body's properties, from JSON or a form.
     ///
     /// # Errors

@@ -112,6 +112,14 @@ fn document(core: &Core, records: &Records, resource: Resource, parts: Parts<'_>
     Value::Object(document)
 }
 
+/// Puts into a document what it links to under this relation, if the query zooms on it.
+fn zoomed(call: &Call, mut document: Value, rel: &str, linked: impl FnOnce() -> Vec<Value>) -> Value {
+    if call.zooms(rel) {
+        document["_embedded"][rel] = linked().into();
+    }
+    document
+}
+
 /// What a resource's document is made of.
 struct Parts<'a> {
     properties: &'a Map<String, Value>,

@@ -1,6 +1,7 @@
 //! The simulator as a program, for demos and for clients in other languages.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,11 +64,11 @@ Faults:
 Selectors: always, every 7, nth 3, first 2, 5%";
 
 #[tokio::main]
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a program's output is for its terminal")]
+#[expect(clippy::print_stderr, reason = "a program's output is for its terminal")]
 async fn main() -> ExitCode {
     match run(Args::parse()).await {
         Ok(summary) => {
-            println!("{summary}");
+            say(&[summary]);
             ExitCode::SUCCESS
         }
         Err(problem) => {
@@ -78,22 +79,24 @@ async fn main() -> ExitCode {
 }
 
 /// Runs until it is told to stop, and says what was made.
-#[expect(clippy::print_stdout, reason = "where to point a client is for the terminal")]
 async fn run(args: Args) -> Result<String, String> {
     let captcha = args.captcha;
     let secret_is_known = !args.client_secret.is_empty() || args.client_secret_file.is_some();
     let sim = Simulator::start(config(args)?).await.map_err(|error| chain(&error))?;
     let (client_id, client_secret) = sim.client();
-    println!("Foxy is simulated at {}", sim.base_url());
-    println!("  client id      {client_id}");
-    println!("  client secret  {}", if secret_is_known { "as given" } else { client_secret });
-    println!("  token endpoint {}/token", sim.base_url());
-    println!("  authorization  {}", sim.authorize_url());
+    let mut lines = vec![
+        format!("Foxy is simulated at {}", sim.base_url()),
+        format!("  client id      {client_id}"),
+        format!("  client secret  {}", if secret_is_known { "as given" } else { client_secret }),
+        format!("  token endpoint {}/token", sim.base_url()),
+        format!("  authorization  {}", sim.authorize_url()),
+    ];
     if captcha != CaptchaPolicy::Off {
-        println!("  creations demand a h-captcha-code header");
+        lines.push("  creations demand a h-captcha-code header".to_owned());
     }
-    println!("  {}", if sim.books_are_saved() { "books are saved" } else { "books are in memory only" });
-    println!("Ctrl-C ends it.");
+    lines.push(format!("  {}", if sim.books_are_saved() { "books are saved" } else { "books are in memory only" }));
+    lines.push("Ctrl-C ends it.".to_owned());
+    say(&lines);
     stop_signal().await.map_err(|error| format!("waiting for a signal: {error}"))?;
     let books = sim.books();
     sim.shutdown().await;
@@ -105,6 +108,13 @@ async fn run(args: Args) -> Result<String, String> {
         books.users.len(),
         books.stores.len(),
     ))
+}
+
+/// Prints lines. Whoever started it may have read enough and gone; that is no reason to stop.
+fn say(lines: &[String]) {
+    let mut text = lines.join("\n");
+    text.push('\n');
+    drop(std::io::stdout().write_all(text.as_bytes()));
 }
 
 fn config(args: Args) -> Result<Config, String> {

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{Parts, collection, document, not_saved, refuse_mistakes, token_object};
+use super::{Parts, collection, document, not_saved, refuse_mistakes, token_object, users, zoomed};
 use crate::access;
 use crate::call::Call;
 use crate::core::Core;
@@ -104,16 +104,21 @@ pub(crate) fn create(core: &Core, records: &mut Records, call: &Call, user: u64)
 /// `GET /users/{id}/stores`, or `GET /stores` for the token's own user.
 pub(crate) fn list(core: &Core, records: &Records, call: &Call, user: u64) -> Result<Reply, Reply> {
     let (owner, _) = own_user(records, call, user)?;
-    let stores = records.stores_of(owner).filter(|store| call.sees(store.created_at_ms));
-    let stores = stores.map(|store| read(core, records, store)).collect();
-    Ok(collection::page(core, call, "fx:stores", stores))
+    Ok(collection::page(core, call, "fx:stores", of_user(core, records, call, owner)))
+}
+
+/// A user's stores as they are read, those that listings show already.
+pub(super) fn of_user(core: &Core, records: &Records, call: &Call, user: u64) -> Vec<Value> {
+    let stores = records.stores_of(user).filter(|store| call.sees(store.created_at_ms));
+    stores.map(|store| read(core, records, store)).collect()
 }
 
 /// `GET /stores/{id}`.
 pub(crate) fn show(core: &Core, records: &Records, call: &Call, id: u64) -> Result<Reply, Reply> {
     access::to(records, call, Resource::Store(id))?;
     let store = records.stores.get(&id).ok_or_else(not_found)?;
-    Ok(Reply::hal(StatusCode::OK, read(core, records, store)))
+    let document = zoomed(call, read(core, records, store), "fx:users", || users::of_store(core, records, id));
+    Ok(Reply::hal(StatusCode::OK, document))
 }
 
 /// `PATCH /stores/{id}`.

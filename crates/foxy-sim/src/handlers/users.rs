@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{Parts, collection, document, not_saved, refuse_mistakes, token_object};
+use super::{Parts, collection, document, not_saved, refuse_mistakes, stores, token_object, zoomed};
 use crate::access;
 use crate::call::Call;
 use crate::core::Core;
@@ -58,7 +58,8 @@ pub(crate) fn create(core: &Core, records: &mut Records, call: &Call) -> Result<
 pub(crate) fn show(core: &Core, records: &Records, call: &Call, id: u64) -> Result<Reply, Reply> {
     access::to(records, call, Resource::User(id))?;
     let user = records.users.get(&id).ok_or_else(not_found)?;
-    Ok(Reply::hal(StatusCode::OK, read(core, records, user)))
+    let document = zoomed(call, read(core, records, user), "fx:stores", || stores::of_user(core, records, call, id));
+    Ok(Reply::hal(StatusCode::OK, document))
 }
 
 /// `PATCH /users/{id}`.
@@ -76,9 +77,13 @@ pub(crate) fn change(core: &Core, records: &mut Records, call: &Call, id: u64) -
 /// `GET /stores/{id}/users`: who has access to a store. Here that is the user who made it.
 pub(crate) fn list_of_store(core: &Core, records: &Records, call: &Call, id: u64) -> Result<Reply, Reply> {
     access::to(records, call, Resource::Store(id))?;
+    Ok(collection::page(core, call, "fx:users", of_store(core, records, id)))
+}
+
+/// A store's users as they are read.
+pub(super) fn of_store(core: &Core, records: &Records, id: u64) -> Vec<Value> {
     let owner = records.stores.get(&id).and_then(|store| records.users.get(&store.owner));
-    let users = owner.into_iter().map(|user| read(core, records, user)).collect();
-    Ok(collection::page(core, call, "fx:users", users))
+    owner.into_iter().map(|user| read(core, records, user)).collect()
 }
 
 fn checked(records: &Records, given: &Map<String, Value>, purpose: Purpose, own: Option<u64>) -> Checked {

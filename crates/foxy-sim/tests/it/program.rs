@@ -48,3 +48,15 @@ fn the_help_shows_an_example_and_every_fault() {
     assert!(help.contains("foxy-sim --books books.jsonl"));
     assert!(["late_work(2s)", "foreign_link", "listing_lag(2s)"].iter().all(|fault| help.contains(fault)));
 }
+
+#[cfg(unix)]
+#[test]
+fn the_program_goes_on_when_nobody_reads_what_it_prints() {
+    let mut child =
+        program().args(["--bind", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert!(killed.success() && ended.status.success(), "{ended:?}");
+}

@@ -138,3 +138,20 @@ async fn a_store_can_be_changed_within_the_same_rules() {
     assert_eq!(taken.messages(), ["store_domain is already in use"]);
     assert_eq!(foxy.store(&user, "ada").await.status, 201);
 }
+
+#[tokio::test]
+async fn a_zoom_embeds_what_is_linked_and_only_that() {
+    let foxy = Foxy::start().await;
+    let user = foxy.user("ada@example.com").await;
+    let store = foxy.store(&user, "one").await;
+    foxy.store(&user, "two").await;
+    let read = foxy.get("/users/1?zoom=stores:attributes", &user.access_token()).await.json();
+    let domains: Vec<_> =
+        read["_embedded"]["fx:stores"].as_array().unwrap().iter().map(|s| &s["store_domain"]).collect();
+    assert_eq!(domains, ["one", "two"]);
+    let read = foxy.get("/stores/1?zoom=attributes,users", &store.access_token()).await.json();
+    assert_eq!(read["_embedded"]["fx:users"][0]["email"], "ada@example.com");
+    for plain in ["/users/1", "/users/1?zoom=users", "/users/1?zoom=store"] {
+        assert_eq!(foxy.get(plain, &user.access_token()).await.json()["_embedded"], Value::Null, "{plain}");
+    }
+}
