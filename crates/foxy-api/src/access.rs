@@ -1,21 +1,22 @@
 //! One identity's way into the API: its access token, its home document's links, and the calls made with both.
 
 use std::mem::replace;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::answer::OddAnswer;
+use crate::answer::{Answer, OddAnswer};
 use crate::errors::Creating;
-use crate::http::{Failure, Http};
+use crate::http::{Failure, Http, Verb};
 use crate::link::Links;
 use crate::oauth::{Bearer, Grant};
 use crate::outcome::{self, Created, Ending};
 use crate::read::{self, Reading};
 use crate::single_flight::{Kept, SingleFlight};
 use crate::{
-    ApiOrigins, Cause, Evidence, Granted, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri, Settings,
-    SetupFault,
+    ApiOrigins, Cause, Evidence, Granted, LinkProblem, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri,
+    Settings, SetupFault,
 };
 
 /// What all identities share: the wire, the client's credentials, and the way to the token endpoint.
@@ -43,6 +44,15 @@ pub(crate) enum Found {
     Document(Value),
     /// 404 or 410; `absent` if Foxy says in words that what was asked about does not exist.
     Gone { status: u16, absent: bool },
+}
+
+/// Where a call goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum To<'a> {
+    /// To what the home document links under this relation.
+    Home(&'static str),
+    /// To an address that was just read.
+    Known(&'a ResourceUri),
 }
 
 /// A link from a kept document.
@@ -87,6 +97,41 @@ impl Wire {
                 return Err(ReadError::odd(OddAnswer::Status(answer.status)));
             }
         }
+    }
+
+    /// Sends a call that needs no token to what the public home document links as `rel`, once, before `deadline`.
+    pub(crate) async fn send_public<T>(
+        &self,
+        rel: &'static str,
+        body: &Value,
+        deadline: Instant,
+        judge: impl Fn(&Result<Answer, Failure>) -> Ending<T>,
+    ) -> Report<T> {
+        let begun = Instant::now();
+        let link = async { follow(&self.entry, rel, self.origins(), || self.discover_entry()).await };
+        let (outcome, mut evidence) = match timeout_at(deadline, link).await {
+            Err(_) => (Outcome::NoEffect(NoEffect::NotSent(NotSent::DeadlinePassed)), Evidence::default()),
+            Ok(Err(error)) => {
+                let (reason, cause) = error.into_no_effect();
+                (Outcome::NoEffect(reason), Evidence { cause, ..Evidence::default() })
+            }
+            Ok(Ok(link)) => {
+                let body = body.to_string().into_bytes();
+                let exchange = self.http.change(Verb::Post, &link.uri, None, body, deadline).await;
+                let outcome = match judge(&exchange) {
+                    Ending::Final(outcome) => outcome,
+                    // There was no token to be stale.
+                    Ending::StaleToken => Outcome::NoEffect(NoEffect::SetupFault(SetupFault::Forbidden)),
+                    Ending::StaleLink => {
+                        self.entry.forget(link.edition).await;
+                        Outcome::NoEffect(NoEffect::LinksChanged)
+                    }
+                };
+                (outcome, outcome::evidence(&exchange, self.origins()))
+            }
+        };
+        evidence.elapsed = begun.elapsed();
+        Report { outcome, evidence }
     }
 
     async fn discover_entry(&self) -> Result<Links, ReadError> {
@@ -146,10 +191,7 @@ impl Access {
         }
     }
 
-    /// Creates something at the address that the home document links as `rel`, before `deadline`.
-    ///
-    /// It is sent again only where Foxy's answer says that nothing was created: once with a fresh token, once to a link
-    /// discovered anew.
+    /// Creates what brings a token, at the address that the home document links as `rel`, before `deadline`.
     pub(crate) async fn create(
         &self,
         wire: &Wire,
@@ -157,21 +199,38 @@ impl Access {
         body: &Value,
         deadline: Instant,
     ) -> Report<Created> {
+        let judge = |exchange: &_| outcome::judge(creating, exchange);
+        self.send(wire, (Verb::Post, To::Home(rel)), body, deadline, judge).await
+    }
+
+    /// Sends a call that changes something, before `deadline`.
+    ///
+    /// It is sent again only where Foxy's answer says that nothing was changed: once with a fresh token, once to a link
+    /// discovered anew.
+    pub(crate) async fn send<T>(
+        &self,
+        wire: &Wire,
+        (verb, to): (Verb, To<'_>),
+        body: &Value,
+        deadline: Instant,
+        judge: impl Fn(&Result<Answer, Failure>) -> Ending<T>,
+    ) -> Report<T> {
         let begun = Instant::now();
         let body = body.to_string().into_bytes();
         let mut evidence = Evidence::default();
         let (mut renewed, mut rediscovered) = (false, false);
         let outcome = loop {
-            let (link, token) = match self.prepare(wire, rel, deadline).await {
+            let (link, token) = match self.prepare(wire, to, deadline).await {
                 Ok(prepared) => prepared,
                 Err((reason, cause)) => {
                     evidence.cause = cause;
                     break Outcome::NoEffect(reason);
                 }
             };
-            let exchange = wire.http.create(&link.uri, &token.value.access, body.clone(), deadline).await;
+            let access = Some(&token.value.access);
+            let exchange = wire.http.change(verb, &link.uri, access, body.clone(), deadline).await;
             evidence = outcome::evidence(&exchange, wire.origins());
-            match outcome::judge(creating, &exchange) {
+            match judge(&exchange) {
                 Ending::Final(outcome) => break outcome,
                 Ending::StaleToken => {
                     self.token.forget(token.edition).await;
@@ -181,7 +240,7 @@ impl Access {
                 }
                 Ending::StaleLink => {
                     self.home.forget(link.edition).await;
-                    if replace(&mut rediscovered, true) {
+                    if matches!(to, To::Known(_)) || replace(&mut rediscovered, true) {
                         break Outcome::NoEffect(NoEffect::LinksChanged);
                     }
                 }
@@ -191,19 +250,39 @@ impl Access {
         Report { outcome, evidence }
     }
 
-    /// Link and token for a create. All of it may be given up at the deadline: fetching them changes nothing at Foxy.
+    /// Link and token for a call. All of it may be given up at the deadline: fetching them changes nothing at Foxy.
     async fn prepare(
         &self,
         wire: &Wire,
-        rel: &'static str,
+        to: To<'_>,
         deadline: Instant,
     ) -> Result<(Followed, Kept<Bearer>), (NoEffect, Option<Cause>)> {
         let passed = || (NoEffect::NotSent(NotSent::DeadlinePassed), None);
         if Instant::now() >= deadline {
             return Err(passed());
         }
-        let fetch = async { Ok((self.follow(wire, rel).await?, self.bearer(wire).await?)) };
+        let fetch = async {
+            let link = match to {
+                To::Home(rel) => self.follow(wire, rel).await?,
+                To::Known(uri) => Followed { uri: uri.clone(), edition: 0 },
+            };
+            Ok((link, self.bearer(wire).await?))
+        };
         timeout_at(deadline, fetch).await.map_err(|_| passed())?.map_err(ReadError::into_no_effect)
+    }
+
+    /// Fetches what the home document links as `rel`; the link is discovered anew, once, should it have moved.
+    pub(crate) async fn linked(&self, wire: &Wire, rel: &'static str) -> Result<(ResourceUri, Value), ReadError> {
+        let mut last = 404;
+        for _ in 0..2 {
+            let link = self.follow(wire, rel).await?;
+            match self.read(wire, &link.uri).await? {
+                Found::Document(document) => return Ok((link.uri, document)),
+                Found::Gone { status, .. } => last = status,
+            }
+            self.forget_home(link.edition).await;
+        }
+        Err(ReadError::odd(OddAnswer::Status(last)))
     }
 
     async fn discover_home(&self, wire: &Wire) -> Result<Links, ReadError> {
@@ -218,20 +297,29 @@ impl Access {
     }
 }
 
-/// Follows a link of a kept document, which is discovered first if it is not kept. A document without a usable link is
-/// not kept: once Foxy has mended it, nobody should have to restart us.
+/// Follows a link of a kept document, which is discovered first if it is not kept, and discovered anew if what is kept
+/// lacks the link: the answer to a creation brings some links only. A document without a usable link is not kept: once
+/// Foxy has mended it, nobody should have to restart us.
 pub(crate) async fn follow<F: Future<Output = Result<Links, ReadError>>>(
     documents: &SingleFlight<Links>,
     rel: &'static str,
     origins: &ApiOrigins,
-    discover: impl FnOnce() -> F,
+    discover: impl Fn() -> F,
 ) -> Result<Followed, ReadError> {
-    let links = documents.get(|_| true, discover).await?;
-    match links.value.uri(rel, origins) {
-        Ok(uri) => Ok(Followed { uri, edition: links.edition }),
-        Err(problem) => {
-            documents.forget(links.edition).await;
-            Err(problem.into())
+    loop {
+        let discovered = AtomicBool::new(false);
+        let discover = || {
+            discovered.store(true, Ordering::Relaxed);
+            discover()
+        };
+        let links = documents.get(|_| true, discover).await?;
+        let problem = match links.value.uri(rel, origins) {
+            Ok(uri) => return Ok(Followed { uri, edition: links.edition }),
+            Err(problem) => problem,
+        };
+        documents.forget(links.edition).await;
+        if discovered.load(Ordering::Relaxed) || !matches!(problem, LinkProblem::Missing { .. }) {
+            return Err(problem.into());
         }
     }
 }

@@ -42,6 +42,8 @@ pub(crate) enum Creating {
     User,
     /// By `fx:stores`.
     Store,
+    /// Anything that has no unique value of which we know: a client, an attribute; a change of something.
+    Other,
 }
 
 impl FoxyError {
@@ -118,7 +120,7 @@ pub(crate) fn kind(creating: Creating, errors: &[FoxyError]) -> RejectionKind {
         Creating::User if some(EMAIL, TAKEN) => RejectionKind::EmailTaken,
         Creating::Store if some(DOMAIN, TAKEN) => RejectionKind::DomainTaken,
         Creating::Store if some(DOMAIN, RESERVED) => RejectionKind::DomainReserved,
-        Creating::User | Creating::Store => RejectionKind::InvalidFields,
+        Creating::User | Creating::Store | Creating::Other => RejectionKind::InvalidFields,
     }
 }
 

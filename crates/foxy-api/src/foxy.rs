@@ -3,18 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
-use foxden_vault::RefreshToken;
+use foxden_vault::{AuthorizationCode, ClientSecret, RefreshToken};
+use serde_json::json;
 use tokio::time::Instant;
 
-use crate::access::{Access, Followed, Found, Wire, follow};
+use crate::access::{Access, Followed, Found, To, Wire, follow};
 use crate::answer::OddAnswer;
 use crate::errors::Creating;
-use crate::http::Http;
+use crate::http::{Http, Verb};
 use crate::link::Links;
 use crate::oauth::Grant;
 use crate::single_flight::SingleFlight;
 use crate::{
-    ApiOrigins, ClientError, CreatedUser, Granted, NewUser, ReadError, Report, Settings, TokenError, UserSession,
+    ApiOrigins, ClientError, CreatedUser, Document, Granted, NewUser, ReadError, Report, Settings, StoreSession,
+    TokenError, UserSession, outcome,
 };
 
 /// One OAuth client of Foxy. Cheap to clone; clones share connections, links and the client's access token.
@@ -59,6 +61,43 @@ impl Foxy {
     /// Acts as a user whose refresh token was kept. Its access token and links are fetched when first needed.
     pub fn user(&self, refresh: RefreshToken) -> UserSession {
         UserSession::of_refresh_token(self.clone(), refresh)
+    }
+
+    /// Acts as a store whose refresh token was kept. Its access token and links are fetched when first needed.
+    pub fn store(&self, refresh: RefreshToken) -> StoreSession {
+        StoreSession::of_refresh_token(self.clone(), refresh)
+    }
+
+    /// Reads the OAuth client itself (Foxy docs: rels/client). Its secret is not among what Foxy shows.
+    ///
+    /// # Errors
+    /// [`ReadError`], by what is wrong.
+    pub async fn read_client(&self) -> Result<Document, ReadError> {
+        Document::linked(self.wire(), &self.shared.client, "fx:client").await
+    }
+
+    /// Gives the OAuth client another secret (Foxy docs: authentication, client creation). Refresh tokens go on with the
+    /// new one; access tokens made before live out their two hours. This client keeps asking with the old one: build
+    /// another.
+    ///
+    /// After [`Outcome::Unknown`](crate::Outcome::Unknown) one of the two secrets is the right one; [`Foxy::probe`] with
+    /// each tells which.
+    pub async fn change_client_secret(&self, secret: &ClientSecret, deadline: Instant) -> Report<()> {
+        let body = json!({ "client_secret": secret.expose() });
+        let to = (Verb::Patch, To::Home("fx:client"));
+        self.shared.client.send(self.wire(), to, &body, deadline, outcome::judge_change).await
+    }
+
+    /// Exchanges what a browser brought back for tokens (`authorization_code`, RFC 6749 section 4.1.3). Check the `state`
+    /// that came with it first.
+    ///
+    /// A code opens once. If no answer arrives it may be used up, and the person has to grant access again.
+    ///
+    /// # Errors
+    /// [`TokenError::Revoked`] if the code is refused; else as for any read.
+    pub async fn exchange_code(&self, code: AuthorizationCode, redirect_uri: &str) -> Result<Granted, TokenError> {
+        let grant = Grant::Code { code, redirect_uri: redirect_uri.to_owned() };
+        Ok(self.wire().token(&grant).await?.0)
     }
 
     /// Whether a user with this email exists (Foxy docs: rels/reporting_email_exists). Says nothing of whose it is.

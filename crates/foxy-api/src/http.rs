@@ -14,7 +14,7 @@ use std::time::Duration;
 use foxden_vault::AccessToken;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -36,6 +36,15 @@ pub(crate) struct Http {
     call_timeout: Duration,
 }
 
+/// How a call changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Makes a resource.
+    Post,
+    /// Changes the named properties of one.
+    Patch,
+}
+
 /// A request without an answer.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -54,6 +63,15 @@ pub(crate) enum Fate {
     TimedOut,
     /// It may have been read; the connection ended, or brought nonsense.
     ConnectionLost,
+}
+
+impl Verb {
+    fn method(self) -> Method {
+        match self {
+            Self::Post => Method::POST,
+            Self::Patch => Method::PATCH,
+        }
+    }
 }
 
 impl Http {
@@ -103,11 +121,12 @@ impl Http {
         send(&self.reads, request, &AtomicBool::new(true)).await
     }
 
-    /// Sends a create, once. The deadline, if nearer, takes the call timeout's place.
-    pub(crate) async fn create(
+    /// Sends a call that changes something, once. The deadline, if nearer, takes the call timeout's place.
+    pub(crate) async fn change(
         &self,
+        verb: Verb,
         uri: &ResourceUri,
-        token: &AccessToken,
+        token: Option<&AccessToken>,
         body: Vec<u8>,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
@@ -119,11 +138,14 @@ impl Http {
         let body = Watched { body: body.into(), handed_over: Arc::clone(&handed_over) };
         let request = self
             .creates
-            .post(uri.url().clone())
+            .request(verb.method(), uri.url().clone())
             .timeout(self.call_timeout.min(left))
-            .bearer_auth(token.expose())
             .header(CONTENT_TYPE, "application/json")
             .body(reqwest::Body::wrap(body));
+        let request = match token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        };
         send(&self.creates, request, &handed_over).await
     }
 }

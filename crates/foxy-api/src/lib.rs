@@ -2,6 +2,9 @@
 
 mod access;
 mod answer;
+mod attribute;
+mod client;
+mod document;
 mod errors;
 mod fault;
 mod foxy;
@@ -18,13 +21,17 @@ mod session;
 mod settings;
 mod single_flight;
 mod store;
+mod store_session;
 mod user;
 
+pub use attribute::{Attribute, Visibility};
+pub use client::{CreatedClient, NewClient, Registrar};
+pub use document::Document;
 pub use errors::{FoxyError, RejectionKind};
 pub use fault::{Cause, SetupFault};
 pub use foxy::Foxy;
 pub use link::{LinkProblem, ResourceUri};
-pub use listing::StoreSearch;
+pub use listing::{ListedStore, StoreSearch};
 pub use oauth::Granted;
 pub use origin::{ApiOrigins, OriginError};
 pub use read::{ReadError, TokenError};
@@ -32,4 +39,5 @@ pub use report::{Doubt, Evidence, NoEffect, NotSent, Outcome, Rejection, Report,
 pub use session::UserSession;
 pub use settings::{ClientError, Settings};
 pub use store::{CreatedStore, NewStore};
+pub use store_session::StoreSession;
 pub use user::{CreatedUser, NewUser};

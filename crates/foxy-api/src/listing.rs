@@ -24,29 +24,67 @@ pub enum StoreSearch {
     Absent,
 }
 
-/// One page: how many entries it has, and the address of the wanted store if it is among them.
+/// A store as a listing names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedStore {
+    /// The store's address.
+    pub uri: ResourceUri,
+    /// The store's domain.
+    pub domain: String,
+}
+
+/// An entry of a listing; its address may be of no use.
+type Entry = (String, Result<ResourceUri, LinkProblem>);
+
+/// One page of a listing.
 struct Page {
-    entries: u64,
+    stores: Vec<Entry>,
     total: Option<u64>,
-    wanted: Option<ResourceUri>,
     next: Option<ResourceUri>,
 }
 
-/// Reads pages until the store is found or the listing ends. Absence is claimed only of a listing that was seen whole.
+/// Looks for a domain. Absence is claimed only of a listing that was seen whole.
 pub(crate) async fn find_store(wire: &Wire, user: &Access, domain: &str) -> Result<StoreSearch, ReadError> {
-    let (first, document) = first_page(wire, user).await?;
-    let mut page = Page::read(&document, domain, wire)?;
+    let mut found = None;
+    walk(wire, user, |(name, uri)| {
+        let wanted = name.eq_ignore_ascii_case(domain);
+        if wanted {
+            found = Some(uri);
+        }
+        wanted
+    })
+    .await?;
+    found.map_or(Ok(StoreSearch::Absent), |uri| Ok(StoreSearch::Found { uri: uri? }))
+}
+
+/// Reads the whole listing.
+pub(crate) async fn all_stores(wire: &Wire, user: &Access) -> Result<Vec<ListedStore>, ReadError> {
+    let mut entries = Vec::new();
+    walk(wire, user, |entry| {
+        entries.push(entry);
+        false
+    })
+    .await?;
+    entries.into_iter().map(|(domain, uri)| Ok(ListedStore { uri: uri?, domain })).collect()
+}
+
+/// Shows one store after the other, until `enough` says so or the listing was seen whole.
+async fn walk(wire: &Wire, user: &Access, mut enough: impl FnMut(Entry) -> bool) -> Result<(), ReadError> {
+    let (first, document) = user.linked(wire, "fx:stores").await?;
+    let mut page = Page::read(&document, wire)?;
     let mut seen_pages = HashSet::from([first]);
-    let mut seen_entries = page.entries;
+    let mut seen_entries = 0;
     loop {
-        if let Some(uri) = page.wanted {
-            return Ok(StoreSearch::Found { uri });
+        let entries = page.stores.len() as u64;
+        seen_entries += entries;
+        if page.stores.into_iter().any(&mut enough) {
+            return Ok(());
         }
         // Foxy's last page may link itself, or the page after the end, as its next.
-        let next = page.next.filter(|next| page.entries > 0 && !seen_pages.contains(next));
+        let next = page.next.filter(|next| entries > 0 && !seen_pages.contains(next));
         let Some(next) = next else {
             let whole = page.total.is_none_or(|total| seen_entries >= total);
-            return if whole { Ok(StoreSearch::Absent) } else { Err(ReadError::odd(OddAnswer::ListingCutShort)) };
+            return if whole { Ok(()) } else { Err(ReadError::odd(OddAnswer::ListingCutShort)) };
         };
         if seen_pages.len() >= MOST_PAGES {
             return Err(ReadError::odd(OddAnswer::ListingEndless));
@@ -55,28 +93,13 @@ pub(crate) async fn find_store(wire: &Wire, user: &Access, domain: &str) -> Resu
             Found::Document(document) => document,
             Found::Gone { status, .. } => return Err(ReadError::odd(OddAnswer::Status(status))),
         };
-        page = Page::read(&document, domain, wire)?;
-        seen_entries += page.entries;
+        page = Page::read(&document, wire)?;
         seen_pages.insert(next);
     }
 }
 
-/// The listing's first page; its link is discovered anew, once, should it have moved.
-async fn first_page(wire: &Wire, user: &Access) -> Result<(ResourceUri, Value), ReadError> {
-    let mut last = 404;
-    for _ in 0..2 {
-        let link = user.follow(wire, "fx:stores").await?;
-        match user.read(wire, &link.uri).await? {
-            Found::Document(document) => return Ok((link.uri, document)),
-            Found::Gone { status, .. } => last = status,
-        }
-        user.forget_home(link.edition).await;
-    }
-    Err(ReadError::odd(OddAnswer::Status(last)))
-}
-
 impl Page {
-    fn read(document: &Value, domain: &str, wire: &Wire) -> Result<Self, ReadError> {
+    fn read(document: &Value, wire: &Wire) -> Result<Self, ReadError> {
         let total = document.get("total_items").and_then(number);
         let entries = match document.pointer("/_embedded/fx:stores") {
             Some(Value::Array(entries)) => entries.as_slice(),
@@ -84,21 +107,19 @@ impl Page {
             None if total == Some(0) || document.get("returned_items").and_then(number) == Some(0) => &[],
             Some(_) | None => return Err(ReadError::odd(OddAnswer::Lacks("list of stores"))),
         };
-        let mut wanted = None;
+        let mut stores = Vec::with_capacity(entries.len());
         for entry in entries {
             // An entry that can't be read might be the wanted one, so it is not passed over.
-            let name = entry.get("store_domain").and_then(Value::as_str);
-            let name = name.ok_or_else(|| ReadError::odd(OddAnswer::Lacks("store_domain")))?;
-            if name.eq_ignore_ascii_case(domain) {
-                wanted = Some(Links::of(entry).uri("self", wire.origins())?);
-            }
+            let domain = entry.get("store_domain").and_then(Value::as_str);
+            let domain = domain.ok_or_else(|| ReadError::odd(OddAnswer::Lacks("store_domain")))?.to_owned();
+            stores.push((domain, Links::of(entry).uri("self", wire.origins())));
         }
         let next = match Links::of(document).uri("next", wire.origins()) {
             Ok(next) => Some(next),
             Err(LinkProblem::Missing { .. }) => None,
             Err(problem) => return Err(problem.into()),
         };
-        Ok(Self { entries: entries.len() as u64, total, wanted, next })
+        Ok(Self { stores, total, next })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foxden_vault::{AccessToken, RefreshToken};
+use foxden_vault::{AccessToken, AuthorizationCode, RefreshToken};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -63,6 +63,13 @@ pub(crate) enum Grant {
     Client,
     /// Whoever granted this refresh token.
     Refresh(RefreshToken),
+    /// A person, in a browser (`authorization_code`).
+    Code {
+        /// Opens what was granted, once.
+        code: AuthorizationCode,
+        /// Where the browser was sent back to with it.
+        redirect_uri: String,
+    },
 }
 
 /// The token fields that an answer has, each of them optional.
@@ -126,6 +133,10 @@ impl Grant {
             Self::Refresh(token) => {
                 form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose())
             }
+            Self::Code { code, redirect_uri } => form
+                .append_pair("grant_type", "authorization_code")
+                .append_pair("code", code.expose())
+                .append_pair("redirect_uri", redirect_uri),
         };
         form.finish()
     }
@@ -145,6 +156,7 @@ impl Grant {
             // Left out, the old one stays valid (RFC 6749 section 6); a client needs none (section 4.4.3).
             (None, Self::Refresh(kept)) => kept.clone(),
             (None, Self::Client) => RefreshToken::new(""),
+            (None, Self::Code { .. }) => return Err(ReadError::odd(OddAnswer::Lacks("refresh_token"))),
         };
         let bearer = Bearer::new(access.clone(), since, fields.lifetime);
         Ok((Granted { access, refresh, scope: fields.scope, expires_in: fields.lifetime }, bearer))
@@ -153,7 +165,7 @@ impl Grant {
     fn refused(&self, answer: &Answer) -> ReadError {
         let error = OAuthError::of(&answer.json().unwrap_or_default(), answer.challenge.as_deref());
         match (answer.status, error, self) {
-            (400 | 401, Some(OAuthError::InvalidGrant), Self::Refresh(_)) => ReadError::Revoked,
+            (400 | 401, Some(OAuthError::InvalidGrant), Self::Refresh(_) | Self::Code { .. }) => ReadError::Revoked,
             (400 | 401, Some(OAuthError::InvalidClient), _) | (401, _, _) => SetupFault::InvalidClient.into(),
             (400 | 403, Some(OAuthError::InvalidScope | OAuthError::InsufficientScope), _) => {
                 SetupFault::InsufficientScope.into()

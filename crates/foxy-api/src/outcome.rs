@@ -11,11 +11,11 @@ use crate::{
     ApiOrigins, Doubt, Evidence, FoxyError, Granted, NoEffect, Outcome, Rejection, ResourceUri, SetupFault, TokenLoss,
 };
 
-/// How one sending of a create call ended.
+/// How one sending of a call that changes something ended.
 #[derive(Debug)]
-pub(crate) enum Ending {
+pub(crate) enum Ending<T> {
     /// There is no more to be done about it here.
-    Final(Outcome<Created>),
+    Final(Outcome<T>),
     /// 401: nothing was created. Worth one more sending, with a fresh token.
     StaleToken,
     /// 404 or 410: nothing was created. Worth one more sending, to a link discovered anew.
@@ -31,8 +31,35 @@ pub(crate) struct Created {
     pub(crate) links: Links,
 }
 
-/// Says what one sending came to.
-pub(crate) fn judge(creating: Creating, exchange: &Result<Answer, Failure>) -> Ending {
+/// Says what one sending of a create call came to whose answer brings a token.
+pub(crate) fn judge(creating: Creating, exchange: &Result<Answer, Failure>) -> Ending<Created> {
+    judge_creation(creating, exchange, |document| {
+        Granted::of_creation(document).map(|token| Created { token, links: Links::of(document) })
+    })
+}
+
+/// Says what one sending of a create call came to. `read` finds in the answer what can't be asked for again.
+pub(crate) fn judge_creation<T>(
+    creating: Creating,
+    exchange: &Result<Answer, Failure>,
+    read: impl Fn(&Value) -> Option<T>,
+) -> Ending<T> {
+    match exchange {
+        Ok(answer) if answer.status == 201 => Ending::Final(created(answer, read)),
+        _ => unmade(creating, exchange),
+    }
+}
+
+/// Says what one sending of a change came to. Its answer may be the whole resource, or nothing.
+pub(crate) fn judge_change(exchange: &Result<Answer, Failure>) -> Ending<()> {
+    match exchange {
+        Ok(answer) if matches!(answer.status, 200 | 204) => Ending::Final(Outcome::Done(())),
+        _ => unmade(Creating::Other, exchange),
+    }
+}
+
+/// Everything but the success that was hoped for.
+fn unmade<T>(creating: Creating, exchange: &Result<Answer, Failure>) -> Ending<T> {
     let answer = match exchange {
         Ok(answer) => answer,
         Err(failure) => {
@@ -44,7 +71,6 @@ pub(crate) fn judge(creating: Creating, exchange: &Result<Answer, Failure>) -> E
         }
     };
     match answer.status {
-        201 => Ending::Final(created(answer)),
         300..=399 => Ending::Final(Outcome::Unknown(Doubt::Redirected)),
         status @ (408 | 409) => Ending::Final(Outcome::Unknown(Doubt::Status(status))),
         400..=499 => refused(creating, answer),
@@ -52,11 +78,11 @@ pub(crate) fn judge(creating: Creating, exchange: &Result<Answer, Failure>) -> E
     }
 }
 
-/// A 201: the thing exists, so all that is left to ask is whether its token is in hand.
-fn created(answer: &Answer) -> Outcome<Created> {
+/// A 201: the thing exists, so all that is left to ask is whether what came with it is in hand.
+fn created<T>(answer: &Answer, read: impl Fn(&Value) -> Option<T>) -> Outcome<T> {
     let loss = match (answer.json(), &answer.body) {
-        (Some(document), _) => match Granted::of_creation(&document) {
-            Some(token) => return Outcome::Done(Created { token, links: Links::of(&document) }),
+        (Some(document), _) => match read(&document) {
+            Some(created) => return Outcome::Done(created),
             None => TokenLoss::NoToken,
         },
         (None, Body::Whole(_)) => TokenLoss::BodyUnreadable,
@@ -67,7 +93,7 @@ fn created(answer: &Answer) -> Outcome<Created> {
 }
 
 /// A 4xx other than 408 and 409: nothing was created.
-fn refused(creating: Creating, answer: &Answer) -> Ending {
+fn refused<T>(creating: Creating, answer: &Answer) -> Ending<T> {
     let body = answer.json().unwrap_or_default();
     let errors = FoxyError::all_of(&body);
     let oauth = OAuthError::of(&body, answer.challenge.as_deref());

@@ -29,8 +29,9 @@ pub enum ReadError {
         /// What was seen.
         source: Cause,
     },
-    /// The refresh token was refused (RFC 6749 section 5.2: `invalid_grant`): revoked, expired, or another client's.
-    #[error("Foxy refuses the refresh token; its user has to grant access again")]
+    /// The refresh token, or the code, was refused (RFC 6749 section 5.2: `invalid_grant`): revoked, expired, used
+    /// before, or another client's.
+    #[error("Foxy refuses the refresh token or the code; its user has to grant access again")]
     Revoked,
     /// An answer that fits nothing we know: a redirect, an unexpected status, a body that can't be read.
     #[error("Foxy's answer could not be made sense of")]

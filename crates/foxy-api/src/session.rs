@@ -9,9 +9,11 @@ use tokio::time::Instant;
 use crate::access::Access;
 use crate::errors::Creating;
 use crate::link::Links;
-use crate::listing;
 use crate::oauth::Grant;
-use crate::{CreatedStore, Foxy, Granted, NewStore, ReadError, Report, StoreSearch};
+use crate::{
+    Attribute, CreatedStore, Document, Foxy, Granted, ListedStore, NewStore, ReadError, Report, StoreSearch, attribute,
+    listing,
+};
 
 /// One user's session, by [`Foxy::user`] or [`CreatedUser::session`](crate::CreatedUser::session). Cheap to clone;
 /// clones share the user's access token and links.
@@ -41,6 +43,29 @@ impl UserSession {
         let what = (Creating::Store, "fx:stores");
         let report = self.user.create(self.foxy.wire(), what, &store.body(), deadline).await;
         report.map(|created| CreatedStore::new(created, self.foxy.origins()))
+    }
+
+    /// Reads the user (Foxy docs: rels/user).
+    ///
+    /// # Errors
+    /// [`ReadError`], by what is wrong.
+    pub async fn read(&self) -> Result<Document, ReadError> {
+        Document::linked(self.foxy.wire(), &self.user, "fx:user").await
+    }
+
+    /// Sees to it that the user has an attribute of this name with this value (Foxy docs: rels/attributes).
+    pub async fn ensure_attribute(&self, attribute: &Attribute, deadline: Instant) -> Report<()> {
+        attribute::ensure(self.foxy.wire(), &self.user, "fx:user", attribute, deadline).await
+    }
+
+    /// All of this user's stores, page by page.
+    ///
+    /// A store made a moment ago may not be listed yet.
+    ///
+    /// # Errors
+    /// [`ReadError`], also if the listing is incomplete; then it is not known.
+    pub async fn stores(&self) -> Result<Vec<ListedStore>, ReadError> {
+        listing::all_stores(self.foxy.wire(), &self.user).await
     }
 
     /// Looks for a domain among all of this user's stores, page by page. Case makes no difference, as with any domain.

@@ -45,4 +45,4 @@ pub use key_text::{GenerateKeyError, KeyRingError, generate_key};
 pub use randomness::NoRandomness;
 pub use seal::{OpenError, SealError};
 pub use sealed::{MalformedEnvelope, Sealed};
-pub use secret::{AccessToken, ClientSecret, RefreshToken};
+pub use secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken};

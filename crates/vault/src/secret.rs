@@ -76,6 +76,10 @@ secret_text! {
     /// A token of ten years that makes access tokens (Foxy docs: refreshing tokens). Stored sealed only.
     RefreshToken
 }
+secret_text! {
+    /// What a browser brings back from the authorization endpoint: opens what was granted, once (RFC 6749 section 4.1.2).
+    AuthorizationCode
+}
 
 #[cfg(test)]
 mod tests {

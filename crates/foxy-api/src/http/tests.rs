@@ -33,7 +33,8 @@ async fn create(origin: &str, connect_timeout: Duration, call_timeout: Duration,
     let settings = settings(origin, connect_timeout, call_timeout);
     let uri = ResourceUri::home(&settings.api);
     let http = Http::try_new(&settings).unwrap();
-    let result = http.create(&uri, &AccessToken::new("t"), b"{}".to_vec(), Instant::now() + left).await;
+    let result =
+        http.change(Verb::Post, &uri, Some(&AccessToken::new("t")), b"{}".to_vec(), Instant::now() + left).await;
     result.map(|answer| answer.status).unwrap_err().fate
 }
 

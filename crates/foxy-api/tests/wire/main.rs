@@ -6,6 +6,7 @@ mod creates;
 mod hostile;
 mod logs;
 mod lookups;
+mod resources;
 mod server;
 mod simulator;
 mod table;

@@ -1,0 +1,120 @@
+//! Attributes: a platform's own notes on a client, a user or a store.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use crate::access::{Access, To, Wire};
+use crate::errors::Creating;
+use crate::http::Verb;
+use crate::link::Links;
+use crate::{Document, Evidence, NoEffect, NotSent, Outcome, Report, ResourceUri, outcome};
+
+/// A note on a resource (Foxy docs: rels/attributes). `Debug` shows its name only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// What it is called; names may repeat at Foxy.
+    pub name: String,
+    /// What it says.
+    pub value: String,
+    /// Who may read it.
+    pub visibility: Visibility,
+    /// Where it is, once Foxy has it.
+    uri: Option<ResourceUri>,
+}
+
+/// Who may read an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Visibility {
+    /// The integration that wrote it.
+    #[default]
+    Private,
+    /// Everyone with access to the resource.
+    Restricted,
+    /// Everyone.
+    Public,
+}
+
+impl Attribute {
+    /// A private note.
+    pub fn private(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), value: value.into(), visibility: Visibility::Private, uri: None }
+    }
+
+    /// An embedded attribute; what can't be read is none.
+    pub(crate) fn read(entry: &Value, wire: &Wire) -> Option<Self> {
+        let text = |name: &str| Some(entry.get(name)?.as_str()?.to_owned());
+        let visibility = match entry.get("visibility").and_then(Value::as_str) {
+            Some("public") => Visibility::Public,
+            Some("restricted") => Visibility::Restricted,
+            _ => Visibility::Private,
+        };
+        let uri = Links::of(entry).uri("self", wire.origins()).ok();
+        Some(Self { name: text("name")?, value: text("value")?, visibility, uri })
+    }
+
+    fn body(&self) -> Value {
+        let visibility = match self.visibility {
+            Visibility::Private => "private",
+            Visibility::Restricted => "restricted",
+            Visibility::Public => "public",
+        };
+        json!({ "name": self.name, "value": self.value, "visibility": visibility })
+    }
+}
+
+impl fmt::Debug for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attribute").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Sees to it that the resource linked as `rel` has the attribute: writes it, or changes the one of its name, unless it is
+/// there already. After an unknown outcome it can be asked for again; at worst the note is there twice.
+pub(crate) async fn ensure(
+    wire: &Wire,
+    access: &Access,
+    rel: &'static str,
+    wanted: &Attribute,
+    deadline: Instant,
+) -> Report<()> {
+    let begun = Instant::now();
+    let mut report = match timeout_at(deadline, Document::linked(wire, access, rel)).await {
+        Err(_) => no_effect(NoEffect::NotSent(NotSent::DeadlinePassed), None),
+        Ok(Err(error)) => {
+            let (reason, cause) = error.into_no_effect();
+            no_effect(reason, cause)
+        }
+        Ok(Ok(document)) => write(wire, access, &document, wanted, deadline).await,
+    };
+    report.evidence.elapsed = begun.elapsed();
+    report
+}
+
+async fn write(wire: &Wire, access: &Access, document: &Document, wanted: &Attribute, deadline: Instant) -> Report<()> {
+    let there = document.attributes.iter().find(|there| there.name == wanted.name);
+    if there.is_some_and(|there| (&there.value, there.visibility) == (&wanted.value, wanted.visibility)) {
+        return Report { outcome: Outcome::Done(()), evidence: Evidence::default() };
+    }
+    if let Some(uri) = there.and_then(|there| there.uri.as_ref()) {
+        let to = (Verb::Patch, To::Known(uri));
+        return access.send(wire, to, &wanted.body(), deadline, outcome::judge_change).await;
+    }
+    let collection = match document.links().uri("fx:attributes", wire.origins()) {
+        Ok(collection) => collection,
+        Err(problem) => return no_effect(NoEffect::SetupFault(problem.into()), None),
+    };
+    let to = (Verb::Post, To::Known(&collection));
+    let made = |exchange: &_| outcome::judge_creation(Creating::Other, exchange, |_| Some(()));
+    let report = access.send(wire, to, &wanted.body(), deadline, made).await;
+    // A 201 whose body was lost is as good: nothing in it is needed.
+    match report.outcome {
+        Outcome::TokenLost(_) => Report { outcome: Outcome::Done(()), evidence: report.evidence },
+        _ => report,
+    }
+}
+
+fn no_effect(reason: NoEffect, cause: Option<crate::Cause>) -> Report<()> {
+    Report { outcome: Outcome::NoEffect(reason), evidence: Evidence { cause, ..Evidence::default() } }
+}
