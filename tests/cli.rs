@@ -42,9 +42,20 @@ fn wrong_usage_ends_with_status_2_and_help_with_0() {
     assert_eq!(bare(&["wroker"], &[]).status.code(), Some(2));
     let help = bare(&["--help"], &[]);
     assert_eq!(help.status.code(), Some(0));
-    for command in
-        ["worker", "submit", "status", "show", "explain", "retry", "token", "dead", "keys", "migrate", "demo"]
-    {
+    for command in [
+        "worker",
+        "submit",
+        "status",
+        "show",
+        "explain",
+        "retry",
+        "token",
+        "dead",
+        "keys",
+        "migrate",
+        "verify-foxy",
+        "demo",
+    ] {
         assert!(text(&help.stdout).contains(command));
         assert_eq!(bare(&[command, "--help"], &[]).status.code(), Some(0), "{command}");
     }

@@ -16,3 +16,4 @@ mod sdk;
 mod servers;
 mod support;
 mod two_workers;
+mod verify_foxy;

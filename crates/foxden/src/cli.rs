@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{dead, demo, explain, keys, migrate, retry, show, status, submit, token, worker};
+use crate::commands::{dead, demo, explain, keys, migrate, retry, show, status, submit, token, verify_foxy, worker};
 
 /// A white-label provisioning worker for Foxy: signup events in, Foxy stores with sealed tokens out.
 #[derive(Parser, Debug)]
@@ -61,6 +61,9 @@ pub(crate) enum Command {
     /// Bring the ledger's schema up to date, or look at it
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// Try on Foxy's sandbox what foxden assumes of Foxy
+    #[command(after_help = verify_foxy::HELP)]
+    VerifyFoxy(verify_foxy::Options),
     /// See it all at work: a simulated Foxy, an embedded ledger, a real worker
     #[command(after_help = demo::HELP)]
     Demo(demo::Options),

@@ -1,6 +1,12 @@
-//! What may be shown on a terminal, and in which colours.
+//! What may be shown on a terminal, and in which colours; and asking whoever sits there.
 
-use std::{borrow::Cow, fmt, io::IsTerminal};
+use std::{
+    borrow::Cow,
+    fmt,
+    io::{self, BufRead as _, IsTerminal},
+};
+
+use crate::output;
 
 /// Colours a text, or leaves it alone.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +64,19 @@ impl<T: fmt::Display> fmt::Display for Painted<T> {
         self.text.fmt(f)?;
         f.write_str("\u{1b}[0m")
     }
+}
+
+/// Whether somebody sits there who could answer a question.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Asks the person at the terminal. Anything but a plain yes is a no.
+pub(crate) fn ask(question: &str) -> io::Result<bool> {
+    output::note(format!("{question} Type yes to go on:"));
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
 }
 
 /// The text with everything escaped that does more to a terminal than show itself.

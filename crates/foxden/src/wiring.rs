@@ -29,6 +29,15 @@ pub(crate) struct FoxySide {
     pub(crate) simulator: Option<Simulator>,
     /// Where calls go, for the log.
     pub(crate) home: String,
+    settings: foxy_api::Settings,
+}
+
+impl FoxySide {
+    /// The same client of the same Foxy, but with another secret.
+    pub(crate) fn with_secret(&self, client_secret: ClientSecret) -> anyhow::Result<Foxy> {
+        let settings = foxy_api::Settings { client_secret, ..self.settings.clone() };
+        Foxy::try_new(settings).context("could not set up the client of Foxy's API")
+    }
 }
 
 /// Connects to the ledger and sees to its schema: the embedded one is brought up to date on the spot, a server's is the
@@ -151,16 +160,16 @@ pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
         (None, None) => bail!("FOXDEN_FOXY_CLIENT_ID and FOXDEN_FOXY_CLIENT_SECRET are not set"),
     };
     let home = api.to_string();
-    let foxy = Foxy::try_new(foxy_api::Settings {
+    let settings = foxy_api::Settings {
         api,
         client_id,
         client_secret,
         connect_timeout: settings.connect_timeout,
         call_timeout: settings.call_timeout,
         user_agent: USER_AGENT.to_owned(),
-    })
-    .context("could not set up the client of Foxy's API")?;
-    Ok(FoxySide { foxy, simulator, home })
+    };
+    let foxy = Foxy::try_new(settings.clone()).context("could not set up the client of Foxy's API")?;
+    Ok(FoxySide { foxy, simulator, home, settings })
 }
 
 async fn simulator(settings: &FoxySettings) -> anyhow::Result<Simulator> {

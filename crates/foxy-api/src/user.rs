@@ -68,6 +68,11 @@ impl CreatedUser {
         }
     }
 
+    /// Whether the answer said where this user's stores are. If not, the user's home document is asked when needed.
+    pub fn links_stores(&self) -> bool {
+        self.stores.is_some()
+    }
+
     /// Acts as this user at once: with the access token and the `fx:stores` link of the answer, and no request more.
     pub fn session(&self) -> UserSession {
         UserSession::of_creation(self.foxy.clone(), &self.token, self.received, self.stores.clone())

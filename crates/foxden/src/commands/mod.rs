@@ -10,6 +10,7 @@ pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod token;
+pub(crate) mod verify_foxy;
 pub(crate) mod worker;
 
 use std::path::Path;
@@ -35,6 +36,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Dead(command) => dead::run(config, command).await,
         Command::Keys(command) => keys::run(config, command).await,
         Command::Migrate(command) => migrate::run(config, command).await,
+        Command::VerifyFoxy(options) => verify_foxy::run(config, options).await,
         Command::Demo(options) => demo::run(options).await,
     }
 }

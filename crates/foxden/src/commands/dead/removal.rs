@@ -1,16 +1,13 @@
 //! `foxden dead requeue` and `foxden dead drop`: what takes letters out of the queue.
 
-use std::{
-    collections::BTreeSet,
-    io::{self, BufRead as _, IsTerminal as _},
-};
+use std::collections::BTreeSet;
 
 use clap::Args;
 use foxden_intake::{DeadLetter, DeadQueue};
 use serde_json::json;
 
 use super::{Selection, list, not_found};
-use crate::{exit::Exit, output};
+use crate::{exit::Exit, output, terminal};
 
 pub(crate) const REQUEUE_HELP: &str = "\
 Each message is confirmed in the signup queue before it leaves the dead-letter queue. If this is cut off in between, one
@@ -60,7 +57,7 @@ pub(crate) struct DropOptions {
 impl DropOptions {
     /// Whether there is leave to drop, or somebody who could give it.
     pub(super) fn may_go_on(&self) -> bool {
-        self.yes || io::stdin().is_terminal()
+        self.yes || terminal::can_ask()
     }
 }
 
@@ -113,20 +110,12 @@ async fn agreed_on(queue: &DeadQueue, which: &Selection) -> anyhow::Result<Optio
         if letters.len() > SHOWN {
             output::note(format!("and {} more", output::count((letters.len() - SHOWN) as u64)));
         }
-        if !confirmed(letters.len())? {
+        let count = output::count(letters.len() as u64);
+        if !terminal::ask(&format!("Drop {count} of them for good? Their messages are lost."))? {
             return Ok(None);
         }
     }
     Ok(Some(letters.into_iter().map(|letter| letter.handle).collect()))
-}
-
-/// Asks the person at the terminal. Anything but a plain yes is a no.
-fn confirmed(count: usize) -> io::Result<bool> {
-    let count = output::count(count as u64);
-    output::note(format!("Drop {count} of them for good? Their messages are lost. Type yes to go on:"));
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(answer.trim() == "yes")
 }
 
 /// Says which handles were not there.
