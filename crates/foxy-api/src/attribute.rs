@@ -9,7 +9,7 @@ use crate::access::{Access, To, Wire};
 use crate::errors::Creating;
 use crate::http::Verb;
 use crate::link::Links;
-use crate::{Document, Evidence, NoEffect, NotSent, Outcome, Report, ResourceUri, outcome};
+use crate::{ApiOrigins, Document, Evidence, NoEffect, NotSent, Outcome, Report, ResourceUri, outcome};
 
 /// A note on a resource (Foxy docs: rels/attributes). `Debug` shows its name only.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,14 +43,14 @@ impl Attribute {
     }
 
     /// An embedded attribute; what can't be read is none.
-    pub(crate) fn read(entry: &Value, wire: &Wire) -> Option<Self> {
+    pub(crate) fn read(entry: &Value, origins: &ApiOrigins) -> Option<Self> {
         let text = |name: &str| Some(entry.get(name)?.as_str()?.to_owned());
         let visibility = match entry.get("visibility").and_then(Value::as_str) {
             Some("public") => Visibility::Public,
             Some("restricted") => Visibility::Restricted,
             _ => Visibility::Private,
         };
-        let uri = Links::of(entry).uri("self", wire.origins()).ok();
+        let uri = Links::of(entry).uri("self", origins).ok();
         Some(Self { name: text("name")?, value: text("value")?, visibility, uri })
     }
 

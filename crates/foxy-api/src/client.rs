@@ -114,7 +114,7 @@ impl NewClient {
 
 impl CreatedClient {
     /// From a 201; nothing if it lacks the id or the secret.
-    fn read(document: &Value, origins: &ApiOrigins) -> Option<Self> {
+    pub(crate) fn read(document: &Value, origins: &ApiOrigins) -> Option<Self> {
         let text = |name: &str| document.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         Some(Self {
             uri: Links::of(document).uri("self", origins),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::access::{Access, Wire};
 use crate::link::Links;
-use crate::{Attribute, ReadError, ResourceUri};
+use crate::{ApiOrigins, Attribute, ReadError, ResourceUri};
 
 /// A client, a user or a store as Foxy shows it. Mostly personal data: `Debug` shows the address only.
 #[derive(Clone, PartialEq)]
@@ -28,11 +28,15 @@ impl Document {
 
     /// Reads what the home document links as `rel`.
     pub(crate) async fn linked(wire: &Wire, access: &Access, rel: &'static str) -> Result<Self, ReadError> {
-        let (_, document) = access.linked(wire, rel).await?;
+        Self::of(access.linked(wire, rel).await?.1, wire.origins())
+    }
+
+    /// From a JSON object.
+    pub(crate) fn of(document: Value, origins: &ApiOrigins) -> Result<Self, ReadError> {
         let links = Links::of(&document);
-        let uri = links.uri("self", wire.origins())?;
+        let uri = links.uri("self", origins)?;
         let embedded = document.pointer("/_embedded/fx:attributes").and_then(Value::as_array);
-        let attributes = embedded.into_iter().flatten().filter_map(|entry| Attribute::read(entry, wire)).collect();
+        let attributes = embedded.into_iter().flatten().filter_map(|entry| Attribute::read(entry, origins)).collect();
         let mut properties = match document {
             Value::Object(properties) => properties,
             _ => Map::new(),

@@ -8,6 +8,9 @@ mod document;
 mod errors;
 mod fault;
 mod foxy;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod link;
 mod listing;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::access::{Access, Found, Wire};
 use crate::answer::OddAnswer;
 use crate::link::Links;
-use crate::{LinkProblem, ReadError, ResourceUri};
+use crate::{ApiOrigins, LinkProblem, ReadError, ResourceUri};
 
 /// More pages than any user has. A server whose pages never end must not keep us for ever.
 const MOST_PAGES: usize = 1000;
@@ -37,7 +37,8 @@ pub struct ListedStore {
 type Entry = (String, Result<ResourceUri, LinkProblem>);
 
 /// One page of a listing.
-struct Page {
+#[derive(Debug)]
+pub(crate) struct Page {
     stores: Vec<Entry>,
     total: Option<u64>,
     next: Option<ResourceUri>,
@@ -71,7 +72,7 @@ pub(crate) async fn all_stores(wire: &Wire, user: &Access) -> Result<Vec<ListedS
 /// Shows one store after the other, until `enough` says so or the listing was seen whole.
 async fn walk(wire: &Wire, user: &Access, mut enough: impl FnMut(Entry) -> bool) -> Result<(), ReadError> {
     let (first, document) = user.linked(wire, "fx:stores").await?;
-    let mut page = Page::read(&document, wire)?;
+    let mut page = Page::read(&document, wire.origins())?;
     let mut seen_pages = HashSet::from([first]);
     let mut seen_entries = 0;
     loop {
@@ -93,13 +94,13 @@ async fn walk(wire: &Wire, user: &Access, mut enough: impl FnMut(Entry) -> bool)
             Found::Document(document) => document,
             Found::Gone { status, .. } => return Err(ReadError::odd(OddAnswer::Status(status))),
         };
-        page = Page::read(&document, wire)?;
+        page = Page::read(&document, wire.origins())?;
         seen_pages.insert(next);
     }
 }
 
 impl Page {
-    fn read(document: &Value, wire: &Wire) -> Result<Self, ReadError> {
+    pub(crate) fn read(document: &Value, origins: &ApiOrigins) -> Result<Self, ReadError> {
         let total = document.get("total_items").and_then(number);
         let entries = match document.pointer("/_embedded/fx:stores") {
             Some(Value::Array(entries)) => entries.as_slice(),
@@ -112,14 +113,22 @@ impl Page {
             // An entry that can't be read might be the wanted one, so it is not passed over.
             let domain = entry.get("store_domain").and_then(Value::as_str);
             let domain = domain.ok_or_else(|| ReadError::odd(OddAnswer::Lacks("store_domain")))?.to_owned();
-            stores.push((domain, Links::of(entry).uri("self", wire.origins())));
+            stores.push((domain, Links::of(entry).uri("self", origins)));
         }
-        let next = match Links::of(document).uri("next", wire.origins()) {
+        let next = match Links::of(document).uri("next", origins) {
             Ok(next) => Some(next),
             Err(LinkProblem::Missing { .. }) => None,
             Err(problem) => return Err(problem.into()),
         };
         Ok(Self { stores, total, next })
+    }
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+impl Page {
+    /// Every address that came out of the page.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &ResourceUri> {
+        self.stores.iter().filter_map(|(_, uri)| uri.as_ref().ok()).chain(&self.next)
     }
 }
 

@@ -1,0 +1,4 @@
+//! See `foxy_api::fuzzing::documents`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| foxy_api::fuzzing::documents(input));
