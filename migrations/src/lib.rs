@@ -12,6 +12,7 @@ use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, async_trait};
 mod m20261122_000001_create_ledger;
 mod m20261122_000002_superseded_contents;
 mod m20261122_000003_index_keys_in_use;
+mod m20261122_000005_audit;
 
 /// The list of migrations, in the order in which they run.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000001_create_ledger::Migration),
             Box::new(m20261122_000002_superseded_contents::Migration),
             Box::new(m20261122_000003_index_keys_in_use::Migration),
+            Box::new(m20261122_000005_audit::Migration),
         ]
     }
 }

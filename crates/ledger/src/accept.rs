@@ -213,6 +213,7 @@ fn row(signup: NewSignup, now: i64) -> ActiveModel {
         accepted_at: Set(now),
         updated_at: Set(now),
         closed_at: NotSet,
+        forgotten_at: NotSet,
     }
 }
 

@@ -128,6 +128,8 @@ impl Ledger {
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
                     .busy_timeout(SQLITE_BUSY_TIMEOUT)
+                    // What is wiped is overwritten, and not just given up for reuse.
+                    .pragma("secure_delete", "ON")
                     .foreign_keys(true)
             });
         } else {

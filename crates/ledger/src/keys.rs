@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use foxden_vault::KeyId;
 use sea_orm::{ConnectionTrait as _, DbBackend, QueryResult, Statement, Value};
 
-use crate::{connect::Ledger, error::LedgerError};
+use crate::{connect::Ledger, error::LedgerError, forget::NO_KEY};
 
 /// What an envelope of the ledger holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,10 @@ impl Ledger {
                      GROUP BY substr({column}, 5, 8)"
                 )
             });
-            let fingerprints = "SELECT substr(fingerprint, 1, 8) AS key_id, COUNT(*) AS n FROM provisionings \
+            // Those of replaced contents tell repeats from corrections just as well.
+            let fingerprints = "SELECT substr(fingerprint, 1, 8) AS key_id, COUNT(*) AS n FROM \
+                                (SELECT fingerprint FROM provisionings \
+                                 UNION ALL SELECT fingerprint FROM superseded_contents) AS prints \
                                 GROUP BY substr(fingerprint, 1, 8)";
             let mut uses = BTreeMap::new();
             for (key, count) in ledger.counts(&events, []).await? {
@@ -111,7 +114,7 @@ impl Ledger {
             for (key, count) in ledger.counts(&tokens, []).await? {
                 uses.entry(key).or_insert_with(|| KeyUse::none(key)).tokens = count;
             }
-            for (key, count) in ledger.counts(fingerprints, []).await? {
+            for (key, count) in ledger.counts(fingerprints, []).await?.into_iter().filter(|(key, _)| *key != NO_KEY) {
                 uses.entry(key).or_insert_with(|| KeyUse::none(key)).fingerprints = count;
             }
             Ok(uses.into_values().collect())

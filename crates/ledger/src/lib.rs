@@ -9,6 +9,7 @@
 //! decision about what comes next; it carries out those of the saga, under a lease whose epoch fences late writers.
 
 mod accept;
+mod audit;
 mod claim;
 mod connect;
 mod credentials;
@@ -16,8 +17,10 @@ mod custody;
 mod entity;
 mod error;
 mod escrow;
+mod forget;
 mod ids;
 mod keys;
+mod opening;
 mod orphan;
 mod outbox;
 mod parked;
@@ -31,13 +34,16 @@ mod step_in;
 mod watch;
 
 pub use accept::{Accepted, Known, NewSignup};
+pub use audit::{Audited, By, Deed};
 pub use claim::{Claims, Swept};
 pub use connect::{Ledger, ManualClock};
 pub use custody::{Custody, CustodyError};
 pub use error::{LedgerError, Opaque};
 pub use escrow::{DrainError, Escrow, EscrowError};
+pub use forget::{Forget, Forgetting, Forgotten};
 pub use ids::{AttemptId, ProvisioningId, SIGNUP_ID_MAX, SignupId, SignupIdError, WorkerId};
 pub use keys::{Contents, KeyUse};
+pub use opening::{OpenTokenError, StoreToken, open_store_token};
 pub use orphan::Orphan;
 pub use outbox::{OutcomeData, OutcomeEvent, Waiting};
 pub use parked::{CorrectedKey, Correction, Retried};
@@ -46,6 +52,6 @@ pub use provisioning::{Claimed, Lease, Provisioning};
 pub use query::{Credential, Filter, PastAttempt, Standing};
 pub use record::{Attempt, Entry, Facts, NewCredential, Next, Recorded};
 pub use reseal::{Page, Refused, Reseal, ResealError};
-pub use state::{AttemptKind, OutcomeKind, ParkedReason, Scope, Source, State, Step};
+pub use state::{Act, AttemptKind, OutcomeKind, ParkedReason, Scope, Source, State, Step};
 pub use step_in::{Pause, StepIn};
 pub use watch::LedgerWatch;

@@ -33,6 +33,8 @@ pub struct Orphan {
     pub mailbox_is_its_own: bool,
     /// Its address at Foxy, if a token came late and brought it.
     pub user_uri: Option<String>,
+    /// What is to be made next for the signup.
+    pub step: Step,
     /// Where the signup stands.
     pub state: State,
     /// Why the signup is parked.
@@ -112,6 +114,7 @@ fn left_behind(row: &Provisioning, tokens: &[credential::Model]) -> Vec<Orphan> 
             mailbox: row.mailbox.clone(),
             mailbox_is_its_own: generation == row.generation,
             user_uri: if generation == row.generation { row.user_uri.clone() } else { addresses.next().flatten() },
+            step: row.step,
             state: row.state,
             parked_reason: row.parked_reason,
         })

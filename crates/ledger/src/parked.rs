@@ -9,6 +9,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
+    audit::{self, By, Deed},
     connect::Ledger,
     entity::{
         attempt,
@@ -19,7 +20,7 @@ use crate::{
     ids::SignupId,
     outbox::tell_resumed,
     provisioning::Provisioning,
-    state::{AttemptKind, ParkedReason, Source, State},
+    state::{Act, AttemptKind, ParkedReason, Source, State},
 };
 
 /// What asking for a retry came to.
@@ -63,7 +64,7 @@ pub enum CorrectedKey {
 
 impl Ledger {
     /// Makes a parked provisioning due again, if that can do any good. Its step starts anew: retries, lookups and age.
-    /// What was in doubt stays in doubt, so nothing is sent before it is looked up.
+    /// What was in doubt stays in doubt, so nothing is sent before it is looked up. It is in the audit, under `who`.
     ///
     /// # Errors
     /// When the database does not answer; then nothing changed.
@@ -91,6 +92,8 @@ impl Ledger {
                 return Ok(Retried::NotParked(State::InFlight));
             }
             leave_evidence(&txn, &parked, AttemptKind::Person, &who, "retry", now).await?;
+            let detail = parked.parked_reason.map(|reason| format!("was parked: {reason}"));
+            audit::write(&txn, &By::new(who), &Deed { detail, ..Deed::to(Act::Retry, &signup_id) }, now).await?;
             ledger.commit(txn).await?;
             Ok(Retried::Due)
         })

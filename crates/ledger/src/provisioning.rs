@@ -74,6 +74,8 @@ pub struct Provisioning {
     pub updated_at_ms: i64,
     /// When it ended; epoch milliseconds.
     pub closed_at_ms: Option<i64>,
+    /// When its customer was forgotten; epoch milliseconds.
+    pub forgotten_at_ms: Option<i64>,
 }
 
 /// A worker's exclusive, expiring right to a provisioning. Every write under it names its epoch.
@@ -151,6 +153,7 @@ impl Provisioning {
             accepted_at_ms: row.accepted_at,
             updated_at_ms: row.updated_at,
             closed_at_ms: row.closed_at,
+            forgotten_at_ms: row.forgotten_at,
         })
     }
 }

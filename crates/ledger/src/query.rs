@@ -1,5 +1,7 @@
 //! Reading: what people and the program ask the ledger.
 
+use std::collections::HashMap;
+
 use foxden_vault::Sealed;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -10,7 +12,7 @@ use crate::{
     connect::Ledger,
     entity::{
         attempt, credential,
-        provisioning::{Column, Entity},
+        provisioning::{self, Column, Entity},
     },
     error::{LedgerError, leave_out_damaged},
     ids::{ProvisioningId, SignupId},
@@ -227,26 +229,34 @@ impl Ledger {
         self.detached("was_refused", async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
     }
 
-    /// The newest sealed event and the newest sealed token with its signup, if there are any: what a key ring is tried on.
+    /// The newest sealed events, and the newest sealed tokens with their signups: what a key ring is tried on. At most so
+    /// many of each; rows that can't be read are left out.
     ///
     /// # Errors
-    /// When the database does not answer or a row is damaged.
+    /// When the database does not answer.
     pub async fn newest_sealed(
         &self,
-    ) -> Result<(Option<Provisioning>, Option<(Provisioning, Credential)>), LedgerError> {
+        limit: u64,
+    ) -> Result<(Vec<Provisioning>, Vec<(Provisioning, Credential)>), LedgerError> {
         use credential::Column as C;
         let ledger = self.clone();
-        let rows = Entity::find().filter(Column::Payload.is_not_null()).order_by_desc(Column::Id);
-        let tokens = credential::Entity::find().filter(C::Sealed.is_not_null()).order_by_desc(C::Id);
-        self.detached("newest_sealed", async move {
-            let row = rows.one(&ledger.db).await?.map(Provisioning::from_row).transpose()?;
-            let token = tokens.one(&ledger.db).await?;
-            let Some(token) = token else { return Ok((row, None)) };
-            let owner = Entity::find_by_id(&token.provisioning_id).one(&ledger.db).await?;
-            let owner = owner.map(Provisioning::from_row).transpose()?;
-            Ok((row, owner.map(|owner| Ok::<_, LedgerError>((owner, read(token)?))).transpose()?))
-        })
-        .await
+        let rows = Entity::find().filter(Column::Payload.is_not_null()).order_by_desc(Column::Id).limit(limit);
+        let tokens = credential::Entity::find().filter(C::Sealed.is_not_null()).order_by_desc(C::Id).limit(limit);
+        let (rows, tokens, owners) = self
+            .detached("newest_sealed", async move {
+                let (rows, tokens) = (rows.all(&ledger.db).await?, tokens.all(&ledger.db).await?);
+                let ids = tokens.iter().map(|token| token.provisioning_id.as_str());
+                let owners = Entity::find().filter(Column::Id.is_in(ids)).all(&ledger.db).await?;
+                Ok((rows, tokens, owners))
+            })
+            .await?;
+        let owners: HashMap<String, provisioning::Model> =
+            owners.into_iter().map(|owner| (owner.id.clone(), owner)).collect();
+        let owned = tokens.into_iter().filter_map(|token| Some((owners.get(&token.provisioning_id)?.clone(), token)));
+        let tokens = leave_out_damaged(
+            owned.map(|(owner, token)| Ok::<_, LedgerError>((Provisioning::from_row(owner)?, read(token)?))),
+        );
+        Ok((leave_out_damaged(rows.into_iter().map(Provisioning::from_row)), tokens))
     }
 
     /// The provisioning whose kept user token serves this customer, the oldest first: only closed ones, since a user

@@ -246,6 +246,20 @@ words! {
     }
 }
 
+words! {
+    /// What a person did, as the audit tells it.
+    Act {
+        /// A token was opened and handed out.
+        OpenToken = "open_token",
+        /// A parked signup was made due again.
+        Retry = "retry",
+        /// A customer was forgotten.
+        Forget = "forget",
+        /// Every envelope was to be moved to the first key.
+        Reseal = "reseal",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{ParkedReason, State};

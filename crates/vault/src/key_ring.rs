@@ -17,6 +17,25 @@ pub(crate) struct NamedKey {
 ///
 /// Keys are rotated by putting a new one first and keeping the old ones until nothing is sealed with them any more.
 /// Made by [`KeyRing::parse`]; never empty. Not `Clone`, so that there is one copy of each key to wipe: share it.
+///
+/// ```compile_fail,E0599
+/// let ring = foxden_vault::KeyRing::parse(&foxden_vault::generate_key("main").unwrap()).unwrap();
+/// ring.clone();
+/// ```
+///
+/// `Debug` shows names and ids only. It has no `Display`:
+///
+/// ```compile_fail,E0277
+/// let ring = foxden_vault::KeyRing::parse(&foxden_vault::generate_key("main").unwrap()).unwrap();
+/// format!("{ring}");
+/// ```
+///
+/// and no `Serialize`:
+///
+/// ```compile_fail,E0277
+/// let ring = foxden_vault::KeyRing::parse(&foxden_vault::generate_key("main").unwrap()).unwrap();
+/// serde_json::to_string(&ring);
+/// ```
 pub struct KeyRing {
     keys: Vec<NamedKey>,
 }

@@ -1,6 +1,7 @@
 //! Rows, as sea-orm sees them. They are turned into the ledger's own types at its edge and seen by nobody else.
 
 pub(crate) mod attempt;
+pub(crate) mod audit;
 pub(crate) mod credential;
 pub(crate) mod outbox;
 pub(crate) mod provisioning;

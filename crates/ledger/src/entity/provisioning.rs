@@ -37,6 +37,7 @@ pub(crate) struct Model {
     pub(crate) accepted_at: i64,
     pub(crate) updated_at: i64,
     pub(crate) closed_at: Option<i64>,
+    pub(crate) forgotten_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

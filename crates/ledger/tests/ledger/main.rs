@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
+mod audit;
+mod forgetting;
 mod keys;
 mod orphans;
 mod signups;
@@ -50,7 +52,32 @@ macro_rules! all_rules {
             keys::a_key_that_the_ring_lacks_is_passed_over,
             keys::an_event_that_is_wiped_meanwhile_stays_wiped,
             keys::of_two_walks_at_once_each_envelope_is_moved_by_one,
+            audit::a_token_is_opened_on_the_record,
+            forgetting::what_is_left_of_a_forgotten_signup_says_nothing_of_the_customer,
+            forgetting::a_repeat_of_a_forgotten_signup_is_known_whatever_its_content,
+            forgetting::only_a_signup_at_rest_is_forgotten,
+            forgetting::a_user_that_another_signup_needs_is_not_forgotten,
             signups::the_schema_goes_down_and_up_again,
+        );
+    };
+}
+
+/// The same for rules that somebody else meddles with.
+macro_rules! rules_with_a_meddler {
+    ($ledger:path: $($module:ident::$rule:ident),* $(,)?) => {$(
+        #[tokio::test]
+        async fn $rule() {
+            let (ledger, url, _keep) = $ledger().await;
+            crate::$module::$rule(ledger, &url).await;
+        }
+    )*};
+}
+macro_rules! all_rules_with_a_meddler {
+    ($ledger:path) => {
+        rules_with_a_meddler!($ledger:
+            audit::the_audit_is_appended_to_never_changed,
+            audit::without_a_record_no_token_is_opened,
+            audit::the_example_opens_a_stores_token,
         );
     };
 }
@@ -72,7 +99,20 @@ mod sqlite {
         (ledger, dir)
     }
 
+    async fn file_with_url() -> (Ledger, String, tempfile::TempDir) {
+        let (ledger, dir) = file().await;
+        let url = format!("sqlite:{}/ledger.db", dir.path().display());
+        (ledger, url, dir)
+    }
+
     all_rules!(file);
+    all_rules_with_a_meddler!(file_with_url);
+
+    #[tokio::test]
+    async fn what_was_forgotten_is_gone_from_the_file() {
+        let (ledger, dir) = file().await;
+        crate::forgetting::what_was_forgotten_is_gone_from_the_file(ledger, dir.path()).await;
+    }
 
     #[tokio::test]
     async fn two_processes_on_one_file_migrate_and_write_side_by_side() {
@@ -146,7 +186,13 @@ mod servers {
             (ledger, own.to_string())
         }
 
+        async fn database_with_url() -> (Ledger, String, ()) {
+            let (ledger, url) = database().await;
+            (ledger, url, ())
+        }
+
         all_rules!(database);
+        all_rules_with_a_meddler!(database_with_url);
 
         #[tokio::test]
         async fn one_damaged_row_does_not_hold_up_the_others() {

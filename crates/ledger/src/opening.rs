@@ -1,0 +1,113 @@
+//! Opening a store's token: the one road by which a token leaves the ledger for somebody's use, with its audit.
+
+use foxden_vault::RefreshToken;
+
+use crate::{
+    audit::{By, Deed},
+    connect::Ledger,
+    custody::{Custody, CustodyError},
+    error::LedgerError,
+    ids::SignupId,
+    provisioning::Provisioning,
+    state::{Act, Scope},
+};
+
+/// A store's refresh token, opened, with where it belongs. `Debug` does not show the token, and nothing makes JSON of it:
+///
+/// ```compile_fail,E0277
+/// fn out(store: &foxden_ledger::StoreToken) {
+///     serde_json::to_string(store);
+/// }
+/// ```
+#[derive(Debug)]
+pub struct StoreToken {
+    /// The token: it makes access tokens for ten years, together with the OAuth client that it was given to.
+    pub token: RefreshToken,
+    /// The store's address at Foxy; `None` if its link could not be trusted.
+    pub store_uri: Option<String>,
+    /// The store's domain at Foxy.
+    pub store_domain: Option<String>,
+}
+
+/// Why no token was handed out.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenTokenError {
+    /// The ledger has no such signup.
+    #[error("the ledger has no signup {0}")]
+    NotFound(SignupId),
+    /// It has no store token: not yet, or no longer. The row says where it stands.
+    #[error("signup {} has no store token", .0.signup_id)]
+    NoToken(Box<Provisioning>),
+    /// The envelope does not open.
+    #[error("could not open the store token of {signup_id}")]
+    Sealed {
+        /// Whose it is.
+        signup_id: SignupId,
+        /// Why not.
+        #[source]
+        source: CustodyError,
+    },
+    /// The ledger could not record that the token is opened. Mend that, or wait, and ask again.
+    #[error("the opening of the store token could not be recorded in the ledger, so it was not opened")]
+    NotRecorded(#[source] LedgerError),
+    /// The ledger did not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Opens the token of a signup's store, for use on the spot.
+///
+/// It is recorded before it is handed out: a row in the audit, and `token.opened` in the log. If the row can't be written, no
+/// token is given out. So the connection needs the right to write, and a standby will not do.
+///
+/// A platform written in Rust needs no foxden program for it, only `foxden-ledger` and `foxden-vault`:
+///
+/// ```no_run
+/// # async fn example(keys: &str) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+///
+/// use foxden_ledger::{By, Custody, Ledger, SignupId, open_store_token};
+/// use foxden_vault::KeyRing;
+///
+/// let ledger = Ledger::connect("postgres://platform@db.internal/foxden", 2).await?;
+/// let custody = Custody::new(Arc::new(KeyRing::parse(keys)?), "production");
+///
+/// let by = By::new("billing-service").because("nightly export");
+/// let store = open_store_token(&ledger, &custody, &SignupId::parse("acct_000001")?, &by).await?;
+/// // Trade `store.token.expose()` for an access token at Foxy, and let it go.
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `examples/open_store_token.rs` is a program that does this. The store's address and domain come along, since it is of
+/// no use without them.
+///
+/// # Errors
+/// [`OpenTokenError`]; whichever it is, no token left the ledger.
+pub async fn open_store_token(
+    ledger: &Ledger,
+    custody: &Custody,
+    signup_id: &SignupId,
+    by: &By,
+) -> Result<StoreToken, OpenTokenError> {
+    let row = ledger.find(signup_id).await?.ok_or_else(|| OpenTokenError::NotFound(signup_id.clone()))?;
+    let held = ledger.credentials(&row.id).await?;
+    let stores = held.into_iter().filter(|held| held.scope == Scope::Store);
+    let Some(sealed) = stores.filter_map(|held| held.sealed).next_back() else {
+        return Err(OpenTokenError::NoToken(Box::new(row)));
+    };
+    let token = custody
+        .open_token(&row.id, Scope::Store, &sealed)
+        .map_err(|source| OpenTokenError::Sealed { signup_id: signup_id.clone(), source })?;
+    let deed = Deed { scope: Some(Scope::Store), ..Deed::to(Act::OpenToken, signup_id) };
+    ledger.audit(by, deed).await.map_err(OpenTokenError::NotRecorded)?;
+    tracing::info!(
+        event = "token.opened",
+        signup_id = %signup_id,
+        scope = Scope::Store.as_str(),
+        who = by.who.as_str(),
+        reason = by.reason.as_deref(),
+        "a store's token was opened",
+    );
+    Ok(StoreToken { token, store_uri: row.store_uri, store_domain: row.store_domain })
+}
