@@ -166,6 +166,24 @@ async fn no_secret_and_no_personal_data_leaves_the_program_at_any_level() {
             search(&canaries, &format!("{arguments:?}"), &[said.stdout, said.stderr].concat());
         }
     }
+    let done = rows.iter().find(|row| row.closed_at_ms.is_some()).unwrap().signup_id.as_str();
+    let parked = rows.iter().find(|row| row.parked_reason.is_some()).unwrap().signup_id.as_str();
+    for arguments in [
+        &["token", done, "--reason", "a test", "--exec", "--", "true"][..],
+        // The command's own output is its own affair; foxden's is not to hold what it was given.
+        &["token", done, "--exec", "--", "sh", "-c", "echo ${#FOXY_ACCESS_TOKEN}; exit 3"],
+        &["token", done, "--exec", "--", "./is-not-there"],
+        &["forget", done],
+        &["forget", parked, "--yes"],
+        &["forget", done, "--tokens", "--links", "--yes", "--json"],
+        &["show", done],
+        &["show", done, "--json"],
+    ] {
+        let said = place.run(arguments);
+        search(&canaries, &format!("{arguments:?}"), &[said.stdout, said.stderr].concat());
+    }
+    canaries.extend(tokens(&books));
+    search_files(&canaries, place.dir.path());
     for arguments in [&["status"][..], &["status", "--json"], &["status", "--list", "20", "--json"]] {
         let said = place.run(arguments);
         search(&canaries, &format!("{arguments:?}"), &[said.stdout, said.stderr].concat());

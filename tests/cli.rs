@@ -49,6 +49,7 @@ fn wrong_usage_ends_with_status_2_and_help_with_0() {
         "show",
         "explain",
         "retry",
+        "forget",
         "token",
         "dead",
         "keys",
@@ -88,11 +89,27 @@ fn generated_keys_differ_and_are_taken_as_they_are() {
     assert_ne!(bare(&["keys", "generate", "--name", "No Name"], &[]).status.code(), Some(0));
 }
 
+#[test]
+fn a_key_is_written_to_a_file_of_its_owners_alone_and_over_no_other() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let generate = || program(&["keys", "generate", "--file", "keys"], dir.path()).output().unwrap();
+    let ended = generate();
+    assert!(ended.status.success(), "{ended:?}");
+    let path = dir.path().join("keys");
+    let entry = std::fs::read_to_string(&path).unwrap();
+    foxden_vault::KeyRing::parse(&entry).unwrap();
+    assert!(!text(&ended.stdout).contains(entry.trim()), "{ended:?}");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(generate().status.code(), Some(1));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), entry);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_there_ends_with_status_4_and_says_what_to_do() {
     let place = Place::new().await;
     place.feed(&["migrate", "up"], "");
-    for command in ["show", "token", "retry"] {
+    for command in ["show", "token", "retry", "forget"] {
         let ended = place.run(&[command, "acct_404"]);
         assert_eq!(ended.status.code(), Some(4), "{command}");
         assert!(text(&ended.stderr).contains("foxden status --list"), "{}", text(&ended.stderr));
@@ -102,9 +119,15 @@ async fn what_is_not_there_ends_with_status_4_and_says_what_to_do() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn looking_at_a_ledger_in_the_wrong_directory_makes_none() {
     let place = Place::new().await;
-    for arguments in
-        [&["status"][..], &["show", "s1"], &["retry", "s1"], &["token", "s1"], &["keys", "status"], &["keys", "reseal"]]
-    {
+    for arguments in [
+        &["status"][..],
+        &["show", "s1"],
+        &["retry", "s1"],
+        &["forget", "s1"],
+        &["token", "s1"],
+        &["keys", "status"],
+        &["keys", "reseal"],
+    ] {
         let ended = place.run(arguments);
         assert_eq!(ended.status.code(), Some(1), "{arguments:?}");
         assert!(text(&ended.stderr).contains("there is no ledger at sqlite:"), "{}", text(&ended.stderr));

@@ -174,7 +174,7 @@ async fn envelopes_that_were_swapped_are_noticed_and_named_by_their_signups() {
     place.feed(&["submit", "-"], &lines(["t1", "t2"]));
     let worker = place.worker("before");
     place.settled(2).await;
-    // After them, since a worker starts only where the newest token opens.
+    // After them, since a worker starts only where one of the newest tokens opens.
     place.feed(&["submit", "-"], &event("t3").to_string());
     place.settled(3).await;
     worker.stop().await;
@@ -212,6 +212,19 @@ async fn envelopes_that_were_swapped_are_noticed_and_named_by_their_signups() {
     // The newest event that is still there is what the next start tries.
     let said = refused_start(&place).await;
     assert!(said.contains("event in the ledger, that of signup e2"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_altered_envelope_stops_no_start_and_is_named() {
+    let place = Place::new().await;
+    place.feed(&["submit", "-"], &lines(["e1", "e2", "e3"]));
+    swap(&place, "provisionings", "payload", "id", ["e2", "e3"]).await;
+    let worker = place.worker("worker");
+    worker.until("worker.started").await;
+    place.settled(3).await;
+    let named: Vec<_> = worker.events("keys.envelope_damaged").iter().map(|line| line["signup_id"].clone()).collect();
+    assert_eq!(named, ["e3", "e2"]);
+    worker.stop().await;
 }
 
 /// Swaps a column of two signups, as somebody with a database client could. Of tokens, those that are not wiped.

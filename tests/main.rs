@@ -8,6 +8,7 @@
 mod canary;
 mod cli;
 mod corrections;
+mod custody;
 mod embedded;
 mod examples;
 mod keys;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{dead, demo, explain, keys, migrate, retry, show, status, submit, token, verify_foxy, worker};
+use crate::commands::{
+    dead, demo, explain, forget, keys, migrate, retry, show, status, submit, token, verify_foxy, worker,
+};
 
 /// A white-label provisioning worker for Foxy: signup events in, Foxy stores with sealed tokens out.
 #[derive(Parser, Debug)]
@@ -49,7 +51,10 @@ pub(crate) enum Command {
     /// Make a parked signup due again
     #[command(after_help = retry::HELP)]
     Retry(retry::Options),
-    /// Print a fresh access token for a signup's store
+    /// Wipe what is left of one customer in the ledger
+    #[command(after_help = forget::HELP)]
+    Forget(forget::Options),
+    /// Print a fresh access token for a signup's store, or give it to a command
     #[command(after_help = token::HELP)]
     Token(token::Options),
     /// Look at messages that can't be taken, requeue them, drop them

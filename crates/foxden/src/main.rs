@@ -2,10 +2,12 @@
 
 mod cli;
 mod commands;
+mod core_dumps;
 #[cfg(test)]
 mod docs_tests;
 mod exit;
 mod output;
+mod person;
 mod service;
 mod settings;
 mod telemetry;
@@ -17,6 +19,10 @@ use clap::Parser as _;
 use crate::{cli::Cli, exit::Exit};
 
 fn main() -> std::process::ExitCode {
+    // Before anything secret is read.
+    if let Err(error) = core_dumps::forbid() {
+        output::note(format!("warning: core dumps could not be switched off: {error}"));
+    }
     let cli = Cli::parse();
     // reqwest panics without a provider, and lapin would install one of its own choosing.
     rustls::crypto::ring::default_provider()

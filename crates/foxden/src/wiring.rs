@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use foxden_intake::AmqpUrl;
-use foxden_ledger::{Custody, Escrow, Ledger};
+use foxden_ledger::{Custody, CustodyError, Escrow, Ledger, SignupId};
 use foxden_provisioning::{Policy, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};
 use foxy_api::{ApiOrigins, Foxy};
@@ -117,26 +117,53 @@ pub(crate) async fn check_keys(ledger: &Ledger, custody: &Custody, escrow: Optio
     try_keys(ledger, custody).await
 }
 
-/// Opens the newest event and the newest token.
+/// How many of the newest envelopes are tried until one opens.
+const TRIED: u64 = 20;
+
+/// Opens the newest event and the newest token. One that was altered is passed over, since those before it tell as well
+/// whether ring and environment are right.
 async fn try_keys(ledger: &Ledger, custody: &Custody) -> anyhow::Result<()> {
-    let (event, token) = ledger.newest_sealed().await.context("could not read what the ledger holds sealed")?;
-    let event = event.and_then(|row| {
+    let (events, tokens) = ledger.newest_sealed(TRIED).await.context("could not read what the ledger holds sealed")?;
+    let events = events.iter().filter_map(|row| {
         let opened = custody.open_payload(&row.id, row.payload.as_ref()?).map(drop);
-        Some(("event", row.signup_id, opened))
+        Some((&row.signup_id, opened))
     });
-    let token = token.and_then(|(row, held)| {
+    let tokens = tokens.iter().filter_map(|(row, held)| {
         let opened = custody.open_token(&row.id, held.scope, held.sealed.as_ref()?).map(drop);
-        Some(("token", row.signup_id, opened))
+        Some((&row.signup_id, opened))
     });
-    for (what, signup_id, opened) in [event, token].into_iter().flatten() {
-        opened.with_context(|| {
-            format!(
-                "the newest {what} in the ledger, that of signup {signup_id}, does not open with these keys: compare \
-                 FOXDEN_KEYS and FOXDEN_ENVIRONMENT with those under which it was written. Nothing was started"
-            )
-        })?;
+    try_in_turn("event", events)?;
+    try_in_turn("token", tokens)
+}
+
+/// Tries them until one opens. Those before it are named in the log; if none opens, the first one's error is the answer.
+fn try_in_turn<'a>(
+    what: &'static str,
+    sealed: impl Iterator<Item = (&'a SignupId, Result<(), CustodyError>)>,
+) -> anyhow::Result<()> {
+    let mut shut = Vec::new();
+    for (signup_id, opened) in sealed {
+        let Err(error) = opened else {
+            for (signup_id, error) in shut {
+                tracing::error!(
+                    event = "keys.envelope_damaged",
+                    %signup_id,
+                    what,
+                    error = %error,
+                    "an envelope does not open, though others do",
+                );
+            }
+            return Ok(());
+        };
+        shut.push((signup_id, error));
     }
-    Ok(())
+    let Some((signup_id, error)) = shut.into_iter().next() else { return Ok(()) };
+    Err(error).with_context(|| {
+        format!(
+            "the newest {what} in the ledger, that of signup {signup_id}, does not open with these keys: compare \
+             FOXDEN_KEYS and FOXDEN_ENVIRONMENT with those under which it was written. Nothing was started"
+        )
+    })
 }
 
 /// The client of Foxy, with the simulator started if it is to play Foxy.

@@ -3,7 +3,12 @@
 mod reseal;
 mod status;
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -13,12 +18,12 @@ use time::OffsetDateTime;
 use crate::{exit::Exit, output};
 
 const GENERATE_HELP: &str = "\
-The key goes to standard output, in the form that FOXDEN_KEYS takes. Keep a copy in a safe place: what it
+The key goes to standard output, in the form that FOXDEN_KEYS takes, or to a file. Keep a copy in a safe place: what it
 seals is lost without it.
 
 Examples:
   foxden keys generate                    # k20261122:…
-  (umask 077; foxden keys generate > keys)  # then FOXDEN_KEYS_FILE=keys";
+  foxden keys generate --file keys        # then FOXDEN_KEYS_FILE=keys";
 
 /// `foxden keys …`
 #[derive(Subcommand, Debug)]
@@ -40,6 +45,9 @@ pub(crate) struct GenerateOptions {
     /// The key's name: up to 32 of a-z, 0-9, - and _ [default: k and today's date]
     #[arg(long)]
     name: Option<String>,
+    /// Write it to a new file that only its owner can read, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
 }
 
 pub(crate) async fn run(config: Option<&Path>, command: Command) -> anyhow::Result<Exit> {
@@ -56,8 +64,22 @@ fn generate(options: GenerateOptions) -> anyhow::Result<Exit> {
         format!("k{:04}{:02}{:02}", today.year(), u8::from(today.month()), today.day())
     });
     let entry = foxden_vault::generate_key(&name).context("could not make a key")?;
-    output::say(entry.as_str());
+    match options.file {
+        None => output::say(entry.as_str()),
+        Some(path) => {
+            write_new(&path, &entry).with_context(|| format!("could not write a key to {}", path.display()))?;
+            output::say(format!("wrote {}; next: FOXDEN_KEYS_FILE={0}", path.display()));
+        }
+    }
     Ok(Exit::Done)
+}
+
+/// Never over a file that is there: it may hold the only copy of a key.
+fn write_new(path: &Path, entry: &str) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(entry.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
 }
 
 /// What the ring calls this key.

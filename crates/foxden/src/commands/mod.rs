@@ -3,6 +3,7 @@
 pub(crate) mod dead;
 pub(crate) mod demo;
 pub(crate) mod explain;
+pub(crate) mod forget;
 pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod retry;
@@ -32,6 +33,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Show(options) => show::run(config, options).await,
         Command::Explain(options) => Ok(explain::run(&options)),
         Command::Retry(options) => retry::run(config, options).await,
+        Command::Forget(options) => forget::run(config, options).await,
         Command::Token(options) => token::run(config, options).await,
         Command::Dead(command) => dead::run(config, command).await,
         Command::Keys(command) => keys::run(config, command).await,

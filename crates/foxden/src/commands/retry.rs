@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use foxden_ledger::Retried;
 
-use crate::{cli::SignupArg, exit::Exit, output, settings::Needs, wiring};
+use crate::{cli::SignupArg, exit::Exit, output, person, settings::Needs, wiring};
 
 pub(crate) const HELP: &str = "\
 A call whose outcome is unknown is looked up before anything is sent again. Signups parked for a reason that another try
@@ -25,7 +25,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let settings = super::settings(config, Needs::default())?;
     let ledger = wiring::existing_ledger(&settings.database).await?;
     let signup_id = &options.signup.signup_id;
-    match ledger.retry(signup_id, "foxden retry").await? {
+    match ledger.retry(signup_id, &person::account()).await? {
         Retried::Due => {
             tracing::info!(event = "provisioning.retry_asked", %signup_id, "a person asked for another try");
             output::say(format!("{signup_id} is due; a worker takes it up. See: foxden show {signup_id}"));

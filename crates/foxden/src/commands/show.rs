@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use clap::Args;
-use foxden_ledger::{Credential, ParkedReason, PastAttempt, Provisioning, State};
+use foxden_ledger::{Audited, Credential, ParkedReason, PastAttempt, Provisioning, State};
 use serde_json::{Value, json};
 
 use super::status;
 use crate::{cli::SignupArg, exit::Exit, output, settings::Needs, terminal::printable, wiring};
+
+/// How many of the acts of people are shown, the last ones.
+const ACTS: u64 = 20;
 
 pub(crate) const HELP: &str = "\
 No token and nothing of the customer's data is shown.
@@ -34,11 +37,16 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     };
     let credentials = ledger.credentials(&row.id).await?;
     let attempts = ledger.attempts(&row.id).await?;
+    let acts = ledger.audit_of(&row.signup_id, ACTS).await?;
     if options.json {
-        output::say_json(&as_json(&row, &credentials, &attempts));
+        output::say_json(&as_json(&row, &credentials, &attempts, &acts));
     } else {
         let now = ledger.now_ms().await?;
         print(&row, &credentials, &attempts, now);
+        if !acts.is_empty() {
+            output::say("");
+            print_acts(&acts);
+        }
     }
     Ok(Exit::Done)
 }
@@ -63,6 +71,9 @@ fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt
     if let Some(closed) = row.closed_at_ms {
         let took = output::span(closed - row.accepted_at_ms);
         field("provisioned", &format!("{}, {took} later", output::moment(closed)));
+    }
+    if let Some(forgotten) = row.forgotten_at_ms {
+        field("forgotten", &output::moment(forgotten));
     }
     if let Some(due) = row.due_at_ms {
         let when = if due > now { format!("in {}", output::span(due - now)) } else { "now".to_owned() };
@@ -118,7 +129,24 @@ fn print_attempts(attempts: &[PastAttempt]) {
     output::say(table);
 }
 
-fn as_json(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt]) -> Value {
+fn print_acts(acts: &[Audited]) {
+    let mut table = output::table(["act", "when", "who", "reason", "note"]);
+    for act in acts {
+        let cell = |text: &Option<String>| printable(text.as_deref().unwrap_or_default()).into_owned();
+        let what = match &act.scope {
+            Some(scope) => format!("{} {scope}", act.act),
+            None => act.act.clone(),
+        };
+        let (who, when) = (printable(&act.who).into_owned(), output::moment(act.at_ms));
+        table.add_row([what, when, who, cell(&act.reason), cell(&act.detail)]);
+    }
+    output::say(table);
+    if acts.len() as u64 == ACTS {
+        output::say(format!("the last {ACTS}; the table audit has them all"));
+    }
+}
+
+fn as_json(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt], acts: &[Audited]) -> Value {
     let mut object = status::row_json(row);
     let tokens: Vec<Value> = credentials
         .iter()
@@ -149,9 +177,23 @@ fn as_json(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttem
             })
         })
         .collect();
+    let acts: Vec<Value> = acts
+        .iter()
+        .map(|act| {
+            json!({
+                "at": output::rfc3339(act.at_ms),
+                "act": act.act,
+                "who": act.who,
+                "scope": act.scope,
+                "reason": act.reason,
+                "note": act.detail,
+            })
+        })
+        .collect();
     let fields = object.as_object_mut().expect("row_json makes an object");
     fields.insert("tokens".to_owned(), tokens.into());
     fields.insert("attempts".to_owned(), attempts.into());
+    fields.insert("audit".to_owned(), acts.into());
     if let Some(reason) = row.parked_reason {
         fields.insert("meaning".to_owned(), reason.meaning().into());
         fields.insert("advice".to_owned(), reason.advice().into());

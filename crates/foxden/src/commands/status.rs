@@ -5,7 +5,7 @@ mod orphans;
 use std::path::Path;
 
 use clap::Args;
-use foxden_ledger::{Filter, Ledger, ParkedReason, Provisioning, Standing, State};
+use foxden_ledger::{Filter, Ledger, ParkedReason, Provisioning, Standing, State, Step};
 use serde_json::{Value, json};
 
 use crate::{cli::StateArg, exit::Exit, output, settings::Needs, wiring};
@@ -61,7 +61,7 @@ async fn counts(ledger: &Ledger, place: &str, json: bool) -> anyhow::Result<Exit
     let mut table = output::table(["state", "step", "signups", "oldest accepted"]);
     for standing in &standings {
         table.add_row([
-            place_of(standing.state, standing.parked_reason),
+            place_of(standing.state, standing.step, standing.parked_reason),
             standing.step.to_string(),
             output::count(standing.count),
             format!("{} ago", output::span(now - standing.oldest_ms)),
@@ -136,13 +136,13 @@ async fn list(ledger: &Ledger, limit: u64, options: &Options) -> anyhow::Result<
 
 /// The state, with the reason if there is one.
 pub(crate) fn place(row: &Provisioning) -> String {
-    place_of(row.state, row.parked_reason)
+    place_of(row.state, row.step, row.parked_reason)
 }
 
-fn place_of(state: State, reason: Option<ParkedReason>) -> String {
+fn place_of(state: State, step: Step, reason: Option<ParkedReason>) -> String {
     match reason {
         Some(reason) => format!("parked: {reason}"),
-        None if state == State::Closed => "provisioned".to_owned(),
+        None if state == State::Closed && step == Step::Done => "provisioned".to_owned(),
         None => state.to_string(),
     }
 }
@@ -167,6 +167,7 @@ pub(crate) fn row_json(row: &Provisioning) -> Value {
         "updated_at": output::rfc3339(row.updated_at_ms),
         "due_at": row.due_at_ms.and_then(output::rfc3339),
         "closed_at": row.closed_at_ms.and_then(output::rfc3339),
+        "forgotten_at": row.forgotten_at_ms.and_then(output::rfc3339),
         "took_ms": row.closed_at_ms.map(|closed| closed - row.accepted_at_ms),
     })
 }

@@ -1,11 +1,11 @@
-//! `foxden token`: a fresh access token for a signup's store.
+//! `foxden token`: a fresh access token for a signup's store, printed or given to a command.
 
-use std::path::Path;
+use std::{ffi::OsString, os::unix::process::CommandExt as _, path::Path, process::Command};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use clap::Args;
-use foxden_ledger::{Custody, Ledger, Provisioning, Scope};
-use foxden_vault::RefreshToken;
+use foxden_ledger::{OpenTokenError, StoreToken, open_store_token};
+use foxden_vault::AccessToken;
 use serde_json::json;
 
 use super::status;
@@ -13,57 +13,80 @@ use crate::{
     cli::SignupArg,
     exit::Exit,
     output,
-    settings::{Need, Needs},
+    person::Asking,
+    settings::{self, Need, Needs},
     wiring,
 };
 
 pub(crate) const HELP: &str = "\
 Opens the sealed refresh token, asks Foxy for an access token with it, and prints that: it opens everything in the
-store for two hours. Nothing is stored.
+store for two hours. Nothing is stored but the fact: who, when and why go into the ledger's audit first, and `foxden show`
+lists them. If that can't be written, there is no token.
+
+With --exec the token is not printed. The command after -- takes foxden's place and finds in its environment
+FOXY_ACCESS_TOKEN, FOXY_STORE_URI and FOXY_API_HOME, and no setting of foxden's. Its exit status is the command's.
 
 Examples:
   TOKEN=$(foxden token acct_000001)
   curl -H \"Authorization: Bearer $TOKEN\" -H 'FOXY-API-VERSION: 1' https://api.foxycart.com
-  foxden token acct_000001 --json | jq -r .store_uri";
+  foxden token acct_000001 --json | jq -r .store_uri
+  foxden token acct_000001 --reason 'ticket 4711' --exec -- ./export-orders.sh";
 
 /// `foxden token …`
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     #[command(flatten)]
     signup: SignupArg,
+    #[command(flatten)]
+    asking: Asking,
     /// Print JSON with the store's address, the scope and the seconds until it expires
     #[arg(long)]
     json: bool,
+    /// Give the token to a command, in its environment, instead of printing it
+    #[arg(long, requires = "command", conflicts_with = "json")]
+    exec: bool,
+    /// The command and its arguments
+    #[arg(last = true, requires = "exec", value_name = "COMMAND")]
+    command: Vec<OsString>,
 }
 
 pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
     let needs = Needs { foxy: Need::Required, keys: Need::Required, ..Needs::default() };
     let settings = super::settings(config, needs)?;
+    if settings.keys.token_reason_required && !options.asking.has_reason() {
+        output::note("error: a token is opened for a reason here (FOXDEN_TOKEN_REASON); give it with --reason TEXT");
+        return Ok(Exit::Usage);
+    }
     let ledger = wiring::existing_ledger(&settings.database).await?;
-    let Some(row) = ledger.find(&options.signup.signup_id).await? else {
-        return Ok(super::not_found(&options.signup.signup_id, &settings));
-    };
+    let signup_id = options.signup.signup_id;
+    if ledger.find(&signup_id).await?.is_none() {
+        return Ok(super::not_found(&signup_id, &settings));
+    }
     let side = wiring::foxy(&settings.foxy).await?;
     let custody = wiring::custody(settings.keys)?;
-    let refresh = store_token(&ledger, &custody, &row).await?;
+    let store = open_store_token(&ledger, &custody, &signup_id, &options.asking.by()).await.map_err(explained)?;
     let granted = side
         .foxy
-        .access_token(&refresh)
+        .access_token(&store.token)
         .await
         .with_context(|| format!("Foxy at {} gave no access token for this store", side.home))?;
     tracing::info!(
         event = "token.issued",
-        signup_id = %row.signup_id,
+        %signup_id,
         expires_in_s = granted.expires_in.as_secs(),
-        "an access token for this store was printed",
+        "Foxy gave an access token for this store",
     );
+    if options.exec {
+        ledger.close().await?;
+        return Err(exec(&options.command, &granted.access, &store, &side.home));
+    }
     if options.json {
         output::say_json(&json!({
             "access_token": granted.access.expose(),
             "expires_in": granted.expires_in.as_secs(),
             "scope": granted.scope,
-            "store_uri": row.store_uri,
-            "store_domain": row.store_domain,
+            "store_uri": store.store_uri,
+            "store_domain": store.store_domain,
         }));
     } else {
         output::say(granted.access.expose());
@@ -74,16 +97,37 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     Ok(Exit::Done)
 }
 
-/// The store's refresh token, opened.
-async fn store_token(ledger: &Ledger, custody: &Custody, row: &Provisioning) -> anyhow::Result<RefreshToken> {
-    let signup_id = &row.signup_id;
-    let held = ledger.credentials(&row.id).await?;
-    let Some(sealed) =
-        held.into_iter().rfind(|held| held.scope == Scope::Store && held.sealed.is_some()).and_then(|held| held.sealed)
-    else {
-        bail!("{signup_id} has no store token yet: it is {}; see `foxden show {signup_id}`", status::place(row));
-    };
-    custody
-        .open_token(&row.id, Scope::Store, &sealed)
-        .with_context(|| format!("could not open the store token of {signup_id} (FOXDEN_KEYS, FOXDEN_ENVIRONMENT)"))
+/// Puts the command in this process's place, so that signals and the exit status are its own. Answers only if it can't.
+fn exec(command: &[OsString], access: &AccessToken, store: &StoreToken, home: &str) -> anyhow::Error {
+    let (program, arguments) = command.split_first().expect("clap lets --exec through only with a command");
+    let mut command = Command::new(program);
+    command.args(arguments);
+    for name in settings::names_of_ours() {
+        command.env_remove(name);
+    }
+    // One that is left over from another store would be a trap.
+    command.env_remove("FOXY_STORE_URI");
+    command.env("FOXY_ACCESS_TOKEN", access.expose()).env("FOXY_API_HOME", home);
+    if let Some(uri) = &store.store_uri {
+        command.env("FOXY_STORE_URI", uri);
+    }
+    anyhow!(command.exec()).context(format!("could not run {}", program.display()))
+}
+
+/// With what a person can do about it.
+fn explained(error: OpenTokenError) -> anyhow::Error {
+    match error {
+        OpenTokenError::NoToken(row) => {
+            let (signup_id, place) = (&row.signup_id, status::place(&row));
+            let what = if row.forgotten_at_ms.is_some() {
+                "no store token any more: its customer was forgotten".to_owned()
+            } else {
+                format!("no store token yet: it is {place}")
+            };
+            anyhow!("{signup_id} has {what}; see `foxden show {signup_id}`")
+        }
+        OpenTokenError::Sealed { signup_id, source } => anyhow!(source)
+            .context(format!("could not open the store token of {signup_id} (FOXDEN_KEYS, FOXDEN_ENVIRONMENT)")),
+        error => error.into(),
+    }
 }

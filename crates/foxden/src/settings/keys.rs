@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `FOXDEN_KEYS` (`_FILE`) | | the key ring, `name:base64[,name:base64…]`; the first key seals, all open |
 //! | `FOXDEN_ENVIRONMENT` | `production` | 1 to 32 of a-z, 0-9 and `-`; bound into every envelope, so that what one environment sealed opens in no other. Never change it: nothing sealed before would open |
+//! | `FOXDEN_TOKEN_REASON` | `optional` | whether `foxden token` must be told why: `optional` or `required` |
 
 use foxden_vault::KeyRing;
 
@@ -16,6 +17,8 @@ pub(crate) struct KeySettings {
     pub(crate) ring: Option<KeyRing>,
     /// The label bound into every envelope.
     pub(crate) environment: String,
+    /// Whether whoever opens a token must say why.
+    pub(crate) token_reason_required: bool,
 }
 
 impl KeySettings {
@@ -24,7 +27,12 @@ impl KeySettings {
         reader.prepare_secret(KEYS, need);
         let ring = reader.value(KEYS, |text| KeyRing::parse(text).map_err(|error| error.to_string()));
         let environment = reader.value("FOXDEN_ENVIRONMENT", label);
-        Some(Self { ring, environment: environment? })
+        let token_reason = reader.value("FOXDEN_TOKEN_REASON", |text| match text {
+            "optional" => Ok(false),
+            "required" => Ok(true),
+            _ => Err("expected optional or required".to_owned()),
+        });
+        Some(Self { ring, environment: environment?, token_reason_required: token_reason? })
     }
 }
 

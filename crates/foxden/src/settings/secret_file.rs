@@ -1,6 +1,6 @@
 //! Files that hold one secret, such as those that systemd, Docker and Kubernetes hand to a service.
 
-use std::{fs::File, io::Read, os::unix::fs::PermissionsExt};
+use std::{fs::File, io::Read, os::unix::fs::MetadataExt};
 
 use zeroize::Zeroizing;
 
@@ -16,8 +16,9 @@ pub(super) fn read(path: &str) -> Result<Zeroizing<String>, String> {
     let mut file = File::open(path).map_err(|error| format!("the file it names can't be opened: {error}"))?;
     let cant_read = |error| format!("{path} can't be read: {error}");
     // Of the open file, not of the path: what is checked is what is read.
-    let mode = file.metadata().map_err(cant_read)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    let found = file.metadata().map_err(cant_read)?;
+    let mode = found.mode() & 0o777;
+    if is_open_to_others(mode, found.uid(), rustix::process::geteuid().as_raw()) {
         return Err(format!(
             "{path} is open to others than its owner (mode {mode:03o}); run: chmod 600 {}",
             quoted(path)
@@ -37,6 +38,13 @@ pub(super) fn read(path: &str) -> Result<Zeroizing<String>, String> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
+/// Whether more can get at it than must. A group may read a file that was put there for us by root or by somebody else:
+/// so do Kubernetes (`fsGroup`) and systemd hand out secrets, and then it is by the group that we read it ourselves.
+fn is_open_to_others(mode: u32, owner: u32, we: u32) -> bool {
+    let may_be_read_by_group = owner == 0 || owner != we;
+    mode & 0o037 != 0 || (mode & 0o040 != 0 && !may_be_read_by_group)
+}
+
 /// The path as a shell takes it, so that the command can be run as shown.
 fn quoted(path: &str) -> String {
     if path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)) {
@@ -48,6 +56,8 @@ fn quoted(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn file(contents: &[u8], mode: u32) -> (tempfile::TempDir, String) {
@@ -69,10 +79,31 @@ mod tests {
 
     #[test]
     fn a_file_that_others_can_open_is_refused_with_the_cure() {
-        for mode in [0o640, 0o604, 0o620] {
+        for mode in [0o644, 0o604, 0o620] {
             let (_folder, path) = file(b"s3cret", mode);
             let cure = format!("{path} is open to others than its owner (mode {mode:o}); run: chmod 600 {path}");
             assert_eq!(read(&path), Err(cure));
+        }
+    }
+
+    #[test]
+    fn a_group_may_read_only_what_was_handed_to_us() {
+        let (root, we, another) = (0, 1000, 1001);
+        for (mode, owner, is_open) in [
+            (0o400, we, false),
+            (0o600, we, false),
+            (0o640, we, true),
+            (0o440, we, true),
+            (0o440, root, false),
+            (0o640, root, false),
+            (0o440, another, false),
+            // Not even root may let anybody read it, or a group change it.
+            (0o444, root, true),
+            (0o644, root, true),
+            (0o660, root, true),
+            (0o460, another, true),
+        ] {
+            assert_eq!(is_open_to_others(mode, owner, we), is_open, "mode {mode:o} of {owner}");
         }
     }
 

@@ -106,6 +106,14 @@ fn environment() -> BTreeMap<String, OsString> {
     ours.chain(no_color).collect()
 }
 
+/// The names of all variables that are foxden's, and of the password that reaches its PostgreSQL without one: what a
+/// command that foxden starts has no business to know.
+#[expect(clippy::disallowed_methods, reason = "names only, and this is the one place that the rule is about")]
+pub(crate) fn names_of_ours() -> impl Iterator<Item = OsString> {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names.filter(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) || name == "PGPASSWORD")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -104,6 +104,7 @@ pub(super) const VARIABLES: &[Variable] = &[
         "the key ring, name:base64[,name:base64…]: the first key seals, all open; see foxden keys generate",
     ),
     defaulted("FOXDEN_ENVIRONMENT", "production", "a label bound into everything sealed, so never change it"),
+    defaulted("FOXDEN_TOKEN_REASON", "optional", "whether foxden token must be told why: optional or required"),
     // Provisioning.
     defaulted("FOXDEN_KEEP_USER_TOKENS", "false", "whether users' refresh tokens are kept once their store exists"),
     defaulted("FOXDEN_KEEP_PAYLOADS", "false", "whether events' sealed contents are kept once provisioned"),

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use foxden_ledger::{Ledger, Refused, Reseal};
+use foxden_ledger::{Act, By, Deed, Ledger, Refused, Reseal};
 use foxden_vault::KeyRing;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -17,7 +17,7 @@ use serde_json::json;
 use super::name_of;
 use crate::{
     exit::Exit,
-    output,
+    output, person,
     settings::{Need, Needs},
     wiring,
 };
@@ -65,6 +65,8 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let ledger = wiring::existing_ledger(&settings.database).await?;
     let custody = wiring::custody(settings.keys)?;
     let ring = custody.ring();
+    let to = format!("to the key {}", ring.primary());
+    ledger.audit(&By::new(person::account()), Deed { detail: Some(to), ..Deed::to_all(Act::Reseal) }).await?;
     let progress = Progress::new(left(&ledger, ring).await?.iter().map(|(_, count)| count).sum());
     let mut tally = Tally::default();
     let mut walk = Reseal::begin(&ledger, &custody).await?;

@@ -25,7 +25,7 @@ pub(super) async fn list(ledger: &Ledger, json: bool) -> anyhow::Result<Exit> {
             orphan.generation.to_string(),
             email(orphan).unwrap_or_else(|| "not known".to_owned()),
             orphan.user_uri.as_deref().map(|uri| printable(uri).into_owned()).unwrap_or_default(),
-            place_of(orphan.state, orphan.parked_reason),
+            place_of(orphan.state, orphan.step, orphan.parked_reason),
         ]);
     }
     output::say(table);
