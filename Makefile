@@ -6,6 +6,8 @@ DEMO_ARGS ?=
 CARGO_DENY_VERSION := 0.20.2
 PYNACL_VERSION := 1.6.2
 LIBSODIUM_WRAPPERS_VERSION := 0.8.4
+PIKA_VERSION := 1.4.4
+AMQPLIB_VERSION := 2.3.1
 # The one on PATH if there is one, else our own, built once.
 CARGO_DENY := $(or $(shell command -v cargo-deny 2>/dev/null),target/tools/bin/cargo-deny)
 
@@ -99,8 +101,9 @@ examples-tools: target/tools/examples.fetched ## Fetch the libraries that the ex
 
 target/tools/examples.fetched: Makefile
 	python3 -m venv target/tools/python
-	target/tools/python/bin/pip install --quiet pynacl==$(PYNACL_VERSION)
-	npm install --silent --no-audit --no-fund --prefix target/tools/node libsodium-wrappers@$(LIBSODIUM_WRAPPERS_VERSION)
+	target/tools/python/bin/pip install --quiet pynacl==$(PYNACL_VERSION) pika==$(PIKA_VERSION)
+	npm install --silent --no-audit --no-fund --prefix target/tools/node \
+		libsodium-wrappers@$(LIBSODIUM_WRAPPERS_VERSION) amqplib@$(AMQPLIB_VERSION)
 	touch $@
 
 # Without it the tests in tests/sdk.rs say that they were skipped.

@@ -4,66 +4,44 @@
 
 use std::{
     io::Write as _,
-    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
 use foxden_ledger::Scope;
 use serde_json::{Value, json};
 
-use crate::support::{Place, given, lines, row};
+use crate::{
+    other_languages::{node, python, skipped, succeeds, top},
+    support::{Place, lines, row},
+};
 
-/// One language's example, if it can be run here.
+/// One language's example.
 struct Example {
     name: &'static str,
-    program: PathBuf,
+    runtime: fn() -> Command,
     script: &'static str,
     /// Checks that the library is there.
-    probe: &'static [&'static str],
+    probe: [&'static str; 2],
 }
 
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// Where `make examples-tools` puts a thing, or else what the system has.
-fn tool(ours: &str, systems: &str) -> PathBuf {
-    let ours = top().join("target/tools").join(ours);
-    if ours.exists() { ours } else { systems.into() }
-}
-
-fn examples() -> [Example; 2] {
-    [
-        Example {
-            name: "Python with PyNaCl",
-            program: tool("python/bin/python3", "python3"),
-            script: "open_envelope.py",
-            probe: &["-c", "import nacl.bindings"],
-        },
-        Example {
-            name: "Node with libsodium-wrappers",
-            program: "node".into(),
-            script: "open_envelope.js",
-            probe: &["-e", "require('libsodium-wrappers')"],
-        },
-    ]
-}
+const EXAMPLES: [Example; 2] = [
+    Example {
+        name: "Python with PyNaCl",
+        runtime: python,
+        script: "open_envelope.py",
+        probe: ["-c", "import nacl.bindings"],
+    },
+    Example {
+        name: "Node with libsodium-wrappers",
+        runtime: || node("node"),
+        script: "open_envelope.js",
+        probe: ["-e", "require('libsodium-wrappers')"],
+    },
+];
 
 impl Example {
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        let path = given("PATH").unwrap_or_default();
-        command.env_clear().env("PATH", path).env("NODE_PATH", top().join("target/tools/node/node_modules"));
-        command
-    }
-
-    fn can_run(&self) -> bool {
-        self.command().args(self.probe).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-    }
-
     fn open(&self, keys: &str, row: &Value) -> Output {
-        let mut child = self
-            .command()
+        let mut child = (self.runtime)()
             .arg(top().join("docs/examples").join(self.script))
             .env("FOXDEN_KEYS", keys)
             .stdin(Stdio::piped())
@@ -76,13 +54,11 @@ impl Example {
     }
 }
 
-/// The examples that can be run here. The others are named on standard error, past the test's captured output.
+/// The examples that can be run here.
 fn runnable() -> Vec<Example> {
-    let (run, skipped): (Vec<_>, Vec<_>) = examples().into_iter().partition(Example::can_run);
-    for example in skipped {
-        let line = format!("SKIPPED: the example for {} can't run here; see make examples-tools\n", example.name);
-        drop(std::io::stderr().write_all(line.as_bytes()));
-    }
+    let (run, left): (Vec<_>, Vec<_>) =
+        EXAMPLES.into_iter().partition(|example| succeeds((example.runtime)().args(example.probe)));
+    left.iter().for_each(|example| skipped(&format!("the example for {}", example.name), "`make examples-tools`"));
     run
 }
 

@@ -13,6 +13,7 @@ mod embedded;
 mod examples;
 mod keys;
 mod orphans;
+mod other_languages;
 mod sdk;
 mod servers;
 mod support;

@@ -3,42 +3,31 @@
 //! The scripts are in `tests/sdk`; `make sdk-tools` fetches the SDK. Where it is missing, the tests say that they were
 //! skipped.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::process::Command;
 
 use foxy_sim::{Config, Simulator};
 
-use crate::support::{Place, given, lines, row};
-
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use crate::{
+    other_languages::{node, skipped, succeeds, top},
+    support::{Place, lines, row},
+};
 
 /// Node, with what `make sdk-tools` has fetched.
-fn node() -> Command {
-    let mut node = Command::new("node");
-    let path = given("PATH").unwrap_or_default();
-    node.env_clear().env("PATH", path).env("NODE_PATH", top().join("target/tools/sdk/node_modules"));
-    node
+fn with_sdk() -> Command {
+    node("sdk")
 }
 
-/// Whether the SDK can be used here. If not, that is said on standard error, past the test's captured output.
 fn sdk_is_there() -> bool {
-    let probe = node().args(["-e", "require('@foxy.io/sdk/backend')"]).stderr(Stdio::null()).status();
-    let there = probe.is_ok_and(|status| status.success());
+    let there = succeeds(with_sdk().args(["-e", "require('@foxy.io/sdk/backend')"]));
     if !there {
-        let line = "SKIPPED: Foxy's own SDK can't run here; it needs Node, see make sdk-tools\n";
-        drop(std::io::stderr().write_all(line.as_bytes()));
+        skipped("Foxy's own SDK", "Node, and `make sdk-tools`");
     }
     there
 }
 
 /// Runs a script of Node's test runner, in which at least one test must have passed and none failed.
 async fn run(script: &'static str, settings: &[(&str, &str)]) {
-    let mut node = node();
+    let mut node = with_sdk();
     node.arg("--test").arg("--test-reporter=tap").arg(top().join("tests/sdk").join(script));
     node.envs(settings.iter().copied());
     let output = tokio::task::spawn_blocking(move || node.output()).await.unwrap().unwrap();

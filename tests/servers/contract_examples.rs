@@ -1,15 +1,17 @@
 //! The examples in `docs/contract/examples`, run as they stand there.
 
 use std::{
-    io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use serde_json::Value;
 
 use super::parent_app::ParentApp;
-use crate::support::{Place, event};
+use crate::{
+    other_languages::{node, php, python, skipped, succeeds, top},
+    support::{Place, event},
+};
 
 #[expect(dead_code, reason = "its `main` is for those who run it as a program")]
 #[path = "../../docs/contract/examples/publish.rs"]
@@ -18,66 +20,69 @@ mod publish;
 /// An example in a language that may not be installed here.
 struct Example {
     language: &'static str,
-    runtime: &'static str,
+    runtime: fn() -> Command,
     file: &'static str,
     /// Arguments that only check its syntax; the file comes behind them.
     syntax: &'static [&'static str],
     /// Arguments that succeed where its library is installed.
-    library: &'static [&'static str],
+    library: [&'static str; 2],
+    /// What to do where it is not.
+    needs: &'static str,
 }
 
 const EXAMPLES: [Example; 3] = [
     Example {
         language: "PHP",
-        runtime: "php",
+        runtime: php,
         file: "publish.php",
         syntax: &["-l"],
-        library: &[
-            "-r",
-            "require 'vendor/autoload.php'; exit(class_exists('PhpAmqpLib\\Message\\AMQPMessage') ? 0 : 1);",
-        ],
+        library: ["-r", "require 'vendor/autoload.php'; new PhpAmqpLib\\Message\\AMQPMessage('');"],
+        needs: "PHP with php-amqplib",
     },
     Example {
         language: "Node",
-        runtime: "node",
+        runtime: || node("node"),
         file: "publish.js",
         syntax: &["--check"],
-        library: &["-e", "require('amqplib')"],
+        library: ["-e", "require('amqplib')"],
+        needs: "Node, and `make examples-tools`",
     },
     Example {
         language: "Python",
-        runtime: "python3",
+        runtime: python,
         file: "publish.py",
         syntax: &["-c", "import ast, sys; ast.parse(open(sys.argv[1]).read())"],
-        library: &["-c", "import pika"],
+        library: ["-c", "import pika"],
+        needs: "Python, and `make examples-tools`",
     },
 ];
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/contract/examples")
+    top().join("docs/contract/examples")
 }
 
-/// Whether a program ran and ended well.
-fn succeeds(runtime: &str, arguments: &[&str]) -> bool {
-    let ended = Command::new(runtime).args(arguments).current_dir(folder()).stdin(Stdio::null()).output();
-    ended.is_ok_and(|ended| ended.status.success())
-}
-
-/// Written past the test harness, which would keep back what a test prints that goes well.
-fn left_out(example: &Example, what: &str) {
-    let told = format!("NOT TESTED: the {} example is not run, since {what}\n", example.language);
-    std::io::stderr().write_all(told.as_bytes()).unwrap();
+/// Where the examples are run: a copy, so that PHP's can have beside it the autoloader that it asks for. Composer would
+/// write one; here it leads to the library as Debian packages it (`php-amqplib`).
+fn workplace(at: &Path) -> PathBuf {
+    let place = at.join("examples");
+    std::fs::create_dir_all(place.join("vendor")).unwrap();
+    for example in &EXAMPLES {
+        std::fs::copy(folder().join(example.file), place.join(example.file)).unwrap();
+    }
+    std::fs::write(place.join("vendor/autoload.php"), "<?php require 'PhpAmqpLib/autoload.php';").unwrap();
+    place
 }
 
 #[test]
 fn every_example_is_free_of_syntax_errors_where_its_language_is_installed() {
     for example in &EXAMPLES {
-        if !succeeds(example.runtime, &["--version"]) {
-            left_out(example, &format!("there is no {}", example.runtime));
+        if !succeeds((example.runtime)().arg("--version")) {
+            skipped(&format!("the syntax of the example for {}", example.language), example.needs);
             continue;
         }
-        let arguments: Vec<&str> = example.syntax.iter().copied().chain([example.file]).collect();
-        assert!(succeeds(example.runtime, &arguments), "{}", example.file);
+        let mut check = (example.runtime)();
+        check.current_dir(folder()).args(example.syntax).arg(example.file);
+        assert!(succeeds(&mut check), "{}", example.file);
     }
 }
 
@@ -101,18 +106,23 @@ async fn an_event_published_by_each_example_is_provisioned() {
     };
     publish::publish(url, exchange, "signup", body("Rust").as_bytes()).await.unwrap();
     let mut published = vec!["Rust"];
+    let workplace = workplace(place.dir.path());
     for example in &EXAMPLES {
-        if !succeeds(example.runtime, example.library) {
-            left_out(example, &format!("{} or its AMQP library is not installed", example.runtime));
+        let run = |arguments: &[&str]| {
+            let mut run = (example.runtime)();
+            run.current_dir(&workplace).args(arguments);
+            run
+        };
+        if !succeeds(&mut run(&example.library)) {
+            skipped(&format!("the example for {}", example.language), example.needs);
             continue;
         }
         let file = place.path(&format!("{}.json", example.language));
         std::fs::write(&file, body(example.language)).unwrap();
-        let arguments = [example.file, url, exchange, "signup", file.to_str().unwrap()];
-        let ended = Command::new(example.runtime).args(arguments).current_dir(folder()).output().unwrap();
+        let ended = run(&[example.file, url, exchange, "signup", file.to_str().unwrap()]).output().unwrap();
         assert!(ended.status.success(), "{}: {ended:?}", example.file);
-        let nowhere = [example.file, url, exchange, "nowhere", file.to_str().unwrap()];
-        assert!(!succeeds(example.runtime, &nowhere), "{} says that it was routed, and it was not", example.file);
+        let mut nowhere = run(&[example.file, url, exchange, "nowhere", file.to_str().unwrap()]);
+        assert!(!succeeds(&mut nowhere), "{} says that it was routed, and it was not", example.file);
         published.push(example.language);
     }
     assert!(publish::publish(url, exchange, "nowhere", event("x").to_string().as_bytes()).await.is_err());
