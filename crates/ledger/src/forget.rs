@@ -5,7 +5,7 @@
 
 use foxden_vault::{Fingerprint, KeyId};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, ExprTrait as _, PaginatorTrait as _,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _,
     QueryFilter as _, QuerySelect as _, sea_query::Expr,
 };
 
@@ -30,8 +30,6 @@ pub(crate) const NO_KEY: KeyId = KeyId::from_bytes([0; KeyId::LEN]);
 /// How much is to be forgotten.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Forgetting {
-    /// Also one that is parked. It is closed by that, and can't go on.
-    pub parked_too: bool,
     /// Also the store's token. Foxy gives it out once, so nobody can act on the store any more.
     pub tokens: bool,
     /// Also the addresses at Foxy, the store's domain, and whose user the store was made under: for when Foxy has removed
@@ -44,10 +42,8 @@ pub struct Forgetting {
 pub enum Forget {
     /// It is done.
     Done(Box<Forgotten>),
-    /// There is still work to do for it.
-    NotSettled(State),
-    /// It is parked, and those were not asked for.
-    Parked(ParkedReason),
+    /// It is not closed: it may still go on. One that shall not is cancelled first.
+    NotClosed(State),
     /// Another signup, not yet finished, makes its store under this one's Foxy user.
     UserInUse(SignupId),
     /// No such signup.
@@ -71,7 +67,7 @@ pub struct Forgotten {
 }
 
 impl Ledger {
-    /// Forgets the customer of a signup that is closed or, if asked for, parked. To forget again, for more of it, is fine.
+    /// Forgets the customer of a signup that is closed. To forget again, for more of it, is fine.
     ///
     /// # Errors
     /// When the commit did not happen or is not known to have, or a row is damaged. Try again.
@@ -86,7 +82,7 @@ impl Ledger {
                     return Ok(Forget::NotFound);
                 };
                 let before = Provisioning::from_row(row)?;
-                if let Some(refused) = refusal(&txn, &before, what).await? {
+                if let Some(refused) = refusal(&txn, &before).await? {
                     txn.rollback().await?;
                     return Ok(refused);
                 }
@@ -115,16 +111,9 @@ impl Ledger {
 }
 
 /// Why it must not be forgotten now.
-async fn refusal(
-    txn: &DatabaseTransaction,
-    row: &Provisioning,
-    what: Forgetting,
-) -> Result<Option<Forget>, LedgerError> {
-    match (row.state, row.parked_reason) {
-        (State::Closed, _) => {}
-        (State::Parked, Some(reason)) if !what.parked_too => return Ok(Some(Forget::Parked(reason))),
-        (State::Parked, _) => {}
-        (state, _) => return Ok(Some(Forget::NotSettled(state))),
+async fn refusal(txn: &DatabaseTransaction, row: &Provisioning) -> Result<Option<Forget>, LedgerError> {
+    if row.state != State::Closed {
+        return Ok(Some(Forget::NotClosed(row.state)));
     }
     let sibling = Entity::find()
         .filter(Column::UserFrom.eq(row.id.as_str()))
@@ -146,13 +135,10 @@ async fn wipe(
         .col_expr(Column::Payload, Expr::val(None::<Vec<u8>>))
         .col_expr(Column::Fingerprint, Expr::val(vec![0_u8; Fingerprint::LEN]))
         .col_expr(Column::AccountId, Expr::val(None::<String>))
-        .col_expr(Column::ParkedReason, Expr::val(None::<String>))
         .col_expr(Column::ParkedDetail, Expr::val(None::<String>))
         .col_expr(Column::StoreDomain, Expr::val(domain.clone()))
-        .col_expr(Column::State, Expr::val(State::Closed.as_str()))
         .col_expr(Column::ForgottenAt, Expr::val(now))
-        .col_expr(Column::UpdatedAt, Expr::val(now))
-        .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1));
+        .col_expr(Column::UpdatedAt, Expr::val(now));
     if what.links {
         update = update
             .col_expr(Column::UserFrom, Expr::val(None::<String>))
@@ -168,7 +154,6 @@ async fn wipe(
     wipe_outcomes(txn, &before).await?;
     let (tokens_wiped, tokens_kept) = wipe_tokens(txn, &before, what, now).await?;
     let detail = [
-        before.parked_reason.map(|reason| format!("was parked: {reason}")),
         Some(format!("tokens wiped: {tokens_wiped}, kept: {tokens_kept}")),
         what.links.then(|| "links wiped".to_owned()),
     ];
@@ -180,7 +165,7 @@ async fn wipe(
 /// The store's domain, where it is needed to find what Foxy has. It may be made of the customer's name.
 fn kept_domain(row: &Provisioning, what: Forgetting) -> Option<String> {
     let may_exist = row.store_uri.is_some()
-        || row.state == State::Closed
+        || row.step == Step::Done
         || (row.step == Step::Store && (row.in_doubt || row.parked_reason == Some(ParkedReason::StoreTokenLost)));
     row.store_domain.clone().filter(|_| may_exist && !what.links)
 }

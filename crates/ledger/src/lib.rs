@@ -10,6 +10,7 @@
 
 mod accept;
 mod audit;
+mod cancel;
 mod claim;
 mod connect;
 mod credentials;
@@ -35,6 +36,7 @@ mod watch;
 
 pub use accept::{Accepted, Known, NewSignup};
 pub use audit::{Audited, By, Deed};
+pub use cancel::Cancellation;
 pub use claim::{Claims, Swept};
 pub use connect::{Ledger, ManualClock};
 pub use custody::{Custody, CustodyError};
@@ -45,7 +47,7 @@ pub use ids::{AttemptId, ProvisioningId, SIGNUP_ID_MAX, SignupId, SignupIdError,
 pub use keys::{Contents, KeyUse};
 pub use opening::{OpenTokenError, StoreToken, open_store_token};
 pub use orphan::Orphan;
-pub use outbox::{OutcomeData, OutcomeEvent, Waiting};
+pub use outbox::{OutcomeData, OutcomeEvent, ToldMistake, Waiting};
 pub use parked::{CorrectedKey, Correction, Retried};
 pub use payload::{Payload, StoreDetails, UserDetails};
 pub use provisioning::{Claimed, Lease, Provisioning};

@@ -33,11 +33,11 @@ pub struct Orphan {
     pub mailbox_is_its_own: bool,
     /// Its address at Foxy, if a token came late and brought it.
     pub user_uri: Option<String>,
-    /// What is to be made next for the signup.
+    /// The step at which the signup stands.
     pub step: Step,
     /// Where the signup stands.
     pub state: State,
-    /// Why the signup is parked.
+    /// Why the signup is parked; of a cancelled one, why it was.
     pub parked_reason: Option<ParkedReason>,
 }
 
@@ -84,11 +84,11 @@ impl Ledger {
     }
 }
 
-/// Parked since the token of its current user was lost, in a mailbox of the platform's. In the customer's own mailbox the
+/// Parked since the token of its current user was lost, in a mailbox of the platform's, or cancelled after that. In the customer's own mailbox the
 /// user may be somebody else's; there it is the signup that needs a person.
 fn current_is_left_behind() -> Condition {
     Condition::all()
-        .add(Column::State.eq(State::Parked.as_str()))
+        .add(Column::State.is_in([State::Parked.as_str(), State::Closed.as_str()]))
         .add(Column::ParkedReason.eq(ParkedReason::UserTokenLost.as_str()))
         .add(Column::Mailbox.is_not_null())
 }
@@ -105,8 +105,8 @@ fn left_behind(row: &Provisioning, tokens: &[credential::Model]) -> Vec<Orphan> 
     // where there is an address for each.
     let is_sure = u32::try_from(known.len()) == Ok(earlier);
     let mut addresses = known.into_iter().filter(|_| is_sure).map(|token| token.resource_uri.clone());
-    let current_too =
-        row.state == State::Parked && row.parked_reason == Some(ParkedReason::UserTokenLost) && row.mailbox.is_some();
+    let rests = matches!(row.state, State::Parked | State::Closed);
+    let current_too = rests && row.parked_reason == Some(ParkedReason::UserTokenLost) && row.mailbox.is_some();
     (1..=earlier + u32::from(current_too))
         .map(|generation| Orphan {
             signup_id: row.signup_id.clone(),

@@ -6,6 +6,7 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Select,
+    sea_query::OnConflict,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -14,8 +15,13 @@ use crate::{
     connect::{Ledger, millis},
     entity::outbox::{ActiveModel, Column, Entity},
     error::{LedgerError, leave_out_damaged},
+    provisioning::Provisioning,
     state::OutcomeKind,
 };
+
+/// What stands for the provisioning of an event that belongs to none. The column takes no null: the previous release could
+/// not read it (decision 0015).
+const OF_NO_PROVISIONING: &str = "";
 
 /// What an outcome event tells the parent app. How it is worded on the wire is the intake's business.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +33,7 @@ pub struct OutcomeEvent {
 }
 
 /// The details of an outcome event, as they are kept in the outbox and sent as the event's data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeData {
     /// The parent app's key of the signup.
     pub signup_id: String,
@@ -43,12 +49,42 @@ pub struct OutcomeData {
     /// The store's domain at Foxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_domain: Option<String>,
-    /// Why it is parked: one of the documented reasons.
+    /// Where the signup stands, in the answer to a duplicate: [`Provisioning::standing`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Why it is parked, or why an event was rejected: one of the documented reasons. Why it was cancelled: what the person
+    /// wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What can be done about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
+    /// What is wrong with an event that was rejected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mistakes: Vec<ToldMistake>,
+}
+
+/// A mistake in a signup event, as the parent app is told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldMistake {
+    /// Where: `store.country`.
+    pub path: String,
+    /// What, without the value.
+    pub problem: String,
+}
+
+impl OutcomeData {
+    /// What can be told of any provisioning: whose it is, and what it has at Foxy.
+    pub fn of(row: &Provisioning) -> Self {
+        Self {
+            signup_id: row.signup_id.to_string(),
+            user_id: row.account_id.clone(),
+            user_uri: row.user_uri.clone(),
+            store_uri: row.store_uri.clone(),
+            store_domain: row.store_domain.clone(),
+            ..Self::default()
+        }
+    }
 }
 
 /// An outcome event that waits to be published.
@@ -83,6 +119,11 @@ pub(crate) async fn tell_resumed(
     insert_event(txn, provisioning_id, event, now).await
 }
 
+/// Whether anything was ever told of a signup, as far as the outbox remembers.
+pub(crate) async fn was_told(txn: &DatabaseTransaction, signup_id: &str) -> Result<bool, LedgerError> {
+    Ok(Entity::find().filter(Column::SignupId.eq(signup_id)).one(txn).await?.is_some())
+}
+
 /// Commits an event with what it tells of.
 pub(crate) async fn insert_event(
     txn: &DatabaseTransaction,
@@ -90,21 +131,42 @@ pub(crate) async fn insert_event(
     event: OutcomeEvent,
     now: i64,
 ) -> Result<(), LedgerError> {
-    let row = ActiveModel {
+    let row = row(Uuid::now_v7().to_string(), provisioning_id, event, now);
+    Entity::insert(row).exec_without_returning(txn).await?;
+    Ok(())
+}
+
+fn row(event_id: String, provisioning_id: &str, event: OutcomeEvent, now: i64) -> ActiveModel {
+    ActiveModel {
         seq: NotSet,
-        event_id: Set(Uuid::now_v7().to_string()),
+        event_id: Set(event_id),
         provisioning_id: Set(provisioning_id.to_owned()),
         kind: Set(event.kind.as_str().to_owned()),
         body: Set(serde_json::to_string(&event.data).expect("strings and options always serialize")),
         signup_id: Set(event.data.signup_id),
         created_at: Set(now),
         published_at: Set(None),
-    };
-    Entity::insert(row).exec_without_returning(txn).await?;
-    Ok(())
+    }
 }
 
 impl Ledger {
+    /// Commits an event that changes no provisioning, and so belongs to none. The same id twice is one event.
+    ///
+    /// # Errors
+    /// When the commit did not happen or is not known to have: try again, under the same id.
+    pub async fn tell(&self, event_id: String, event: OutcomeEvent) -> Result<(), LedgerError> {
+        let ledger = self.clone();
+        self.detached("tell", async move {
+            let txn = ledger.begin().await?;
+            let now = ledger.now_in(&txn).await?;
+            let row = row(event_id, OF_NO_PROVISIONING, event, now);
+            let known = OnConflict::column(Column::EventId).do_nothing().to_owned();
+            Entity::insert_many([row]).on_conflict(known).exec_without_returning(&txn).await?;
+            ledger.commit(txn).await
+        })
+        .await
+    }
+
     /// The oldest events that wait, in order.
     ///
     /// # Errors
@@ -123,7 +185,7 @@ impl Ledger {
             .select_only()
             .column_as(Column::Seq.min(), "seq")
             .filter(Column::PublishedAt.is_null())
-            .group_by(Column::ProvisioningId)
+            .group_by(Column::SignupId)
             .into_query();
         let next = Entity::find()
             .filter(Column::Seq.in_subquery(oldest_of_each))
@@ -136,7 +198,7 @@ impl Ledger {
         let query = query.order_by_asc(Column::Seq).limit(limit);
         let rows = self.detached("read_events", async move { Ok(query.all(&ledger.db).await?) }).await?;
         let read = rows.into_iter().map(|row| {
-            let damaged = |column| LedgerError::Damaged { id: row.provisioning_id.clone(), column };
+            let damaged = |column| LedgerError::Damaged { id: row.event_id.clone(), column };
             let event = OutcomeEvent {
                 kind: OutcomeKind::parse(&row.kind).ok_or_else(|| damaged("outbox.kind"))?,
                 data: serde_json::from_str(&row.body).map_err(|_| damaged("outbox.body"))?,

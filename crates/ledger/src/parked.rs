@@ -30,6 +30,8 @@ pub enum Retried {
     Due,
     /// It is not parked, so there is nothing to retry.
     NotParked(State),
+    /// A person closed it for good.
+    Cancelled,
     /// It is parked for a reason that a retry can't mend.
     Refused(ParkedReason),
     /// No such signup.
@@ -81,6 +83,7 @@ impl Ledger {
             let refused = match (parked.state, parked.parked_reason) {
                 (State::Parked, Some(reason)) if reason.can_be_retried() => None,
                 (State::Parked, Some(reason)) => Some(Retried::Refused(reason)),
+                _ if parked.is_cancelled() => Some(Retried::Cancelled),
                 (state, _) => Some(Retried::NotParked(state)),
             };
             if let Some(refused) = refused {

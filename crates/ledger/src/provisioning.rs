@@ -27,7 +27,7 @@ pub struct Provisioning {
     pub step: Step,
     /// What may happen next.
     pub state: State,
-    /// Why it is parked.
+    /// Why it is parked; of a cancelled one, why it was.
     pub parked_reason: Option<ParkedReason>,
     /// What there is to say about why, free of personal data.
     pub parked_detail: Option<String>,
@@ -112,6 +112,25 @@ pub struct Claimed {
 }
 
 impl Provisioning {
+    /// Whether its user and store are there, and the store's token is sealed.
+    pub const fn is_provisioned(&self) -> bool {
+        matches!((self.state, self.step), (State::Closed, Step::Done))
+    }
+
+    /// Whether a person closed it before it was provisioned. It stays at the step where it stood.
+    pub const fn is_cancelled(&self) -> bool {
+        matches!(self.state, State::Closed) && !self.is_provisioned()
+    }
+
+    /// Where it stands, in a word: its state, with the two ends told apart.
+    pub const fn standing(&self) -> &'static str {
+        match self.state {
+            State::Closed if self.is_provisioned() => "provisioned",
+            State::Closed => "cancelled",
+            state => state.as_str(),
+        }
+    }
+
     pub(crate) fn from_row(row: Model) -> Result<Self, LedgerError> {
         let damaged = |column| LedgerError::Damaged { id: row.id.clone(), column };
         let count = |value: i32, column| u32::try_from(value).map_err(|_| damaged(column));

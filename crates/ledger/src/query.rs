@@ -27,7 +27,7 @@ pub struct Standing {
     pub step: Step,
     /// The state.
     pub state: State,
-    /// The reason, for those that are parked.
+    /// The reason, for those that are parked, or were when they were cancelled.
     pub parked_reason: Option<ParkedReason>,
     /// How many.
     pub count: u64,
@@ -40,6 +40,8 @@ pub struct Standing {
 pub struct Filter {
     /// Only those in this state.
     pub state: Option<State>,
+    /// Of those that are closed, only the cancelled ones, or only the provisioned ones.
+    pub cancelled: Option<bool>,
     /// Only those parked for this reason.
     pub reason: Option<ParkedReason>,
     /// At most so many; the newest first.
@@ -86,6 +88,13 @@ pub struct PastAttempt {
     pub note: Option<String>,
 }
 
+impl Standing {
+    /// Whether a person closed these before they were provisioned.
+    pub const fn is_cancelled(&self) -> bool {
+        matches!(self.state, State::Closed) && !matches!(self.step, Step::Done)
+    }
+}
+
 impl Ledger {
     /// Finds a provisioning by the parent app's key.
     ///
@@ -104,6 +113,11 @@ impl Ledger {
         let mut query = Entity::find().order_by_desc(Column::AcceptedAt).order_by_desc(Column::Id).limit(filter.limit);
         if let Some(state) = filter.state {
             query = query.filter(Column::State.eq(state.as_str()));
+        }
+        if let Some(cancelled) = filter.cancelled {
+            let done = Column::Step.eq(Step::Done.as_str());
+            query =
+                query.filter(Column::State.eq(State::Closed.as_str()).and(if cancelled { done.not() } else { done }));
         }
         if let Some(reason) = filter.reason {
             query = query.filter(Column::ParkedReason.eq(reason.as_str()));

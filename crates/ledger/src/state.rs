@@ -55,7 +55,7 @@ words! {
         Unknown = "unknown",
         /// Stopped until a person or the parent app acts.
         Parked = "parked",
-        /// The end: provisioned or cancelled.
+        /// The end: provisioned, with all steps done; or cancelled, at the step where it stood.
         Closed = "closed",
     }
 }
@@ -231,6 +231,8 @@ words! {
         Person = "person",
         /// The parent app published the signup again, with other content.
         Correction = "correction",
+        /// A person closed it for good.
+        Cancel = "cancel",
     }
 }
 
@@ -243,6 +245,12 @@ words! {
         Parked = "parked",
         /// It was parked and goes on.
         Resumed = "resumed",
+        /// A person closed it for good before it was provisioned.
+        Cancelled = "cancelled",
+        /// A signup event was not taken, and is among the dead letters.
+        Rejected = "rejected",
+        /// A signup event came again: the answer tells where its signup stands.
+        Duplicate = "duplicate",
     }
 }
 
@@ -253,6 +261,8 @@ words! {
         OpenToken = "open_token",
         /// A parked signup was made due again.
         Retry = "retry",
+        /// A signup was closed for good.
+        Cancel = "cancel",
         /// A customer was forgotten.
         Forget = "forget",
         /// Every envelope was to be moved to the first key.

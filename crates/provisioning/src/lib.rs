@@ -29,4 +29,5 @@ pub use leases::Leases;
 pub use policy::Policy;
 pub use runner::{Ending, Parts, Runner};
 pub use schedule::Schedule;
+pub use tell::cancelled_event;
 pub use worker::Worker;

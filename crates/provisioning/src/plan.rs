@@ -3,9 +3,13 @@
 //! [`decide`] is the one function that holds every legal transition. It is told where a provisioning stands and what
 //! was seen, and answers what to do, or refuses. Recovery after a crash goes through it like everything else.
 
+mod cancelling;
+
 use std::time::Duration;
 
 use foxden_ledger::{ParkedReason, State, Step};
+
+pub use cancelling::{LeftBehind, NotCancellable, Presence, left_behind, may_cancel};
 
 /// How often a store domain that is present, yet not among the user's own stores, is looked at before it counts as
 /// somebody else's: listings may lag behind what was created. How far is not known (Foxy's pages don't say), so the looks

@@ -25,8 +25,15 @@ pub(crate) fn outcome_event(row: &Provisioning, facts: &Facts, next: &Next) -> O
             store_domain: newest(&facts.store_domain, &row.store_domain),
             reason: reason.map(|reason| reason.as_str().to_owned()),
             advice: reason.map(|reason| reason.advice().to_owned()),
+            ..OutcomeData::default()
         },
     })
+}
+
+/// The event that tells the parent app that a person closed a signup, and what they wrote about why.
+pub fn cancelled_event(row: &Provisioning, why: &str) -> OutcomeEvent {
+    let data = OutcomeData { reason: Some(why.to_owned()), ..OutcomeData::of(row) };
+    OutcomeEvent { kind: OutcomeKind::Cancelled, data }
 }
 
 /// Says what happened, once it is recorded, in words an operator can act on.

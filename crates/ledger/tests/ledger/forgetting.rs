@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use foxden_ledger::{
     Accepted, By, CorrectedKey, Correction, Custody, Forget, Forgetting, Forgotten, Ledger, NewSignup, Next,
-    OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, ProvisioningId, Scope, SignupId, Source, State, Step,
-    WorkerId,
+    OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, ProvisioningId, Retried, Scope, SignupId, Source, State,
+    Step, WorkerId,
 };
 
+use crate::cancelling::cancellation;
 use crate::support::{LEASE, accept, custody, entry, payload, row, signup, token, written};
 
-const ALL: Forgetting = Forgetting { parked_too: true, tokens: true, links: true };
+const ALL: Forgetting = Forgetting { tokens: true, links: true };
 
 fn id(text: &str) -> SignupId {
     SignupId::parse(text).unwrap()
@@ -28,15 +29,8 @@ async fn forgotten(ledger: &Ledger, signup_id: &str, what: Forgetting) -> Forgot
 }
 
 fn outcome(signup_id: &str, kind: OutcomeKind) -> Option<OutcomeEvent> {
-    let data = OutcomeData {
-        signup_id: signup_id.into(),
-        user_id: Some("customer-7".into()),
-        user_uri: None,
-        store_uri: None,
-        store_domain: None,
-        reason: None,
-        advice: None,
-    };
+    let data =
+        OutcomeData { signup_id: signup_id.into(), user_id: Some("customer-7".into()), ..OutcomeData::default() };
     Some(OutcomeEvent { kind, data })
 }
 
@@ -127,26 +121,27 @@ pub(crate) async fn only_a_signup_at_rest_is_forgotten(ledger: Ledger) {
     let (custody, owner) = (custody(), WorkerId::new());
     assert!(matches!(forget(&ledger, "s1", ALL).await, Forget::NotFound));
     ledger.accept_queued(vec![signup(&custody, "s1")]).await.unwrap();
-    assert!(matches!(forget(&ledger, "s1", ALL).await, Forget::NotSettled(State::Due)));
+    assert!(matches!(forget(&ledger, "s1", ALL).await, Forget::NotClosed(State::Due)));
     let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
-    assert!(matches!(forget(&ledger, "s1", ALL).await, Forget::NotSettled(State::InFlight)));
+    assert!(matches!(forget(&ledger, "s1", ALL).await, Forget::NotClosed(State::InFlight)));
     written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, elsewhere: false })).await;
-    assert!(matches!(forget(&ledger, "s1", ALL).await, Forget::NotSettled(State::Unknown)));
+    assert!(matches!(forget(&ledger, "s1", ALL).await, Forget::NotClosed(State::Unknown)));
     assert!(ledger.audit_of(&id("s1"), 10).await.unwrap().is_empty());
 
     let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
     let reason = ParkedReason::UserTokenLost;
     let late = token(&claimed, &custody, Scope::User, "late").unwrap();
     written(&ledger, entry(&claimed, Next::Parked { reason, detail: None })).await;
-    let unasked = forget(&ledger, "s1", Forgetting::default()).await;
-    assert!(matches!(unasked, Forget::Parked(ParkedReason::UserTokenLost)), "{unasked:?}");
-    assert!(row(&ledger, "s1").await.payload.is_some(), "what is refused changes nothing");
+    assert!(matches!(forget(&ledger, "s1", ALL).await, Forget::NotClosed(State::Parked)));
+    let parked = row(&ledger, "s1").await;
+    assert!(parked.payload.is_some(), "what is refused changes nothing");
+    ledger.cancel(&parked, cancellation(&parked)).await.unwrap().unwrap();
     forgotten(&ledger, "s1", ALL).await;
     // Neither a person nor a token that comes late makes it go on: there is nothing left to go on with.
     ledger.keep_credential(&claimed.provisioning.id, late).await.unwrap();
-    assert_eq!(ledger.retry(&id("s1"), "a person").await.unwrap(), foxden_ledger::Retried::NotParked(State::Closed));
+    assert_eq!(ledger.retry(&id("s1"), "a person").await.unwrap(), Retried::Cancelled);
     let left = row(&ledger, "s1").await;
-    assert_eq!((left.state, left.step, left.parked_reason), (State::Closed, Step::User, None));
+    assert_eq!((left.state, left.step, left.standing()), (State::Closed, Step::User, "cancelled"));
     assert_eq!(forgotten(&ledger, "s1", ALL).await.tokens_wiped, 1);
 }
 
@@ -182,12 +177,7 @@ pub(crate) async fn what_was_forgotten_is_gone_from_the_file(ledger: Ledger, dir
         marks.extend(account_id.clone().map(String::into_bytes));
         let new = NewSignup { id: own_id, signup_id, account_id, source: Source::Submit, payload: sealed, fingerprint };
         let Accepted::Leased(claimed) = ledger.accept_leased(new, &owner, LEASE).await.unwrap() else { panic!() };
-        let next = if number % 2 == 0 {
-            Next::Parked { reason: ParkedReason::EmailTaken, detail: None }
-        } else {
-            Next::Provisioned { keep_payload: true, keep_user_token: true }
-        };
-        let mut settled = entry(&claimed, next);
+        let mut settled = entry(&claimed, Next::Provisioned { keep_payload: true, keep_user_token: true });
         settled.credential = token(&claimed, &custody, Scope::Store, "token");
         marks.extend(settled.credential.iter().map(|token| token.sealed.as_bytes()[12..44].to_vec()));
         written(&ledger, settled).await;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
 mod audit;
+mod cancelling;
 mod forgetting;
 mod keys;
 mod orphans;
@@ -40,6 +41,13 @@ macro_rules! all_rules {
             tokens::a_token_that_comes_while_its_row_is_parked_is_not_left_beside_it,
             tokens::a_token_of_an_earlier_key_resumes_nothing,
             signups::the_next_events_are_each_signup_s_oldest_but_for_kinds_that_rest,
+            cancelling::a_cancelled_signup_is_closed_where_it_stood_and_told_of_behind_what_was_told_before,
+            cancelling::a_user_token_outlives_a_cancelled_signup_only_where_it_is_kept,
+            cancelling::only_what_rests_as_it_was_judged_is_cancelled,
+            cancelling::a_late_owner_of_a_cancelled_signup_brings_nothing_but_its_token,
+            cancelling::whoever_was_told_nothing_is_told_of_no_end_unless_asked_for,
+            cancelling::a_lost_user_stays_an_orphan_when_its_signup_is_cancelled,
+            cancelling::what_is_told_of_no_provisioning_is_one_event_for_each_id_in_the_order_of_its_signup,
             orphans::users_of_superseded_generations_are_orphans_whatever_became_of_their_signup,
             orphans::a_lost_user_is_an_orphan_at_once_only_in_a_mailbox_of_the_platform_s,
             orphans::an_orphan_has_the_address_that_came_with_a_late_token,

@@ -81,15 +81,7 @@ pub(crate) async fn a_provisioning_takes_three_transactions_and_keeps_one_token(
     let mut made_store = entry(&claimed, Next::Provisioned { keep_payload: false, keep_user_token: false });
     made_store.credential = token(&claimed, &custody, Scope::Store, "store-token");
     made_store.facts.store_uri = Some("https://api.foxycart.com/stores/1".into());
-    let data = OutcomeData {
-        signup_id: "s1".into(),
-        user_id: None,
-        user_uri: None,
-        store_uri: None,
-        store_domain: Some("engines".into()),
-        reason: None,
-        advice: None,
-    };
+    let data = OutcomeData { signup_id: "s1".into(), store_domain: Some("engines".into()), ..OutcomeData::default() };
     made_store.event = Some(OutcomeEvent { kind: OutcomeKind::Provisioned, data: data.clone() });
     let claimed = written(&ledger, made_store).await;
     assert_eq!(ledger.commits() - before, 3);
@@ -249,15 +241,7 @@ pub(crate) async fn the_next_events_are_each_signup_s_oldest_but_for_kinds_that_
         let claimed = accept(&ledger, &custody, &owner, id).await;
         let reason = ParkedReason::AttemptsExhausted;
         let mut parked = entry(&claimed, Next::Parked { reason, detail: None });
-        let data = OutcomeData {
-            signup_id: id.into(),
-            user_id: None,
-            user_uri: None,
-            store_uri: None,
-            store_domain: None,
-            reason: Some(reason.as_str().into()),
-            advice: None,
-        };
+        let data = OutcomeData { signup_id: id.into(), reason: Some(reason.as_str().into()), ..OutcomeData::default() };
         parked.event = Some(OutcomeEvent { kind: OutcomeKind::Parked, data });
         written(&ledger, parked).await;
     }
