@@ -49,6 +49,7 @@ fn wrong_usage_ends_with_status_2_and_help_with_0() {
         "show",
         "explain",
         "retry",
+        "cancel",
         "forget",
         "token",
         "dead",

@@ -155,7 +155,7 @@ async fn a_forgotten_customer_is_in_no_file_and_the_same_event_makes_nothing_ane
         (&all["tokens_wiped"], &all["tokens_kept"], &all["gone_from_file"]),
         (&1.into(), &0.into(), &true.into())
     );
-    assert_eq!(all["foxy_has"]["store_uri"], before.store_uri.unwrap());
+    assert_eq!(all["left_at_foxy"]["store_uri"], before.store_uri.unwrap());
     let refused = place.run(&["token", "s1"]);
     assert!(text(&refused.stderr).contains("no store token any more: its customer was forgotten"), "{refused:?}");
     assert_eq!(audit(&place, "s1").len(), 3);
@@ -163,19 +163,22 @@ async fn a_forgotten_customer_is_in_no_file_and_the_same_event_makes_nothing_ane
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_parked_customer_is_forgotten_only_if_that_is_meant() {
+async fn a_parked_customer_is_forgotten_once_the_signup_is_cancelled() {
     let place = settled().await;
     let refused = place.run(&["forget", "s2"]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("Once forgotten it can't go on; --yes"), "{refused:?}");
-    let said = place.feed(&["forget", "s2", "--yes"], "");
-    assert!(said.contains("it is closed and can't go on"), "{said}");
+    assert!(text(&refused.stderr).contains("close it first, with `foxden cancel s2"), "{refused:?}");
+    assert_eq!(place.run(&["cancel", "s2", "--yes"]).status.code(), Some(2), "that takes a reason");
+    place.feed(&["cancel", "s2", "--reason", "request 12", "--yes"], "");
+    let said = place.feed(&["forget", "s2"], "");
+    assert!(said.contains("Left at Foxy: "), "{said}");
     assert_eq!(place.run(&["retry", "s2"]).status.code(), Some(1));
     let counts = place.json(&["status", "--json"]);
-    assert_eq!((&counts["parked"], &counts["closed"]), (&0.into(), &2.into()));
-    assert!(place.feed(&["status"], "").lines().any(|line| line.contains("closed") && line.contains("store")));
+    assert_eq!((&counts["parked"], &counts["cancelled"], &counts["provisioned"]), (&0.into(), &1.into(), &1.into()));
+    let acts: Vec<_> = audit(&place, "s2").iter().map(|entry| entry["act"].clone()).collect();
+    assert_eq!(acts, ["forget", "cancel"]);
     place.feed(&["submit", "-"], &event("s3").to_string());
-    let refused = place.run(&["forget", "s3", "--yes"]);
+    let refused = place.run(&["forget", "s3"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("there is still work to do for it"), "{refused:?}");
 }

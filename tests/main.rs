@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
 mod canary;
+mod cancel;
 mod cli;
 mod corrections;
 mod custody;
@@ -16,6 +17,7 @@ mod orphans;
 mod other_languages;
 mod sdk;
 mod servers;
+mod submit;
 mod support;
 mod two_workers;
 mod verify_foxy;

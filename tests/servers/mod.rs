@@ -14,3 +14,5 @@ mod parent_app;
 mod relay;
 mod restarts;
 mod secrets;
+mod submit;
+mod telling;

@@ -38,7 +38,7 @@ async fn no_secret_and_no_personal_data_leaves_the_program_through_its_servers()
     wrong["store"]["country"] = "Atlantis".into();
     parent.publish(wrong.to_string().as_bytes()).await;
     place.settled(4).await;
-    let outcomes = parent.take(&place, "OUTCOME_QUEUE", 4).await;
+    let outcomes = parent.take(&place, "OUTCOME_QUEUE", 5).await;
     let dead = parent.take(&place, "DEAD_QUEUE", 1).await;
     worker.stop().await;
 

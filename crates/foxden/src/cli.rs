@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    dead, demo, explain, forget, keys, migrate, retry, show, status, submit, token, verify_foxy, worker,
+    cancel, dead, demo, explain, forget, keys, migrate, retry, show, status, submit, token, verify_foxy, worker,
 };
 
 /// A white-label provisioning worker for Foxy: signup events in, Foxy stores with sealed tokens out.
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Make a parked signup due again
     #[command(after_help = retry::HELP)]
     Retry(retry::Options),
+    /// Close a signup for good that is not provisioned
+    #[command(after_help = cancel::HELP)]
+    Cancel(cancel::Options),
     /// Wipe what is left of one customer in the ledger
     #[command(after_help = forget::HELP)]
     Forget(forget::Options),
@@ -94,9 +97,23 @@ pub(crate) enum StateArg {
     Unknown,
     /// Stopped until someone acts
     Parked,
-    /// Provisioned
-    #[value(alias = "provisioned")]
+    /// At its end: provisioned or cancelled
     Closed,
+    /// Closed with its store made
+    Provisioned,
+    /// Closed by a person
+    Cancelled,
+}
+
+impl StateArg {
+    /// Which of the two ends is meant, if one is.
+    pub(crate) fn cancelled(self) -> Option<bool> {
+        match self {
+            Self::Provisioned => Some(false),
+            Self::Cancelled => Some(true),
+            Self::Due | Self::InFlight | Self::Unknown | Self::Parked | Self::Closed => None,
+        }
+    }
 }
 
 impl From<StateArg> for foxden_ledger::State {
@@ -106,7 +123,7 @@ impl From<StateArg> for foxden_ledger::State {
             StateArg::InFlight => Self::InFlight,
             StateArg::Unknown => Self::Unknown,
             StateArg::Parked => Self::Parked,
-            StateArg::Closed => Self::Closed,
+            StateArg::Closed | StateArg::Provisioned | StateArg::Cancelled => Self::Closed,
         }
     }
 }

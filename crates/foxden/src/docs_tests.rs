@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use foxden_intake::{DeadReason, SIGNUP_TYPE};
-use foxden_ledger::ParkedReason;
+use foxden_ledger::{OutcomeKind, ParkedReason};
 
 const OPERATIONS: &str = include_str!("../../../docs/OPERATIONS.md");
 const LOGGING: &str = include_str!("../../../docs/LOGGING.md");
@@ -83,4 +83,13 @@ fn every_reason_for_a_dead_letter_is_in_the_contract_and_in_the_runbook() {
         assert!(OPERATIONS.contains(&format!("`{reason}`")), "OPERATIONS.md does not say what to do about {reason}");
     }
     assert!(CONTRACT.contains(&format!("| `type` | `{SIGNUP_TYPE}` |")), "contract.md has another type of CloudEvent");
+}
+
+#[test]
+fn every_outcome_event_is_in_the_contract() {
+    for kind in OutcomeKind::ALL {
+        let row = format!("\n| `signup.{kind}` | `com.foxden.signup.{kind}.v1` | ");
+        assert!(CONTRACT.contains(&row), "contract.md has no row for {kind}");
+        assert!(CONTRACT.contains(&format!("(contract/outcome.{kind}.v1.schema.json)")), "nor its schema");
+    }
 }

@@ -101,6 +101,7 @@ impl Service {
                     let workers = workers.clone();
                     Arc::new(move |claimed, permit| workers.hand_over(claimed, permit))
                 },
+                outbox_filled: outbox_filled.clone(),
                 prefetch: u16::try_from(settings.concurrency).unwrap_or(u16::MAX),
                 ready: gate.watch(),
             };
@@ -205,7 +206,7 @@ impl Pulse {
                 tracing::debug!(event = "outbox.not_pruned", error = %error, "published events stay a while longer");
             }
             match self.measure().await {
-                Ok((counts, oldest_open_ms, outbox)) => {
+                Ok(Measured { counts, cancelled, oldest_open_ms, outbox }) => {
                     let [due, in_flight, unknown, parked, closed] = counts;
                     tracing::info!(
                         event = "worker.heartbeat",
@@ -216,6 +217,7 @@ impl Pulse {
                         unknown,
                         parked,
                         closed,
+                        cancelled,
                         oldest_open_ms,
                         outbox,
                         calls_paused = !self.gate.is_open(),
@@ -229,9 +231,7 @@ impl Pulse {
         }
     }
 
-    /// Counts by state, in the order of the states; the age of the oldest signup that is neither parked nor closed; the
-    /// events that wait.
-    async fn measure(&self) -> Result<([u64; 5], Option<i64>, u64), foxden_ledger::LedgerError> {
+    async fn measure(&self) -> Result<Measured, foxden_ledger::LedgerError> {
         let standings = self.ledger.standings().await?;
         let mut counts = [0; 5];
         for (count, state) in counts.iter_mut().zip(State::ALL) {
@@ -239,9 +239,23 @@ impl Pulse {
         }
         let now = self.ledger.now_ms().await?;
         let moving = |state| !matches!(state, State::Parked | State::Closed);
-        let oldest = standings.iter().filter(|s| moving(s.state)).map(|s| now - s.oldest_ms).max();
-        Ok((counts, oldest, self.ledger.count_waiting_events().await?))
+        let oldest_open_ms = standings.iter().filter(|s| moving(s.state)).map(|s| now - s.oldest_ms).max();
+        let cancelled = standings.iter().filter(|s| s.is_cancelled()).map(|s| s.count).sum();
+        let outbox = self.ledger.count_waiting_events().await?;
+        Ok(Measured { counts, cancelled, oldest_open_ms, outbox })
     }
+}
+
+/// What the ledger says of itself.
+struct Measured {
+    /// By state, in the order of the states.
+    counts: [u64; 5],
+    /// Of the closed ones.
+    cancelled: u64,
+    /// The age of the oldest signup that is neither parked nor closed.
+    oldest_open_ms: Option<i64>,
+    /// The events that wait.
+    outbox: u64,
 }
 
 #[cfg(test)]

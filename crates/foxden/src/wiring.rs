@@ -220,6 +220,7 @@ pub(crate) fn amqp(settings: &AmqpSettings) -> anyhow::Result<foxden_intake::Amq
         dead_queue: settings.dead_queue.clone(),
         outcome_exchange: settings.outcome_exchange.clone(),
         outcome_queue: settings.outcome_queue.clone(),
+        tell_duplicates: settings.tell_duplicates,
     })
 }
 

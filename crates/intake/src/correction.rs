@@ -13,6 +13,9 @@ pub enum Contradiction {
     /// It is not parked, so the content that was accepted is at work or has served.
     #[error("the signup is {0}; only a parked signup can be corrected")]
     NotParked(State),
+    /// A person closed it for good.
+    #[error("the signup was cancelled; publish it under a new signup id")]
+    Cancelled,
     /// Other content does not help.
     #[error("the signup is parked as {0}, which other content can't mend; `foxden explain {0}` says what can")]
     NotMended(ParkedReason),
@@ -37,6 +40,9 @@ pub(crate) fn judge(
     old: Option<&Payload>,
     new: &SignupEvent,
 ) -> Result<CorrectedKey, Contradiction> {
+    if row.is_cancelled() {
+        return Err(Contradiction::Cancelled);
+    }
     let (State::Parked, Some(reason)) = (row.state, row.parked_reason) else {
         return Err(Contradiction::NotParked(row.state));
     };
@@ -183,7 +189,8 @@ mod tests {
     async fn only_what_is_parked_for_something_that_content_mends_is_corrected() {
         let (row, event) = parked(Step::User, ParkedReason::EmailTaken, false).await;
         for state in [State::Due, State::InFlight, State::Unknown, State::Closed] {
-            let row = Provisioning { state, parked_reason: None, ..row.clone() };
+            let step = if state == State::Closed { Step::Done } else { Step::User };
+            let row = Provisioning { step, state, parked_reason: None, ..row.clone() };
             let judged = judge(&row, Some(&event.payload), &other_email(&event));
             assert_eq!(judged, Err(Contradiction::NotParked(state)));
         }
@@ -191,6 +198,15 @@ mod tests {
             let (row, event) = parked(Step::User, reason, true).await;
             let judged = judge(&row, Some(&event.payload), &other_email(&event));
             assert_eq!(judged, Err(Contradiction::NotMended(reason)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_signup_takes_no_other_content() {
+        for step in [Step::User, Step::Store] {
+            let (row, event) = parked(step, ParkedReason::DomainTaken, false).await;
+            let row = Provisioning { state: State::Closed, ..row };
+            assert_eq!(judge(&row, Some(&event.payload), &other_domain(&event)), Err(Contradiction::Cancelled));
         }
     }
 

@@ -1,5 +1,7 @@
 //! The door to the ledger: a checked event goes in sealed, once.
 
+mod telling;
+
 use std::time::Duration;
 
 use foxden_ledger::{

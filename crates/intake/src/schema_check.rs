@@ -70,6 +70,11 @@ fn check(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
                 });
                 true
             }
+            "items" => {
+                let items = value.as_array().into_iter().flatten().enumerate();
+                items.for_each(|(place, item)| check(says, item, &format!("{at}[{place}]"), found));
+                true
+            }
             "propertyNames" => {
                 members(&mut |name, _, found| check(says, &name.into(), &format!("{at}.{name}"), found));
                 true
@@ -112,6 +117,7 @@ fn is_of(value: &Value, kind: &Value) -> bool {
         "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
         "boolean" => value.is_boolean(),
         "object" => value.is_object(),
+        "array" => value.is_array(),
         "null" => value.is_null(),
         other => panic!("an unknown type: {other}"),
     }

@@ -66,5 +66,6 @@ pub(crate) fn settings(url: &str, prefix: &str) -> AmqpSettings {
         dead_queue: format!("{prefix}.signups.dead"),
         outcome_exchange: format!("{prefix}.outcomes"),
         outcome_queue: Some(format!("{prefix}.outcomes")),
+        tell_duplicates: false,
     }
 }

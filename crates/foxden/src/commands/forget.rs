@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use clap::Args;
-use foxden_ledger::{Forget, Forgetting, Forgotten, ParkedReason, SignupId, State};
+use foxden_ledger::{Forget, Forgetting, Forgotten, SignupId, State};
 use serde_json::{Value, json};
 
+use super::cancel;
 use crate::{cli::SignupArg, exit::Exit, output, person::Asking, settings::Needs, terminal::printable, wiring};
 
 pub(crate) const HELP: &str = "\
@@ -13,13 +14,13 @@ Wipes the event's contents, user.id, fingerprints, what Foxy said, published out
 Foxy still has, and what stays here and why. The signup id stays, so that the same event published again makes nothing.
 It can be run again, for more of it.
 
-Only for a signup that is provisioned or parked. One that is parked is closed by that, and can't go on: that takes --yes.
-So does --tokens, since Foxy never gives a store's token again.
+Only for a signup that is provisioned or cancelled. One that is parked is cancelled first (`foxden cancel`). --tokens takes
+--yes, since Foxy never gives a store's token again.
 
 Examples:
   foxden forget acct_000001 --reason 'erasure request 12'
   foxden forget acct_000001 --tokens --links --yes    # after Foxy has removed store and user
-  foxden forget acct_000001 --json | jq .foxy_has";
+  foxden forget acct_000001 --json | jq .left_at_foxy";
 
 /// `foxden forget …`
 #[derive(Args, Debug)]
@@ -34,7 +35,7 @@ pub(crate) struct Options {
     /// Also wipe the addresses at Foxy and the store's domain
     #[arg(long)]
     links: bool,
-    /// Also a parked signup, which then can't go on; also the store's token
+    /// Yes, the store's token too
     #[arg(long)]
     yes: bool,
     /// Print JSON, for scripts
@@ -46,7 +47,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let settings = super::settings(config, Needs::default())?;
     let ledger = wiring::existing_ledger(&settings.database).await?;
     let signup_id = options.signup.signup_id;
-    let what = Forgetting { parked_too: options.yes, tokens: options.tokens, links: options.links };
+    let what = Forgetting { tokens: options.tokens, links: options.links };
     let by = options.asking.by();
     let forgotten = match ledger.forget(&signup_id, what, &by).await? {
         Forget::Done(forgotten) => forgotten,
@@ -72,15 +73,13 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
 
 fn refuse(signup_id: &SignupId, refused: &Forget) -> Exit {
     let why = match refused {
-        Forget::NotSettled(state) => format!(
+        Forget::NotClosed(State::Parked) => format!(
+            "{signup_id} is parked and may still go on; close it first, with `foxden cancel {signup_id} --reason TEXT`"
+        ),
+        Forget::NotClosed(state) => format!(
             "{signup_id} is {state}: there is still work to do for it. Wait until it is provisioned or parked; \
              `foxden show {signup_id}` tells"
         ),
-        Forget::Parked(reason) => {
-            format!(
-                "{signup_id} is parked because of {reason}. Once forgotten it can't go on; --yes does it all the same"
-            )
-        }
         Forget::UserInUse(other) => format!(
             "signup {other} of the same customer makes its store under the Foxy user of {signup_id}, and is not \
              finished; wait for it, or forget it first"
@@ -91,32 +90,11 @@ fn refuse(signup_id: &SignupId, refused: &Forget) -> Exit {
     Exit::Failed
 }
 
-/// Whether Foxy may have something that the ledger has no address of: a call's outcome is not known, or its token is lost.
-fn may_have_more(forgotten: &Forgotten) -> bool {
-    let row = &forgotten.before;
-    let lost = [ParkedReason::UserTokenLost, ParkedReason::StoreTokenLost];
-    row.generation > 1
-        || (row.state != State::Closed && row.in_doubt)
-        || row.parked_reason.is_some_and(|reason| lost.contains(&reason))
-}
-
 fn print(forgotten: &Forgotten) {
     let row = &forgotten.before;
     let field = |name: &str, value: &str| output::say(format!("  {name:<7} {}", printable(value)));
     output::say(format!("{} is forgotten", row.signup_id));
-    if row.state == State::Parked {
-        output::say("It was parked; it is closed and can't go on.");
-    }
-    output::say("\nFoxy still has, as far as is known here:");
-    let links = [("user", &row.user_uri), ("store", &row.store_uri), ("domain", &row.store_domain)];
-    links.iter().filter_map(|(name, link)| Some((name, link.as_ref()?))).for_each(|(name, link)| field(name, link));
-    if may_have_more(forgotten) {
-        output::say(
-            "  and maybe a user or a store of a call whose answer was lost; have Foxy look by email and domain",
-        );
-    } else if links.iter().all(|(_, link)| link.is_none()) {
-        output::say("  nothing");
-    }
+    output::say(format!("\nLeft at Foxy: {}", cancel::left_in_words(row)));
     output::say("\nStill here:");
     field("id", "the signup id and times, so that a repeat makes nothing anew");
     field("audit", "who did what and why, and how each call ended");
@@ -141,14 +119,8 @@ fn as_json(forgotten: &Forgotten) -> Value {
     let row = &forgotten.before;
     json!({
         "signup_id": row.signup_id.as_str(),
-        "was": row.state.as_str(),
-        "parked_reason": row.parked_reason.map(ParkedReason::as_str),
-        "foxy_has": {
-            "user_uri": row.user_uri,
-            "store_uri": row.store_uri,
-            "store_domain": row.store_domain,
-            "maybe_more": may_have_more(forgotten),
-        },
+        "was": row.standing(),
+        "left_at_foxy": cancel::left_json(row),
         "tokens_wiped": forgotten.tokens_wiped,
         "tokens_kept": forgotten.tokens_kept,
         "links_kept": forgotten.links_kept,

@@ -1,5 +1,6 @@
 //! One file for each command. Each parses its settings, does its work and says how it ended.
 
+pub(crate) mod cancel;
 pub(crate) mod dead;
 pub(crate) mod demo;
 pub(crate) mod explain;
@@ -34,6 +35,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Explain(options) => Ok(explain::run(&options)),
         Command::Retry(options) => retry::run(config, options).await,
         Command::Forget(options) => forget::run(config, options).await,
+        Command::Cancel(options) => cancel::run(config, options).await,
         Command::Token(options) => token::run(config, options).await,
         Command::Dead(command) => dead::run(config, command).await,
         Command::Keys(command) => keys::run(config, command).await,

@@ -35,6 +35,12 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
             output::note(format!("error: {signup_id} is {state}, not parked: there is nothing to retry"));
             Ok(Exit::Failed)
         }
+        Retried::Cancelled => {
+            output::note(format!(
+                "error: {signup_id} was cancelled, which is for good; publish it under a new signup id"
+            ));
+            Ok(Exit::Failed)
+        }
         Retried::Refused(reason) => {
             output::note(format!(
                 "error: {signup_id} is parked because of {reason}, which another try can't mend.\n  {}",

@@ -6,7 +6,7 @@ use clap::Args;
 use foxden_ledger::{Audited, Credential, ParkedReason, PastAttempt, Provisioning, State};
 use serde_json::{Value, json};
 
-use super::status;
+use super::{cancel, explain, status};
 use crate::{cli::SignupArg, exit::Exit, output, settings::Needs, terminal::printable, wiring};
 
 /// How many of the acts of people are shown, the last ones.
@@ -55,7 +55,7 @@ fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt
     let field = |name: &str, value: &str| output::say(format!("{name:<13} {}", printable(value)));
     field("signup", row.signup_id.as_str());
     field("state", &status::place(row));
-    if row.state != State::Closed {
+    if !row.is_provisioned() {
         field("step", row.step.as_str());
     }
     if let Some(account) = &row.account_id {
@@ -70,7 +70,10 @@ fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt
     field("accepted", &format!("{} by {}", output::moment(row.accepted_at_ms), row.source));
     if let Some(closed) = row.closed_at_ms {
         let took = output::span(closed - row.accepted_at_ms);
-        field("provisioned", &format!("{}, {took} later", output::moment(closed)));
+        field(row.standing(), &format!("{}, {took} later", output::moment(closed)));
+    }
+    if row.is_cancelled() {
+        field("left at Foxy", &cancel::left_in_words(row));
     }
     if let Some(forgotten) = row.forgotten_at_ms {
         field("forgotten", &output::moment(forgotten));
@@ -86,9 +89,13 @@ fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt
         };
         field("token", &format!("{}: {kept}", credential.scope));
     }
-    if let Some(reason) = row.parked_reason {
+    if let (State::Parked, Some(reason)) = (row.state, row.parked_reason) {
         output::say("");
-        explain(row, reason);
+        explain_parked(row, reason);
+    }
+    if row.is_cancelled() {
+        let advice = explain::CANCELLED_ADVICE.replace("SIGNUP_ID", row.signup_id.as_str());
+        output::say(format!("\nCancelled: {}\nWhat to do: {advice}", explain::CANCELLED));
     }
     if !attempts.is_empty() {
         output::say("");
@@ -96,7 +103,7 @@ fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt
     }
 }
 
-fn explain(row: &Provisioning, reason: ParkedReason) {
+fn explain_parked(row: &Provisioning, reason: ParkedReason) {
     output::say(format!("Parked because of {reason}: {}", reason.meaning()));
     if let Some(detail) = &row.parked_detail {
         output::say(format!("Detail: {}", printable(detail)));
@@ -194,7 +201,11 @@ fn as_json(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttem
     fields.insert("tokens".to_owned(), tokens.into());
     fields.insert("attempts".to_owned(), attempts.into());
     fields.insert("audit".to_owned(), acts.into());
-    if let Some(reason) = row.parked_reason {
+    if row.is_cancelled() {
+        fields.insert("left_at_foxy".to_owned(), cancel::left_json(row));
+        fields.insert("meaning".to_owned(), explain::CANCELLED.into());
+        fields.insert("advice".to_owned(), explain::CANCELLED_ADVICE.into());
+    } else if let Some(reason) = row.parked_reason {
         fields.insert("meaning".to_owned(), reason.meaning().into());
         fields.insert("advice".to_owned(), reason.advice().into());
     }

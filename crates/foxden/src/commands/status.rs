@@ -71,7 +71,7 @@ async fn counts(ledger: &Ledger, place: &str, json: bool) -> anyhow::Result<Exit
     if outbox > 0 {
         output::say(format!("{} outcome events wait to be published", output::count(outbox)));
     }
-    if standings.iter().any(|standing| standing.parked_reason.is_some()) {
+    if standings.iter().any(|standing| standing.state == State::Parked) {
         output::say("parked signups wait for someone: foxden status --list 20 --state parked; foxden explain REASON");
     }
     if orphans > 0 {
@@ -91,7 +91,11 @@ fn counts_json(standings: &[Standing], outbox: u64, orphans: u64, now: i64) -> V
         .collect();
     let reasons: serde_json::Map<String, Value> = ParkedReason::ALL
         .iter()
-        .map(|reason| (*reason, total(&|standing| standing.parked_reason == Some(*reason))))
+        .map(|reason| {
+            let is_for =
+                |standing: &Standing| standing.state == State::Parked && standing.parked_reason == Some(*reason);
+            (*reason, total(&is_for))
+        })
         .filter(|(_, count)| *count > 0)
         .map(|(reason, count)| (reason.to_string(), count.into()))
         .collect();
@@ -99,6 +103,8 @@ fn counts_json(standings: &[Standing], outbox: u64, orphans: u64, now: i64) -> V
     let oldest = standings.iter().filter(moving).map(|standing| now - standing.oldest_ms).max();
     let mut object = json!({
         "signups": total(&|_| true),
+        "provisioned": total(&|standing| standing.state == State::Closed && !standing.is_cancelled()),
+        "cancelled": total(&Standing::is_cancelled),
         "parked_reasons": reasons,
         "oldest_open_ms": oldest,
         "outbox": outbox,
@@ -109,7 +115,9 @@ fn counts_json(standings: &[Standing], outbox: u64, orphans: u64, now: i64) -> V
 }
 
 async fn list(ledger: &Ledger, limit: u64, options: &Options) -> anyhow::Result<Exit> {
-    let filter = Filter { state: options.state.map(Into::into), limit, ..Filter::default() };
+    let state = options.state.map(Into::into);
+    let cancelled = options.state.and_then(StateArg::cancelled);
+    let filter = Filter { state, cancelled, limit, ..Filter::default() };
     let rows = ledger.list(&filter).await?;
     if options.json {
         rows.iter().for_each(|row| output::say_json(&row_json(row)));
@@ -140,10 +148,12 @@ pub(crate) fn place(row: &Provisioning) -> String {
 }
 
 fn place_of(state: State, step: Step, reason: Option<ParkedReason>) -> String {
-    match reason {
-        Some(reason) => format!("parked: {reason}"),
-        None if state == State::Closed && step == Step::Done => "provisioned".to_owned(),
-        None => state.to_string(),
+    match (state, reason) {
+        (State::Parked, Some(reason)) => format!("parked: {reason}"),
+        (State::Closed, _) if step == Step::Done => "provisioned".to_owned(),
+        (State::Closed, Some(reason)) => format!("cancelled (was parked: {reason})"),
+        (State::Closed, None) => "cancelled".to_owned(),
+        (state, _) => state.to_string(),
     }
 }
 
@@ -156,7 +166,8 @@ pub(crate) fn row_json(row: &Provisioning) -> Value {
         "source": row.source.as_str(),
         "step": row.step.as_str(),
         "state": row.state.as_str(),
-        "parked_reason": row.parked_reason.map(ParkedReason::as_str),
+        "cancelled": row.is_cancelled(),
+        "parked_reason": row.parked_reason.filter(|_| row.state == State::Parked).map(ParkedReason::as_str),
         "parked_detail": row.parked_detail,
         "user_uri": row.user_uri,
         "store_uri": row.store_uri,

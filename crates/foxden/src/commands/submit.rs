@@ -1,40 +1,58 @@
 //! `foxden submit`: signup events from a file, straight into the ledger or to the broker.
 
+mod destination;
 mod events;
+mod progress;
+mod reader;
+mod refusals;
+mod resume;
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, IsTerminal as _},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use foxden_intake::{Admitted, Door, Publisher, SignupEvent};
-use foxden_ledger::Source;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use foxden_intake::SignupEvent;
 use serde_json::json;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
 
-use self::events::{Document, Documents};
+use self::{
+    destination::{Answer, Destination},
+    events::Documents,
+    progress::Progress,
+    reader::Item,
+    refusals::Refusals,
+    resume::{Mark, Resume},
+};
 use crate::{
     exit::Exit,
     output,
     settings::{Need, Needs, Settings, Sources},
     telemetry::{self, Output},
-    terminal::printable,
     wiring,
 };
 
 pub(crate) const HELP: &str = "\
 FILE holds one event, or one event a line (JSON lines); - is standard input. Every event is checked first; those that
-are wrong are named with every mistake and left out, the others are submitted. Submitting twice is harmless: a signup id
-that is known is not made again.
+are wrong are named by their lines, with every mistake, and left out; the others are submitted. Submitting twice is
+harmless: a signup id that is known is not made again.
 
 With FOXDEN_AMQP_URL set, events are published to the broker, each confirmed; else they go straight into the ledger.
+
+Cut off half-way, it says from which line to go on. With --state it keeps that in a file, so that the same command goes
+on by itself, also after a kill; some events may then be submitted twice.
 
 Examples:
   foxden submit signup.json
   foxden submit --to ledger signups.jsonl
+  foxden submit --state signups.state --rejects refused.jsonl signups.jsonl
   jq -c '.[]' customers.json | foxden submit -
 
 An event:
@@ -42,11 +60,6 @@ An event:
    \"user\":{\"first_name\":\"Ada\",\"last_name\":\"Lovelace\",\"email\":\"ada@example.com\"},
    \"store\":{\"name\":\"Ada's Engines\",\"url\":\"https://ada.example.com\",\"email\":\"shop@ada.example.com\",
             \"country\":\"US\",\"region\":\"MN\",\"postal_code\":\"55401\"}}";
-
-/// So many events go into the ledger in one transaction.
-const BATCH: usize = 500;
-/// Mistakes are shown in full for so many events; a file with a wrong column would otherwise fill the screen.
-const SHOWN: u64 = 20;
 
 /// `foxden submit …`
 #[derive(Args, Debug)]
@@ -56,7 +69,16 @@ pub(crate) struct Options {
     file: PathBuf,
     /// Where to submit to [default: the broker if there is one, else the ledger]
     #[arg(long, value_name = "WHERE")]
-    to: Option<Destination>,
+    to: Option<Where>,
+    /// Leave out what comes before this line
+    #[arg(long, value_name = "N", conflicts_with = "state")]
+    from_line: Option<u64>,
+    /// Keep in this file how far it is, and go on from there
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// Add the events that are refused to this file, as they are
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
     /// Print the counts as JSON, for scripts
     #[arg(long)]
     json: bool,
@@ -64,7 +86,7 @@ pub(crate) struct Options {
 
 /// Where events go.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Destination {
+enum Where {
     /// Straight into the ledger
     Ledger,
     /// To RabbitMQ
@@ -77,147 +99,175 @@ struct Tally {
     submitted: u64,
     known: u64,
     corrected: u64,
-    refused: u64,
 }
 
 pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
     let (keys, amqp) = match options.to {
         None => (Need::IfSet, Need::IfSet),
-        Some(Destination::Broker) => (Need::Unused, Need::Required),
-        Some(Destination::Ledger) => (Need::Required, Need::Unused),
+        Some(Where::Broker) => (Need::Unused, Need::Required),
+        Some(Where::Ledger) => (Need::Required, Need::Unused),
     };
     let needs = Needs { keys, amqp, ..Needs::default() };
     let sources = Sources::of_process(config);
     let mut settings = Settings::parse(&sources, needs)?;
-    let to_broker = options.to.map_or(settings.amqp.is_some(), |to| to == Destination::Broker);
+    let to_broker = options.to.map_or(settings.amqp.is_some(), |to| to == Where::Broker);
     if !to_broker && settings.keys.ring.is_none() {
         // Events are sealed on their way into the ledger; said with whatever else is wrong.
         settings = Settings::parse(&sources, Needs { keys: Need::Required, ..needs })?;
     }
     telemetry::init(&settings.telemetry, Output::Stderr)?;
+    let resume = Resume::open(options.state, options.from_line)?;
     let (input, size) = open(&options.file)?;
-    let documents = Documents::read(input).context("could not read the events")?;
-    let progress = progress_bar(size);
-    let (tally, place) = if to_broker {
+    let refusals = Refusals::open(options.rejects, &options.file)?;
+    let (destination, place) = if to_broker {
         let amqp = wiring::amqp(settings.amqp.as_ref().context("FOXDEN_AMQP_URL is not set")?)?;
-        let place = amqp.url.display();
-        (publish(documents, &amqp, &progress).await?, place)
+        (Destination::broker(&amqp).await?, amqp.url.display().to_string())
     } else {
-        let place = settings.database.url.display();
-        (store(documents, settings, &progress).await?, place)
+        let place = settings.database.url.display().to_string();
+        (Destination::ledger(settings).await?, place)
     };
-    progress.finish_and_clear();
-    report(&tally, &place, to_broker, options.json);
-    Ok(if tally.refused > 0 { Exit::InPart } else { Exit::Done })
+    if resume.next_line() > 1 {
+        output::note(format!("going on from line {}", resume.next_line()));
+    }
+    let start = resume.start();
+    let mut run = Run { destination, resume, refusals, progress: Progress::new(size), tally: Tally::default() };
+    // Looking at the first line may have to wait for it.
+    let read = async move {
+        let documents = tokio::task::spawn_blocking(move || Documents::read(input)).await?;
+        anyhow::Ok(reader::read(documents.context("could not read the events")?, start))
+    };
+    let ended = run.all(read).await;
+    run.progress.end();
+    let saved = run.resume.save();
+    let is_whole = match ended {
+        Ok(is_whole) => is_whole,
+        // The first cause is the one to be told, with the way to go on.
+        Err(error) => return Err(error.context(format!("stopped before the end; {}", run.resume.hint()))),
+    };
+    saved?;
+    if !is_whole {
+        output::note(format!("stopped before the end, as asked; {}", run.resume.hint()));
+    }
+    run.report(&place, to_broker, !is_whole, options.json);
+    let in_part = run.refusals.count() > 0 || !is_whole;
+    run.destination.close().await;
+    Ok(if in_part { Exit::InPart } else { Exit::Done })
 }
 
-async fn store(documents: Documents, settings: Settings, progress: &ProgressBar) -> anyhow::Result<Tally> {
-    let ledger = wiring::ledger(&settings.database).await?;
-    let custody = wiring::custody(settings.keys)?;
-    wiring::check_keys(&ledger, &custody, None).await?;
-    let door = Door::new(ledger, custody, Source::Submit);
-    let (mut tally, mut batch) = (Tally::default(), Vec::with_capacity(BATCH));
-    for document in documents {
-        let document = document.context("could not read the events")?;
-        progress.set_position(document.end);
-        if let Some(event) = check(&document, &mut tally) {
-            batch.push((document.line, event));
-        }
-        if batch.len() == BATCH {
-            flush(&door, &mut batch, &mut tally).await?;
+/// One submitting.
+struct Run {
+    destination: Destination,
+    resume: Resume,
+    refusals: Refusals,
+    progress: Progress,
+    tally: Tally,
+}
+
+impl Run {
+    /// Submits batch by batch: what has been read by then, so that a slow input is not waited for. Answers whether it came
+    /// to the end; it did not if a person stopped it.
+    async fn all(
+        &mut self,
+        read: impl Future<Output = anyhow::Result<mpsc::Receiver<anyhow::Result<Item>>>>,
+    ) -> anyhow::Result<bool> {
+        let stop = CancellationToken::new();
+        tokio::spawn(stop_on_signals(stop.clone()));
+        let mut items = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(false),
+            items = read => items?,
+        };
+        loop {
+            let mut batch = Vec::with_capacity(self.destination.batch());
+            let read = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(false),
+                read = items.recv_many(&mut batch, self.destination.batch()) => read,
+            };
+            if read == 0 {
+                return Ok(true);
+            }
+            self.take(batch).await?;
         }
     }
-    flush(&door, &mut batch, &mut tally).await?;
-    Ok(tally)
-}
 
-async fn flush(door: &Door, batch: &mut Vec<(u64, SignupEvent)>, tally: &mut Tally) -> anyhow::Result<()> {
-    let (lines, events): (Vec<u64>, Vec<SignupEvent>) = batch.drain(..).unzip();
-    let admitted = door.admit_queued(&events).await.with_context(|| {
-        format!(
-            "stopped after {} events; submit the same file again, nothing is made twice",
-            tally.submitted + tally.known + tally.corrected
-        )
-    })?;
-    for ((line, event), admitted) in lines.into_iter().zip(&events).zip(admitted) {
-        match admitted {
-            Admitted::Queued | Admitted::Leased(_) => tally.submitted += 1,
-            Admitted::Duplicate(_) => tally.known += 1,
-            Admitted::Corrected(_) => tally.corrected += 1,
-            Admitted::Conflict(_, why) => {
-                tally.refused += 1;
-                if tally.refused <= SHOWN {
-                    let id = &event.signup_id;
-                    output::note(format!("line {line}: signup {id} is known with other content, which stays: {why}"));
+    /// Submits a batch, and remembers how far it is.
+    async fn take(&mut self, batch: Vec<anyhow::Result<Item>>) -> anyhow::Result<()> {
+        let (mut documents, mut events, mut failed) = (Vec::new(), Vec::new(), None);
+        for item in batch {
+            match item {
+                Ok(Item { document, event: Ok(event) }) => {
+                    documents.push((document, None));
+                    events.push(event);
                 }
+                Ok(Item { document, event: Err(error) }) => {
+                    documents.push((document, Some(format!("this event is refused:\n{error}"))));
+                }
+                Err(error) => failed = Some(error),
             }
         }
-    }
-    Ok(())
-}
-
-async fn publish(
-    documents: Documents,
-    amqp: &foxden_intake::AmqpSettings,
-    progress: &ProgressBar,
-) -> anyhow::Result<Tally> {
-    let publisher = Publisher::connect(amqp)
-        .await
-        .with_context(|| format!("could not reach the broker at {}", amqp.url.display()))?;
-    let mut tally = Tally::default();
-    for document in documents {
-        let document = document.context("could not read the events")?;
-        progress.set_position(document.end);
-        let Some(event) = check(&document, &mut tally) else { continue };
-        publisher.publish_signup(&event.signup_id, &document.bytes).await.with_context(|| {
-            format!(
-                "line {}: the broker did not take signup {}; submit the same file again, nothing is made twice",
-                document.line, event.signup_id
-            )
-        })?;
-        tally.submitted += 1;
-    }
-    publisher.close().await;
-    Ok(tally)
-}
-
-/// Parses an event, or names its mistakes and counts it as refused.
-fn check(document: &Document, tally: &mut Tally) -> Option<SignupEvent> {
-    match SignupEvent::parse(&document.bytes) {
-        Ok(event) => Some(event),
-        Err(error) => {
-            tally.refused += 1;
-            if tally.refused <= SHOWN {
-                let text = error.to_string();
-                let lines: Vec<_> = text.lines().map(|line| format!("  {}", printable(line))).collect();
-                output::note(format!("line {}: this event is refused:\n{}", document.line, lines.join("\n")));
-            } else if tally.refused == SHOWN + 1 {
-                output::note("further refused events are only counted");
+        let taken = documents.iter().filter(|(_, refused)| refused.is_none()).map(|(document, _)| document);
+        let (lines, texts): (Vec<u64>, Vec<&[u8]>) = taken.map(|one| (one.line, one.bytes.as_slice())).unzip();
+        let last = lines.last().zip(events.last());
+        let last = last.map(|(line, event)| Mark { line: *line, signup_id: event.signup_id.to_string() });
+        let mut answers = self.submit(&texts, &events).await?.into_iter();
+        for (document, refused) in &documents {
+            let answer = match refused {
+                Some(why) => Answer::Refused(why.clone()),
+                None => answers.next().context("every event has an answer")?,
+            };
+            match answer {
+                Answer::Submitted => self.tally.submitted += 1,
+                Answer::Known => self.tally.known += 1,
+                Answer::Corrected => self.tally.corrected += 1,
+                Answer::Refused(why) => self.progress.aside(|| self.refusals.add(document, &why))?,
             }
-            None
+        }
+        self.refusals.flush()?;
+        if let Some((document, _)) = documents.last() {
+            self.resume.reached(document.line, last)?;
+            self.progress.at(documents.len() as u64, document.line + 1, document.end);
+        }
+        failed.map_or(Ok(()), |error| Err(error.context("could not read the events")))
+    }
+
+    async fn submit(&self, texts: &[&[u8]], events: &[SignupEvent]) -> anyhow::Result<Vec<Answer>> {
+        if events.is_empty() { Ok(Vec::new()) } else { self.destination.take(texts, events).await }
+    }
+
+    fn report(&self, place: &str, to_broker: bool, is_cut_off: bool, json: bool) {
+        let (Tally { submitted, known, corrected }, refused) = (&self.tally, self.refusals.count());
+        if json {
+            let next_line = is_cut_off.then(|| self.resume.next_line());
+            output::say_json(&json!({
+                "submitted": submitted, "known": known, "corrected": corrected, "refused": refused, "to": place,
+                "next_line": next_line,
+            }));
+            return;
+        }
+        let mut line = format!("{} submitted to {place}", output::count(*submitted));
+        for (number, what) in [(*corrected, "corrected"), (*known, "known already"), (refused, "refused")] {
+            if number > 0 {
+                line.push_str(&format!(", {} {what}", output::count(number)));
+            }
+        }
+        output::say(line);
+        if submitted + corrected > 0 && !to_broker {
+            output::say("a worker takes them up: foxden worker; foxden status shows where they stand");
         }
     }
 }
 
-fn report(tally: &Tally, place: &str, to_broker: bool, json: bool) {
-    if json {
-        let Tally { submitted, known, corrected, refused } = tally;
-        let counts = json!({
-            "submitted": submitted, "known": known, "corrected": corrected, "refused": refused, "to": place,
-        });
-        output::say_json(&counts);
-        return;
-    }
-    let mut line = format!("{} submitted to {place}", output::count(tally.submitted));
-    let others = [(tally.corrected, "corrected"), (tally.known, "known already"), (tally.refused, "refused")];
-    for (number, what) in others {
-        if number > 0 {
-            line.push_str(&format!(", {} {what}", output::count(number)));
+/// The first SIGTERM or SIGINT ends it after the batch that is under way, the second at once.
+async fn stop_on_signals(stop: CancellationToken) {
+    let install = |kind| signal(kind).expect("a handler for SIGTERM and SIGINT can be installed");
+    let (mut term, mut int) = (install(SignalKind::terminate()), install(SignalKind::interrupt()));
+    for already_stopping in [false, true] {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        if already_stopping {
+            std::process::exit(Exit::Failed as i32);
         }
-    }
-    output::say(line);
-    if tally.submitted + tally.corrected > 0 && !to_broker {
-        output::say("a worker takes them up: foxden worker; foxden status shows where they stand");
+        stop.cancel();
     }
 }
 
@@ -229,12 +279,4 @@ fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead + Send>, Option<u64>)> {
     let opened = File::open(file).with_context(|| format!("could not open {}", file.display()))?;
     let size = opened.metadata().ok().map(|meta| meta.len()).filter(|size| *size > 0);
     Ok((Box::new(BufReader::new(opened)), size))
-}
-
-/// Shown on a terminal, for input that takes a while.
-fn progress_bar(size: Option<u64>) -> ProgressBar {
-    let Some(size) = size.filter(|_| io::stderr().is_terminal()) else { return ProgressBar::hidden() };
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta} left")
-        .expect("the template names fields that exist");
-    ProgressBar::with_draw_target(Some(size), ProgressDrawTarget::stderr()).with_style(style)
 }

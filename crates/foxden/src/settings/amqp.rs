@@ -10,11 +10,12 @@
 //! | `FOXDEN_AMQP_DEAD_QUEUE` | `foxden.signups.dead` | the queue for events that can't be accepted |
 //! | `FOXDEN_AMQP_OUTCOME_EXCHANGE` | `foxden.outcomes` | the exchange that outcome events are published to |
 //! | `FOXDEN_AMQP_OUTCOME_QUEUE` | `foxden.outcomes` | the queue declared for outcome events; `none` to leave that to the parent app |
+//! | `FOXDEN_TELL_DUPLICATES` | `false` | whether an event that comes again is answered with an outcome event |
 //!
 //! The three queues differ from each other, and so do the two exchanges for signup events: a dead letter that came
 //! back to where it was refused would go round for ever.
 
-use super::{Need, SecretUrl, reader::Reader};
+use super::{Need, SecretUrl, reader::Reader, text};
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct AmqpSettings {
     pub(crate) outcome_exchange: String,
     /// The queue declared for outcome events; `None`: the parent app declares its own.
     pub(crate) outcome_queue: Option<String>,
+    /// Whether an event that comes again is answered with an outcome event.
+    pub(crate) tell_duplicates: bool,
 }
 
 impl AmqpSettings {
@@ -57,6 +60,7 @@ impl AmqpSettings {
             "none" => Ok(None),
             name => queue_name(name).map(Some),
         });
+        let tell_duplicates = reader.value("FOXDEN_TELL_DUPLICATES", text::flag);
 
         let outcome_queue = outcome_queue?;
         let names = [("FOXDEN_AMQP_QUEUE", queue.as_ref()), ("FOXDEN_AMQP_DEAD_QUEUE", dead_queue.as_ref())];
@@ -76,6 +80,7 @@ impl AmqpSettings {
             dead_queue: dead_queue?,
             outcome_exchange: outcome_exchange?,
             outcome_queue,
+            tell_duplicates: tell_duplicates?,
         })
     }
 }

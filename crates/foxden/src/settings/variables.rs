@@ -98,6 +98,11 @@ pub(super) const VARIABLES: &[Variable] = &[
         "foxden.outcomes",
         "the queue declared for outcome events; none for no queue",
     ),
+    defaulted(
+        "FOXDEN_TELL_DUPLICATES",
+        "false",
+        "whether a signup event that comes again is answered with an outcome event that tells where its signup stands",
+    ),
     // Keys.
     secret(
         "FOXDEN_KEYS",

@@ -33,6 +33,9 @@ pub(super) const fn word(kind: OutcomeKind) -> &'static str {
         OutcomeKind::Provisioned => "provisioned",
         OutcomeKind::Parked => "parked",
         OutcomeKind::Resumed => "resumed",
+        OutcomeKind::Cancelled => "cancelled",
+        OutcomeKind::Rejected => "rejected",
+        OutcomeKind::Duplicate => "duplicate",
     }
 }
 
@@ -73,7 +76,8 @@ pub(super) fn message(exchange: &ShortString, waiting: &Waiting) -> Message {
         exchange: exchange.clone(),
         routing_key: routing_key(kind).into(),
         properties,
-        body: serde_json::to_vec(&event).expect("an event holds only strings, which always serialize"),
+        body: serde_json::to_vec(&event)
+            .expect("an event holds only strings and lists of them, which always serialize"),
     }
 }
 
@@ -88,12 +92,9 @@ mod tests {
     fn an_outcome_is_a_cloudevent_with_a_stable_id() {
         let data = OutcomeData {
             signup_id: "s-1".to_owned(),
-            user_id: None,
-            user_uri: None,
             store_uri: Some("https://api.foxycart.com/stores/1".to_owned()),
             store_domain: Some("engines".to_owned()),
-            reason: None,
-            advice: None,
+            ..OutcomeData::default()
         };
         let event = OutcomeEvent { kind: OutcomeKind::Provisioned, data };
         let message =

@@ -11,7 +11,7 @@ use lapin::{
     types::{FieldTable, ShortString},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time::timeout,
 };
@@ -59,6 +59,8 @@ pub struct ConsumerParts {
     pub capacity: Arc<Semaphore>,
     /// Where accepted provisionings go.
     pub hand_over: HandOver,
+    /// Rung when an outcome event was committed here, so that its publisher need not find it by looking.
+    pub outbox_filled: Arc<Notify>,
     /// How many messages the broker sends ahead; at least 1.
     pub prefetch: u16,
     /// Whether work may be taken. While it says no, messages wait at the broker.

@@ -12,7 +12,11 @@ use lapin::{
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{confirmed::Message, names::Names};
-use crate::{correction::Contradiction, dead_reason::DeadReason, event::EventError};
+use crate::{
+    correction::Contradiction,
+    dead_reason::DeadReason,
+    event::{EventError, Mistake},
+};
 
 /// Why the message is here: a [`DeadReason`].
 pub(super) const REASON_HEADER: &str = "x-foxden-reason";
@@ -51,9 +55,9 @@ const NOT_KEPT: [&str; 3] = ["CC", "BCC", "x-delivery-count"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Grounds {
     /// The word for it.
-    pub(super) reason: &'static str,
-    /// The mistakes, one a line.
-    pub(super) mistakes: String,
+    pub(super) reason: DeadReason,
+    /// What is wrong.
+    pub(super) mistakes: Vec<Mistake>,
     /// The signup, where it could be read.
     pub(super) signup_id: Option<String>,
 }
@@ -61,26 +65,32 @@ pub(super) struct Grounds {
 impl Grounds {
     /// The event is not one.
     pub(super) fn of_event(error: &EventError) -> Self {
-        Self { reason: error.reason().as_str(), mistakes: error.to_string(), signup_id: error.signup_id.clone() }
+        Self { reason: error.reason(), mistakes: error.mistakes.clone(), signup_id: error.signup_id.clone() }
     }
 
     /// The signup id is taken, by other content that this may not replace.
     pub(super) fn conflict(id: &SignupId, why: Contradiction) -> Self {
-        Self {
-            reason: DeadReason::Conflict.as_str(),
-            mistakes: format!("signup_id was accepted before, with other content, which this can't replace: {why}"),
-            signup_id: Some(id.to_string()),
-        }
+        let problem = format!("was accepted before, with other content, which this can't replace: {why}");
+        Self::of_signup(id, DeadReason::Conflict, problem)
     }
 
     /// The ledger has a row for it that can't be read, so that nothing can be said about a repeat.
     pub(super) fn damaged_row(id: &SignupId) -> Self {
+        let problem = "was accepted before, and its row in the ledger can't be read by this release".to_owned();
+        Self::of_signup(id, DeadReason::LedgerRowDamaged, problem)
+    }
+
+    fn of_signup(id: &SignupId, reason: DeadReason, problem: String) -> Self {
         Self {
-            reason: DeadReason::LedgerRowDamaged.as_str(),
-            mistakes: "signup_id was accepted before, and its row in the ledger can't be read by this release"
-                .to_owned(),
+            reason,
+            mistakes: vec![Mistake { path: "signup_id".to_owned(), problem }],
             signup_id: Some(id.to_string()),
         }
+    }
+
+    /// The mistakes in one text.
+    pub(super) fn mistakes(&self, between: &str) -> String {
+        self.mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>().join(between)
     }
 }
 
@@ -91,8 +101,8 @@ pub(super) fn dead_letter(delivery: &Delivery, grounds: &Grounds, names: &Names)
     let mut say = |name: &str, text: &str| {
         headers.insert(name.into(), AMQPValue::LongString(text.into()));
     };
-    say(REASON_HEADER, grounds.reason);
-    say(MISTAKES_HEADER, shortened(&grounds.mistakes, MISTAKES_MAX));
+    say(REASON_HEADER, grounds.reason.as_str());
+    say(MISTAKES_HEADER, shortened(&grounds.mistakes("\n"), MISTAKES_MAX));
     say(AT_HEADER, &OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default());
     say(EXCHANGE_HEADER, delivery.exchange.as_str());
     say(ROUTING_KEY_HEADER, delivery.routing_key.as_str());
@@ -191,7 +201,7 @@ mod tests {
     };
 
     use super::{Grounds, HEADERS_MAX, dead_letter, shortened};
-    use crate::{amqp::names::Names, testing};
+    use crate::{amqp::names::Names, dead_reason::DeadReason, event::Mistake, testing};
 
     fn names() -> Names {
         Names::of(&testing::settings("amqp://localhost", "t")).unwrap()
@@ -212,7 +222,8 @@ mod tests {
     }
 
     fn grounds() -> Grounds {
-        Grounds { reason: "unreadable", mistakes: "event is not valid JSON".to_owned(), signup_id: None }
+        let mistake = Mistake { path: "event".to_owned(), problem: "is not valid JSON".to_owned() };
+        Grounds { reason: DeadReason::Unreadable, mistakes: vec![mistake], signup_id: None }
     }
 
     #[test]

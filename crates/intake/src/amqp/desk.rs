@@ -21,7 +21,7 @@ use super::{
     names::Names,
 };
 use crate::{
-    door::{AdmitError, Admitted},
+    door::{AdmitError, Admitted, Door},
     pace::Pace,
 };
 
@@ -74,6 +74,7 @@ impl Desk {
     pub(super) async fn handle(self: Arc<Self>, delivery: Delivery, permit: OwnedSemaphorePermit) -> Settled {
         let work = async {
             let verdict = self.judge(&delivery).await;
+            let verdict = self.tell_of(&delivery, verdict).await;
             self.settle(&delivery, verdict, permit).await
         };
         if let Ok(settled) = AssertUnwindSafe(work).catch_unwind().await {
@@ -128,13 +129,47 @@ impl Desk {
                 Err(AdmitError::Ledger(error)) => self.parts.ledger_watch.is_down(&error),
                 Err(AdmitError::Seal(error)) => self.parts.ledger_watch.is_down(&error),
             }
-            if began.elapsed() >= HOLD_MAX {
+            if !self.wait(began, &mut pace).await {
                 return Verdict::Held;
             }
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Verdict::Held,
-                () = tokio::time::sleep(pace.pause()) => {}
+        }
+    }
+
+    /// Waits before the ledger is asked again. `false`: it has been asked for long enough.
+    async fn wait(&self, began: Instant, pace: &mut Pace) -> bool {
+        if began.elapsed() >= HOLD_MAX {
+            return false;
+        }
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => false,
+            () = tokio::time::sleep(pace.pause()) => true,
+        }
+    }
+
+    /// Commits what the parent app is to be told of a verdict, before the message is settled: what is cut off in between
+    /// comes again, and a rejection that was committed is known by its id.
+    async fn tell_of(&self, delivery: &Delivery, verdict: Verdict) -> Verdict {
+        let door = &self.parts.door;
+        let (event_id, event) = match &verdict {
+            Verdict::Dead(Grounds { reason, mistakes, signup_id: Some(signup_id) }) => {
+                door.rejection(signup_id, *reason, mistakes, &delivery.data)
+            }
+            Verdict::Duplicate(row) if self.parts.settings.tell_duplicates => Door::answer(row),
+            _ => return verdict,
+        };
+        let (began, mut pace) = (Instant::now(), Pace::new(FIRST_RETRY, LONGEST_RETRY));
+        loop {
+            match door.tell(event_id.clone(), event.clone()).await {
+                Ok(()) => {
+                    self.parts.ledger_watch.is_up();
+                    self.parts.outbox_filled.notify_one();
+                    return verdict;
+                }
+                Err(error) => self.parts.ledger_watch.is_down(&error),
+            }
+            if !self.wait(began, &mut pace).await {
+                return Verdict::Held;
             }
         }
     }
@@ -176,8 +211,8 @@ impl Desk {
                 warn!(
                     event = "signup.dead_lettered",
                     signup_id = grounds.signup_id,
-                    reason = grounds.reason,
-                    mistakes = grounds.mistakes.replace('\n', "; "),
+                    reason = grounds.reason.as_str(),
+                    mistakes = grounds.mistakes("; "),
                     dead_queue = self.names.dead_queue.as_str(),
                     "a message can't be taken and was put into the dead-letter queue"
                 );
@@ -188,7 +223,7 @@ impl Desk {
                 error!(
                     event = "signup.dead_letter_refused",
                     signup_id = grounds.signup_id,
-                    reason = grounds.reason,
+                    reason = grounds.reason.as_str(),
                     dead_queue = self.names.dead_queue.as_str(),
                     "the dead-letter queue does not take a message; it stays in its own queue. Is the dead queue full?"
                 );

@@ -1,10 +1,10 @@
 //! The outcome events as JSON Schema (draft 2020-12), one for each kind.
 
-use foxden_ledger::{OutcomeData, OutcomeKind, ParkedReason};
+use foxden_ledger::{OutcomeData, OutcomeKind, ParkedReason, State};
 use serde_json::{Map, Value, json};
 
 use super::cloud_event::{SOURCE, event_type, word};
-use crate::event::DIALECT;
+use crate::{dead_reason::DeadReason, event::DIALECT};
 
 /// Every kind's schema with the name of its file.
 pub(crate) fn schemas() -> Vec<(String, Value)> {
@@ -33,8 +33,17 @@ fn schema(kind: OutcomeKind) -> Value {
 
 fn data(kind: OutcomeKind) -> Value {
     // Exhaustive, so that a new member asks what the schema says of it.
-    let OutcomeData { signup_id: _, user_id: _, user_uri: _, store_uri: _, store_domain: _, reason: _, advice: _ } =
-        none();
+    let OutcomeData {
+        signup_id: _,
+        user_id: _,
+        user_uri: _,
+        store_uri: _,
+        store_domain: _,
+        state: _,
+        reason: _,
+        advice: _,
+        mistakes: _,
+    } = none();
     let text = || json!({ "type": "string", "minLength": 1 });
     let mut properties = Map::new();
     for name in ["signup_id", "user_id", "user_uri", "store_uri", "store_domain"] {
@@ -44,36 +53,49 @@ fn data(kind: OutcomeKind) -> Value {
         OutcomeKind::Provisioned => &["user_uri", "store_uri", "store_domain"],
         OutcomeKind::Parked => &["reason", "advice"],
         OutcomeKind::Resumed => &[],
+        OutcomeKind::Cancelled => &["reason"],
+        OutcomeKind::Rejected => &["reason", "mistakes"],
+        OutcomeKind::Duplicate => &["state"],
     };
-    if kind == OutcomeKind::Parked {
-        let reasons: Vec<_> = ParkedReason::ALL.iter().map(|reason| reason.as_str()).collect();
-        // Not an enumeration: a later release may have another one.
-        properties.insert("reason".to_owned(), json!({ "type": "string", "minLength": 1, "examples": reasons }));
-        properties.insert("advice".to_owned(), text());
+    // Not enumerations: a later release may have another word.
+    let one_of = |words: Vec<&str>| json!({ "type": "string", "minLength": 1, "examples": words });
+    match kind {
+        OutcomeKind::Parked | OutcomeKind::Duplicate => {
+            let reasons = ParkedReason::ALL.iter().map(|reason| reason.as_str()).collect();
+            properties.insert("reason".to_owned(), one_of(reasons));
+            properties.insert("advice".to_owned(), text());
+        }
+        OutcomeKind::Rejected => {
+            properties.insert("reason".to_owned(), one_of(DeadReason::ALL.map(DeadReason::as_str).to_vec()));
+            let mistake = json!({
+                "type": "object",
+                "required": ["path", "problem"],
+                "properties": { "path": text(), "problem": text() },
+            });
+            properties.insert("mistakes".to_owned(), json!({ "type": "array", "items": mistake }));
+        }
+        OutcomeKind::Cancelled => drop(properties.insert("reason".to_owned(), text())),
+        OutcomeKind::Provisioned | OutcomeKind::Resumed => {}
+    }
+    if kind == OutcomeKind::Duplicate {
+        let open = State::ALL.iter().filter(|state| **state != State::Closed).map(|state| state.as_str());
+        properties.insert("state".to_owned(), one_of(open.chain(["provisioned", "cancelled"]).collect()));
     }
     let required: Vec<_> = ["signup_id"].iter().chain(told).collect();
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
 fn none() -> OutcomeData {
-    OutcomeData {
-        signup_id: "s-1".to_owned(),
-        user_id: None,
-        user_uri: None,
-        store_uri: None,
-        store_domain: None,
-        reason: None,
-        advice: None,
-    }
+    OutcomeData { signup_id: "s-1".to_owned(), ..OutcomeData::default() }
 }
 
 #[cfg(test)]
 mod tests {
-    use foxden_ledger::{OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Waiting};
+    use foxden_ledger::{OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, ToldMistake, Waiting};
     use serde_json::Value;
 
     use super::{none, schema};
-    use crate::{amqp::cloud_event::message, schema_check::problems};
+    use crate::{amqp::cloud_event::message, dead_reason::DeadReason, schema_check::problems};
 
     fn published(kind: OutcomeKind, data: OutcomeData) -> Value {
         let waiting = Waiting { seq: 1, event_id: "e-1".to_owned(), at_ms: 1, event: OutcomeEvent { kind, data } };
@@ -95,9 +117,23 @@ mod tests {
             advice: Some(reason.advice().to_owned()),
             ..none()
         };
-        for (kind, data) in
-            [(OutcomeKind::Provisioned, made()), (OutcomeKind::Parked, parked), (OutcomeKind::Resumed, none())]
-        {
+        let cancelled = OutcomeData { reason: Some("asked for by mistake".to_owned()), ..made() };
+        let rejected = OutcomeData {
+            reason: Some(DeadReason::Invalid.as_str().to_owned()),
+            mistakes: vec![ToldMistake { path: "store.country".to_owned(), problem: "is required".to_owned() }],
+            ..none()
+        };
+        let duplicate = OutcomeData { state: Some("parked".to_owned()), ..parked.clone() };
+        let examples = [
+            (OutcomeKind::Provisioned, made()),
+            (OutcomeKind::Parked, parked),
+            (OutcomeKind::Resumed, none()),
+            (OutcomeKind::Cancelled, cancelled),
+            (OutcomeKind::Rejected, rejected),
+            (OutcomeKind::Duplicate, duplicate),
+        ];
+        assert_eq!(examples.each_ref().map(|(kind, _)| *kind).as_slice(), OutcomeKind::ALL);
+        for (kind, data) in examples {
             let event = published(kind, data);
             assert_eq!(problems(&schema(kind), &event), [] as [String; 0], "{event}");
             let described = schema(kind)["properties"]["data"]["properties"].as_object().unwrap().clone();

@@ -46,22 +46,35 @@ impl Publisher {
     /// # Errors
     /// When it is not known to be in the queue. Publishing it again does no harm: a repeat is recognized.
     pub async fn publish_signup(&self, signup_id: &SignupId, body: &[u8]) -> Result<(), PublishError> {
-        let properties = BasicProperties::default()
-            .with_content_type("application/json".into())
-            .with_message_id(signup_id.as_str().into())
-            .with_app_id("foxden".into());
-        let message = Message {
+        self.publish_signups([(signup_id, body)]).await
+    }
+
+    /// Publishes many events at once, and waits until all of them are confirmed. They are sent in their order.
+    ///
+    /// # Errors
+    /// When any is not known to be in the queue. The others may be; publishing all again does no harm.
+    pub async fn publish_signups<'a>(
+        &self,
+        events: impl IntoIterator<Item = (&'a SignupId, &'a [u8])>,
+    ) -> Result<(), PublishError> {
+        let message = |(signup_id, body): (&SignupId, &[u8])| Message {
             exchange: self.names.exchange.clone(),
             routing_key: self.names.routing_key.clone(),
-            properties,
+            properties: BasicProperties::default()
+                .with_content_type("application/json".into())
+                .with_message_id(signup_id.as_str().into())
+                .with_app_id("foxden".into()),
             body: body.to_vec(),
         };
-        let fates = self.channel.publish(vec![message]).await?;
-        match fates.first() {
-            Some(Fate::Confirmed) => Ok(()),
-            Some(Fate::Unroutable) => Err(PublishError::Unroutable),
-            Some(Fate::Refused) | None => Err(PublishError::Refused),
+        let messages = events.into_iter().map(message).collect();
+        for fate in self.channel.publish(messages).await? {
+            match fate {
+                Fate::Confirmed => {}
+                Fate::Unroutable => return Err(PublishError::Unroutable),
+                Fate::Refused => return Err(PublishError::Refused),
+            }
         }
+        Ok(())
     }
 
     /// Closes the connection in good order.

@@ -4,3 +4,4 @@ mod bench;
 mod consuming;
 mod dead_letters;
 mod outcomes;
+mod telling;

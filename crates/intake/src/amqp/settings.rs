@@ -21,4 +21,6 @@ pub struct AmqpSettings {
     pub outcome_exchange: String,
     /// A queue for all outcome events; none where the parent app declares its own.
     pub outcome_queue: Option<String>,
+    /// Whether an event that came again is answered with an outcome event.
+    pub tell_duplicates: bool,
 }

@@ -1,6 +1,6 @@
 //! `foxden status --orphans`: users at Foxy that no signup uses.
 
-use foxden_ledger::{Ledger, Orphan, ParkedReason};
+use foxden_ledger::{Ledger, Orphan, ParkedReason, State};
 use foxden_provisioning::EmailTemplate;
 use serde_json::{Value, json};
 
@@ -54,6 +54,6 @@ fn as_json(orphan: &Orphan) -> Value {
         "email": email,
         "user_uri": orphan.user_uri,
         "state": orphan.state.as_str(),
-        "parked_reason": orphan.parked_reason.map(ParkedReason::as_str),
+        "parked_reason": orphan.parked_reason.filter(|_| orphan.state == State::Parked).map(ParkedReason::as_str),
     })
 }

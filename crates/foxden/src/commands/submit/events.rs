@@ -1,6 +1,6 @@
 //! Splitting input into events: one document, or one a line.
 
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead, Cursor, Read as _};
 
 use foxden_intake::BODY_MAX;
 use serde::de::IgnoredAny;
@@ -16,6 +16,8 @@ pub(super) struct Document {
     pub(super) end: u64,
     /// Its text.
     pub(super) bytes: Vec<u8>,
+    /// Whether it was longer than what was kept of it.
+    pub(super) is_cut: bool,
 }
 
 /// The events of one input, read as they are asked for.
@@ -27,8 +29,8 @@ pub(super) struct Documents {
 }
 
 impl Documents {
-    /// Looks at the first line that is not blank: if it is JSON by itself, the input is one event a line; else the input is
-    /// one event.
+    /// Looks at the first line that is not blank: if it is JSON by itself, the input is one event a line. If its brackets are
+    /// open, the input is one event, unless the next line is JSON by itself: then the first one is only broken.
     pub(super) fn read(mut input: Box<dyn BufRead + Send>) -> io::Result<Self> {
         let (mut line, mut position) = (0, 0);
         loop {
@@ -42,13 +44,27 @@ impl Documents {
             if bytes.trim_ascii().is_empty() {
                 continue;
             }
-            if serde_json::from_slice::<IgnoredAny>(&bytes).is_err() && opens_more(&bytes) {
-                position += input.by_ref().take(WHOLE_MAX).read_to_end(&mut bytes)? as u64;
+            let mut is_cut = read > bytes.len() as u64;
+            if opens_more(&bytes) && !is_cut {
+                let mut more = Vec::new();
+                input.by_ref().take(WHOLE_MAX).read_to_end(&mut more)?;
+                let next = more.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+                if next.is_some_and(is_json) && !is_json(&[bytes.as_slice(), &more].concat()) {
+                    input = Box::new(Cursor::new(more).chain(input));
+                } else {
+                    position += more.len() as u64;
+                    is_cut = more.len() as u64 == WHOLE_MAX;
+                    bytes.append(&mut more);
+                }
             }
-            let first = Some(Document { line, end: position, bytes });
+            let first = Some(Document { line, end: position, bytes, is_cut });
             return Ok(Self { first, rest: input, line, position });
         }
     }
+}
+
+fn is_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
 /// Whether a line that is no JSON may be the beginning of some: its brackets are not closed.
@@ -94,7 +110,8 @@ impl Iterator for Documents {
                     self.line += 1;
                     self.position += read;
                     if !bytes.trim_ascii().is_empty() {
-                        return Some(Ok(Document { line: self.line, end: self.position, bytes }));
+                        let is_cut = read > bytes.len() as u64;
+                        return Some(Ok(Document { line: self.line, end: self.position, bytes, is_cut }));
                     }
                 }
             }
@@ -139,6 +156,14 @@ mod tests {
     fn a_broken_line_does_not_swallow_the_next() {
         assert_eq!(split("{\"a\":}\n{\"b\":2}"), [at(1, "{\"a\":}"), at(2, "{\"b\":2}")]);
         assert_eq!(split("{}\n{\"b\":\n{}"), [at(1, "{}"), at(2, "{\"b\":"), at(3, "{}")]);
+    }
+
+    #[test]
+    fn a_broken_first_line_does_not_swallow_the_next_either() {
+        let broken = "{\"a\": {\n\n{\"b\":2}\n{\"c\":3}\n";
+        assert_eq!(split(broken), [at(1, "{\"a\": {"), at(3, "{\"b\":2}"), at(4, "{\"c\":3}")]);
+        let endless = format!("{{\n{}", "{\"b\":2}\n".repeat(100_000));
+        assert_eq!(split(&endless).len(), 100_001);
     }
 
     #[test]

@@ -89,6 +89,7 @@ impl Bench {
                 first(&claimed);
                 drop(sender.send((claimed, permit)));
             }),
+            outbox_filled: Arc::default(),
             prefetch: 10,
             ready: ready_receiver,
         };

@@ -59,15 +59,7 @@ async fn commit(bench: &Bench, signup_id: &str, kinds: &[OutcomeKind]) {
 }
 
 fn entry(claimed: &Claimed, kind: OutcomeKind) -> Entry {
-    let data = OutcomeData {
-        signup_id: claimed.provisioning.signup_id.to_string(),
-        user_id: None,
-        user_uri: None,
-        store_uri: None,
-        store_domain: None,
-        reason: None,
-        advice: None,
-    };
+    let data = OutcomeData { signup_id: claimed.provisioning.signup_id.to_string(), ..OutcomeData::default() };
     Entry {
         lease: claimed.lease.clone(),
         attempt: Attempt {

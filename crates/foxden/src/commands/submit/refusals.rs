@@ -1,0 +1,69 @@
+//! Events that are not taken: named with every mistake, counted, and put aside where that is asked for.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, IsTerminal as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+
+use super::events::Document;
+use crate::{output, terminal::printable};
+
+/// A terminal shows so many in full; a file with a wrong column would otherwise fill it. Elsewhere all are named.
+const SHOWN: u64 = 20;
+
+/// What was refused so far.
+pub(super) struct Refusals {
+    count: u64,
+    file: Option<(PathBuf, BufWriter<File>)>,
+    is_seen: bool,
+}
+
+impl Refusals {
+    /// Puts refused events into a file, behind what is there already. They are personal data, so it is its owner's alone.
+    pub(super) fn open(file: Option<PathBuf>, input: &Path) -> anyhow::Result<Self> {
+        let open = |path: PathBuf| {
+            let opened = File::options().create(true).append(true).mode(0o600).open(&path);
+            let opened = opened.with_context(|| format!("could not open {} for refused events", path.display()))?;
+            // Read and written at once it would never end.
+            if fs::canonicalize(&path).ok() == fs::canonicalize(input).ok() {
+                bail!("refused events can't go into the file that is read: {}", path.display());
+            }
+            anyhow::Ok((path, BufWriter::new(opened)))
+        };
+        Ok(Self { count: 0, file: file.map(open).transpose()?, is_seen: io::stderr().is_terminal() })
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Names one, and puts it aside.
+    pub(super) fn add(&mut self, document: &Document, why: &str) -> anyhow::Result<()> {
+        self.count += 1;
+        if !self.is_seen || self.count <= SHOWN {
+            let lines: Vec<_> = why.lines().map(|line| printable(line).into_owned()).collect();
+            output::note(format!("line {}: {}", document.line, lines.join("\n  ")));
+        } else if self.count == SHOWN + 1 {
+            output::note("further refused events are only counted; --rejects FILE puts them aside");
+        }
+        let Some((path, file)) = &mut self.file else { return Ok(()) };
+        if document.is_cut {
+            output::note(format!("line {} is too long to be put into {}", document.line, path.display()));
+            return Ok(());
+        }
+        let text = document.bytes.strip_suffix(b"\n").unwrap_or(&document.bytes);
+        let written = file.write_all(text).and_then(|()| file.write_all(b"\n"));
+        written.with_context(|| format!("could not write to {}", path.display()))
+    }
+
+    /// Hands what was put aside to the system, before it counts as done with.
+    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
+        let Some((path, file)) = &mut self.file else { return Ok(()) };
+        file.flush().with_context(|| format!("could not write to {}", path.display()))
+    }
+}

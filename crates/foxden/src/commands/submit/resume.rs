@@ -1,0 +1,133 @@
+//! How far the submitting of an input has come, in a file that outlives the process.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use foxden_intake::SignupEvent;
+use serde::{Deserialize, Serialize};
+
+use super::{events::Document, reader::Start};
+
+/// It is written so often at most. What was submitted since is submitted once more after a kill, which is harmless.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// An event that was submitted: by it the input is known again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    pub(super) line: u64,
+    pub(super) signup_id: String,
+}
+
+impl Mark {
+    /// Whether this is that event.
+    pub(super) fn is_at(&self, document: &Document) -> bool {
+        document.line == self.line
+            && SignupEvent::parse(&document.bytes).is_ok_and(|event| event.signup_id.as_str() == self.signup_id)
+    }
+}
+
+/// What the file holds. No personal data: lines and a signup id.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Point {
+    /// Where to go on.
+    next_line: u64,
+    /// The last event before that line.
+    last: Option<Mark>,
+}
+
+/// How far it is, and the file that says so, if one is kept.
+pub(super) struct Resume {
+    file: Option<PathBuf>,
+    point: Point,
+    saved: Instant,
+}
+
+impl Resume {
+    /// Reads where to begin: from the file, or from the line that was asked for.
+    pub(super) fn open(file: Option<PathBuf>, from_line: Option<u64>) -> anyhow::Result<Self> {
+        let point = match &file {
+            Some(file) => read(file).with_context(|| format!("could not read the state file {}", file.display()))?,
+            None => Point { next_line: from_line.unwrap_or(1), last: None },
+        };
+        Ok(Self { file, point, saved: Instant::now() })
+    }
+
+    /// Where to begin.
+    pub(super) fn start(&self) -> Start {
+        Start { line: self.point.next_line, mark: self.point.last.clone() }
+    }
+
+    /// The line to go on from.
+    pub(super) fn next_line(&self) -> u64 {
+        self.point.next_line
+    }
+
+    /// Everything up to this line is done with; `last` is the last event among it, if there is one.
+    pub(super) fn reached(&mut self, line: u64, last: Option<Mark>) -> anyhow::Result<()> {
+        self.point = Point { next_line: line + 1, last: last.or_else(|| self.point.last.take()) };
+        if self.saved.elapsed() >= SAVE_EVERY { self.save() } else { Ok(()) }
+    }
+
+    /// Writes the file.
+    pub(super) fn save(&mut self) -> anyhow::Result<()> {
+        if let Some(file) = &self.file {
+            write(file, &self.point).with_context(|| format!("could not write the state file {}", file.display()))?;
+        }
+        self.saved = Instant::now();
+        Ok(())
+    }
+
+    /// What a person does to go on.
+    pub(super) fn hint(&self) -> String {
+        let next = self.point.next_line;
+        match &self.file {
+            Some(_) => format!("run the same command again, it goes on from line {next}"),
+            None => format!("go on with --from-line {next}, or submit all of it again: nothing is made twice"),
+        }
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<Point> {
+    match fs::read(file) {
+        Ok(text) => serde_json::from_slice(&text).context("it is none; remove it to begin anew"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Point { next_line: 1, last: None }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whole or not at all: a process that is killed half-way leaves the file as it was.
+fn write(file: &Path, point: &Point) -> io::Result<()> {
+    let mut new = file.as_os_str().to_owned();
+    new.push(".new");
+    let mut written = File::create(&new)?;
+    written.write_all(&serde_json::to_vec(point)?)?;
+    written.sync_all()?;
+    fs::rename(new, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mark, Resume};
+
+    #[test]
+    fn what_was_saved_is_gone_on_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("state");
+        let mut begun = Resume::open(Some(file.clone()), None).unwrap();
+        assert_eq!(begun.next_line(), 1);
+        let mark = Mark { line: 7, signup_id: "s-7".to_owned() };
+        begun.reached(7, Some(mark.clone())).unwrap();
+        begun.reached(9, None).unwrap();
+        begun.save().unwrap();
+        let again = Resume::open(Some(file.clone()), None).unwrap().start();
+        assert_eq!((again.line, again.mark), (10, Some(mark)));
+        std::fs::write(&file, "").unwrap();
+        let Err(error) = Resume::open(Some(file), None) else { panic!("an empty file is no state") };
+        assert!(format!("{error:#}").contains("remove it to begin anew"), "{error:#}");
+    }
+}

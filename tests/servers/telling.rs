@@ -1,0 +1,51 @@
+//! What the parent app is told beside what became of its signups.
+
+use super::parent_app::ParentApp;
+use crate::support::{Place, event};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_parent_app_is_told_of_rejections_duplicates_and_cancellations_in_order() {
+    let mut place = Place::new().await;
+    let parent = ParentApp::join(&mut place).await;
+    place.feed(&["migrate", "up"], "");
+    place.set("FOXDEN_TELL_DUPLICATES", "true");
+    let worker = place.worker("worker");
+    worker.until("broker.connected").await;
+    let next = async || {
+        let told = parent.take(&place, "OUTCOME_QUEUE", 1).await.remove(0).json();
+        (told["type"].as_str().unwrap().to_owned(), told["subject"].clone(), told["data"].clone())
+    };
+    let expect = async |kind: &str| {
+        let (told, subject, data) = next().await;
+        assert_eq!((told, subject), (format!("com.foxden.signup.{kind}.v1"), "s1".into()), "{data}");
+        data
+    };
+
+    let mut signup = event("s1");
+    signup["store"]["country"] = "XX".into();
+    parent.publish(signup.to_string().as_bytes()).await;
+    let rejected = expect("rejected").await;
+    assert_eq!((&rejected["reason"], &rejected["mistakes"][0]["path"]), (&"invalid".into(), &"store.country".into()));
+    assert!(!rejected.to_string().contains("Lovelace") && !rejected.to_string().contains("XX"), "{rejected}");
+
+    signup["store"]["country"] = "US".into();
+    signup["store"]["domain"] = "www".into();
+    parent.publish(signup.to_string().as_bytes()).await;
+    assert_eq!(expect("parked").await["reason"], "domain_reserved");
+    parent.publish(signup.to_string().as_bytes()).await;
+    let duplicate = expect("duplicate").await;
+    assert_eq!((&duplicate["state"], &duplicate["reason"]), (&"parked".into(), &"domain_reserved".into()));
+
+    let cancelled = place.run(&["cancel", "s1", "--reason", "by mistake", "--yes"]);
+    assert!(cancelled.status.success(), "{cancelled:?}");
+    let told = expect("cancelled").await;
+    assert_eq!((&told["reason"], told["user_uri"].is_string()), (&"by mistake".into(), true));
+    parent.publish(signup.to_string().as_bytes()).await;
+    assert_eq!(expect("duplicate").await["state"], "cancelled");
+    signup["store"]["domain"] = "another".into();
+    parent.publish(signup.to_string().as_bytes()).await;
+    let rejected = expect("rejected").await;
+    assert_eq!(rejected["reason"], "conflict");
+    assert!(rejected["mistakes"][0]["problem"].as_str().unwrap().contains("was cancelled"), "{rejected}");
+    worker.stop().await;
+}

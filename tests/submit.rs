@@ -1,0 +1,140 @@
+//! `foxden submit` of many events: bad lines, and what is cut off.
+
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use foxden_ledger::Filter;
+use serde_json::Value;
+
+use crate::support::{PATIENCE, Place, Worker, event, lines};
+
+/// A file that is read as it is written.
+pub(crate) fn pipe(place: &Place, name: &str) -> PathBuf {
+    let path = place.path(name);
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    path
+}
+
+/// Begins a submitting that gets one event after the other until `enough`; then it is still reading. Answers what feeds it.
+pub(crate) async fn begun(
+    place: &Place,
+    arguments: &[&str],
+    enough: impl AsyncFn(usize) -> bool,
+) -> (Worker, std::fs::File, usize) {
+    let path = pipe(place, "pipe");
+    let submitting = place.start("submit", &[&["submit"], arguments, &[path.to_str().unwrap()]].concat(), &[]);
+    // Opening it waits for the reader, which opens it after all that it checks before.
+    let open = move || std::fs::File::options().write(true).open(path).unwrap();
+    let mut feed = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(open)).await.unwrap().unwrap();
+    let (mut fed, started) = (0, Instant::now());
+    while !enough(fed).await {
+        assert!(started.elapsed() < PATIENCE, "{}", submitting.log());
+        feed.write_all(lines([signup_id(fed).as_str()]).as_bytes()).unwrap();
+        fed += 1;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    (submitting, feed, fed)
+}
+
+pub(crate) fn signup_id(number: usize) -> String {
+    format!("acct_{number:06}")
+}
+
+/// A file of so many events.
+pub(crate) fn whole(place: &Place, count: usize) -> String {
+    let path = place.path("all.jsonl");
+    let ids: Vec<_> = (0..count).map(signup_id).collect();
+    std::fs::write(&path, lines(ids.iter().map(String::as_str))).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+async fn accepted(place: &Place) -> usize {
+    let ledger = place.ledger().await;
+    let rows = ledger.list(&Filter { limit: 100_000, ..Filter::default() }).await.unwrap_or_default();
+    ledger.close().await.unwrap();
+    rows.iter().map(|row| row.signup_id.clone()).collect::<BTreeSet<_>>().len()
+}
+
+fn counts(printed: &[u8]) -> Value {
+    serde_json::from_slice(printed).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_line_is_named_and_put_aside_and_the_rest_goes_on() {
+    let place = Place::new().await;
+    let mut wrong = event("wrong");
+    wrong["store"]["country"] = "XX".into();
+    let long = "x".repeat(70_000);
+    let input = format!("{}{wrong}\n\n{{broken\n{long}\n{}", lines(["s1"]), lines(["s2", "s1"]));
+    let rejects = place.path("rejects.jsonl");
+    let arguments = ["submit", "--json", "--rejects", rejects.to_str().unwrap(), "-"];
+    let ended = place.feed_any(&arguments, &input);
+    assert_eq!(ended.status.code(), Some(3));
+    let told = counts(&ended.stdout);
+    assert_eq!((&told["submitted"], &told["known"], &told["refused"]), (&2.into(), &1.into(), &3.into()));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    for words in ["line 2: this event is refused:\n  store.country", "line 4: ", "line 5 is too long"] {
+        assert!(said.contains(words), "{words}:\n{said}");
+    }
+    assert_eq!(std::fs::read_to_string(&rejects).unwrap(), format!("{wrong}\n{{broken\n"), "as they are");
+    assert_eq!(
+        place.feed_any(&["submit", "--rejects", "in", "in"], "").status.code(),
+        Some(1),
+        "there is no such file"
+    );
+    std::fs::write(place.path("in"), lines(["s3"])).unwrap();
+    let itself = place.feed_any(&["submit", "--rejects", "in", "in"], "");
+    assert!(String::from_utf8_lossy(&itself.stderr).contains("can't go into the file that is read"), "{itself:?}");
+    assert_eq!(accepted(&place).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_kill_has_cut_off_goes_on_where_it_was_and_each_signup_is_accepted_once() {
+    let place = Place::new().await;
+    let state = place.path("state");
+    let keeps = ["--state", state.to_str().unwrap()];
+    let (killed, _feed, fed) = begun(&place, &keeps, async |_| state.exists()).await;
+    killed.crash();
+    let before = accepted(&place).await;
+    assert!(before > 0 && before <= fed);
+
+    let all = whole(&place, fed + 20);
+    let rest = place.run(&[&["submit", "--json"], &keeps[..], &[&all]].concat());
+    assert!(rest.status.success(), "{rest:?}");
+    assert!(String::from_utf8_lossy(&rest.stderr).contains("going on from line"), "{rest:?}");
+    let told = counts(&rest.stdout);
+    let (submitted, known) = (told["submitted"].as_u64().unwrap() as usize, told["known"].as_u64().unwrap() as usize);
+    assert_eq!((before + submitted, accepted(&place).await), (fed + 20, fed + 20));
+    assert!(submitted + known < fed + 20, "it began where it had been: {told}");
+
+    let again = place.run(&[&["submit", "--json"], &keeps[..], &[&all]].concat());
+    assert_eq!(counts(&again.stdout)["submitted"].as_u64(), Some(0), "{again:?}");
+    // Of another input, nothing may be passed over.
+    std::fs::write(&all, lines(["other"]).repeat(fed + 20)).unwrap();
+    let other = place.run(&[&["submit"], &keeps[..], &[&all]].concat());
+    assert_eq!(other.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("is this the input"), "{other:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_asked_to_stop_says_from_which_line_to_go_on() {
+    let place = Place::new().await;
+    let (mut stopped, _feed, fed) = begun(&place, &["--json"], async |_| accepted(&place).await > 0).await;
+    stopped.signal("INT");
+    assert_eq!(stopped.ended().await, Some(3), "{}", stopped.log());
+    let log = stopped.log();
+    let next = counts(log.lines().last().unwrap().as_bytes())["next_line"].as_u64().unwrap();
+    assert!(log.contains(&format!("go on with --from-line {next}")), "{log}");
+    let before = accepted(&place).await;
+    assert_eq!(before as u64, next - 1, "what was taken is what was told");
+
+    let all = whole(&place, fed + 5);
+    let rest = place.json(&["submit", "--json", "--from-line", &next.to_string(), &all]);
+    assert_eq!((rest["submitted"].as_u64(), rest["known"].as_u64()), (Some((fed + 5 - before) as u64), Some(0)));
+    assert_eq!(accepted(&place).await, fed + 5);
+}
