@@ -9,12 +9,17 @@
 #   services.sh kill postgres|rabbitmq DIR     end without warning, as in a crash; `restart` brings it back
 #   services.sh freeze|thaw postgres|rabbitmq DIR
 #                                              stop it where it stands, as on a machine that hangs; let it go on
+#   services.sh ctl DIR ARG...                 run rabbitmqctl on the RabbitMQ in DIR
 #   services.sh with -- CMD [ARG...]           start both, run CMD, take all down whatever happens, end with CMD's status
 #   services.sh install                        only install what is missing, which the others do when they need it
 #
 # CMD gets DATABASE_URL and AMQP_URL, and, to restart a server under test, FOXDEN_SERVICES (this script) and
 # FOXDEN_SERVICES_DIR (the DIR above). Where DATABASE_URL or AMQP_URL is set already, `with` takes that server instead of
 # starting its own, which `restart` and `kill` then refuse to touch.
+#
+# FOXDEN_SERVICES_TLS=server gives RabbitMQ a listener for TLS as well, whose URL is in AMQPS_URL; with `mutual` it wants a
+# certificate of its clients. DIR/rabbitmq/tls has the authority (ca.pem), the broker's certificate for 127.0.0.1 (broker.pem),
+# one that has expired (expired.pem), and a client's (client.pem, client.key).
 #
 # FOXDEN_SERVICES_FSYNC=on lets PostgreSQL wait for its disk, as it should where more than tests depend on it.
 #
@@ -25,7 +30,7 @@ umask 077
 
 readonly SELF=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/$(basename "${BASH_SOURCE[0]}")
 readonly USAGE='usage: services.sh up [postgres|rabbitmq] DIR | down DIR | restart|kill|freeze|thaw postgres|rabbitmq DIR |
-       services.sh with -- CMD [ARG...] | install'
+       services.sh ctl DIR ARG... | with -- CMD [ARG...] | install'
 readonly START_ATTEMPTS=3
 
 say() { printf 'services: %s\n' "$*" >&2; }
@@ -182,7 +187,26 @@ rabbitmq_running() {
 }
 
 rabbitmq_ports() { # new ports, since the first were free no longer
-  printf 'port=%s dist_port=%s epmd_port=%s\n' "$(free_port)" "$(free_port)" "$(free_port)" >"$DIR/rabbitmq/ports"
+  printf 'port=%s dist_port=%s epmd_port=%s tls_port=%s\n' "$(free_port)" "$(free_port)" "$(free_port)" "$(free_port)" \
+    >"$DIR/rabbitmq/ports"
+}
+
+# A private authority, and what it has signed; all of it ends with DIR.
+rabbitmq_certificates() {
+  local home=$DIR/rabbitmq/tls name
+  mkdir "$home"
+  (
+    cd "$home"
+    key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+    openssl req -x509 "${key[@]}" -keyout ca.key -out ca.pem -days 2 -subj '/CN=foxden test authority'
+    for name in broker client; do
+      openssl req "${key[@]}" -keyout "$name.key" -out "$name.csr" -subj "/CN=foxden test $name"
+    done
+    sign=(openssl x509 -req -CA ca.pem -CAkey ca.key)
+    "${sign[@]}" -in broker.csr -set_serial 2 -days 2 -extfile <(echo subjectAltName=IP:127.0.0.1) -out broker.pem
+    "${sign[@]}" -in broker.csr -set_serial 3 -days -1 -extfile <(echo subjectAltName=IP:127.0.0.1) -out expired.pem
+    "${sign[@]}" -in client.csr -set_serial 4 -days 2 -extfile <(echo extendedKeyUsage=clientAuth) -out client.pem
+  ) >"$home/log" 2>&1 || { say "openssl could not make certificates"; show_log "$home/log"; return 1; }
 }
 
 rabbitmq_create() {
@@ -190,6 +214,12 @@ rabbitmq_create() {
   mkdir "$home" "$home/plugins"
   random_hex >"$home/password"
   echo '[].' >"$home/enabled_plugins"
+  case ${FOXDEN_SERVICES_TLS:-} in
+    '') ;;
+    server) rabbitmq_certificates && echo false >"$home/tls/mutual" ;;
+    mutual) rabbitmq_certificates && echo true >"$home/tls/mutual" ;;
+    *) die 2 "FOXDEN_SERVICES_TLS is neither server nor mutual" ;;
+  esac
   # Only what the broker itself is made of. Looking through all its plugins takes a third of the time to start.
   for plugin in "$(dirname "$(rabbitmq_script)")"/../plugins/*; do
     case ${plugin##*/} in
@@ -201,7 +231,7 @@ rabbitmq_create() {
 }
 
 rabbitmq_spawn() {
-  local home=$DIR/rabbitmq port dist_port epmd_port
+  local home=$DIR/rabbitmq port dist_port epmd_port tls_port
   # shellcheck source=/dev/null
   . "$home/ports"
   # Absolute limits, as the defaults are shares of a machine that others use too.
@@ -215,6 +245,16 @@ log.console = false
 log.file = $home/log
 log.file.level = warning
 CONF
+  if [ -d "$home/tls" ]; then
+    cat >>"$home/rabbitmq.conf" <<CONF
+listeners.ssl.1 = 127.0.0.1:$tls_port
+ssl_options.cacertfile = $home/tls/ca.pem
+ssl_options.certfile = $home/tls/broker.pem
+ssl_options.keyfile = $home/tls/broker.key
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = $(cat "$home/tls/mutual")
+CONF
+  fi
   # An empty environment, so that no setting of the machine's own broker slips in. RUNNING_UNDER_SYSTEMD makes the script
   # replace itself by the broker, so that the pid we note is the broker's. Its directory is what `rabbitmq_running` looks
   # for, hence set before there is a process.
@@ -286,6 +326,19 @@ rabbitmq_up() {
 
 rabbitmq_port() { (. "$DIR/rabbitmq/ports" && echo "$port"); }
 
+rabbitmq_tls_url() {
+  (. "$DIR/rabbitmq/ports" && echo "amqps://foxden:$(cat "$DIR/rabbitmq/password")@127.0.0.1:$tls_port/%2f")
+}
+
+# Its own tool, which finds the broker by its name, its port mapper and the cookie in its home.
+rabbitmq_ctl() { # ARG...
+  local home=$DIR/rabbitmq port dist_port epmd_port tls_port
+  # shellcheck source=/dev/null
+  . "$home/ports"
+  env -i HOME="$home" PATH="$PATH" LANG=C.UTF-8 RABBITMQ_NODENAME="foxden-$port@localhost" ERL_EPMD_PORT="$epmd_port" \
+    RABBITMQ_CONF_ENV_FILE=/dev/null "$(dirname "$(rabbitmq_script)")/rabbitmqctl" "$@"
+}
+
 rabbitmq_url() { echo "amqp://foxden:$(cat "$DIR/rabbitmq/password")@127.0.0.1:$(rabbitmq_port)/%2f"; }
 
 rabbitmq_pids() { cat "$DIR/rabbitmq/pid"; }
@@ -326,6 +379,7 @@ write_env() {
   {
     if [ -d "$DIR/postgres" ]; then echo "export DATABASE_URL='$(postgres_url)'"; fi
     if [ -d "$DIR/rabbitmq" ]; then echo "export AMQP_URL='$(rabbitmq_url)'"; fi
+    if [ -d "$DIR/rabbitmq/tls" ]; then echo "export AMQPS_URL='$(rabbitmq_tls_url)'"; fi
     echo "export FOXDEN_SERVICES='$SELF' FOXDEN_SERVICES_DIR='$DIR'"
   } >"$DIR/env"
 }
@@ -419,6 +473,10 @@ case ${1:-} in
   freeze | thaw)
     use_server "${2:-}" "${3:-}"
     "$1" "$2"
+    ;;
+  ctl)
+    use_server rabbitmq "${2:-}"
+    rabbitmq_ctl "${@:3}"
     ;;
   with)
     [ "${2:-}" = -- ] && [ $# -ge 3 ] || die 2 "$USAGE"

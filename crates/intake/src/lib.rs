@@ -15,8 +15,8 @@ mod testing;
 
 pub use amqp::{
     AmqpSettings, AmqpUrl, AmqpUrlError, BrokerCause, BrokerError, ConsumerParts, DeadLetter, DeadQueue, HandOver,
-    IntakeError, OpenLetter, PublishError, Publisher, PublisherParts, PutBy, Requeued, consume, declare,
-    publish_outcomes,
+    IntakeError, OpenLetter, PublishError, Publisher, PublisherParts, PutBy, Refusal, Requeued, Tls, TlsError,
+    Topology, consume, declare, publish_outcomes,
 };
 pub use correction::Contradiction;
 pub use dead_reason::DeadReason;

@@ -6,7 +6,7 @@ use foxden_ledger::{Custody, Ledger, Provisioning, Source, WorkerId};
 use foxden_vault::{KeyRing, generate_key};
 use serde_json::json;
 
-use crate::{Admitted, AmqpSettings, AmqpUrl, Door, SignupEvent};
+use crate::{Admitted, AmqpSettings, AmqpUrl, Door, SignupEvent, Tls, Topology};
 
 /// A migrated ledger in memory.
 pub(crate) async fn ledger() -> Ledger {
@@ -67,5 +67,8 @@ pub(crate) fn settings(url: &str, prefix: &str) -> AmqpSettings {
         outcome_exchange: format!("{prefix}.outcomes"),
         outcome_queue: Some(format!("{prefix}.outcomes")),
         tell_duplicates: false,
+        topology: Topology::Declare,
+        tls: Tls::default(),
+        give_up_after: None,
     }
 }

@@ -2,10 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use lapin::{
-    Error, ErrorKind,
-    protocol::{AMQPErrorKind, AMQPHardError},
-};
+use lapin::{Error, ErrorKind};
+
+use super::refusal::{Asked, Refusal};
 
 /// A conversation with the broker that did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +18,9 @@ pub enum BrokerError {
         #[source]
         cause: BrokerCause,
     },
+    /// The broker is there and says no, or is not to be trusted.
+    #[error("{0}")]
+    Refused(Refusal),
     /// No answer in time.
     #[error("{doing} had no answer within {within:?}")]
     TimedOut {
@@ -43,25 +45,21 @@ pub struct BrokerCause(Error);
 
 impl BrokerError {
     pub(super) fn failed(doing: &'static str) -> impl FnOnce(Error) -> Self {
-        move |error| Self::Failed { doing, cause: BrokerCause(error) }
+        Self::answering(Asked::Other(doing))
+    }
+
+    /// The broker's no to what it was asked for, in words; or what else went wrong.
+    pub(super) fn answering(asked: Asked) -> impl FnOnce(Error) -> Self {
+        move |error| match Refusal::in_error(&error, asked) {
+            Ok(refusal) => Self::Refused(refusal),
+            Err(asked) => Self::Failed { doing: asked.doing(), cause: BrokerCause(error) },
+        }
     }
 
     /// Whether the broker is there and said no: wrong credentials, missing permission, a queue that exists with other
     /// arguments. Trying again helps only after somebody changed something.
-    pub(super) fn is_refusal(&self) -> bool {
-        let Self::Failed { cause: BrokerCause(error), .. } = self else {
-            return false;
-        };
-        match error.kind() {
-            ErrorKind::ProtocolError(said) => !matches!(
-                said.kind(),
-                // A broker that shuts down or is out of resources says so in these.
-                AMQPErrorKind::Hard(
-                    AMQPHardError::CONNECTIONFORCED | AMQPHardError::INTERNALERROR | AMQPHardError::RESOURCEERROR
-                )
-            ),
-            _ => false,
-        }
+    pub(super) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_))
     }
 
     /// The error with its cause in one line, for a log.
@@ -77,7 +75,7 @@ impl fmt::Display for BrokerCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.kind() {
             // These may show bytes of frames, and a frame may be part of a message.
-            ErrorKind::ParsingError(_) => f.write_str("the broker's answer is no AMQP frame"),
+            ErrorKind::ParsingError(_) => f.write_str("the answer is no AMQP frame; is it a port for TLS (amqps://)?"),
             ErrorKind::SerialisationError(_) => f.write_str("a frame could not be written"),
             ErrorKind::AuthProviderError(_) => f.write_str("the credentials could not be presented"),
             _ => self.0.fmt(f),
@@ -94,7 +92,7 @@ impl fmt::Debug for BrokerCause {
 
 impl std::error::Error for BrokerCause {}
 
-/// Why the AMQP side can't be run at all. Broker troubles are none of these: they are waited out.
+/// Why the AMQP side can't be run. A broker that is away is none of these: it is waited out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IntakeError {
     /// A name that AMQP can't carry.
@@ -106,6 +104,14 @@ pub enum IntakeError {
     /// One name in two roles.
     #[error("two exchanges or two queues have the same name; each needs its own")]
     NamesClash,
+    /// The broker was there and refused for as long as the settings allow; the log has told why.
+    #[error("the broker has refused for {} s without a break", .refused_for.as_secs())]
+    GaveUp {
+        /// For which part of the worker.
+        role: &'static str,
+        /// How long.
+        refused_for: Duration,
+    },
 }
 
 /// A message that is not known to be in a queue. It may be published again: a repeat is recognized by its signup id.
@@ -114,7 +120,7 @@ pub enum PublishError {
     /// The settings name something that can't be.
     #[error("the AMQP settings are not usable")]
     Settings(#[from] IntakeError),
-    /// The broker or the connection to it failed.
+    /// The broker or the connection to it failed, so nothing was confirmed.
     #[error("the broker did not confirm")]
     Broker(#[from] BrokerError),
     /// The broker knows no queue for it and returned it.
@@ -129,5 +135,10 @@ impl PublishError {
     /// Whether the broker is away, or went away: trying again later may be all that is needed.
     pub fn is_broker_away(&self) -> bool {
         matches!(self, Self::Broker(error) if !error.is_refusal())
+    }
+
+    /// Whether the broker is there and says no: another try helps only after somebody changed something.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Broker(error) if error.is_refusal())
     }
 }

@@ -87,6 +87,11 @@ impl AmqpUrl {
         format!("{}://{open}{host}{close}:{}", self.0.scheme, self.0.authority.port)
     }
 
+    /// Whether it asks for TLS.
+    pub fn is_tls(&self) -> bool {
+        self.0.scheme == AMQPScheme::AMQPS
+    }
+
     pub(super) fn uri(&self) -> AMQPUri {
         self.0.clone()
     }

@@ -1,8 +1,11 @@
 //! Publishing so that one knows: mandatory, persistent, confirmed.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, pin::pin, time::Duration};
 
-use lapin::{BasicProperties, Channel, Confirmation, options::BasicPublishOptions, types::ShortString};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionStatus, options::BasicPublishOptions,
+    types::ShortString,
+};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::broker_error::BrokerError;
@@ -10,7 +13,8 @@ use super::broker_error::BrokerError;
 /// AMQP's delivery mode for messages that survive a restart of the broker.
 pub(super) const PERSISTENT: u8 = 2;
 
-/// For all confirms of one round. A quorum queue that has lost its majority confirms nothing.
+/// For all confirms of one round. A quorum queue that has lost its majority confirms nothing. Time in which the broker
+/// says that it takes nothing does not count.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
 
 const DOING: &str = "publishing";
@@ -41,13 +45,14 @@ pub(super) enum Fate {
 /// by its id, and rounds never overlap.
 pub(super) struct ConfirmedChannel {
     channel: Channel,
+    connection: ConnectionStatus,
     round: Mutex<()>,
 }
 
 impl ConfirmedChannel {
     /// Takes a channel in confirm mode, which nobody else publishes on.
-    pub(super) fn new(channel: Channel) -> Self {
-        Self { channel, round: Mutex::new(()) }
+    pub(super) fn new(channel: Channel, connection: &Connection) -> Self {
+        Self { channel, connection: connection.status().clone(), round: Mutex::new(()) }
     }
 
     /// Publishes and waits for the fate of each, in the order of the input. Several in one round need message ids of
@@ -57,10 +62,14 @@ impl ConfirmedChannel {
     /// When the fate of any is unknown; this channel is of no further use then.
     pub(super) async fn publish(&self, messages: Vec<Message>) -> Result<Vec<Fate>, BrokerError> {
         let _alone = self.round.lock().await;
-        let round = self.round_of(messages);
-        match timeout(CONFIRM_TIMEOUT, round).await {
-            Ok(fates) => fates,
-            Err(_) => Err(BrokerError::TimedOut { doing: DOING, within: CONFIRM_TIMEOUT }),
+        let mut round = pin!(self.round_of(messages));
+        loop {
+            match timeout(CONFIRM_TIMEOUT, &mut round).await {
+                Ok(fates) => return fates,
+                // Short of memory or disk. To connect anew would change nothing; should it go away, its heartbeat tells.
+                Err(_) if self.connection.blocked() => {}
+                Err(_) => return Err(BrokerError::TimedOut { doing: DOING, within: CONFIRM_TIMEOUT }),
+            }
         }
     }
 

@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
-use lapin::{Channel, Connection, ConnectionProperties, options::ConfirmSelectOptions};
-use tokio::time::timeout;
+use futures::StreamExt;
+use lapin::{
+    Channel, Connection, ConnectionProperties, Event,
+    options::ConfirmSelectOptions,
+    runtime::default_runtime,
+    tcp::AMQPUriTcpExt,
+    uri::{AMQPScheme, AMQPUri},
+};
+use tokio::time::{Instant, timeout};
+use tracing::{info, warn};
 
-use super::{broker_error::BrokerError, broker_url::AmqpUrl};
+use super::{broker_error::BrokerError, refusal::Asked, settings::AmqpSettings, tls::Tls};
 
 /// For TCP, TLS and the AMQP handshake. The library has no limit of its own: it waits for ever for a broker that accepts
 /// and says nothing.
@@ -17,14 +25,60 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// AMQP's reply code for an orderly end.
 const OK: u16 = 200;
 
-/// Connects. `role` names the connection in the broker's own listings.
-pub(super) async fn connect(url: &AmqpUrl, role: &str) -> Result<Connection, BrokerError> {
-    const DOING: &str = "connecting to the broker";
+/// Connects. `role` names the connection in the broker's own listings, and in the log if the broker blocks it.
+pub(super) async fn connect(settings: &AmqpSettings, role: &'static str) -> Result<Connection, BrokerError> {
+    let uri = settings.url.uri();
+    let asked = Asked::Connection { vhost: uri.vhost.clone() };
+    let doing = asked.doing();
     let properties = ConnectionProperties::default().with_connection_name(format!("foxden {role}").into());
-    match timeout(CONNECT_TIMEOUT, Connection::connect_uri(url.uri(), properties)).await {
-        Ok(connected) => connected.map_err(BrokerError::failed(DOING)),
-        Err(_) => Err(BrokerError::TimedOut { doing: DOING, within: CONNECT_TIMEOUT }),
+    match timeout(CONNECT_TIMEOUT, open(uri, settings.tls.clone(), properties)).await {
+        Ok(Ok(connection)) => {
+            tell_of_blocks(&connection, role, settings.url.display());
+            Ok(connection)
+        }
+        Ok(Err(error)) => Err(BrokerError::answering(asked)(error)),
+        Err(_) => Err(BrokerError::TimedOut { doing, within: CONNECT_TIMEOUT }),
     }
+}
+
+async fn open(uri: AMQPUri, tls: Tls, properties: ConnectionProperties) -> lapin::Result<Connection> {
+    if uri.scheme == AMQPScheme::AMQP {
+        return Connection::connect_uri(uri, properties).await;
+    }
+    // The library's own way to TLS always trusts the system's authorities too, and fails where there are none.
+    let connect = async move |uri: AMQPUri, runtime| {
+        let connector = tls.connector()?;
+        let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..uri.clone() };
+        let stream = AMQPUriTcpExt::connect_async(&plain, &runtime).await?;
+        Ok(stream.into_rustls(&connector, &uri.authority.host).await?)
+    };
+    Connection::connector(uri, default_runtime()?, connect, properties).await
+}
+
+/// Logs when the broker takes nothing more from this connection, for want of memory or disk, and when it does again.
+/// Ends with the connection.
+fn tell_of_blocks(connection: &Connection, role: &'static str, broker: String) {
+    let mut events = Box::pin(connection.events_listener());
+    tokio::spawn(async move {
+        let mut since = None;
+        while let Some(event) = events.next().await {
+            match event {
+                Event::ConnectionBlocked(reason) => {
+                    since.get_or_insert_with(Instant::now);
+                    warn!(
+                        event = "broker.blocked",
+                        role, broker, reason, "the broker takes no messages for now; waiting"
+                    );
+                }
+                Event::ConnectionUnblocked => {
+                    let blocked_s = since.take().map_or(0.0, |since: Instant| since.elapsed().as_secs_f64());
+                    info!(event = "broker.unblocked", role, broker, blocked_s, "the broker takes messages again");
+                }
+                Event::Error(_) => return,
+                _ => {}
+            }
+        }
+    });
 }
 
 /// Opens a channel. Each role gets its own: one error ends everything on a channel.
@@ -54,6 +108,6 @@ pub(super) async fn close(connection: Connection) {
 pub(super) async fn in_time<T>(set_up: impl Future<Output = Result<T, BrokerError>>) -> Result<T, BrokerError> {
     match timeout(SET_UP_TIMEOUT, set_up).await {
         Ok(result) => result,
-        Err(_) => Err(BrokerError::TimedOut { doing: "declaring exchanges and queues", within: SET_UP_TIMEOUT }),
+        Err(_) => Err(BrokerError::TimedOut { doing: "setting up exchanges and queues", within: SET_UP_TIMEOUT }),
     }
 }

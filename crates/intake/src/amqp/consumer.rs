@@ -1,11 +1,15 @@
 //! The consumer: from the broker's queue into the ledger.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use foxden_ledger::{Claimed, LedgerWatch, WorkerId};
 use futures::{StreamExt, stream::Peekable};
 use lapin::{
-    Channel, Connection, Consumer,
+    Channel, ChannelStatus, Connection, ConnectionStatus, Consumer,
     message::Delivery,
     options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
     types::{FieldTable, ShortString},
@@ -25,7 +29,9 @@ use super::{
     desk::{Desk, Settled},
     names::Names,
     outage::Outage,
+    refusal::Asked,
     settings::AmqpSettings,
+    thing::{Role, Thing},
     topology,
 };
 use crate::{door::Door, pace::Pace};
@@ -38,6 +44,8 @@ pub(super) const HOLD_MAX: Duration = Duration::from_secs(10 * 60);
 /// For what is being committed when the consumer stops. The ledger's own limit for a connection is 5 s.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a consumer without room looks whether its connection is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Takes a leased provisioning, and the permit that is to be dropped when it is no longer in work. It must not block.
 pub type HandOver = Arc<dyn Fn(Claimed, OwnedSemaphorePermit) + Send + Sync>;
@@ -84,10 +92,10 @@ enum Ended {
 /// there can never be room again: `capacity` is closed, or `ready` was left closed by a sender that is gone.
 ///
 /// # Errors
-/// Only for settings that can't work.
+/// For settings that can't work, and when the broker was there and refused for too long.
 pub async fn consume(parts: ConsumerParts, shutdown: CancellationToken) -> Result<(), IntakeError> {
     let names = Names::of(&parts.settings)?;
-    let mut outage = Outage::new("consumer", parts.settings.url.display());
+    let mut outage = Outage::new("consumer", &parts.settings);
     while !shutdown.is_cancelled() {
         let opening = tokio::select! {
             biased;
@@ -105,7 +113,7 @@ pub async fn consume(parts: ConsumerParts, shutdown: CancellationToken) -> Resul
             }
             Err(error) => outage.is_still_down(&error),
         }
-        if !outage.pause(&shutdown).await {
+        if !outage.pause(&shutdown).await? {
             break;
         }
     }
@@ -115,6 +123,9 @@ pub async fn consume(parts: ConsumerParts, shutdown: CancellationToken) -> Resul
 /// One connection with all that hangs on it.
 struct Session {
     connection: Connection,
+    /// Where dead letters go out. A broker that is short of memory or disk stops reading from a connection that publishes;
+    /// on the consumer's own, no message could be acknowledged any more.
+    publishing: Connection,
     channel: Channel,
     tag: ShortString,
     messages: Peekable<Consumer>,
@@ -123,32 +134,42 @@ struct Session {
 
 impl Session {
     async fn open(parts: &ConsumerParts, names: &Names) -> Result<Self, BrokerError> {
-        let connection = connection::connect(&parts.settings.url, "consumer").await?;
-        let opened = connection::in_time(Self::set_up(&connection, parts, names)).await;
+        let connection = connection::connect(&parts.settings, "consumer").await?;
+        let publishing = match connection::connect(&parts.settings, "dead letters").await {
+            Ok(publishing) => publishing,
+            Err(error) => {
+                connection::close(connection).await;
+                return Err(error);
+            }
+        };
+        let opened = connection::in_time(Self::set_up(&connection, &publishing, parts, names)).await;
         let (channel, consumer, dead) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 connection::close(connection).await;
+                connection::close(publishing).await;
                 return Err(error);
             }
         };
         let desk = Desk {
             parts: parts.clone(),
             names: names.clone(),
-            dead: ConfirmedChannel::new(dead),
+            dead: ConfirmedChannel::new(dead, &publishing),
             stop: CancellationToken::new(),
             gone: CancellationToken::new(),
         };
-        Ok(Self { connection, channel, tag: consumer.tag(), messages: consumer.peekable(), desk: Arc::new(desk) })
+        let (tag, messages) = (consumer.tag(), consumer.peekable());
+        Ok(Self { connection, publishing, channel, tag, messages, desk: Arc::new(desk) })
     }
 
     async fn set_up(
         connection: &Connection,
+        publishing: &Connection,
         parts: &ConsumerParts,
         names: &Names,
     ) -> Result<(Channel, Consumer, Channel), BrokerError> {
-        topology::declare_all(&connection::channel(connection).await?, names).await?;
-        let dead = connection::confirming_channel(connection).await?;
+        topology::see_to_all(&connection::channel(connection).await?, names, parts.settings.topology).await?;
+        let dead = connection::confirming_channel(publishing).await?;
         let channel = connection::channel(connection).await?;
         // 0 would mean no limit: the whole backlog in our memory.
         channel
@@ -158,7 +179,7 @@ impl Session {
         let consumer = channel
             .basic_consume(names.queue.clone(), "".into(), BasicConsumeOptions::default(), FieldTable::default())
             .await
-            .map_err(BrokerError::failed("subscribing to the queue"))?;
+            .map_err(BrokerError::answering(Asked::Subscribed(Thing::new(Role::Queue, &names.queue))))?;
         Ok((channel, consumer, dead))
     }
 
@@ -183,10 +204,12 @@ impl Session {
             );
         }
         connection::close(self.connection).await;
+        connection::close(self.publishing).await;
         ended
     }
 
     async fn take_messages(&mut self, shutdown: &CancellationToken, handling: &mut JoinSet<Settled>) -> Ended {
+        let mut gone = pin!(gone(self.connection.status().clone(), self.channel.status().clone()));
         loop {
             tokio::select! {
                 biased;
@@ -203,8 +226,18 @@ impl Session {
                     }
                     Err(ended) => return ended,
                 },
+                // After the messages, whose end tells why.
+                () = &mut gone => return Ended::Lost(BrokerError::Gone),
             }
         }
+    }
+}
+
+/// Waits for the end of the connection, or of the channel. While there is no room, nobody listens for messages, and so
+/// nobody would hear of it.
+async fn gone(connection: ConnectionStatus, channel: ChannelStatus) {
+    while connection.connected() && channel.connected() {
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

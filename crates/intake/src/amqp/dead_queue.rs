@@ -38,15 +38,15 @@ pub struct DeadQueue {
 }
 
 impl DeadQueue {
-    /// Connects and declares the topology, so that an unused broker has an empty queue to look into.
+    /// Connects and sees to the topology, so that an unused broker has an empty queue to look into.
     ///
     /// # Errors
     /// When the broker can't be reached, or refuses.
     pub async fn connect(settings: &AmqpSettings) -> Result<Self, PublishError> {
         let names = Names::of(settings)?;
-        let connection = connection::connect(&settings.url, "dead letters").await?;
+        let connection = connection::connect(settings, "dead queue").await?;
         let declared = connection::in_time(async {
-            topology::declare_all(&connection::channel(&connection).await?, &names).await
+            topology::see_to_all(&connection::channel(&connection).await?, &names, settings.topology).await
         });
         match declared.await {
             Ok(()) => Ok(Self { connection, names }),
@@ -103,7 +103,8 @@ impl DeadQueue {
     /// # Errors
     /// When the broker does not answer, or takes one no more; that one and the rest stay where they are.
     pub async fn requeue(&self, mut choose: impl FnMut(&DeadLetter) -> bool) -> Result<Requeued, PublishError> {
-        let publishing = ConfirmedChannel::new(connection::confirming_channel(&self.connection).await?);
+        let publishing =
+            ConfirmedChannel::new(connection::confirming_channel(&self.connection).await?, &self.connection);
         let mut walk = self.walk().await?;
         let mut requeued = Requeued { moved: 0, left: 0 };
         while let Some((letter, delivery)) = walk.next().await? {

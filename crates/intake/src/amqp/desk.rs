@@ -198,7 +198,11 @@ impl Desk {
                 self.acknowledge(delivery).await;
                 Settled::Done
             }
-            Verdict::Dead(grounds) => self.put_aside(delivery, &grounds).await,
+            Verdict::Dead(grounds) => {
+                // A dead queue that is slow to take it must not keep signups waiting for room.
+                drop(permit);
+                self.put_aside(delivery, &grounds).await
+            }
             Verdict::Held => Settled::Held,
         }
     }

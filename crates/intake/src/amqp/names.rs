@@ -2,7 +2,11 @@
 
 use lapin::types::ShortString;
 
-use super::{broker_error::IntakeError, settings::AmqpSettings};
+use super::{
+    broker_error::IntakeError,
+    settings::AmqpSettings,
+    thing::{Role, Thing},
+};
 
 /// Checked names. AMQP gives each 255 bytes at most.
 #[derive(Debug, Clone)]
@@ -33,6 +37,19 @@ impl Names {
             outcome_exchange: name("outcome exchange", &settings.outcome_exchange)?,
             outcome_queue: settings.outcome_queue.as_deref().map(|text| name("outcome queue", text)).transpose()?,
         })
+    }
+
+    /// All exchanges and queues there are.
+    pub(super) fn things(&self) -> Vec<Thing> {
+        let mut things = vec![
+            Thing::new(Role::DeadExchange, &self.dead_exchange),
+            Thing::new(Role::DeadQueue, &self.dead_queue),
+            Thing::new(Role::Exchange, &self.exchange),
+            Thing::new(Role::Queue, &self.queue),
+            Thing::new(Role::OutcomeExchange, &self.outcome_exchange),
+        ];
+        things.extend(self.outcome_queue.as_ref().map(|name| Thing::new(Role::OutcomeQueue, name)));
+        things
     }
 }
 

@@ -42,12 +42,12 @@ pub struct PublisherParts {
 /// Cancel `shutdown` after the work that writes events has ended: what waits then is still sent, for up to 5 s.
 ///
 /// # Errors
-/// Only for settings that can't work.
+/// For settings that can't work, and when the broker was there and refused for too long.
 pub async fn publish_outcomes(parts: PublisherParts, shutdown: CancellationToken) -> Result<(), IntakeError> {
     let names = Names::of(&parts.settings)?;
     let (ledger, watch) = (parts.ledger.clone(), parts.ledger_watch.clone());
     let mut outbox = Outbox::new(ledger, watch, names.outcome_exchange.clone(), parts.poll);
-    let mut outage = Outage::new("outcomes", parts.settings.url.display());
+    let mut outage = Outage::new("outcomes", &parts.settings);
     loop {
         let opened = tokio::select! {
             biased;
@@ -57,7 +57,7 @@ pub async fn publish_outcomes(parts: PublisherParts, shutdown: CancellationToken
         match opened {
             Ok((connection, channel)) => {
                 outage.is_up();
-                let channel = ConfirmedChannel::new(channel);
+                let channel = ConfirmedChannel::new(channel, &connection);
                 let ended = publish(&mut outbox, &channel, &connection, &parts, &shutdown).await;
                 connection::close(connection).await;
                 match ended {
@@ -67,16 +67,16 @@ pub async fn publish_outcomes(parts: PublisherParts, shutdown: CancellationToken
             }
             Err(error) => outage.is_still_down(&error),
         }
-        if !outage.pause(&shutdown).await {
+        if !outage.pause(&shutdown).await? {
             return Ok(());
         }
     }
 }
 
 async fn open(settings: &AmqpSettings, names: &Names) -> Result<(Connection, Channel), BrokerError> {
-    let connection = connection::connect(&settings.url, "outcomes").await?;
+    let connection = connection::connect(settings, "outcomes").await?;
     let set_up = connection::in_time(async {
-        topology::declare_all(&connection::channel(&connection).await?, names).await?;
+        topology::see_to_all(&connection::channel(&connection).await?, names, settings.topology).await?;
         connection::confirming_channel(&connection).await
     });
     match set_up.await {

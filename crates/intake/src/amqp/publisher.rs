@@ -21,19 +21,19 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Connects and declares the topology, so that events find a queue before the first worker has run.
+    /// Connects and sees to the topology, so that events find a queue before the first worker has run.
     ///
     /// # Errors
     /// When the broker can't be reached, or refuses.
     pub async fn connect(settings: &AmqpSettings) -> Result<Self, PublishError> {
         let names = Names::of(settings)?;
-        let connection = connection::connect(&settings.url, "publisher").await?;
+        let connection = connection::connect(settings, "publisher").await?;
         let set_up = connection::in_time(async {
-            topology::declare_all(&connection::channel(&connection).await?, &names).await?;
+            topology::see_to_all(&connection::channel(&connection).await?, &names, settings.topology).await?;
             connection::confirming_channel(&connection).await
         });
         match set_up.await {
-            Ok(channel) => Ok(Self { channel: ConfirmedChannel::new(channel), connection, names }),
+            Ok(channel) => Ok(Self { channel: ConfirmedChannel::new(channel, &connection), connection, names }),
             Err(error) => {
                 connection::close(connection).await;
                 Err(error.into())

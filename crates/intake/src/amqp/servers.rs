@@ -5,3 +5,4 @@ mod consuming;
 mod dead_letters;
 mod outcomes;
 mod telling;
+mod topology;

@@ -1,6 +1,19 @@
 //! What the AMQP side must be told.
 
-use super::broker_url::AmqpUrl;
+use std::time::Duration;
+
+use super::{broker_url::AmqpUrl, tls::Tls};
+
+/// What is done about exchanges, queues and bindings at each connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Topology {
+    /// They are declared: made where they are missing, refused where they exist otherwise.
+    #[default]
+    Declare,
+    /// Exchanges and queues are looked for and taken as they are. Nothing is made, so the user needs no permission to
+    /// configure. Arguments and bindings can't be seen that way.
+    Check,
+}
 
 /// Where the broker is, and what things are called there.
 #[derive(Debug, Clone)]
@@ -23,4 +36,10 @@ pub struct AmqpSettings {
     pub outcome_queue: Option<String>,
     /// Whether an event that came again is answered with an outcome event.
     pub tell_duplicates: bool,
+    /// Whether all of these are declared or only looked for.
+    pub topology: Topology,
+    /// Whom to trust, and what to show, where the URL asks for TLS.
+    pub tls: Tls,
+    /// How long a worker puts up with a broker that is there and refuses, without a break; `None`: for ever.
+    pub give_up_after: Option<Duration>,
 }

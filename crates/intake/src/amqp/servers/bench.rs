@@ -63,7 +63,7 @@ impl Bench {
     pub(super) async fn with_settings(settings: AmqpSettings) -> Self {
         let ledger = testing::ledger().await;
         let publisher = Publisher::connect(&settings).await.unwrap();
-        let connection = connection::connect(&settings.url, "test").await.unwrap();
+        let connection = connection::connect(&settings, "test").await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         Self { door: testing::door_to(&ledger), settings, ledger, publisher, channel, connection }
     }
