@@ -1,6 +1,9 @@
 //! The main job as it is run in earnest: a published event, a real RabbitMQ, a real PostgreSQL. Needs the servers that
 //! `DATABASE_URL` and `AMQP_URL` name; `make test` brings them up.
 
+mod broker_life;
+mod broker_refuses;
+mod broker_tls;
 mod chaos;
 mod contract_examples;
 mod dead_letters;

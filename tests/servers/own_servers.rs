@@ -24,7 +24,21 @@ impl OwnServers {
         Self::start(&["up", "postgres"]).await
     }
 
+    /// Starts a RabbitMQ alone.
+    pub(super) async fn up_broker() -> Self {
+        Self::start(&["up", "rabbitmq"]).await
+    }
+
+    /// Starts a RabbitMQ that speaks TLS too: `server`, or `mutual` if it is to want certificates of its clients.
+    pub(super) async fn up_broker_with_tls(kind: &str) -> Self {
+        Self::start_with(&["up", "rabbitmq"], &[("FOXDEN_SERVICES_TLS", kind)]).await
+    }
+
     async fn start(up: &[&str]) -> Self {
+        Self::start_with(up, &[]).await
+    }
+
+    async fn start_with(up: &[&str], environment: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // It takes the servers down once its standard input ends, which happens even if this program is killed. In a
         // group of its own, since a Ctrl-C goes to all of ours.
@@ -38,8 +52,18 @@ impl OwnServers {
             .spawn()
             .unwrap();
         let servers = Self { dir, guard };
-        servers.run(up).await;
+        servers.run_with(up, &[], environment).await;
         servers
+    }
+
+    /// A file below the directory of the servers, as text.
+    pub(super) fn path(&self, file: &str) -> String {
+        self.dir.path().join(file).to_str().unwrap().to_owned()
+    }
+
+    /// Runs `rabbitmqctl`.
+    pub(super) async fn rabbitmqctl(&self, arguments: &[&str]) {
+        self.run_with(&["ctl"], arguments, &[]).await;
     }
 
     /// What `services.sh` has written for this variable.
@@ -70,12 +94,19 @@ impl OwnServers {
     }
 
     async fn run(&self, arguments: &[&str]) {
+        self.run_with(arguments, &[], &[]).await;
+    }
+
+    /// The directory stands between the two halves of the arguments.
+    async fn run_with(&self, arguments: &[&str], after: &[&str], environment: &[(&str, &str)]) {
         let log = self.dir.path().join("services.log");
         // To a file, since a server that is started keeps what it was given open.
         let status = tokio::process::Command::new("bash")
             .arg(SCRIPT)
             .args(arguments)
             .arg(self.dir.path())
+            .args(after)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())

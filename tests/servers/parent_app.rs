@@ -47,6 +47,12 @@ impl ParentApp {
         let mut url = url::Url::parse(database).unwrap();
         url.set_path(&format!("end_to_end_{mark}"));
         place.set("FOXDEN_DATABASE_URL", url.as_str());
+        Self::join_broker(place, broker).await
+    }
+
+    /// Exchanges and queues of the test's own; the ledger stays the place's.
+    pub(super) async fn join_broker(place: &mut Place, broker: &str) -> Self {
+        let mark = ProvisioningId::new().as_str().replace('-', "");
         place.set("FOXDEN_AMQP_URL", broker);
         for (variable, name) in [
             ("EXCHANGE", "signups"),

@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     NotFound = 4,
     /// The broker could not be reached, or went away. Another try may do.
     BrokerAway = 5,
+    /// The broker is there and refuses; a worker put up with it for `FOXDEN_AMQP_GIVE_UP_AFTER`. Somebody must act.
+    BrokerRefuses = 6,
 }
 
 impl Exit {
@@ -30,6 +32,8 @@ impl Exit {
             Self::Usage
         } else if error.downcast_ref::<PublishError>().is_some_and(PublishError::is_broker_away) {
             Self::BrokerAway
+        } else if error.downcast_ref::<PublishError>().is_some_and(PublishError::is_refusal) {
+            Self::BrokerRefuses
         } else {
             Self::Failed
         }

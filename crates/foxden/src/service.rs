@@ -64,6 +64,7 @@ impl Service {
 
         // What takes new work ends with `stop`; what work under way rests on ends with `end`.
         let (taking, resting) = (Roles::new(&stop), Roles::new(&stop));
+        let broker = BrokerSide { stop: stop.clone(), gave_up: Arc::default() };
         let end = CancellationToken::new();
         resting.start("leases", {
             let end = end.clone();
@@ -105,11 +106,12 @@ impl Service {
                 prefetch: u16::try_from(settings.concurrency).unwrap_or(u16::MAX),
                 ready: gate.watch(),
             };
-            taking.start("consumer", say_if_failed("broker.consumer_ended", consume(consumer, stop.clone())));
+            let consuming = consume(consumer, stop.clone());
+            taking.start("consumer", broker.clone().say_if_failed("broker.consumer_ended", consuming));
             let publisher =
                 PublisherParts { settings: amqp, ledger, ledger_watch: watch, poll: OUTBOX_POLL, wake: outbox_filled };
-            resting
-                .start("publisher", say_if_failed("broker.publisher_ended", publish_outcomes(publisher, end.clone())));
+            let publishing = publish_outcomes(publisher, end.clone());
+            resting.start("publisher", broker.clone().say_if_failed("broker.publisher_ended", publishing));
         }
 
         stop.cancelled().await;
@@ -122,6 +124,8 @@ impl Service {
         resting.ended(Duration::from_secs(5)).await;
         if taking.is_broken() || resting.is_broken() {
             Ended::Broken
+        } else if broker.gave_up.load(Ordering::Relaxed) {
+            Ended::BrokerRefuses
         } else if quiet && drained {
             Ended::InOrder
         } else {
@@ -139,6 +143,8 @@ pub(crate) enum Ended {
     Early,
     /// By itself, since one of its parts had ended.
     Broken,
+    /// By itself, since the broker was there and refused for too long.
+    BrokerRefuses,
 }
 
 /// Parts of the worker that run until they are told to stop. One that ends before that takes the worker with it: a worker
@@ -183,10 +189,38 @@ impl Roles {
     }
 }
 
-/// The broker's side ends only with the worker; if it does not, a person must know.
-async fn say_if_failed(event: &'static str, side: impl Future<Output = Result<(), IntakeError>>) {
-    if let Err(error) = side.await {
-        tracing::error!(event, error = &error as &dyn std::error::Error, "restart the worker once this is mended");
+/// What the parts that need the broker have in common.
+#[derive(Clone)]
+struct BrokerSide {
+    stop: CancellationToken,
+    gave_up: Arc<AtomicBool>,
+}
+
+impl BrokerSide {
+    /// The broker's side ends only with the worker; if it does not, a person must know. Where the broker has refused for
+    /// too long, the worker ends in good order, and its supervisor notices.
+    async fn say_if_failed(self, event: &'static str, side: impl Future<Output = Result<(), IntakeError>>) {
+        match side.await {
+            Ok(()) => {}
+            Err(IntakeError::GaveUp { role, refused_for }) => {
+                let refused_s = refused_for.as_secs();
+                tracing::error!(
+                    event = "broker.given_up",
+                    role,
+                    refused_s,
+                    "the broker has refused all the time; stopping, so that somebody looks at it"
+                );
+                self.gave_up.store(true, Ordering::Relaxed);
+                self.stop.cancel();
+            }
+            Err(error) => {
+                tracing::error!(
+                    event,
+                    error = &error as &dyn std::error::Error,
+                    "restart the worker once this is mended"
+                );
+            }
+        }
     }
 }
 

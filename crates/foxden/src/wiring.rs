@@ -221,6 +221,9 @@ pub(crate) fn amqp(settings: &AmqpSettings) -> anyhow::Result<foxden_intake::Amq
         outcome_exchange: settings.outcome_exchange.clone(),
         outcome_queue: settings.outcome_queue.clone(),
         tell_duplicates: settings.tell_duplicates,
+        topology: settings.topology,
+        tls: settings.tls.clone(),
+        give_up_after: settings.give_up_after,
     })
 }
 

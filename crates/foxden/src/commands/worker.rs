@@ -16,7 +16,8 @@ use crate::{
 pub(crate) const HELP: &str = "\
 Takes signup events from RabbitMQ if FOXDEN_AMQP_URL is set, and what is due in the ledger. Logs to standard output: JSON,
 or readable on a terminal. SIGTERM or Ctrl-C lets what is under way end within FOXDEN_SHUTDOWN_GRACE; a second one ends at
-once, which loses nothing but leaves calls to be looked up.
+once, which loses nothing but leaves calls to be looked up. A broker that is away is waited for; one that is there and
+refuses for FOXDEN_AMQP_GIVE_UP_AFTER ends the worker with status 6.
 
 Examples:
   foxden worker
@@ -90,6 +91,13 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
                 "stopped, since a part of the worker ended by itself; start it again"
             );
             Ok(Exit::Failed)
+        }
+        Ended::BrokerRefuses => {
+            tracing::error!(
+                event = "worker.refused",
+                "stopped, since the broker refuses; what broker.refused says must be mended"
+            );
+            Ok(Exit::BrokerRefuses)
         }
     }
 }

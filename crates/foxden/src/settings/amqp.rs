@@ -11,11 +11,23 @@
 //! | `FOXDEN_AMQP_OUTCOME_EXCHANGE` | `foxden.outcomes` | the exchange that outcome events are published to |
 //! | `FOXDEN_AMQP_OUTCOME_QUEUE` | `foxden.outcomes` | the queue declared for outcome events; `none` to leave that to the parent app |
 //! | `FOXDEN_TELL_DUPLICATES` | `false` | whether an event that comes again is answered with an outcome event |
+//! | `FOXDEN_AMQP_TOPOLOGY` | `declare` | `declare` these exchanges, queues and bindings, or only `check` that exchanges and queues are there |
+//! | `FOXDEN_AMQP_GIVE_UP_AFTER` | `5m` | how long a worker puts up with a broker that refuses, 1s to 7d; `never`, or `0`: for ever |
+//! | `FOXDEN_AMQP_CA_FILE` | | a PEM file with the authorities that may sign the broker's certificate; without it, the system's |
+//! | `FOXDEN_AMQP_CLIENT_CERT_FILE` | | a PEM file with the certificate to show the broker |
+//! | `FOXDEN_AMQP_CLIENT_KEY` (`_FILE`) | | that certificate's private key, as PEM |
 //!
 //! The three queues differ from each other, and so do the two exchanges for signup events: a dead letter that came
 //! back to where it was refused would go round for ever.
 
+use std::{fs::File, io::Read as _, time::Duration};
+
+use foxden_intake::{AmqpUrl, Tls, Topology};
+
 use super::{Need, SecretUrl, reader::Reader, text};
+
+/// More than any bundle of certificates; a path to something else by mistake shall not fill the memory.
+const PEM_MAX: u64 = 4 * 1024 * 1024;
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
@@ -38,6 +50,12 @@ pub(crate) struct AmqpSettings {
     pub(crate) outcome_queue: Option<String>,
     /// Whether an event that comes again is answered with an outcome event.
     pub(crate) tell_duplicates: bool,
+    /// Whether these are declared, or only looked for.
+    pub(crate) topology: Topology,
+    /// How long a worker puts up with a broker that refuses; `None`: for ever.
+    pub(crate) give_up_after: Option<Duration>,
+    /// Whom to trust, and what to show.
+    pub(crate) tls: Tls,
 }
 
 impl AmqpSettings {
@@ -47,9 +65,10 @@ impl AmqpSettings {
         reader.prepare_secret(URL, need);
         let url = reader.value(URL, |text| {
             let url = SecretUrl::parse(text, &["amqp://", "amqps://"])?;
-            foxden_intake::AmqpUrl::parse(text).map_err(|error| error.to_string())?;
-            Ok(url)
+            let is_tls = AmqpUrl::parse(text).map_err(|error| error.to_string())?.is_tls();
+            Ok((url, is_tls))
         });
+        let (url, is_tls) = url.map_or((None, None), |(url, is_tls)| (Some(url), Some(is_tls)));
         let exchange = reader.value("FOXDEN_AMQP_EXCHANGE", short_string);
         let queue = reader.value("FOXDEN_AMQP_QUEUE", queue_name);
         let routing_key = reader.value("FOXDEN_AMQP_ROUTING_KEY", short_string);
@@ -61,6 +80,14 @@ impl AmqpSettings {
             name => queue_name(name).map(Some),
         });
         let tell_duplicates = reader.value("FOXDEN_TELL_DUPLICATES", text::flag);
+
+        let topology = reader.value("FOXDEN_AMQP_TOPOLOGY", |text| match text {
+            "declare" => Ok(Topology::Declare),
+            "check" => Ok(Topology::Check),
+            _ => Err("expected declare or check".to_owned()),
+        });
+        let give_up_after = reader.value("FOXDEN_AMQP_GIVE_UP_AFTER", give_up_after);
+        let tls = tls(reader, need, is_tls);
 
         let outcome_queue = outcome_queue?;
         let names = [("FOXDEN_AMQP_QUEUE", queue.as_ref()), ("FOXDEN_AMQP_DEAD_QUEUE", dead_queue.as_ref())];
@@ -81,7 +108,63 @@ impl AmqpSettings {
             outcome_exchange: outcome_exchange?,
             outcome_queue,
             tell_duplicates: tell_duplicates?,
+            topology: topology?,
+            give_up_after: give_up_after?,
+            tls: tls?,
         })
+    }
+}
+
+/// Reads the files only for a command that uses the broker.
+fn tls(reader: &mut Reader, need: Need, is_tls: Option<bool>) -> Option<Tls> {
+    const AUTHORITIES: &str = "FOXDEN_AMQP_CA_FILE";
+    const CERTIFICATE: &str = "FOXDEN_AMQP_CLIENT_CERT_FILE";
+    const KEY: &str = "FOXDEN_AMQP_CLIENT_KEY";
+    if need == Need::Unused {
+        return Some(Tls::default());
+    }
+    reader.prepare_secret(KEY, Need::IfSet);
+    if is_tls == Some(false) {
+        // Whoever names a certificate believes the way to be encrypted.
+        for name in [AUTHORITIES, CERTIFICATE, KEY] {
+            if reader.is_set(name) {
+                reader.refuse(name, "FOXDEN_AMQP_URL does not begin with amqps://, so there is no TLS to use it for");
+            }
+        }
+    }
+    for (name, other) in [(CERTIFICATE, KEY), (KEY, CERTIFICATE)] {
+        if reader.is_set(name) && !reader.is_set(other) {
+            reader.refuse(name, format!("{other} is not set; a certificate and its key go together"));
+        }
+    }
+    let mut tls = Tls::default();
+    if reader.is_set(AUTHORITIES) {
+        let trusting = tls.clone();
+        tls = reader.value(AUTHORITIES, |path| {
+            trusting.with_authorities(&pem_file(path)?).map_err(|error| error.to_string())
+        })?;
+    }
+    if reader.is_set(CERTIFICATE) && reader.is_set(KEY) {
+        let certificate = reader.value(CERTIFICATE, pem_file)?;
+        tls = reader.value(KEY, |key| tls.with_identity(&certificate, key).map_err(|error| error.to_string()))?;
+    }
+    Some(tls)
+}
+
+fn pem_file(path: &str) -> Result<String, String> {
+    let file = File::open(path).map_err(|error| format!("the file it names can't be opened: {error}"))?;
+    let mut pem = String::new();
+    file.take(PEM_MAX).read_to_string(&mut pem).map_err(|error| format!("the file it names can't be read: {error}"))?;
+    Ok(pem)
+}
+
+fn give_up_after(text: &str) -> Result<Option<Duration>, String> {
+    const WEEK: Duration = Duration::from_hours(7 * 24);
+    match text {
+        "never" | "0" => Ok(None),
+        text => text::duration_within(text, &(Duration::from_secs(1)..=WEEK))
+            .map(Some)
+            .map_err(|error| format!("{error}; or never")),
     }
 }
 
@@ -117,6 +200,16 @@ mod tests {
         assert!(short_string(&"x".repeat(255)).is_ok());
         assert!(short_string(&"ü".repeat(128)).is_err());
         assert!(short_string("two\nlines").is_err());
+    }
+
+    #[test]
+    fn patience_with_a_refusing_broker_is_a_duration_or_without_end() {
+        assert_eq!(give_up_after("90s"), Ok(Some(Duration::from_secs(90))));
+        assert_eq!((give_up_after("never"), give_up_after("0")), (Ok(None), Ok(None)));
+        assert_eq!(
+            give_up_after("soon"),
+            Err("expected a duration from 1s to 7d: a whole number and ms, s, m, h or d; or never".to_owned())
+        );
     }
 
     #[test]

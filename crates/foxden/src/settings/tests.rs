@@ -353,3 +353,34 @@ fn debug_shows_no_secret() {
     let shown = format!("{:?}", Settings::parse(&environment.into(), WORKER).unwrap());
     assert!(!shown.contains("s3cret") && !shown.contains("AAECAwQF"), "{shown}");
 }
+
+#[test]
+fn what_is_set_for_tls_is_used_for_tls_or_refused() {
+    let key = ("FOXDEN_AMQP_CLIENT_KEY", "s3cret");
+    let ca = ("FOXDEN_AMQP_CA_FILE", "/nowhere/ca.pem");
+    let plain = [("FOXDEN_AMQP_URL", "amqp://mq.internal"), ca, key];
+    let text = Settings::parse(&plain.into(), WORKER_WITHOUT_SECRETS).unwrap_err().to_string();
+    for mistake in [
+        "FOXDEN_AMQP_CA_FILE (environment): FOXDEN_AMQP_URL does not begin with amqps://, so there is no TLS to use it for",
+        "FOXDEN_AMQP_CA_FILE (environment): the file it names can't be opened: No such file or directory (os error 2)",
+        "FOXDEN_AMQP_CLIENT_KEY (environment): FOXDEN_AMQP_CLIENT_CERT_FILE is not set; a certificate and its key go together",
+    ] {
+        assert!(text.contains(mistake), "{text}");
+    }
+    assert!(!text.contains("s3cret"));
+    // A command that does not use the broker opens none of its files.
+    let unused = Needs { amqp: Need::Unused, ..WORKER_WITHOUT_SECRETS };
+    let tls = [("FOXDEN_AMQP_URL", "amqps://mq.internal"), ca];
+    assert!(Settings::parse(&tls.into(), unused).unwrap().amqp.unwrap().tls.is_default());
+}
+
+#[test]
+fn exchanges_and_queues_are_declared_unless_a_check_is_asked_for() {
+    let url = ("FOXDEN_AMQP_URL", "amqp://mq.internal");
+    let topology =
+        |sources: Sources| Settings::parse(&sources, WORKER_WITHOUT_SECRETS).map(|s| s.amqp.unwrap().topology);
+    assert_eq!(topology([url].into()).unwrap(), foxden_intake::Topology::Declare);
+    assert_eq!(topology([url, ("FOXDEN_AMQP_TOPOLOGY", "check")].into()).unwrap(), foxden_intake::Topology::Check);
+    let text = topology([url, ("FOXDEN_AMQP_TOPOLOGY", "passive")].into()).unwrap_err().to_string();
+    assert!(text.contains("FOXDEN_AMQP_TOPOLOGY (environment): expected declare or check"), "{text}");
+}

@@ -103,6 +103,19 @@ pub(super) const VARIABLES: &[Variable] = &[
         "false",
         "whether a signup event that comes again is answered with an outcome event that tells where its signup stands",
     ),
+    defaulted(
+        "FOXDEN_AMQP_TOPOLOGY",
+        "declare",
+        "declare exchanges, queues and bindings, or only check that exchanges and queues are there",
+    ),
+    defaulted(
+        "FOXDEN_AMQP_GIVE_UP_AFTER",
+        "5m",
+        "how long a worker puts up with a broker that refuses before it ends with status 6; or never",
+    ),
+    optional("FOXDEN_AMQP_CA_FILE", "for amqps: a PEM file with the authorities to trust; without it, the system's"),
+    optional("FOXDEN_AMQP_CLIENT_CERT_FILE", "for amqps: a PEM file with the certificate to show the broker"),
+    secret("FOXDEN_AMQP_CLIENT_KEY", "for amqps: the private key of that certificate, as PEM"),
     // Keys.
     secret(
         "FOXDEN_KEYS",
