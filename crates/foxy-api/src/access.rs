@@ -2,16 +2,18 @@
 
 use std::mem::replace;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{Answer, OddAnswer};
 use crate::errors::Creating;
-use crate::http::{Failure, Http, Verb};
+use crate::http::{Failure, Fate, Http, Verb};
 use crate::link::Links;
 use crate::oauth::{Bearer, Grant};
 use crate::outcome::{self, Created, Ending};
+use crate::pace::Turn;
 use crate::read::{self, Reading};
 use crate::single_flight::{Kept, SingleFlight};
 use crate::{
@@ -81,13 +83,14 @@ impl Wire {
     }
 
     /// Asks the token endpoint; once more, should its link have moved since it was discovered.
-    pub(crate) async fn token(&self, grant: &Grant) -> Result<(Granted, Bearer), ReadError> {
+    /// `None` as turn for what a call under way needs.
+    pub(crate) async fn token(&self, grant: &Grant, mut turn: Option<Turn>) -> Result<(Granted, Bearer), ReadError> {
         let mut rediscovered = false;
         loop {
             let endpoint = follow(&self.entry, "fx:token", self.origins(), || self.discover_entry()).await?;
             let since = Instant::now();
             let credentials = (self.client_id(), self.settings.client_secret.expose());
-            let asked = self.http.ask_for_token(&endpoint.uri, grant.form(), credentials).await;
+            let asked = self.http.ask_for_token(&endpoint.uri, grant.form(), credentials, turn.take()).await;
             let answer = asked.map_err(unavailable)?;
             if !matches!(answer.status, 404 | 410) {
                 return grant.read(&answer, since);
@@ -108,6 +111,10 @@ impl Wire {
         judge: impl Fn(&Result<Answer, Failure>) -> Ending<T>,
     ) -> Report<T> {
         let begun = Instant::now();
+        let turn = match self.http.turn_to_create(deadline).await {
+            Ok(turn) => turn,
+            Err(wait) => return held_back(wait, begun),
+        };
         let link = async { follow(&self.entry, rel, self.origins(), || self.discover_entry()).await };
         let (outcome, mut evidence) = match timeout_at(deadline, link).await {
             Err(_) => (Outcome::NoEffect(NoEffect::NotSent(NotSent::DeadlinePassed)), Evidence::default()),
@@ -117,7 +124,7 @@ impl Wire {
             }
             Ok(Ok(link)) => {
                 let body = body.to_string().into_bytes();
-                let exchange = self.http.change(Verb::Post, &link.uri, None, body, deadline).await;
+                let exchange = self.http.change(Verb::Post, &link.uri, None, body, deadline, Some(turn)).await;
                 let outcome = match judge(&exchange) {
                     Ending::Final(outcome) => outcome,
                     // There was no token to be stale.
@@ -134,8 +141,18 @@ impl Wire {
         Report { outcome, evidence }
     }
 
+    /// Waits until a read may begin.
+    pub(crate) async fn turn_to_read(&self) -> Result<Turn, ReadError> {
+        self.http.turn_to_read().await.map_err(|wait| ReadError::HeldBack { wait })
+    }
+
+    /// Nobody waits for a turn any more.
+    pub(crate) fn stop_waiting(&self) {
+        self.http.stop_waiting();
+    }
+
     async fn discover_entry(&self) -> Result<Links, ReadError> {
-        let answer = self.http.get(&ResourceUri::home(self.origins()), None).await.map_err(unavailable)?;
+        let answer = self.http.get(&ResourceUri::home(self.origins()), None, None).await.map_err(unavailable)?;
         match read::judge(&answer) {
             Reading::Document(document) => Ok(Links::of(&document)),
             Reading::Failed(error) => Err(error),
@@ -157,7 +174,7 @@ impl Access {
 
     /// Follows a link of the home document.
     pub(crate) async fn follow(&self, wire: &Wire, rel: &'static str) -> Result<Followed, ReadError> {
-        follow(&self.home, rel, wire.origins(), || self.discover_home(wire)).await
+        follow(&self.home, rel, wire.origins(), || self.discover_home(wire, None)).await
     }
 
     /// Forgets the home document from which a link was followed.
@@ -167,18 +184,25 @@ impl Access {
 
     /// Fetches the home document, whatever is kept, and keeps its links if `rel` is among them.
     pub(crate) async fn renew_home(&self, wire: &Wire, rel: &'static str) -> Result<(), ReadError> {
-        let links = self.discover_home(wire).await?;
+        let turn = wire.turn_to_read().await?;
+        let links = self.discover_home(wire, Some(turn)).await?;
         links.uri(rel, wire.origins())?;
         self.home.keep(links).await;
         Ok(())
     }
 
-    /// Fetches a document; once more with a fresh token, should the present one be refused.
-    pub(crate) async fn read(&self, wire: &Wire, uri: &ResourceUri) -> Result<Found, ReadError> {
+    /// Fetches a document; once more with a fresh token, should the present one be refused. `None` as turn for what a
+    /// call under way needs.
+    pub(crate) async fn read(
+        &self,
+        wire: &Wire,
+        uri: &ResourceUri,
+        mut turn: Option<Turn>,
+    ) -> Result<Found, ReadError> {
         let mut renewed = false;
         loop {
             let token = self.bearer(wire).await?;
-            let answer = wire.http.get(uri, Some(&token.value.access)).await.map_err(unavailable)?;
+            let answer = wire.http.get(uri, Some(&token.value.access), turn.take()).await.map_err(unavailable)?;
             match read::judge(&answer) {
                 Reading::Document(document) => return Ok(Found::Document(document)),
                 Reading::Gone { status, absent } => return Ok(Found::Gone { status, absent }),
@@ -206,7 +230,7 @@ impl Access {
     /// Sends a call that changes something, before `deadline`.
     ///
     /// It is sent again only where Foxy's answer says that nothing was changed: once with a fresh token, once to a link
-    /// discovered anew.
+    /// discovered anew. Waiting for its turn comes before all of that, and takes nothing from its time.
     pub(crate) async fn send<T>(
         &self,
         wire: &Wire,
@@ -218,6 +242,11 @@ impl Access {
         let begun = Instant::now();
         let body = body.to_string().into_bytes();
         let mut evidence = Evidence::default();
+        let mut turn = match wire.http.turn_to_create(deadline).await {
+            Ok(turn) => Some(turn),
+            Err(wait) => return held_back(wait, begun),
+        };
+        let deadline = deadline.min(Instant::now() + wire.http.call_timeout());
         let (mut renewed, mut rediscovered) = (false, false);
         let outcome = loop {
             let (link, token) = match self.prepare(wire, to, deadline).await {
@@ -228,7 +257,7 @@ impl Access {
                 }
             };
             let access = Some(&token.value.access);
-            let exchange = wire.http.change(verb, &link.uri, access, body.clone(), deadline).await;
+            let exchange = wire.http.change(verb, &link.uri, access, body.clone(), deadline, turn.take()).await;
             evidence = outcome::evidence(&exchange, wire.origins());
             match judge(&exchange) {
                 Ending::Final(outcome) => break outcome,
@@ -274,9 +303,10 @@ impl Access {
     /// Fetches what the home document links as `rel`; the link is discovered anew, once, should it have moved.
     pub(crate) async fn linked(&self, wire: &Wire, rel: &'static str) -> Result<(ResourceUri, Value), ReadError> {
         let mut last = 404;
+        let mut turn = Some(wire.turn_to_read().await?);
         for _ in 0..2 {
             let link = self.follow(wire, rel).await?;
-            match self.read(wire, &link.uri).await? {
+            match self.read(wire, &link.uri, turn.take()).await? {
                 Found::Document(document) => return Ok((link.uri, document)),
                 Found::Gone { status, .. } => last = status,
             }
@@ -285,15 +315,15 @@ impl Access {
         Err(ReadError::odd(OddAnswer::Status(last)))
     }
 
-    async fn discover_home(&self, wire: &Wire) -> Result<Links, ReadError> {
-        match self.read(wire, &ResourceUri::home(wire.origins())).await? {
+    async fn discover_home(&self, wire: &Wire, turn: Option<Turn>) -> Result<Links, ReadError> {
+        match self.read(wire, &ResourceUri::home(wire.origins()), turn).await? {
             Found::Document(document) => Ok(Links::of(&document)),
             Found::Gone { status, .. } => Err(ReadError::odd(OddAnswer::Status(status))),
         }
     }
 
     async fn bearer(&self, wire: &Wire) -> Result<Kept<Bearer>, ReadError> {
-        self.token.get(Bearer::is_good, || async { Ok(wire.token(&self.grant).await?.1) }).await
+        self.token.get(Bearer::is_good, || async { Ok(wire.token(&self.grant, None).await?.1) }).await
     }
 }
 
@@ -324,10 +354,17 @@ pub(crate) async fn follow<F: Future<Output = Result<Links, ReadError>>>(
     }
 }
 
+/// A call whose turn would come too late.
+fn held_back<T>(wait: Duration, begun: Instant) -> Report<T> {
+    let evidence = Evidence { elapsed: begun.elapsed(), ..Evidence::default() };
+    Report { outcome: Outcome::NoEffect(NoEffect::HeldBack { wait }), evidence }
+}
+
 /// A read without an answer: whether it was sent makes no difference.
 fn unavailable(failure: Failure) -> ReadError {
-    match failure.cause {
-        Some(source) => ReadError::Unavailable { retry_after: None, source },
-        None => ReadError::Unavailable { retry_after: None, source: OddAnswer::None.cause() },
+    match (failure.fate, failure.cause) {
+        (Fate::HeldBack(wait), _) => ReadError::HeldBack { wait },
+        (_, Some(source)) => ReadError::Unavailable { retry_after: None, source },
+        (_, None) => ReadError::Unavailable { retry_after: None, source: OddAnswer::None.cause() },
     }
 }

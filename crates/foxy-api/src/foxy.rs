@@ -51,7 +51,9 @@ impl Foxy {
     /// Creates a user (Foxy docs: rels/create_user), or says that nothing was created, or that nobody knows.
     ///
     /// `deadline` is the moment by which the call has ended, whatever it came to: it shortens the call timeout, and
-    /// nothing is sent after it. Dropping the future leaves the outcome unknown.
+    /// nothing is sent after it. With a [`Rate`](crate::Rate), the call first waits for its turn; if that would not leave
+    /// it the whole call timeout before the deadline, it is [held back](crate::NoEffect::HeldBack) instead. Dropping the
+    /// future leaves the outcome unknown.
     pub async fn create_user(&self, user: &NewUser, deadline: Instant) -> Report<CreatedUser> {
         let what = (Creating::User, "fx:create_user");
         let report = self.shared.client.create(self.wire(), what, &user.body(), deadline).await;
@@ -97,7 +99,8 @@ impl Foxy {
     /// [`TokenError::Revoked`] if the code is refused; else as for any read.
     pub async fn exchange_code(&self, code: AuthorizationCode, redirect_uri: &str) -> Result<Granted, TokenError> {
         let grant = Grant::Code { code, redirect_uri: redirect_uri.to_owned() };
-        Ok(self.wire().token(&grant).await?.0)
+        let turn = self.wire().turn_to_read().await?;
+        Ok(self.wire().token(&grant, Some(turn)).await?.0)
     }
 
     /// Whether a user with this email exists (Foxy docs: rels/reporting_email_exists). Says nothing of whose it is.
@@ -122,7 +125,8 @@ impl Foxy {
     /// # Errors
     /// [`TokenError::Revoked`] if the refresh token is refused; else as for any read.
     pub async fn access_token(&self, refresh: &RefreshToken) -> Result<Granted, TokenError> {
-        Ok(self.wire().token(&Grant::Refresh(refresh.clone())).await?.0)
+        let turn = self.wire().turn_to_read().await?;
+        Ok(self.wire().token(&Grant::Refresh(refresh.clone()), Some(turn)).await?.0)
     }
 
     /// Fetches the home document with the client's token: proves address, TLS, credentials and scope, and changes
@@ -135,6 +139,12 @@ impl Foxy {
     /// [`ReadError`], by what is wrong.
     pub async fn probe(&self) -> Result<(), ReadError> {
         self.shared.client.renew_home(self.wire(), "fx:create_user").await
+    }
+
+    /// From here on no call waits for its turn under the [`Rate`](crate::Rate): it goes at once, or not at all. For a
+    /// program that is about to end.
+    pub fn stop_waiting(&self) {
+        self.wire().stop_waiting();
     }
 
     /// Where this client's API is, and which origins it trusts.
@@ -151,9 +161,10 @@ impl Foxy {
     /// none; else the link has moved, and "absent" would be a guess that leads to a second creation.
     async fn exists(&self, rel: &'static str, name: &str, value: &str) -> Result<bool, ReadError> {
         let mut last = 404;
+        let mut turn = Some(self.wire().turn_to_read().await?);
         for _ in 0..2 {
             let link = self.reporting(rel).await?;
-            match self.shared.client.read(self.wire(), &link.uri.with_query(name, value)).await? {
+            match self.shared.client.read(self.wire(), &link.uri.with_query(name, value), turn.take()).await? {
                 Found::Document(_) => return Ok(true),
                 Found::Gone { absent: true, .. } => return Ok(false),
                 Found::Gone { status, .. } => last = status,
@@ -169,7 +180,7 @@ impl Foxy {
             let mut last = 404;
             for _ in 0..2 {
                 let link = self.shared.client.follow(self.wire(), "fx:reporting").await?;
-                match self.shared.client.read(self.wire(), &link.uri).await? {
+                match self.shared.client.read(self.wire(), &link.uri, None).await? {
                     Found::Document(document) => return Ok(Links::of(&document)),
                     Found::Gone { status, .. } => last = status,
                 }

@@ -19,6 +19,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Body, challenge_error};
+use crate::pace::{Pace, TooLate, Turn};
 use crate::{Cause, ClientError, NotSent, ResourceUri, Settings, retry_after};
 
 /// Bodies above this are not held; what Foxy answers is a small fraction of it.
@@ -34,6 +35,7 @@ pub(crate) struct Http {
     /// with that doubt. HTTP/1.1 only, so that no other request's fate (a GOAWAY, a reset) is shared either.
     creates: Client,
     call_timeout: Duration,
+    pace: Pace,
 }
 
 /// How a call changes something.
@@ -59,6 +61,8 @@ pub(crate) struct Failure {
 pub(crate) enum Fate {
     /// It never left.
     NotSent(NotSent),
+    /// It never left, since the pace does not allow it before so much time has passed.
+    HeldBack(Duration),
     /// It may have been read; time ran out.
     TimedOut,
     /// It may have been read; the connection ended, or brought nonsense.
@@ -88,17 +92,45 @@ impl Http {
             reads: build(builder(settings))?,
             creates: build(builder(settings).pool_max_idle_per_host(0).http1_only())?,
             call_timeout: settings.call_timeout,
+            pace: Pace::new(settings.rate),
         })
     }
 
-    /// Fetches a document; `None` as token for what is public.
-    pub(crate) async fn get(&self, uri: &ResourceUri, token: Option<&AccessToken>) -> Result<Answer, Failure> {
+    /// Waits until a create may begin, which must leave it the whole call timeout before `deadline`. One that needs no
+    /// wait may begin however late it is.
+    pub(crate) async fn turn_to_create(&self, deadline: Instant) -> Result<Turn, Duration> {
+        let latest = deadline.checked_sub(self.call_timeout).unwrap_or(deadline);
+        self.pace.turn(latest).await.map_err(|TooLate(wait)| wait)
+    }
+
+    /// Waits until a read may begin, for as long as the read itself may take.
+    pub(crate) async fn turn_to_read(&self) -> Result<Turn, Duration> {
+        self.pace.turn(Instant::now() + self.call_timeout).await.map_err(|TooLate(wait)| wait)
+    }
+
+    /// Nobody waits for a turn any more.
+    pub(crate) fn stop_waiting(&self) {
+        self.pace.stop_waiting();
+    }
+
+    /// How long a call may take once it has begun.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.call_timeout
+    }
+
+    /// Fetches a document; `None` as token for what is public, and as turn for what a call under way needs.
+    pub(crate) async fn get(
+        &self,
+        uri: &ResourceUri,
+        token: Option<&AccessToken>,
+        turn: Option<Turn>,
+    ) -> Result<Answer, Failure> {
         let request = self.reads.get(uri.url().clone()).timeout(self.call_timeout);
         let request = match token {
             Some(token) => request.bearer_auth(token.expose()),
             None => request,
         };
-        send(&self.reads, request, &AtomicBool::new(true)).await
+        self.paced(turn, &self.reads, request, &AtomicBool::new(true)).await
     }
 
     /// Asks the token endpoint, with HTTP Basic authentication of the client (RFC 6749 section 2.3.1).
@@ -110,6 +142,7 @@ impl Http {
         uri: &ResourceUri,
         form: String,
         (client_id, client_secret): (&str, &str),
+        turn: Option<Turn>,
     ) -> Result<Answer, Failure> {
         let request = self
             .reads
@@ -118,7 +151,7 @@ impl Http {
             .basic_auth(client_id, Some(client_secret))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form);
-        send(&self.reads, request, &AtomicBool::new(true)).await
+        self.paced(turn, &self.reads, request, &AtomicBool::new(true)).await
     }
 
     /// Sends a call that changes something, once. The deadline, if nearer, takes the call timeout's place.
@@ -129,6 +162,7 @@ impl Http {
         token: Option<&AccessToken>,
         body: Vec<u8>,
         deadline: Instant,
+        turn: Option<Turn>,
     ) -> Result<Answer, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -146,7 +180,27 @@ impl Http {
             Some(token) => request.bearer_auth(token.expose()),
             None => request,
         };
-        send(&self.creates, request, &handed_over).await
+        self.paced(turn, &self.creates, request, &handed_over).await
+    }
+
+    /// Sends a request unless the pace forbids it, and lets the pace know what Foxy makes of it.
+    async fn paced(
+        &self,
+        turn: Option<Turn>,
+        client: &Client,
+        request: RequestBuilder,
+        handed_over: &AtomicBool,
+    ) -> Result<Answer, Failure> {
+        let turn = self.pace.pass(turn).map_err(|TooLate(wait)| Failure { fate: Fate::HeldBack(wait), cause: None })?;
+        let answer = send(client, request, handed_over).await?;
+        match (answer.status, answer.retry_after) {
+            (429, wait) => self.pace.slow_down(&turn, wait),
+            // Overloaded or in maintenance, and it says for how long (RFC 9110 section 15.6.4).
+            (503, wait @ Some(_)) => self.pace.slow_down(&turn, wait),
+            (..500, _) => self.pace.answered(),
+            _ => {}
+        }
+        Ok(answer)
     }
 }
 

@@ -90,7 +90,8 @@ async fn walk(wire: &Wire, user: &Access, mut enough: impl FnMut(Entry) -> bool)
         if seen_pages.len() >= MOST_PAGES {
             return Err(ReadError::odd(OddAnswer::ListingEndless));
         }
-        let document = match user.read(wire, &next).await? {
+        let turn = wire.turn_to_read().await?;
+        let document = match user.read(wire, &next, Some(turn)).await? {
             Found::Document(document) => document,
             Found::Gone { status, .. } => return Err(ReadError::odd(OddAnswer::Status(status))),
         };

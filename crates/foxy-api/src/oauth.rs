@@ -249,6 +249,7 @@ mod tests {
             ReadError::RateLimited { .. } => "rate limited".into(),
             ReadError::Unavailable { .. } => "unavailable".into(),
             ReadError::Revoked => "revoked".into(),
+            ReadError::HeldBack { wait } => format!("held back {wait:?}"),
             ReadError::Unreadable { source } => format!("unreadable: {source}"),
         };
         for (status, body, of_user, of_client) in [

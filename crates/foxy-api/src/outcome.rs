@@ -65,6 +65,7 @@ fn unmade<T>(creating: Creating, exchange: &Result<Answer, Failure>) -> Ending<T
         Err(failure) => {
             return Ending::Final(match failure.fate {
                 Fate::NotSent(why) => Outcome::NoEffect(NoEffect::NotSent(why)),
+                Fate::HeldBack(wait) => Outcome::NoEffect(NoEffect::HeldBack { wait }),
                 Fate::TimedOut => Outcome::Unknown(Doubt::TimedOut),
                 Fate::ConnectionLost => Outcome::Unknown(Doubt::ConnectionLost),
             });

@@ -21,6 +21,13 @@ pub enum ReadError {
         /// How long Foxy asks to wait; at most an hour.
         retry_after: Option<Duration>,
     },
+    /// Not sent: our own pace, set by [`Rate`](crate::Rate) or by Foxy's `Retry-After` to any call, would have kept it
+    /// waiting for longer than it may take.
+    #[error("not sent: the rate of calls allows it only in {} s", wait.as_secs_f64().ceil())]
+    HeldBack {
+        /// When it would have been its turn.
+        wait: Duration,
+    },
     /// Not reached, no answer in time, an answer that broke off, 408 or 5xx. Will pass.
     #[error("Foxy is not available")]
     Unavailable {
@@ -50,10 +57,11 @@ impl ReadError {
         matches!(self, Self::SetupFault(_))
     }
 
-    /// How long Foxy asks to wait, if it does.
+    /// How long Foxy, or our own pace, asks to wait, if they do.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } | Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::HeldBack { wait } => Some(*wait),
             Self::SetupFault(_) | Self::Revoked | Self::Unreadable { .. } => None,
         }
     }
@@ -68,6 +76,7 @@ impl ReadError {
         match self {
             Self::SetupFault(fault) => (NoEffect::SetupFault(fault), None),
             Self::RateLimited { retry_after } => (NoEffect::RateLimited { retry_after }, None),
+            Self::HeldBack { wait } => (NoEffect::HeldBack { wait }, None),
             Self::Unavailable { retry_after, source } => (NoEffect::Unavailable { retry_after }, Some(source)),
             Self::Revoked => (NoEffect::TokenRefused, None),
             Self::Unreadable { source } => (NoEffect::Unavailable { retry_after: None }, Some(source)),
@@ -150,6 +159,7 @@ mod tests {
             Reading::Failed(ReadError::SetupFault(fault)) => format!("{fault:?}"),
             Reading::Failed(ReadError::RateLimited { retry_after }) => format!("rate limited {retry_after:?}"),
             Reading::Failed(ReadError::Unavailable { retry_after, .. }) => format!("unavailable {retry_after:?}"),
+            Reading::Failed(ReadError::HeldBack { wait }) => format!("held back {wait:?}"),
             Reading::Failed(ReadError::Revoked) => "revoked".into(),
             Reading::Failed(ReadError::Unreadable { source }) => format!("unreadable: {source}"),
         }

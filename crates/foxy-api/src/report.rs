@@ -40,6 +40,12 @@ pub enum NoEffect {
         /// How long Foxy asks to wait; at most an hour.
         retry_after: Option<Duration>,
     },
+    /// Our own pace, set by [`Rate`](crate::Rate) or by Foxy's `Retry-After` to any call, leaves this one too little time.
+    #[error("the call was not sent: the rate of calls allows it only in {} s", wait.as_secs_f64().ceil())]
+    HeldBack {
+        /// When it would have been its turn.
+        wait: Duration,
+    },
     /// A fault of the set-up, which every other call will meet as well.
     #[error("{0}")]
     SetupFault(SetupFault),

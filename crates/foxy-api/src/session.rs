@@ -37,8 +37,7 @@ impl UserSession {
 
     /// Creates a store of this user's (Foxy docs: rels/stores), or says that nothing was created, or that nobody knows.
     ///
-    /// `deadline` is the moment by which the call has ended, whatever it came to: it shortens the call timeout, and
-    /// nothing is sent after it. Dropping the future leaves the outcome unknown.
+    /// `deadline` means what it means for [`Foxy::create_user`]. Dropping the future leaves the outcome unknown.
     pub async fn create_store(&self, store: &NewStore, deadline: Instant) -> Report<CreatedStore> {
         let what = (Creating::Store, "fx:stores");
         let report = self.user.create(self.foxy.wire(), what, &store.body(), deadline).await;

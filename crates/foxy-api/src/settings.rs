@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use foxden_vault::ClientSecret;
 
-use crate::{ApiOrigins, Cause};
+use crate::{ApiOrigins, Cause, Rate};
 
 /// The settings of one OAuth client of Foxy.
 #[derive(Debug, Clone)]
@@ -20,6 +20,12 @@ pub struct Settings {
     /// The longest a request may take, from its first step to the last byte of its answer. A create's deadline shortens
     /// it.
     pub call_timeout: Duration,
+    /// How many requests are sent at most, by this client and all its clones together; `None`: as many as are asked for.
+    ///
+    /// A call waits for its turn before it begins. Whatever is set here, after a 429 (or a 503 with a `Retry-After`) all
+    /// calls wait for as long as Foxy says, an hour at most, and then go on at half the rate, which rises again step by
+    /// step as calls are answered.
+    pub rate: Option<Rate>,
     /// The `User-Agent` header of every request; lets Foxy's support find ours.
     pub user_agent: String,
 }
@@ -38,6 +44,7 @@ pub enum ClientError {
     /// #     client_secret: foxden_vault::ClientSecret::new("secret"),
     /// #     connect_timeout: Duration::from_secs(5),
     /// #     call_timeout: Duration::from_secs(30),
+    /// #     rate: None,
     /// #     user_agent: "example/1".into(),
     /// # };
     /// assert!(matches!(Foxy::try_new(settings), Err(ClientError::NoCryptoProvider)));
@@ -59,6 +66,9 @@ pub enum ClientError {
     /// A timeout of zero, under which no call could succeed.
     #[error("the connect timeout and the call timeout must be longer than zero")]
     ZeroTimeout,
+    /// A rate that no call could be sent at.
+    #[error("the rate must be from 0.001 to 1,000,000 requests per second, with a burst of at least 1")]
+    Rate,
     /// The HTTP client could not be built, for instance because the machine has no CA certificates.
     #[error("the HTTP client could not be built; are the system's CA certificates installed?")]
     Build {
@@ -83,6 +93,9 @@ impl Settings {
         if self.connect_timeout.is_zero() || self.call_timeout.is_zero() {
             return Err(ClientError::ZeroTimeout);
         }
+        if self.rate.is_some_and(|rate| !rate.is_sound()) {
+            return Err(ClientError::Rate);
+        }
         Ok(())
     }
 }
@@ -98,6 +111,7 @@ mod tests {
             client_secret: ClientSecret::new("s3cret"),
             connect_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(20),
+            rate: None,
             user_agent: "foxden/0.1 (ops)".into(),
         }
     }
@@ -123,6 +137,15 @@ mod tests {
         assert!(matches!(agent.check(), Err(ClientError::UserAgent)));
         let timeout = Settings { call_timeout: Duration::ZERO, ..settings() };
         assert!(matches!(timeout.check(), Err(ClientError::ZeroTimeout)));
+    }
+
+    #[test]
+    fn a_rate_at_which_nothing_could_be_sent_is_refused() {
+        for (per_second, burst) in [(0.0, 1), (-1.0, 1), (f64::NAN, 1), (f64::INFINITY, 1), (5.0, 0)] {
+            let settings = Settings { rate: Some(Rate { per_second, burst }), ..settings() };
+            assert!(matches!(settings.check(), Err(ClientError::Rate)), "{per_second} {burst}");
+        }
+        assert!(Settings { rate: Some(Rate { per_second: 0.5, burst: 1 }), ..settings() }.check().is_ok());
     }
 
     #[test]

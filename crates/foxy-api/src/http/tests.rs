@@ -24,6 +24,7 @@ fn settings(origin: &str, connect_timeout: Duration, call_timeout: Duration) -> 
         client_secret: ClientSecret::new("secret"),
         connect_timeout,
         call_timeout,
+        rate: None,
         user_agent: "test".into(),
     }
 }
@@ -34,7 +35,7 @@ async fn create(origin: &str, connect_timeout: Duration, call_timeout: Duration,
     let uri = ResourceUri::home(&settings.api);
     let http = Http::try_new(&settings).unwrap();
     let result =
-        http.change(Verb::Post, &uri, Some(&AccessToken::new("t")), b"{}".to_vec(), Instant::now() + left).await;
+        http.change(Verb::Post, &uri, Some(&AccessToken::new("t")), b"{}".to_vec(), Instant::now() + left, None).await;
     result.map(|answer| answer.status).unwrap_err().fate
 }
 

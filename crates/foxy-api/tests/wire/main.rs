@@ -4,8 +4,10 @@
 
 mod creates;
 mod hostile;
+mod limits;
 mod logs;
 mod lookups;
+mod paced;
 mod resources;
 mod server;
 mod simulator;

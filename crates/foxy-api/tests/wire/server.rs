@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use foxden_vault::{ClientSecret, RefreshToken};
-use foxy_api::{ApiOrigins, Foxy, NewStore, NewUser, Settings, UserSession};
+use foxy_api::{ApiOrigins, Foxy, NewStore, NewUser, Rate, Settings, UserSession};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,6 +24,8 @@ pub(crate) enum Reply {
     Send(u16, Vec<(&'static str, String)>, String),
     /// The same, but the connection ends before all of the body has been sent.
     Cut(u16, Vec<(&'static str, String)>, String),
+    /// A status and the beginning of a body; the rest does not come, and the connection stays open.
+    Begin(u16, String),
     /// The connection ends without an answer.
     HangUp,
     /// No answer, and the connection stays open.
@@ -151,6 +153,11 @@ impl Server {
         client_of(&self.base, "client-1", SECRET, call_timeout)
     }
 
+    /// A client that keeps to a rate.
+    pub(crate) fn client_at(&self, rate: Option<Rate>) -> Foxy {
+        paced_client_of(&self.base, "client-1", SECRET, Duration::from_secs(20), rate)
+    }
+
     /// A session of a user whose refresh token was kept.
     pub(crate) fn session(&self) -> UserSession {
         self.client().user(RefreshToken::new("user-refresh"))
@@ -158,6 +165,10 @@ impl Server {
 }
 
 pub(crate) fn client_of(base: &str, id: &str, secret: &str, call_timeout: Duration) -> Foxy {
+    paced_client_of(base, id, secret, call_timeout, None)
+}
+
+fn paced_client_of(base: &str, id: &str, secret: &str, call_timeout: Duration, rate: Option<Rate>) -> Foxy {
     // A second installation of the same provider is refused, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Foxy::try_new(Settings {
@@ -166,6 +177,7 @@ pub(crate) fn client_of(base: &str, id: &str, secret: &str, call_timeout: Durati
         client_secret: ClientSecret::new(secret),
         connect_timeout: Duration::from_secs(5),
         call_timeout,
+        rate,
         user_agent: "foxy-api-test/1".into(),
     })
     .unwrap()
@@ -259,6 +271,12 @@ async fn answer(stream: &mut BufStream<TcpStream>, reply: Reply) -> bool {
     let (whole, status, headers, body) = match reply {
         Reply::Send(status, headers, body) => (true, status, headers, body),
         Reply::Cut(status, headers, body) => (false, status, headers, body),
+        Reply::Begin(status, body) => {
+            let head = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\n\r\n", body.len() + 100);
+            let sent = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            assert!(sent.is_ok() && stream.flush().await.is_ok());
+            std::future::pending().await
+        }
         Reply::HangUp => return false,
         Reply::Stall => std::future::pending().await,
     };

@@ -3,7 +3,7 @@
 //! Nearly all of it is played by the simulator and its fault script, so that what is said of a call is held against what
 //! was really made. Three rows can't be: a client that has never reached Foxy must fetch links and a token first, and it
 //! is that fetching which a name, a port or TLS stops. That such a failure stops the create itself as well is shown
-//! beside the HTTP clients. The client has no circuit breaker, so there is no row for one.
+//! beside the HTTP clients. The client has no circuit breaker; its row is in the saga's tests of outages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -174,6 +174,7 @@ async fn nobody(origin: &str, create: Create) -> Seen {
         client_secret: ClientSecret::new("secret"),
         connect_timeout: SHORT,
         call_timeout: Duration::from_secs(20),
+        rate: None,
         user_agent: "foxy-api-test/1".into(),
     })
     .unwrap();

@@ -1,0 +1,228 @@
+//! The pace: how many requests are sent in what time, and until when none is.
+//!
+//! A call waits for its turn once, before it begins, and what it needs on the way (a token, a link, a second sending) is
+//! not held up: those that come later wait the longer for it. So waiting never eats into the time of a call that has
+//! begun, and over time no more requests are sent than the rate allows.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// How many requests a client sends at most, whatever for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    /// Requests per second, from 0.001 to 1,000,000.
+    pub per_second: f64,
+    /// How many may be sent at once after a rest, at least 1.
+    pub burst: u32,
+}
+
+/// The slowest that Foxy's own word makes us, as a part of the rate that was set.
+const FLOOR: u32 = 16;
+
+/// After so many good answers in a row the rate goes up by a step.
+const ANSWERS_A_STEP: u32 = 10;
+
+/// A step up, as a part of the rate that was set.
+const STEP: f64 = 0.1;
+
+/// All requests of one client pass here.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// From one request to the next at full speed; zero without a limit.
+    full_speed: Duration,
+    burst: u32,
+    state: Mutex<State>,
+    /// Whether waiting is over for good.
+    closed: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// From one request to the next as of now.
+    interval: Duration,
+    /// When the burst is whole again, if nothing more is sent.
+    rested_at: Instant,
+    /// Nothing is sent before this.
+    held_until: Instant,
+    /// How often Foxy has asked us to slow down.
+    slowings: u64,
+    /// Raised whenever those that wait must line up anew.
+    lines: u64,
+    /// Good answers since the last step.
+    good: u32,
+    is_slow: bool,
+}
+
+/// The right to send one request.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Turn {
+    /// How often we had been slowed down when it was given out.
+    slowings: u64,
+}
+
+/// The turn would come only after this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooLate(pub(crate) Duration);
+
+impl Rate {
+    /// Whether it can be kept.
+    pub(crate) fn is_sound(&self) -> bool {
+        (0.001..=1_000_000.0).contains(&self.per_second) && self.burst > 0
+    }
+}
+
+impl Pace {
+    /// At this rate. Without one nothing waits, unless Foxy asks for it.
+    pub(crate) fn new(rate: Option<Rate>) -> Self {
+        let full_speed = rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(rate.per_second.recip()));
+        let now = Instant::now();
+        let state = State {
+            interval: full_speed,
+            rested_at: now,
+            held_until: now,
+            slowings: 0,
+            lines: 0,
+            good: 0,
+            is_slow: false,
+        };
+        let burst = rate.map_or(1, |rate| rate.burst);
+        Self { full_speed, burst, state: Mutex::new(state), closed: watch::Sender::new(false) }
+    }
+
+    /// Waits for a turn, first come, first served. Refuses at once if it would come after `latest`; one that can be had
+    /// at once is given even then.
+    pub(crate) async fn turn(&self, latest: Instant) -> Result<Turn, TooLate> {
+        let mut closed = self.closed.subscribe();
+        loop {
+            let (turn, at, line) = {
+                let mut state = self.lock();
+                let now = Instant::now();
+                let at = state.next_at(self.burst, now);
+                if at > now && (at > latest || *closed.borrow()) {
+                    return Err(TooLate(at - now));
+                }
+                state.charge(now);
+                if at <= now {
+                    return Ok(Turn { slowings: state.slowings });
+                }
+                (Turn { slowings: state.slowings }, at, state.lines)
+            };
+            tokio::select! {
+                () = sleep_until(at) => {}
+                // The sender lives in `self`, so this ends only when waiting is over. What was charged for this turn is
+                // of no matter any more.
+                _ = closed.wait_for(|closed| *closed) => {}
+            }
+            let now = Instant::now();
+            if now < at {
+                return Err(TooLate(at - now));
+            }
+            if self.lock().lines == line {
+                return Ok(turn);
+            }
+        }
+    }
+
+    /// The right to send a request that belongs to a call under way, at once and at the cost of later ones; refused only
+    /// while nothing may be sent. With the call's own turn nothing is charged again.
+    pub(crate) fn pass(&self, turn: Option<Turn>) -> Result<Turn, TooLate> {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let held = state.held_until.saturating_duration_since(now);
+        if !held.is_zero() {
+            return Err(TooLate(held));
+        }
+        Ok(turn.unwrap_or_else(|| {
+            state.charge(now);
+            Turn { slowings: state.slowings }
+        }))
+    }
+
+    /// Foxy asks us to slow down: half the rate from here on, and nothing at all for as long as it says.
+    pub(crate) fn slow_down(&self, turn: &Turn, wait: Option<Duration>) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let held_until = now + wait.unwrap_or_default();
+        // Requests that were under way together are told together, which is one word and not many.
+        let is_new = turn.slowings == state.slowings;
+        if !is_new && held_until <= state.held_until {
+            return;
+        }
+        if is_new {
+            state.slowings += 1;
+            state.interval = (state.interval * 2).min(self.full_speed * FLOOR);
+            state.is_slow = true;
+        }
+        state.good = 0;
+        state.held_until = state.held_until.max(held_until);
+        // Those that wait line up anew, and find no burst at the end.
+        state.rested_at = state.held_until.max(now) + state.interval * self.burst;
+        state.lines += 1;
+        let hold_s = state.held_until.saturating_duration_since(now).as_secs_f64();
+        let per_second = (!state.interval.is_zero()).then(|| state.interval.as_secs_f64().recip());
+        drop(state);
+        if is_new {
+            tracing::warn!(
+                event = "foxy.slowed",
+                hold_s,
+                per_second,
+                "Foxy asks us to slow down; all calls of this worker wait, and then go on more slowly"
+            );
+        }
+    }
+
+    /// Foxy has answered as it should.
+    pub(crate) fn answered(&self) {
+        let mut state = self.lock();
+        if !state.is_slow {
+            return;
+        }
+        state.good += 1;
+        if state.good < ANSWERS_A_STEP {
+            return;
+        }
+        state.good = 0;
+        if !state.interval.is_zero() {
+            let faster = state.interval.as_secs_f64().recip() + STEP * self.full_speed.as_secs_f64().recip();
+            state.interval = Duration::from_secs_f64(faster.recip()).max(self.full_speed);
+        }
+        // To the microsecond: the steps are fractions that may miss the mark by a hair.
+        if state.interval.saturating_sub(self.full_speed) < Duration::from_micros(1) {
+            state.interval = self.full_speed;
+            state.is_slow = false;
+            drop(state);
+            tracing::info!(event = "foxy.full_speed", "calls are sent at their full rate again");
+        }
+    }
+
+    /// From here on nobody waits any more: a turn is to be had at once or not at all.
+    pub(crate) fn stop_waiting(&self) {
+        self.closed.send_replace(true);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No change is left half-made by a panic: nothing in between can.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// When the next request may be sent.
+    fn next_at(&self, burst: u32, now: Instant) -> Instant {
+        // A burst is borrowed from the rest before it.
+        let borrowed = self.interval * (burst - 1);
+        let in_line = self.rested_at.max(now).checked_sub(borrowed).unwrap_or(now);
+        in_line.max(self.held_until).max(now)
+    }
+
+    fn charge(&mut self, now: Instant) {
+        self.rested_at = self.rested_at.max(now) + self.interval;
+    }
+}
+
+#[cfg(test)]
+mod tests;
