@@ -15,6 +15,7 @@ mod examples;
 mod keys;
 mod orphans;
 mod other_languages;
+mod outages;
 mod sdk;
 mod servers;
 mod submit;

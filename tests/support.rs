@@ -91,6 +91,7 @@ impl Place {
             ("FOXDEN_KEYS", key.as_str()),
             ("FOXDEN_LOG_FORMAT", "json"),
             ("FOXDEN_POLL_INTERVAL", "50ms"),
+            ("FOXDEN_FOXY_RATE", "off"),
             ("FOXDEN_RETRY_INITIAL", "100ms"),
             ("FOXDEN_RETRY_MAX", "1s"),
             ("FOXDEN_LOOKUP_DELAY", "100ms"),

@@ -12,6 +12,7 @@ mod evidence;
 mod keys;
 mod ledger_away;
 mod main_job;
+mod outages;
 mod own_servers;
 mod parent_app;
 mod relay;

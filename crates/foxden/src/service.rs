@@ -10,7 +10,7 @@ use std::{
 
 use foxden_intake::{AmqpSettings, ConsumerParts, Door, IntakeError, PublisherParts, consume, publish_outcomes};
 use foxden_ledger::{Custody, Escrow, Ledger, LedgerWatch, Source, State, WorkerId};
-use foxden_provisioning::{Gate, Leases, Parts, Policy, Runner, Worker};
+use foxden_provisioning::{Gate, GateSettings, Leases, Parts, Policy, Runner, Worker};
 use foxy_api::Foxy;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -24,6 +24,7 @@ pub(crate) struct Service {
     pub(crate) custody: Custody,
     pub(crate) foxy: Foxy,
     pub(crate) policy: Policy,
+    pub(crate) gate: GateSettings,
     pub(crate) settings: WorkerSettings,
     /// The broker, if there is one.
     pub(crate) amqp: Option<AmqpSettings>,
@@ -40,9 +41,9 @@ const KEEP_PUBLISHED: Duration = Duration::from_secs(7 * 24 * 3600);
 impl Service {
     /// Works until `stop`, then lets what is under way end.
     pub(crate) async fn run(self, stop: CancellationToken) -> Ended {
-        let Self { ledger, escrow, custody, foxy, policy, settings, amqp, worker } = self;
+        let Self { ledger, escrow, custody, foxy, policy, gate, settings, amqp, worker } = self;
         let lookup_delay = policy.lookup_delay;
-        let gate = Gate::default();
+        let gate = Gate::new(gate);
         let leases = Leases::new(ledger.clone(), worker.clone(), settings.lease);
         let outbox_filled = Arc::new(Notify::new());
         let capacity = Arc::new(Semaphore::new(settings.concurrency));
@@ -75,7 +76,7 @@ impl Service {
             async move { workers.drain_escrow(&escrow, &end).await }
         });
         taking.start("gate", {
-            let (gate, stop) = (gate.clone(), stop.clone());
+            let (gate, foxy, stop) = (gate.clone(), foxy.clone(), stop.clone());
             async move { gate.keep(&foxy, &stop).await }
         });
         taking.start("due work", {
@@ -115,6 +116,8 @@ impl Service {
         }
 
         stop.cancelled().await;
+        // What waits for its turn was not sent, and is left to whoever comes next.
+        foxy.stop_waiting();
         let started = Instant::now();
         let left = || settings.shutdown_grace.saturating_sub(started.elapsed());
         let quiet = taking.ended(left()).await;
@@ -255,6 +258,7 @@ impl Pulse {
                         oldest_open_ms,
                         outbox,
                         calls_paused = !self.gate.is_open(),
+                        gate = self.gate.standing(),
                         "at work",
                     );
                 }

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::{Context as _, bail};
 use foxden_intake::AmqpUrl;
 use foxden_ledger::{Custody, CustodyError, Escrow, Ledger, SignupId};
-use foxden_provisioning::{Policy, Schedule};
+use foxden_provisioning::{GateSettings, Policy, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};
 use foxy_api::{ApiOrigins, Foxy};
 use foxy_sim::Simulator;
@@ -193,6 +193,7 @@ pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
         client_secret,
         connect_timeout: settings.connect_timeout,
         call_timeout: settings.call_timeout,
+        rate: settings.rate,
         user_agent: USER_AGENT.to_owned(),
     };
     let foxy = Foxy::try_new(settings.clone()).context("could not set up the client of Foxy's API")?;
@@ -241,6 +242,11 @@ pub(crate) fn policy(settings: &Settings, outcome_events: bool) -> Policy {
         keep_payloads: saga.keep_payloads,
         outcome_events,
     }
+}
+
+/// When calls to Foxy are held back.
+pub(crate) fn gate(settings: &FoxySettings) -> GateSettings {
+    GateSettings { failures: settings.breaker_failures, ..GateSettings::default() }
 }
 
 /// The ledger as a worker uses it: it makes users in the mailbox that the platform owns, if it does.

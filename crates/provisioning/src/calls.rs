@@ -24,7 +24,8 @@ pub trait Calls: Clone + Send + Sync + 'static {
     /// Acts as one user.
     type Session: Clone + Send + Sync + 'static;
 
-    /// Creates a user, once. By `deadline` the call has ended, whatever it came to.
+    /// Creates a user, once. By `deadline` the call has ended, whatever it came to; it is later than a call may take, so
+    /// that there is time to wait for the call's turn.
     fn create_user(
         &self,
         user: &NewUser,

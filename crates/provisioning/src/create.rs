@@ -29,8 +29,6 @@ impl<F: Calls> Runner<F> {
         {
             return Ok((held, None));
         }
-        // Taken when the call is made: what the ledger took its time for is not the call's.
-        let deadline = || (Instant::now() + self.policy.call_timeout).min(lease_end);
         match row.step {
             Step::User => {
                 if let Some(reused) = self.user_of_same_customer(row).await? {
@@ -40,7 +38,7 @@ impl<F: Calls> Runner<F> {
                     Ok(email) => email,
                     Err(why) => return Ok((unopenable(why), None)),
                 };
-                let report = self.foxy.create_user(&request::new_user(payload, email), deadline()).await;
+                let report = self.foxy.create_user(&request::new_user(payload, email), lease_end).await;
                 self.user_report(row, payload, report).await
             }
             Step::Store | Step::Done => {
@@ -58,7 +56,7 @@ impl<F: Calls> Runner<F> {
                     },
                 };
                 let store = request::new_store(payload, &domain);
-                let report = self.foxy.create_store(&session, &store, deadline()).await;
+                let report = self.foxy.create_store(&session, &store, lease_end).await;
                 Ok((self.store_report(row, payload, report)?, None))
             }
         }
@@ -159,7 +157,7 @@ impl<F: Calls> Runner<F> {
         uri: &Result<ResourceUri, LinkProblem>,
     ) -> Result<Finding, Stop> {
         let sealed = self.custody.seal_token(&row.id, scope, token)?;
-        let mut finding = Finding::of(Seen::Done { link_is_trusted: uri.is_ok() }, "done", "");
+        let mut finding = Finding::of_answer(Seen::Done { link_is_trusted: uri.is_ok() }, "done", "");
         if let Err(problem) = uri {
             finding.note = Some(problem.to_string());
         }

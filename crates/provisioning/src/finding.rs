@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use foxden_ledger::{Attempt, AttemptId, AttemptKind, Facts, NewCredential, Payload, Provisioning, Step};
-use foxy_api::{Evidence, NoEffect, Outcome, ReadError, Rejection, RejectionKind, SetupFault};
+use foxy_api::{
+    Doubt, Evidence, NoEffect, NotSent, Outcome, ReadError, Rejection, RejectionKind, SetupFault, TokenLoss,
+};
 
 use crate::{
+    gate::{Closed, Sign},
     plan::{Cause, Refusal, Seen},
     scrub::scrub,
 };
@@ -24,6 +27,10 @@ pub(crate) struct Finding {
     pub(crate) facts: Facts,
     /// A fault of the set-up that was met.
     pub(crate) fault: Option<SetupFault>,
+    /// What it says of Foxy.
+    pub(crate) sign: Sign,
+    /// For how long the rate of calls holds back others too.
+    pub(crate) hold: Option<Duration>,
 }
 
 impl Finding {
@@ -39,7 +46,23 @@ impl Finding {
             credential: None,
             facts: Facts::default(),
             fault: None,
+            sign: Sign::None,
+            hold: None,
         }
+    }
+
+    /// The finding that nothing was sent, since the gate is closed.
+    pub(crate) fn of_closed(why: Closed) -> Self {
+        let (cause, note) = match why {
+            Closed::Paused => (Cause::SetUp, "not sent: calls to Foxy are paused"),
+            Closed::Down => (Cause::HeldBack { at_least: None }, "not sent: Foxy is down"),
+        };
+        Self::of(Seen::NoEffect(cause), "no_effect", note)
+    }
+
+    /// The finding of a lookup that was answered.
+    pub(crate) fn of_answer(seen: Seen, outcome: &'static str, note: &str) -> Self {
+        Self { sign: Sign::Answered, ..Self::of(seen, outcome, note) }
     }
 
     /// The finding of a create call that did not succeed.
@@ -62,7 +85,12 @@ impl Finding {
             Outcome::NoEffect(NoEffect::SetupFault(fault)) => Some(fault.clone()),
             _ => None,
         };
-        Self { note, fault, ..Self::of(seen, word, "") }.with_evidence(evidence)
+        let hold = match outcome {
+            Outcome::NoEffect(NoEffect::RateLimited { retry_after }) => *retry_after,
+            Outcome::NoEffect(NoEffect::HeldBack { wait }) => Some(*wait),
+            _ => None,
+        };
+        Self { note, fault, hold, sign: sign(outcome), ..Self::of(seen, word, "") }.with_evidence(evidence)
     }
 
     /// The finding of a lookup that brought no answer.
@@ -71,6 +99,7 @@ impl Finding {
             ReadError::Revoked => Seen::NoEffect(Cause::UserTokenRefused),
             ReadError::SetupFault(fault) if concerns_all(fault, step) => Seen::NoEffect(Cause::SetUp),
             ReadError::SetupFault(_) => Seen::Unclear,
+            ReadError::HeldBack { wait } => Seen::NoEffect(Cause::HeldBack { at_least: Some(*wait) }),
             ReadError::RateLimited { .. } | ReadError::Unavailable { .. } | ReadError::Unreadable { .. } => {
                 Seen::Unclear
             }
@@ -79,7 +108,18 @@ impl Finding {
             ReadError::SetupFault(fault) => Some(fault.clone()),
             _ => None,
         };
-        Self { fault, ..Self::of(seen, "unclear", &error.to_string()) }
+        let (sign, hold) = match error {
+            ReadError::SetupFault(_) | ReadError::Revoked => (Sign::Answered, None),
+            ReadError::RateLimited { retry_after } => (Sign::None, *retry_after),
+            ReadError::HeldBack { wait } => (Sign::None, Some(*wait)),
+            ReadError::Unavailable { .. } => (Sign::Outage, None),
+            ReadError::Unreadable { .. } => (Sign::None, None),
+        };
+        let note = match error {
+            ReadError::Unavailable { source, .. } => format!("{error}: {}", innermost(source.as_ref())),
+            _ => error.to_string(),
+        };
+        Self { fault, sign, hold, ..Self::of(seen, "unclear", &note) }
     }
 
     pub(crate) fn with_evidence(mut self, evidence: Evidence) -> Self {
@@ -119,8 +159,42 @@ pub(crate) const fn concerns_all(fault: &SetupFault, step: Step) -> bool {
     }
 }
 
+/// What the end of a create call says of Foxy. An answer of any sense proves that it works, a refusal included; a 429
+/// is the rate's concern.
+fn sign<T>(outcome: &Outcome<T>) -> Sign {
+    match outcome {
+        Outcome::Done(_) | Outcome::Rejected(_) => Sign::Answered,
+        Outcome::NoEffect(reason) => match reason {
+            NoEffect::NotSent(NotSent::RequestInvalid) | NoEffect::RateLimited { .. } | NoEffect::HeldBack { .. } => {
+                Sign::None
+            }
+            // That its time was over means that links or a token did not come in time.
+            NoEffect::NotSent(
+                NotSent::DeadlinePassed
+                | NotSent::NameNotResolved
+                | NotSent::ConnectionRefused
+                | NotSent::ConnectTimedOut
+                | NotSent::Tls
+                | NotSent::ConnectFailed,
+            )
+            | NoEffect::Unavailable { .. } => Sign::Outage,
+            NoEffect::SetupFault(_)
+            | NoEffect::LinksChanged
+            | NoEffect::TokenRefused
+            | NoEffect::ReasonsLost { .. } => Sign::Answered,
+        },
+        Outcome::Unknown(Doubt::TimedOut | Doubt::ConnectionLost | Doubt::Status(500..)) => Sign::Outage,
+        Outcome::Unknown(Doubt::Status(_)) => Sign::Answered,
+        Outcome::Unknown(Doubt::Redirected) => Sign::None,
+        // Something on the way takes the tokens, and each one costs a person's time.
+        Outcome::TokenLost(TokenLoss::BodyCut | TokenLoss::BodyUnreadable) => Sign::Outage,
+        Outcome::TokenLost(TokenLoss::BodyTooLarge | TokenLoss::NoToken) => Sign::Answered,
+    }
+}
+
 fn cause(reason: &NoEffect, step: Step) -> Cause {
     match reason {
+        NoEffect::HeldBack { wait } => Cause::HeldBack { at_least: Some(*wait) },
         NoEffect::NotSent(_) | NoEffect::ReasonsLost { .. } => Cause::Passing { at_least: None },
         NoEffect::RateLimited { retry_after } | NoEffect::Unavailable { retry_after } => {
             Cause::Passing { at_least: *retry_after }

@@ -1,54 +1,231 @@
-//! The gate: closed while every call would meet the same fault of the set-up, so that signups wait instead of failing.
+//! The gate: closed while calls to Foxy are of no use, so that signups wait instead of failing.
+//!
+//! Two things close it, each by itself and each with log lines of its own: a fault of the set-up, which every call would
+//! meet (`foxy.paused`), and an outage of Foxy (`foxy.down`, see [`breaker`]). While it is closed no call is sent,
+//! nothing is claimed and nothing is taken from the broker; a harmless read finds out when that is over.
+
+mod breaker;
+mod keeper;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use foxy_api::SetupFault;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
-use crate::{calls::Calls, schedule::Schedule};
+use crate::schedule::Schedule;
+use breaker::{Breaker, Recovered, Standing};
 
-/// How long a gate stays closed, unless told otherwise: doubled each time it closes again without a success in between.
-const PAUSE: Schedule = Schedule::new(Duration::from_secs(5), Duration::from_secs(300));
+/// When a gate closes, and how often it looks whether it may open.
+#[derive(Debug, Clone, Copy)]
+pub struct GateSettings {
+    /// How long to wait between looks at a fault of the set-up. A person has to mend it.
+    pub pause: Schedule,
+    /// How long to wait between looks for a Foxy that is down. It comes back by itself.
+    pub look: Schedule,
+    /// After so many calls in a row that ended in an outage Foxy counts as down; 0: never.
+    pub failures: u32,
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            pause: Schedule::new(seconds(5), seconds(300)),
+            look: Schedule::new(seconds(1), seconds(60)),
+            failures: 5,
+        }
+    }
+}
 
 /// Whether calls to Foxy may be sent. Cheap to clone; all clones are one gate.
 #[derive(Clone, Debug)]
 pub struct Gate {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: GateSettings,
     open: watch::Sender<bool>,
-    closings: Arc<Mutex<u32>>,
-    pause: Schedule,
+    state: Mutex<State>,
+    /// Told whenever the state has changed.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    breaker: Breaker,
+    is_paused: bool,
+    /// How often it was closed for the set-up, or found unmended, since something was made.
+    pauses: u32,
+    /// Nothing new is begun before this: the rate of calls would hold it back anyway.
+    held_until: Option<Instant>,
+}
+
+/// What the end of a call says of Foxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// It answers.
+    Answered,
+    /// It can't be reached, or is ill.
+    Outage,
+    /// Nothing.
+    None,
+}
+
+/// Why a call may not be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// A fault of the set-up.
+    Paused,
+    /// Foxy is down.
+    Down,
+}
+
+/// The right to send one create call.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    gate: Gate,
+    is_trial: bool,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self::new(PAUSE)
+        Self::new(GateSettings::default())
     }
 }
 
 impl Gate {
-    /// An open gate that, once closed, stays so for as long as this schedule says.
-    pub fn new(pause: Schedule) -> Self {
-        Self { open: watch::Sender::new(true), closings: Arc::default(), pause }
+    /// An open gate.
+    pub fn new(settings: GateSettings) -> Self {
+        let state = State { breaker: Breaker::new(settings.failures), is_paused: false, pauses: 0, held_until: None };
+        let shared =
+            Shared { settings, open: watch::Sender::new(true), state: Mutex::new(state), changed: Notify::new() };
+        Self { shared: Arc::new(shared) }
     }
 
-    /// Whether calls may be sent now.
+    /// Whether new work may be begun now.
     pub fn is_open(&self) -> bool {
-        *self.open.borrow()
+        *self.shared.open.borrow()
     }
 
-    /// To wait until calls may be sent, or to follow the gate.
+    /// To wait until work may be begun, or to follow the gate.
     pub fn watch(&self) -> watch::Receiver<bool> {
-        self.open.subscribe()
+        self.shared.open.subscribe()
     }
 
-    /// Stops all calls until a person has mended the set-up. Logged once, however many calls met the fault.
-    pub fn close(&self, fault: &SetupFault) {
-        let was_open = self.open.send_replace(false);
-        if was_open {
-            *self.lock() += 1;
+    /// How it stands, in a word for the log.
+    pub fn standing(&self) -> &'static str {
+        let state = self.lock();
+        match state.breaker.standing() {
+            _ if state.is_paused => "paused",
+            Standing::Down => "down",
+            Standing::Trying => "trying",
+            Standing::Up if state.held_until.is_some() => "held",
+            Standing::Up => "open",
+        }
+    }
+
+    /// The right to send a create call. After an outage one is tried at a time, and the others wait for what comes of it.
+    pub(crate) async fn pass(&self) -> Result<Pass, Closed> {
+        loop {
+            // Before the state is looked at, so that no change in between is missed.
+            let changed = self.shared.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let mut state = self.lock();
+                state.is_closed()?;
+                match state.breaker.standing() {
+                    Standing::Up => return Ok(Pass { gate: self.clone(), is_trial: false }),
+                    _ if state.breaker.take_trial() => return Ok(Pass { gate: self.clone(), is_trial: true }),
+                    _ => {}
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Whether a lookup may be sent. It only reads, so none waits for a trial.
+    pub(crate) fn may_look(&self) -> Result<(), Closed> {
+        self.lock().is_closed()
+    }
+
+    /// A call or a lookup has ended: what it says of Foxy, a fault of the set-up that every call would meet, and how it
+    /// ended in words.
+    pub(crate) fn saw(&self, pass: Option<Pass>, sign: Sign, fault: Option<&SetupFault>, how: Option<&str>) {
+        let is_trial = pass.as_ref().is_some_and(|pass| pass.is_trial);
+        let now = Instant::now();
+        let mut state = self.lock();
+        match sign {
+            Sign::Answered => say_recovered(state.breaker.answered(is_trial, now)),
+            Sign::Outage => {
+                let how = how.unwrap_or("no answer");
+                if state.breaker.failed(is_trial, how, now) {
+                    tracing::warn!(
+                        event = "foxy.down",
+                        failures = state.breaker.failures(),
+                        last = how,
+                        "Foxy is down: no call is sent until it answers again. No signup is lost, and work goes on by \
+                         itself",
+                    );
+                }
+            }
+            Sign::None => {}
+        }
+        if let Some(fault) = fault {
+            state.pause(fault);
+        }
+        self.publish(&mut state);
+        drop(state);
+        // Gives back a trial that nothing has come of.
+        drop(pass);
+    }
+
+    /// Something was made: the next fault of the set-up is a new one.
+    pub(crate) fn succeeded(&self) {
+        self.lock().pauses = 0;
+    }
+
+    /// Nothing new is to be begun for so long.
+    pub(crate) fn hold(&self, wait: Duration) {
+        let mut state = self.lock();
+        state.held_until = state.held_until.max(Some(Instant::now() + wait));
+        self.publish(&mut state);
+    }
+
+    /// Lets everybody know how the state is now.
+    fn publish(&self, state: &mut State) {
+        let open = state.is_closed().is_ok() && state.held_until.is_none();
+        self.shared.open.send_if_modified(|is_open| std::mem::replace(is_open, open) != open);
+        self.shared.changed.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No panic can come between the parts of a change.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_closed(&self) -> Result<(), Closed> {
+        match self.breaker.standing() {
+            _ if self.is_paused => Err(Closed::Paused),
+            Standing::Down => Err(Closed::Down),
+            Standing::Up | Standing::Trying => Ok(()),
+        }
+    }
+
+    /// Stops all calls until a person has mended the set-up. Told once, however many calls met the fault.
+    fn pause(&mut self, fault: &SetupFault) {
+        if !std::mem::replace(&mut self.is_paused, true) {
+            self.pauses = self.pauses.saturating_add(1);
             tracing::error!(
                 event = "foxy.paused",
                 fault = %fault,
@@ -57,47 +234,24 @@ impl Gate {
             );
         }
     }
+}
 
-    /// A create call succeeded: the next fault is a new one.
-    pub fn succeeded(&self) {
-        *self.lock() = 0;
-    }
-
-    /// Opens the gate again once a harmless read succeeds, looking ever more rarely. Ends with `stop`.
-    ///
-    /// A read may succeed where a create call is still refused (a captcha, say). Then the gate closes again, and stays
-    /// closed for longer.
-    pub async fn keep(&self, foxy: &impl Calls, stop: &CancellationToken) {
-        let mut watch = self.watch();
-        loop {
-            let closed = async {
-                // The sender lives in `self`, so waiting can't fail.
-                drop(watch.wait_for(|open| !open).await);
-            };
-            if stop.run_until_cancelled(closed).await.is_none() {
-                return;
-            }
-            let closings = *self.lock();
-            if stop.run_until_cancelled(tokio::time::sleep(self.pause.wait(closings.saturating_sub(1)))).await.is_none()
-            {
-                return;
-            }
-            match stop.run_until_cancelled(foxy.probe()).await {
-                None => return,
-                Some(Ok(())) => {
-                    tracing::info!(event = "foxy.resumed", "calls to Foxy are sent again");
-                    self.open.send_replace(true);
-                }
-                Some(Err(error)) => {
-                    *self.lock() += 1;
-                    tracing::debug!(event = "foxy.still_paused", error = %error, "the set-up is not mended yet");
-                }
-            }
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if self.is_trial {
+            let mut state = self.gate.lock();
+            state.breaker.give_trial_back(Instant::now());
+            self.gate.publish(&mut state);
         }
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, u32> {
-        // A count can't be left half-changed.
-        self.closings.lock().unwrap_or_else(PoisonError::into_inner)
+fn say_recovered(over: Option<Recovered>) {
+    if let Some(Recovered { lasted, failures, last }) = over {
+        let down_s = lasted.as_secs();
+        tracing::info!(event = "foxy.up", down_s, failures, last, "Foxy answers again");
     }
 }
+
+#[cfg(test)]
+mod tests;

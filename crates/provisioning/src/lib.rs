@@ -24,7 +24,7 @@ mod worker;
 
 pub use calls::{Calls, MadeUser};
 pub use email::{EmailTemplate, EmailTemplateError};
-pub use gate::Gate;
+pub use gate::{Gate, GateSettings};
 pub use leases::Leases;
 pub use policy::Policy;
 pub use runner::{Ending, Parts, Runner};

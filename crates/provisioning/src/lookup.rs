@@ -27,8 +27,8 @@ impl<F: Calls> Runner<F> {
                     Err(why) => return Ok(unopenable(why)),
                 };
                 match self.foxy.email_exists(&email).await {
-                    Ok(true) => Finding::of(Seen::Present, "present", "Foxy has a user with this email"),
-                    Ok(false) => Finding::of(Seen::Absent, "absent", "Foxy has no user with this email"),
+                    Ok(true) => Finding::of_answer(Seen::Present, "present", "Foxy has a user with this email"),
+                    Ok(false) => Finding::of_answer(Seen::Absent, "absent", "Foxy has no user with this email"),
                     Err(error) => Finding::of_unclear(&error, row.step),
                 }
             }
@@ -57,10 +57,10 @@ impl<F: Calls> Runner<F> {
             // A user that several signups share may have it from another of them.
             Ok(StoreSearch::Found { uri }) if self.ledger.is_store_of_another(uri.as_str(), &row.id).await? => {
                 let note = "the domain belongs to the store of another signup of the same customer";
-                return Ok(Ok(Finding::of(Seen::PresentElsewhere, "present_elsewhere", note)));
+                return Ok(Ok(Finding::of_answer(Seen::PresentElsewhere, "present_elsewhere", note)));
             }
             Ok(StoreSearch::Found { uri }) => {
-                let mut finding = Finding::of(Seen::Present, "present", "the store is among the user's own");
+                let mut finding = Finding::of_answer(Seen::Present, "present", "the store is among the user's own");
                 finding.facts.store_uri = Some(uri.to_string());
                 return Ok(Ok(finding));
             }
@@ -69,13 +69,13 @@ impl<F: Calls> Runner<F> {
         }
         Ok(self.foxy.store_domain_exists(domain).await.map(|exists| {
             if exists {
-                Finding::of(
+                Finding::of_answer(
                     Seen::PresentElsewhere,
                     "present_elsewhere",
                     "the domain exists, not among the user's stores",
                 )
             } else {
-                Finding::of(Seen::Absent, "absent", "Foxy has no store with this domain")
+                Finding::of_answer(Seen::Absent, "absent", "Foxy has no store with this domain")
             }
         }))
     }

@@ -104,6 +104,11 @@ pub enum Cause {
     },
     /// A fault of the set-up, not of the signup: credentials, scope, captcha exemption.
     SetUp,
+    /// We did not send it: Foxy is down, or the rate of calls does not allow it yet.
+    HeldBack {
+        /// When the rate allows it.
+        at_least: Option<Duration>,
+    },
     /// The worker is stopping and did not send it.
     Stopping,
     /// Foxy no longer accepts the user's token, so its store can't be made.
@@ -186,7 +191,9 @@ pub fn decide(at: &Situation, seen: Seen) -> Result<Decision, Illegal> {
 fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
     match seen {
         Seen::Done { link_is_trusted } | Seen::TokenHeld { link_is_trusted } => Some(made(at.step, link_is_trusted)),
+        // Not the signup's fault, so its age does not count.
         Seen::NoEffect(Cause::SetUp) => Some(Decision::Retry(Wait::Backoff)),
+        Seen::NoEffect(Cause::HeldBack { at_least }) => Some(Decision::Retry(held_back(at_least))),
         Seen::NoEffect(Cause::Stopping) => Some(Decision::Retry(Wait::None)),
         Seen::NoEffect(Cause::Passing { .. }) if at.is_too_old => Some(Decision::Park(ParkedReason::AttemptsExhausted)),
         Seen::NoEffect(Cause::Passing { at_least: None }) => Some(Decision::Retry(Wait::Backoff)),
@@ -229,6 +236,7 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::NoEffect(Cause::Stopping) => Some(Decision::LookUp(Wait::None)),
         // Not the signup's fault, so its age does not count.
         Seen::NoEffect(Cause::SetUp) => Some(Decision::LookUp(Wait::Backoff)),
+        Seen::NoEffect(Cause::HeldBack { at_least }) => Some(Decision::LookUp(held_back(at_least))),
         Seen::NoEffect(Cause::UserTokenRefused) if at.step == Step::Store => {
             Some(Decision::Park(ParkedReason::UserTokenRefused))
         }
@@ -239,6 +247,13 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
         | Seen::Unknown
         | Seen::TokenLost
         | Seen::DomainUnset => None,
+    }
+}
+
+const fn held_back(at_least: Option<Duration>) -> Wait {
+    match at_least {
+        Some(least) => Wait::AtLeast(least),
+        None => Wait::Backoff,
     }
 }
 

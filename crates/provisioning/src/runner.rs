@@ -17,7 +17,7 @@ use crate::{
     create::unopenable,
     domain,
     finding::{Finding, concerns_all},
-    gate::Gate,
+    gate::{Gate, Pass},
     leases::{Held, Leases},
     plan::{self, Cause, Decision, Illegal, Seen, Situation, Unopenable, Wait},
     policy::{LEASE_MARGIN, Policy},
@@ -166,24 +166,27 @@ impl<F: Calls> Runner<F> {
     ) -> Result<Advance<F::Session>, Stop> {
         let row = &claimed.provisioning;
         let payload = self.open(row);
+        let mut pass = None;
         let (mut finding, session) = match &payload {
             Err(why) => (unopenable(*why), None),
             Ok(payload) => match row.state {
                 State::InFlight => match self.may_send(held).await? {
-                    MaySend::Until(end) => self.create(row, payload, session, end).await?,
+                    MaySend::Until(end, allowed) => {
+                        pass = Some(allowed);
+                        self.create(row, payload, session, end).await?
+                    }
                     MaySend::No(finding) => (*finding, None),
                     MaySend::LeaseLost => return Ok(lease_lost()),
                 },
                 _ if self.stop.is_cancelled() => (stopping(), None),
-                _ => (self.look_up(row, payload).await?, None),
+                _ => match self.gate.may_look() {
+                    Ok(()) => (self.look_up(row, payload).await?, None),
+                    Err(why) => (Finding::of_closed(why), None),
+                },
             },
         };
         let payload = payload.ok();
-        if let Some(fault) = finding.fault.as_ref().filter(|fault| concerns_all(fault, row.step)) {
-            self.gate.close(fault);
-        } else if finding.credential.is_some() {
-            self.gate.succeeded();
-        }
+        self.tell_gate(pass, &finding, row.step);
         let situation = self.situation(row, payload.as_ref());
         let mut decision = plan::decide(&situation, finding.seen)?;
         // Before a token is given up for lost: it may have come while we looked, or lie in our own escrow.
@@ -224,16 +227,29 @@ impl<F: Calls> Runner<F> {
         Ok(self.custody.open_payload(&row.id, sealed)?)
     }
 
-    /// Whether a create call may be sent now: not while stopping, not while calls are paused, and not with less of the
+    /// Lets the gate know what a call has shown.
+    fn tell_gate(&self, pass: Option<Pass>, finding: &Finding, step: Step) {
+        let fault = finding.fault.as_ref().filter(|fault| concerns_all(fault, step));
+        if fault.is_none() && finding.credential.is_some() {
+            self.gate.succeeded();
+        }
+        if let Some(wait) = finding.hold {
+            self.gate.hold(wait);
+        }
+        self.gate.saw(pass, finding.sign, fault, finding.note.as_deref());
+    }
+
+    /// Whether a create call may be sent now: not while stopping, not while the gate is closed, and not with less of the
     /// lease left than the call may take.
     async fn may_send(&self, held: &Held) -> Result<MaySend, Stop> {
         if self.stop.is_cancelled() {
             return Ok(MaySend::No(Box::new(stopping())));
         }
-        if !self.gate.is_open() {
-            let paused = Finding::of(Seen::NoEffect(Cause::SetUp), "no_effect", "not sent: calls to Foxy are paused");
-            return Ok(MaySend::No(Box::new(paused)));
-        }
+        let pass = match self.stop.run_until_cancelled(self.gate.pass()).await {
+            None => return Ok(MaySend::No(Box::new(stopping()))),
+            Some(Err(why)) => return Ok(MaySend::No(Box::new(Finding::of_closed(why)))),
+            Some(Ok(pass)) => pass,
+        };
         let needed = self.policy.call_timeout + LEASE_MARGIN;
         if held.until().is_some_and(|until| until.saturating_duration_since(Instant::now()) < needed) {
             self.leases.renew().await?;
@@ -245,7 +261,8 @@ impl<F: Calls> Runner<F> {
                 let note = "not sent: less of the lease is left than the call may take";
                 Ok(MaySend::No(Box::new(Finding::of(Seen::NoEffect(short), "no_effect", note))))
             }
-            Some(until) => Ok(MaySend::Until(until - LEASE_MARGIN)),
+            // More than the call may take, where it has to wait for its turn under the rate of calls.
+            Some(until) => Ok(MaySend::Until(until - LEASE_MARGIN, pass)),
         }
     }
 
@@ -330,7 +347,7 @@ enum Advance<S> {
 /// Whether a create call may be sent.
 enum MaySend {
     /// It must have ended by then: after that another worker may own the row.
-    Until(Instant),
+    Until(Instant, Pass),
     No(Box<Finding>),
     LeaseLost,
 }

@@ -90,6 +90,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Exit> {
         custody: custody.clone(),
         foxy: side.foxy,
         policy,
+        gate: wiring::gate(&settings.foxy),
         settings: settings.worker,
         amqp: None,
         worker: WorkerId::new(),

@@ -60,6 +60,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
         custody,
         foxy: side.foxy,
         policy,
+        gate: wiring::gate(&settings.foxy),
         settings: settings.worker,
         amqp,
         worker,

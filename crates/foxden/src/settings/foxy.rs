@@ -7,6 +7,9 @@
 //! | `FOXDEN_FOXY_CLIENT_SECRET` (`_FILE`) | | the OAuth client's secret; not needed with the simulator |
 //! | `FOXDEN_CALL_TIMEOUT` | `30s` | how long one call may take, 100ms to 10m |
 //! | `FOXDEN_CONNECT_TIMEOUT` | `5s` | how long connecting may take, 10ms to 1m; part of the call's time |
+//! | `FOXDEN_FOXY_RATE` | `5` | how many requests a second, decimals allowed, up to 1000; `0` or `off`: no limit, as with the simulator unless set |
+//! | `FOXDEN_FOXY_BURST` | `10` | how many requests may go at once after a rest, 1 to 10000 |
+//! | `FOXDEN_BREAKER_FAILURES` | `5` | after how many outages in a row no call is sent until Foxy answers again, up to 1000; `0`: never |
 //! | `FOXDEN_SIMULATOR_BOOKS` | `foxy-sim.books.jsonl` | where the simulator keeps what it was asked to make |
 //! | `FOXDEN_SIMULATOR_LATENCY` | `0ms` | how long the simulator takes to answer: `20ms`, or `20ms..80ms` |
 //!
@@ -16,6 +19,7 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use foxden_vault::ClientSecret;
+use foxy_api::Rate;
 use url::{Host, Url};
 
 use super::{Need, reader::Reader, text};
@@ -33,6 +37,10 @@ pub(crate) struct FoxySettings {
     pub(crate) call_timeout: Duration,
     /// How long connecting may take.
     pub(crate) connect_timeout: Duration,
+    /// How many requests are sent at most.
+    pub(crate) rate: Option<Rate>,
+    /// After how many outages in a row no call is sent; 0: never.
+    pub(crate) breaker_failures: u32,
 }
 
 /// Which Foxy to talk to.
@@ -88,6 +96,8 @@ impl FoxySettings {
         let client = client(reader, need, api.as_ref());
         let connect_timeout =
             reader.duration("FOXDEN_CONNECT_TIMEOUT", &(Duration::from_millis(10)..=Duration::from_mins(1)));
+        let rate = rate(reader, api.as_ref());
+        let breaker_failures = reader.value("FOXDEN_BREAKER_FAILURES", |text| text::number_within(text, &(0..=1000)));
         for name in ["FOXDEN_SIMULATOR_BOOKS", "FOXDEN_SIMULATOR_LATENCY"] {
             if reader.is_set(name) && api.as_ref().is_some_and(|api| *api != FoxyApi::Simulator) {
                 reader.refuse(name, "is for the simulator only, but FOXDEN_FOXY_API is not simulator");
@@ -101,8 +111,27 @@ impl FoxySettings {
             simulator: SimulatorSettings { books: books?, latency: latency? },
             call_timeout: call_timeout?,
             connect_timeout: connect_timeout?,
+            rate: rate?,
+            breaker_failures: breaker_failures?,
         })
     }
+}
+
+/// The rate of requests. The simulator's process is our own, so it is spared only if somebody wants to see that.
+fn rate(reader: &mut Reader, api: Option<&FoxyApi>) -> Option<Option<Rate>> {
+    const RATE: &str = "FOXDEN_FOXY_RATE";
+    let per_second = reader.value(RATE, |text| match text {
+        "off" => Ok(0.0),
+        number => number
+            .parse()
+            .ok()
+            .filter(|rate| *rate == 0.0 || (0.001..=1000.0).contains(rate))
+            .ok_or_else(|| "expected requests per second from 0.001 to 1000, or off".to_owned()),
+    });
+    let burst = reader.value("FOXDEN_FOXY_BURST", |text| text::number_within(text, &(1..=10_000)));
+    let (per_second, burst) = (per_second?, burst?);
+    let is_off = per_second == 0.0 || (api == Some(&FoxyApi::Simulator) && !reader.is_set(RATE));
+    Some((!is_off).then_some(Rate { per_second, burst }))
 }
 
 fn client(reader: &mut Reader, need: Need, api: Option<&FoxyApi>) -> Option<ClientCredentials> {

@@ -42,6 +42,8 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(settings.foxy.api, FoxyApi::Production);
     assert_eq!(settings.foxy.call_timeout, Duration::from_secs(30));
     assert_eq!(settings.foxy.connect_timeout, Duration::from_secs(5));
+    assert_eq!(settings.foxy.rate, Some(foxy_api::Rate { per_second: 5.0, burst: 10 }));
+    assert_eq!(settings.foxy.breaker_failures, 5);
     assert_eq!(settings.foxy.simulator.books, Path::new("foxy-sim.books.jsonl"));
     assert_eq!(settings.database.url.display(), "sqlite:foxden.db");
     assert_eq!(settings.database.pool, 8);
@@ -66,6 +68,25 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
     assert_eq!(settings.worker.lease, Duration::from_mins(2));
     assert!(settings.provisioning.keep_payloads);
     assert_eq!(settings.worker.poll_interval, Duration::from_secs(1));
+}
+
+#[test]
+fn the_rate_is_a_number_or_off_and_the_simulator_is_not_spared_unless_told() {
+    let simulator = ("FOXDEN_FOXY_API", "simulator");
+    let rate = |per_second, burst| Some(foxy_api::Rate { per_second, burst });
+    for (text, expected) in [("0.5", rate(0.5, 10)), ("1000", rate(1000.0, 10)), ("0", None), ("off", None)] {
+        assert_eq!(parse([("FOXDEN_FOXY_RATE", text)]).unwrap().foxy.rate, expected, "{text}");
+        assert_eq!(parse([("FOXDEN_FOXY_RATE", text), simulator]).unwrap().foxy.rate, expected, "{text}");
+    }
+    assert_eq!(parse([simulator]).unwrap().foxy.rate, None);
+    assert_eq!(parse([simulator, ("FOXDEN_FOXY_BURST", "3")]).unwrap().foxy.rate, None);
+    assert_eq!(parse([("FOXDEN_FOXY_BURST", "3")]).unwrap().foxy.rate, rate(5.0, 3));
+    for text in ["-1", "5/s", "nan", "inf", "1001", "0.0001", "Off"] {
+        assert_eq!(
+            mistake(parse([("FOXDEN_FOXY_RATE", text)])),
+            "FOXDEN_FOXY_RATE (environment): expected requests per second from 0.001 to 1000, or off"
+        );
+    }
 }
 
 #[test]

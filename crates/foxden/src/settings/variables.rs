@@ -76,6 +76,17 @@ pub(super) const VARIABLES: &[Variable] = &[
     secret("FOXDEN_FOXY_CLIENT_SECRET", "the OAuth client's secret; not needed with the simulator"),
     defaulted("FOXDEN_CALL_TIMEOUT", "30s", "how long one call to Foxy may take"),
     defaulted("FOXDEN_CONNECT_TIMEOUT", "5s", "how long connecting to Foxy may take"),
+    defaulted(
+        "FOXDEN_FOXY_RATE",
+        "5",
+        "how many requests a second a worker sends to Foxy at most, such as 0.5; or off",
+    ),
+    defaulted("FOXDEN_FOXY_BURST", "10", "how many requests may go to Foxy at once after a rest, 1 to 10000"),
+    defaulted(
+        "FOXDEN_BREAKER_FAILURES",
+        "5",
+        "after how many calls in a row that ended in an outage no more are sent until Foxy answers again; 0: never",
+    ),
     defaulted("FOXDEN_SIMULATOR_BOOKS", "foxy-sim.books.jsonl", "where the simulator keeps what it was asked to make"),
     defaulted("FOXDEN_SIMULATOR_LATENCY", "0ms", "how long the simulator takes to answer, such as 20ms..80ms"),
     // The ledger.

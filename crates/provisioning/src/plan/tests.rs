@@ -3,7 +3,7 @@ use std::time::Duration;
 use foxden_ledger::{ParkedReason::*, State, Step};
 
 use super::{
-    Cause::{Passing, SetUp, Stopping, UserTokenRefused as RefusedToken},
+    Cause::{HeldBack, Passing, SetUp, Stopping, UserTokenRefused as RefusedToken},
     DOMAIN_TRIES, Decision,
     Decision::{AnnounceStore, Finish, LookUp, NextDomain, NextGeneration, Park, Retry},
     GENERATIONS, LOOKS_BEFORE_BELIEVING, Refusal, Seen, Situation, Unopenable, Wait, decide,
@@ -276,4 +276,16 @@ fn a_token_behind_a_link_that_is_not_trusted_is_kept_and_not_followed() {
 fn a_refused_transition_says_what_and_where() {
     let refused = decide(&at(Step::Store, State::Due), Seen::Unknown).unwrap_err();
     assert_eq!(refused.to_string(), "Unknown can't be seen at step store in state due");
+}
+
+#[test]
+fn what_is_held_back_waits_however_old_it_is() {
+    for step in [Step::User, Step::Store] {
+        for (at_least, wait) in [(None, Wait::Backoff), (Some(SECOND), Wait::AtLeast(SECOND))] {
+            let seen = Seen::NoEffect(HeldBack { at_least });
+            let old = |state| Situation { is_too_old: true, ..at(step, state) };
+            assert_eq!(decide(&old(State::InFlight), seen), Ok(Retry(wait)));
+            assert_eq!(decide(&old(State::Unknown), seen), Ok(LookUp(wait)));
+        }
+    }
 }

@@ -11,7 +11,7 @@ use foxden_ledger::{
     Accepted, Custody, Escrow, Ledger, ManualClock, NewSignup, Payload, Provisioning, ProvisioningId, SignupId, Source,
     StoreDetails, UserDetails, WorkerId,
 };
-use foxden_provisioning::{Gate, Leases, Parts, Policy, Runner, Schedule};
+use foxden_provisioning::{Gate, GateSettings, Leases, Parts, Policy, Runner, Schedule};
 use foxden_vault::KeyRing;
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -161,7 +161,12 @@ impl World {
             clocks_agree: self.shape.clock_jumps.is_zero(),
         };
         let second = Duration::from_secs(1);
-        let gate = Gate::new(Schedule::new(second * 5, second * 40).steady());
+        let gate = Gate::new(GateSettings {
+            pause: Schedule::new(second * 5, second * 40).steady(),
+            look: Schedule::new(second, second * 20).steady(),
+            // Soon, so that schedules meet it.
+            failures: 2,
+        });
         let runner = Runner::new(Parts {
             ledger: ledger.clone(),
             custody: self.custody.clone(),

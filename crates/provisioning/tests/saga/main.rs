@@ -4,6 +4,7 @@
 
 mod customers;
 mod in_doubt;
+mod outages;
 mod sweeping;
 mod world;
 
@@ -60,7 +61,7 @@ async fn a_provisioned_signup_keeps_one_token_that_opens_its_store(ledger: Ledge
 #[tokio::test]
 async fn a_call_that_had_no_effect_is_sent_again() {
     for fault in [
-        "POST /users: rate_limited(2) first 2",
+        "POST /users: rate_limited(1) first 2",
         "POST /stores: rate_limited first 2",
         "POST /users: invalid_token first 1",
         "POST /stores: invalid_token first 1",

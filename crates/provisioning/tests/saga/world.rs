@@ -10,7 +10,7 @@ use foxden_ledger::{
     Accepted, AttemptKind, Claimed, Custody, Escrow, Ledger, ManualClock, NewSignup, Payload, Provisioning,
     ProvisioningId, Scope, SignupId, Source, State, StoreDetails, UserDetails, WorkerId,
 };
-use foxden_provisioning::{Ending, Gate, Leases, Parts, Policy, Runner, Schedule};
+use foxden_provisioning::{Ending, Gate, GateSettings, Leases, Parts, Policy, Runner, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};
 use foxy_api::{ApiOrigins, Foxy};
 use foxy_sim::Simulator;
@@ -99,6 +99,7 @@ fn client(sim: &Simulator, client_id: String, client_secret: String, policy: &Po
         client_secret: ClientSecret::new(client_secret),
         connect_timeout: Duration::from_secs(2),
         call_timeout: policy.call_timeout,
+        rate: None,
         user_agent: "foxden-test".into(),
     })
     .unwrap()
@@ -130,6 +131,13 @@ impl World {
         Self::boot(sim, ledger, clock, custody(), foxy, policy)
     }
 
+    /// A worker whose breaker opens at so many failures in a row, and that looks for Foxy every few milliseconds.
+    pub(crate) async fn with_breaker(failures: u32) -> Self {
+        let world = Self::new().await;
+        let look = Schedule::new(Duration::from_millis(5), Duration::from_millis(20));
+        world.with_gate(Gate::new(GateSettings { failures, look, ..GateSettings::default() }))
+    }
+
     /// A worker's boot: its own id, leases, gate and stop; everything else is what was there.
     fn boot(
         sim: Arc<Simulator>,
@@ -139,7 +147,19 @@ impl World {
         foxy: Foxy,
         policy: Policy,
     ) -> Self {
-        let (owner, gate, stop) = (WorkerId::new(), Gate::default(), CancellationToken::new());
+        // Without a breaker, so that each signup meets the outage that its test is about.
+        let gate = Gate::new(GateSettings { failures: 0, ..GateSettings::default() });
+        Self::boot_at(gate, (sim, ledger, clock), custody, foxy, policy)
+    }
+
+    fn boot_at(
+        gate: Gate,
+        (sim, ledger, clock): (Arc<Simulator>, Ledger, ManualClock),
+        custody: Custody,
+        foxy: Foxy,
+        policy: Policy,
+    ) -> Self {
+        let (owner, stop) = (WorkerId::new(), CancellationToken::new());
         let escrow_dir = tempfile::tempdir().unwrap();
         let runner = Runner::new(Parts {
             ledger: ledger.clone(),
@@ -153,6 +173,25 @@ impl World {
             stop: stop.clone(),
         });
         Self { sim, ledger, clock, custody, runner, gate, stop, foxy, policy, owner, escrow_dir }
+    }
+
+    /// The same with another worker, at this gate.
+    fn with_gate(self, gate: Gate) -> Self {
+        let held = (self.sim.clone(), self.ledger.clone(), self.clock.clone());
+        Self::boot_at(gate, held, self.custody.clone(), self.foxy.clone(), self.policy.clone())
+    }
+
+    pub(crate) async fn keep_gate(&self, stop: &CancellationToken) {
+        self.gate.keep(&self.foxy, stop).await;
+    }
+
+    /// Keeps the gate until work may be begun again.
+    pub(crate) async fn until_open(&self) {
+        let (mut watch, stop) = (self.gate.watch(), CancellationToken::new());
+        tokio::select! {
+            () = self.keep_gate(&stop) => unreachable!("it is not told to stop"),
+            open = watch.wait_for(|open| *open) => assert!(*open.unwrap()),
+        }
     }
 
     /// The same with another worker.
