@@ -14,7 +14,7 @@ CARGO_DENY := $(or $(shell command -v cargo-deny 2>/dev/null),target/tools/bin/c
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo env run test test-fast chaos schedules restarts check fmt fmt-check clippy doc scripts-check deny advisories examples-tools sdk-tools bench contract clean-demo
+.PHONY: help demo env run test test-fast chaos schedules restarts check fmt fmt-check clippy doc scripts-check deny advisories examples-tools sdk-tools fuzz bench contract clean-demo
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -114,6 +114,12 @@ target/tools/sdk.fetched: tests/sdk/package.json tests/sdk/package-lock.json
 	cp tests/sdk/package.json tests/sdk/package-lock.json target/tools/sdk/
 	npm ci --silent --ignore-scripts --no-audit --no-fund --prefix target/tools/sdk
 	touch $@
+
+# Without the sanitizer, for which Rust's nightly would be needed; so is the flag, which stable Rust takes from nobody else.
+fuzz: ## Fuzz what reads Foxy's answers, a minute each; needs cargo-fuzz (cargo install cargo-fuzz)
+	cd crates/foxy-api/fuzz && for target in documents tokens errors links; do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target -- -max_total_time=60 -max_len=8192; \
+	done
 
 bench: ## Run the benchmarks, against private servers where they want one
 bench: export FOXDEN_SERVICES_FSYNC = on
