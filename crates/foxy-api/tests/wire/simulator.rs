@@ -8,6 +8,19 @@ use foxy_sim::{Config, Simulator};
 
 use crate::server::{EMAIL, ann, client_of, far, shop};
 
+#[expect(dead_code, reason = "its `main` is for those who run it as a program")]
+#[path = "../../examples/user_and_store.rs"]
+mod user_and_store;
+
+#[tokio::test]
+async fn the_example_makes_a_user_and_a_store() {
+    let sim = simulator().await;
+    let (id, secret) = sim.client();
+    client(&sim).probe().await.unwrap();
+    let told = user_and_store::run(sim.base_url(), id, secret).await.unwrap();
+    assert_eq!(told, format!("Ann's shop is at {}/stores/1", sim.base_url()));
+}
+
 async fn simulator() -> Simulator {
     Simulator::start(Config::default()).await.unwrap()
 }
