@@ -1,9 +1,11 @@
 //! One identity's way into the API: its access token, its home document's links, and the calls made with both.
 
 use std::mem::replace;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use foxden_vault::ClientSecret;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,16 +17,18 @@ use crate::oauth::{Bearer, Grant};
 use crate::outcome::{self, Created, Ending};
 use crate::pace::Turn;
 use crate::read::{self, Reading};
+use crate::secret::Secrets;
 use crate::single_flight::{Kept, SingleFlight};
 use crate::{
     ApiOrigins, Cause, Evidence, Granted, LinkProblem, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri,
-    Settings, SetupFault,
+    SecretSource, Settings, SetupFault,
 };
 
 /// What all identities share: the wire, the client's credentials, and the way to the token endpoint.
 #[derive(Debug)]
 pub(crate) struct Wire {
     settings: Settings,
+    secrets: Secrets,
     http: Http,
     /// The links of the home document as the public sees it.
     entry: SingleFlight<Links>,
@@ -68,8 +72,9 @@ pub(crate) struct Followed {
 
 impl Wire {
     /// The shared part of a client; nothing is fetched yet.
-    pub(crate) fn new(settings: Settings, http: Http) -> Self {
-        Self { settings, http, entry: SingleFlight::new(None) }
+    pub(crate) fn new(settings: Settings, source: Option<Arc<dyn SecretSource>>, http: Http) -> Self {
+        let secrets = Secrets::new(settings.client_secret.clone(), source);
+        Self { settings, secrets, http, entry: SingleFlight::new(None) }
     }
 
     /// The origins that links are checked against.
@@ -82,14 +87,40 @@ impl Wire {
         &self.settings.client_id
     }
 
-    /// Asks the token endpoint; once more, should its link have moved since it was discovered.
-    /// `None` as turn for what a call under way needs.
+    /// Asks the token endpoint with the client's secret; with another, if there is one, should Foxy refuse it. `None` as turn
+    /// for what a call under way needs.
     pub(crate) async fn token(&self, grant: &Grant, mut turn: Option<Turn>) -> Result<(Granted, Bearer), ReadError> {
+        let mut secret = self.secrets.first();
+        let mut refused = Vec::new();
+        loop {
+            let answered = self.ask_with(&secret, grant, turn.take()).await;
+            match &answered {
+                Ok(_) => self.secrets.took(&secret),
+                Err(ReadError::SetupFault(SetupFault::InvalidClient)) => {
+                    refused.push(secret);
+                    if let Some(other) = self.secrets.other_than(&refused).await {
+                        secret = other;
+                        continue;
+                    }
+                }
+                Err(_) => {}
+            }
+            return answered;
+        }
+    }
+
+    /// Asks the token endpoint; once more, should its link have moved since it was discovered.
+    async fn ask_with(
+        &self,
+        secret: &ClientSecret,
+        grant: &Grant,
+        mut turn: Option<Turn>,
+    ) -> Result<(Granted, Bearer), ReadError> {
         let mut rediscovered = false;
         loop {
             let endpoint = follow(&self.entry, "fx:token", self.origins(), || self.discover_entry()).await?;
             let since = Instant::now();
-            let credentials = (self.client_id(), self.settings.client_secret.expose());
+            let credentials = (self.client_id(), secret.expose());
             let asked = self.http.ask_for_token(&endpoint.uri, grant.form(), credentials, turn.take()).await;
             let answer = asked.map_err(unavailable)?;
             if !matches!(answer.status, 404 | 410) {

@@ -74,7 +74,7 @@ impl Registrar {
             Settings { api, client_id, client_secret, connect_timeout, call_timeout, rate: None, user_agent };
         settings.check()?;
         let http = Http::try_new(&settings)?;
-        Ok(Self { wire: Wire::new(settings, http) })
+        Ok(Self { wire: Wire::new(settings, None, http) })
     }
 
     /// Creates a client (Foxy docs: rels/create_client), or says that nothing was created, or that nobody knows.

@@ -15,8 +15,8 @@ use crate::link::Links;
 use crate::oauth::Grant;
 use crate::single_flight::SingleFlight;
 use crate::{
-    ApiOrigins, ClientError, CreatedUser, Document, Granted, NewUser, ReadError, Report, Settings, StoreSession,
-    TokenError, UserSession, outcome,
+    ApiOrigins, ClientError, CreatedUser, Document, Granted, NewUser, ReadError, Report, SecretSource, Settings,
+    StoreSession, TokenError, UserSession, outcome,
 };
 
 /// One OAuth client of Foxy. Cheap to clone; clones share connections, links and the client's access token.
@@ -41,9 +41,22 @@ impl Foxy {
     /// # Errors
     /// [`ClientError`], when settings or surroundings won't do.
     pub fn try_new(settings: Settings) -> Result<Self, ClientError> {
+        Self::build(settings, None)
+    }
+
+    /// As [`Foxy::try_new`], and goes on when the client's secret is changed: what `source` has is read when it was
+    /// changed, and when Foxy refuses the secret in use. Only a secret that Foxy took is kept.
+    ///
+    /// # Errors
+    /// [`ClientError`], when settings or surroundings won't do.
+    pub fn with_secret_source(settings: Settings, source: Arc<dyn SecretSource>) -> Result<Self, ClientError> {
+        Self::build(settings, Some(source))
+    }
+
+    fn build(settings: Settings, source: Option<Arc<dyn SecretSource>>) -> Result<Self, ClientError> {
         settings.check()?;
         let http = Http::try_new(&settings)?;
-        let wire = Wire::new(settings, http);
+        let wire = Wire::new(settings, source, http);
         let shared = Shared { wire, client: Access::new(Grant::Client), reporting: SingleFlight::new(None) };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -80,7 +93,7 @@ impl Foxy {
 
     /// Gives the OAuth client another secret (Foxy docs: authentication, client creation). Refresh tokens go on with the
     /// new one; access tokens made before live out their two hours. This client keeps asking with the old one: build
-    /// another.
+    /// another, or give it a [`SecretSource`].
     ///
     /// After [`Outcome::Unknown`](crate::Outcome::Unknown) one of the two secrets is the right one; [`Foxy::probe`] with
     /// each tells which.

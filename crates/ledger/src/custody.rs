@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foxden_vault::{Binding, Fingerprint, KeyId, KeyRing, OpenError, RefreshToken, SealError, Sealed};
+use foxden_vault::{Binding, ClientSecret, Fingerprint, KeyId, KeyRing, OpenError, RefreshToken, SealError, Sealed};
 
 use crate::{
     ids::{ProvisioningId, SignupId},
@@ -13,6 +13,8 @@ use crate::{
 const PAYLOAD: &str = "payload";
 const CREDENTIAL: &str = "credential";
 const SIGNUP: &str = "signup";
+const CLIENT_SECRET: &str = "client-secret";
+const ROTATION: &str = "rotation";
 const EVENT_FINGERPRINT: &str = "event-fingerprint";
 
 /// The key ring with the environment's name: seals and opens payloads and tokens, each bound to its row.
@@ -112,6 +114,28 @@ impl Custody {
         let bytes = self.ring.open(&self.binding(CREDENTIAL, id, scope.as_str()), sealed)?;
         let text = str::from_utf8(&bytes).map_err(|_| CustodyError::Content)?;
         Ok(RefreshToken::new(text))
+    }
+
+    /// Seals the secret that an OAuth client is about to be given, bound to the client's id.
+    ///
+    /// # Errors
+    /// Only if the operating system gives no random bytes.
+    pub fn seal_client_secret(&self, client_id: &str, secret: &ClientSecret) -> Result<Sealed, SealError> {
+        self.ring.seal(&self.client_secret(client_id), secret.expose().as_bytes())
+    }
+
+    /// Opens a secret that an OAuth client may have been given.
+    ///
+    /// # Errors
+    /// As [`Custody::open_payload`].
+    pub fn open_client_secret(&self, client_id: &str, sealed: &Sealed) -> Result<ClientSecret, CustodyError> {
+        let bytes = self.ring.open(&self.client_secret(client_id), sealed)?;
+        let text = str::from_utf8(&bytes).map_err(|_| CustodyError::Content)?;
+        Ok(ClientSecret::new(text))
+    }
+
+    fn client_secret<'a>(&'a self, client_id: &'a str) -> Binding<'a> {
+        Binding { environment: &self.environment, purpose: CLIENT_SECRET, owner: client_id, scope: ROTATION }
     }
 
     /// What a signup asks for, sealed with the first key, byte for byte what it was: a later release may have written it.

@@ -254,7 +254,7 @@ fn parse(text: &[u8]) -> Option<(ProvisioningId, NewCredential)> {
 }
 
 /// Write, sync, rename, sync the directory: after a crash the file is there whole, or not at all.
-fn write_durably(dir: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_durably(dir: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".unfinished");
     let mut options = OpenOptions::new();
@@ -276,7 +276,7 @@ fn write_durably(dir: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Makes the directory, for its owner alone. One that is there already is somebody's and never changed; it is taken unless
 /// anybody may remove what is kept in it.
-fn make_private(dir: &Path) -> io::Result<()> {
+pub(crate) fn make_private(dir: &Path) -> io::Result<()> {
     let is_new = !dir.exists();
     fs::create_dir_all(dir)?;
     #[cfg(unix)]
@@ -291,7 +291,7 @@ fn make_private(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,

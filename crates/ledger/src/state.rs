@@ -267,6 +267,8 @@ words! {
         Forget = "forget",
         /// Every envelope was to be moved to the first key.
         Reseal = "reseal",
+        /// The OAuth client was given another secret.
+        RotateSecret = "rotate_secret",
     }
 }
 

@@ -4,7 +4,8 @@ use std::future::Future;
 
 use foxden_vault::RefreshToken;
 use foxy_api::{
-    CreatedStore, Foxy, LinkProblem, NewStore, NewUser, ReadError, Report, ResourceUri, StoreSearch, UserSession,
+    Attribute, CreatedStore, Evidence, Foxy, LinkProblem, NewStore, NewUser, Outcome, ReadError, Report, ResourceUri,
+    StoreSearch, UserSession,
 };
 use tokio::time::Instant;
 
@@ -56,6 +57,17 @@ pub trait Calls: Clone + Send + Sync + 'static {
     /// Whether a store with this domain exists.
     fn store_domain_exists(&self, domain: &str) -> impl Future<Output = Result<bool, ReadError>> + Send;
 
+    /// Writes a note on a store, with the store's own token. By `deadline` it has ended. One that keeps no notes says that
+    /// all is done.
+    fn mark_store(
+        &self,
+        _token: RefreshToken,
+        _mark: &Attribute,
+        _deadline: Instant,
+    ) -> impl Future<Output = Report<()>> + Send {
+        async { Report { outcome: Outcome::Done(()), evidence: Evidence::default() } }
+    }
+
     /// Whether Foxy answers and lets us in; changes nothing.
     fn probe(&self) -> impl Future<Output = Result<(), ReadError>> + Send;
 }
@@ -86,6 +98,10 @@ impl Calls for Foxy {
 
     async fn store_domain_exists(&self, domain: &str) -> Result<bool, ReadError> {
         Self::store_domain_exists(self, domain).await
+    }
+
+    async fn mark_store(&self, token: RefreshToken, mark: &Attribute, deadline: Instant) -> Report<()> {
+        self.store(token).ensure_attribute(mark, deadline).await
     }
 
     async fn probe(&self) -> Result<(), ReadError> {

@@ -12,6 +12,7 @@ mod finding;
 mod gate;
 mod leases;
 mod lookup;
+mod mark;
 pub mod plan;
 mod policy;
 mod recording;

@@ -36,7 +36,8 @@ pub struct Runner<F = Foxy> {
     leases: Leases,
     gate: Gate,
     outbox_filled: Arc<Notify>,
-    stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
+    pub(crate) marks_stores: bool,
 }
 
 /// What a runner is made of.
@@ -118,7 +119,14 @@ impl<F: Calls> Runner<F> {
             gate: parts.gate,
             outbox_filled: parts.outbox_filled,
             stop: parts.stop,
+            marks_stores: false,
         }
+    }
+
+    /// The same runner; it writes each new store's signup id on the store, or does not, as by default.
+    #[must_use]
+    pub fn marking_stores(self, marks_stores: bool) -> Self {
+        Self { marks_stores, ..self }
     }
 
     /// Works one claimed provisioning as far as it goes now, recording each result before the next call.
@@ -211,6 +219,9 @@ impl<F: Calls> Runner<F> {
                 tell(row, &written.provisioning, &finding, decision, &next);
                 if event {
                     self.outbox_filled.notify_one();
+                }
+                if decision == Decision::Finish {
+                    self.mark(&written.provisioning);
                 }
                 Ok(if written.provisioning.state == State::InFlight {
                     Advance::On { announced: written, with: session }

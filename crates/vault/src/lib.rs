@@ -42,7 +42,7 @@ pub use fingerprint::{Fingerprint, MalformedFingerprint};
 pub use key_id::KeyId;
 pub use key_ring::KeyRing;
 pub use key_text::{GenerateKeyError, KeyRingError, generate_key};
-pub use randomness::NoRandomness;
+pub use randomness::{NoRandomness, random_text};
 pub use seal::{OpenError, SealError};
 pub use sealed::{MalformedEnvelope, Sealed};
 pub use secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken};

@@ -5,6 +5,9 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error};
 use zeroize::Zeroizing;
 
+use crate::NoRandomness;
+use crate::randomness::{URL_SAFE, random_text};
+
 /// Defines one secret text type. The types share no trait: code generic over "any secret" is code that may mix them up.
 ///
 /// There is no `PartialEq` either: `==` on text stops at the first difference, and thereby tells how far a guess got.
@@ -79,6 +82,19 @@ secret_text! {
 secret_text! {
     /// What a browser brings back from the authorization endpoint: opens what was granted, once (RFC 6749 section 4.1.2).
     AuthorizationCode
+}
+
+/// Characters of a secret of ours, six bits each: as many as 32 random bytes take in base64.
+const GENERATED: usize = 43;
+
+impl ClientSecret {
+    /// A fresh secret of 43 characters of url-safe base64.
+    ///
+    /// # Errors
+    /// Only if the operating system gives no random bytes.
+    pub fn generate() -> Result<Self, NoRandomness> {
+        Ok(Self(random_text(URL_SAFE, GENERATED)?))
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod logs;
 mod lookups;
 mod paced;
 mod resources;
+mod secrets;
 mod server;
 mod simulator;
 mod table;

@@ -7,6 +7,7 @@ mod cancelling;
 mod forgetting;
 mod keys;
 mod orphans;
+mod rotation;
 mod signups;
 mod support;
 mod tokens;

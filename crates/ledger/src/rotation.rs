@@ -1,0 +1,128 @@
+//! A client secret on its way to Foxy: kept in the escrow directory, sealed, from before it is sent until it was handed
+//! over. A file of its own kind; the ledger never takes it, and a worker leaves it alone.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use foxden_vault::Sealed;
+use serde::{Deserialize, Serialize};
+
+use crate::escrow::{make_private, remove, write_durably};
+
+const FILE: &str = "client-secret.rotation";
+const LOCK: &str = "client-secret.lock";
+/// A file of a later release is left for that release.
+const VERSION: u32 = 1;
+
+/// The place for one client secret in an escrow directory. While this lives, no other process has it.
+#[derive(Debug)]
+pub struct SecretRotation {
+    dir: PathBuf,
+    _lock: File,
+}
+
+/// A secret that a client was about to be given.
+#[derive(Debug, Clone)]
+pub struct PendingSecret {
+    /// The client's id.
+    pub client_id: String,
+    /// The secret, as `Custody::seal_client_secret` seals it.
+    pub sealed: Sealed,
+}
+
+/// Why a secret can't be kept or found.
+#[derive(Debug, thiserror::Error)]
+pub enum RotationError {
+    /// The directory or its file can't be used.
+    #[error("{path} can't be used to {doing}")]
+    File {
+        /// Which.
+        path: String,
+        /// What for.
+        doing: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error("another rotation is under way in {0}; wait for its end")]
+    UnderWay(String),
+    /// The file is not what this release writes.
+    #[error("{0} is not a file that this release can read; keep it, and ask which release wrote it")]
+    Unreadable(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Text {
+    version: u32,
+    client_id: String,
+    sealed: String,
+}
+
+impl SecretRotation {
+    /// Takes the place, making the directory if need be.
+    ///
+    /// # Errors
+    /// Where another process has it, or the directory can't be used.
+    pub fn begin(dir: &Path) -> Result<Self, RotationError> {
+        let path = dir.join(LOCK);
+        let failed = |source| file_error(&path, "rotate a secret", source);
+        make_private(dir).map_err(failed)?;
+        let lock = File::options().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(RotationError::UnderWay(dir.display().to_string())),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    /// Where the secret is kept.
+    pub fn path(&self) -> PathBuf {
+        self.dir.join(FILE)
+    }
+
+    /// Keeps a secret. When this returns, it survives a crash of the process and of the machine.
+    ///
+    /// # Errors
+    /// When the file system refuses; then nothing must be sent.
+    pub fn keep(&self, pending: &PendingSecret) -> Result<(), RotationError> {
+        let sealed = STANDARD.encode(pending.sealed.as_bytes());
+        let text = Text { version: VERSION, client_id: pending.client_id.clone(), sealed };
+        let text = serde_json::to_vec(&text).expect("strings and numbers always serialize");
+        write_durably(&self.dir, &self.path(), &text)
+            .map_err(|source| file_error(&self.path(), "keep a secret", source))
+    }
+
+    /// The secret that an earlier rotation has left.
+    ///
+    /// # Errors
+    /// When there is one that can't be read.
+    pub fn pending(&self) -> Result<Option<PendingSecret>, RotationError> {
+        let path = self.path();
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(|source| file_error(&path, "find a secret", source))?,
+        };
+        let read = || {
+            let text: Text = serde_json::from_slice(&text).ok()?;
+            let sealed = Sealed::from_bytes(STANDARD.decode(text.sealed).ok()?).ok()?;
+            (text.version == VERSION).then_some(PendingSecret { client_id: text.client_id, sealed })
+        };
+        read().map(Some).ok_or_else(|| RotationError::Unreadable(path.display().to_string()))
+    }
+
+    /// Removes the secret: it was handed over, or Foxy never heard of it.
+    ///
+    /// # Errors
+    /// When the file system refuses; the next rotation then settles it once more.
+    pub fn release(&self) -> Result<(), RotationError> {
+        remove(&self.path()).map_err(|source| file_error(&self.path(), "remove a secret", source))
+    }
+}
+
+fn file_error(path: &Path, doing: &'static str, source: io::Error) -> RotationError {
+    RotationError::File { path: path.display().to_string(), doing, source }
+}

@@ -1,0 +1,40 @@
+//! A client secret on its way to Foxy; no database has a part in it.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use foxden_ledger::{Escrow, PendingSecret, RotationError, SecretRotation};
+use foxden_vault::ClientSecret;
+
+use crate::support::custody;
+
+#[test]
+fn a_new_client_secret_is_kept_sealed_and_bound_to_its_client_until_it_is_released() {
+    let custody = custody();
+    let dir = tempfile::tempdir().unwrap();
+    let escrow = dir.path().join("escrow");
+    let place = SecretRotation::begin(&escrow).unwrap();
+    assert!(place.pending().unwrap().is_none());
+    let secret = ClientSecret::generate().unwrap();
+    assert_eq!(secret.expose().len(), 43);
+    let sealed = custody.seal_client_secret("acme_1", &secret).unwrap();
+    place.keep(&PendingSecret { client_id: "acme_1".into(), sealed }).unwrap();
+    let text = fs::read_to_string(place.path()).unwrap();
+    assert!(text.contains("acme_1") && !text.contains(secret.expose()));
+    assert_eq!(fs::metadata(place.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(Escrow::count_by_key(&escrow).unwrap(), Default::default(), "the ledger's escrow leaves it alone");
+
+    assert!(matches!(SecretRotation::begin(&escrow), Err(RotationError::UnderWay(_))));
+    drop(place);
+    let place = SecretRotation::begin(&escrow).unwrap();
+    let found = place.pending().unwrap().unwrap();
+    assert_eq!(found.client_id, "acme_1");
+    assert_eq!(custody.open_client_secret("acme_1", &found.sealed).unwrap().expose(), secret.expose());
+    assert!(custody.open_client_secret("acme_2", &found.sealed).is_err());
+    assert!(crate::support::custody().open_client_secret("acme_1", &found.sealed).is_err(), "another key");
+
+    fs::write(place.path(), text.replace("\"version\":1", "\"version\":2")).unwrap();
+    assert!(matches!(place.pending(), Err(RotationError::Unreadable(_))), "a later release's");
+    place.release().unwrap();
+    place.release().unwrap();
+    assert!(place.pending().unwrap().is_none());
+}

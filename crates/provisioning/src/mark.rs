@@ -1,0 +1,52 @@
+//! The mark: a private note on a new store that says which signup it is of.
+
+use foxden_ledger::{Provisioning, Scope};
+use foxy_api::{Attribute, Outcome};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::{calls::Calls, runner::Runner};
+
+/// What the note is called at Foxy.
+const NAME: &str = "foxden_signup_id";
+
+impl<F: Calls> Runner<F> {
+    /// Marks a store once it is recorded, in the background and for no longer than a call may take: nobody waits for it, and
+    /// nothing hangs on it. Not while stopping, and never again if it fails.
+    pub(crate) fn mark(&self, row: &Provisioning) {
+        if !self.marks_stores {
+            return;
+        }
+        let (runner, row) = (self.clone(), row.clone());
+        let marking = async move {
+            let marked = runner.stop.run_until_cancelled(runner.try_mark(&row)).await;
+            match marked.unwrap_or_else(|| Err("the worker is stopping".to_owned())) {
+                Ok(()) => tracing::debug!(event = "store.marked", "the store has the signup's id on it"),
+                Err(reason) => {
+                    tracing::warn!(
+                        event = "store.not_marked",
+                        reason,
+                        "the store goes without its mark; all else is done"
+                    );
+                }
+            }
+        };
+        tokio::spawn(marking.in_current_span());
+    }
+
+    async fn try_mark(&self, row: &Provisioning) -> Result<(), String> {
+        let deadline = Instant::now() + self.policy.call_timeout;
+        let held = self.ledger.credentials(&row.id).await.map_err(|error| error.to_string())?;
+        let of_store = held.into_iter().rfind(|held| held.scope == Scope::Store);
+        let sealed = of_store.and_then(|held| held.sealed).ok_or("the ledger holds no token of the store")?;
+        let token = self.custody.open_token(&row.id, Scope::Store, &sealed).map_err(|error| error.to_string())?;
+        let mark = Attribute::private(NAME, row.signup_id.as_str());
+        match self.foxy.mark_store(token, &mark, deadline).await.outcome {
+            Outcome::Done(()) => Ok(()),
+            Outcome::NoEffect(reason) => Err(reason.to_string()),
+            Outcome::Rejected(rejection) => Err(format!("Foxy refused with status {}", rejection.status)),
+            Outcome::Unknown(doubt) => Err(doubt.to_string()),
+            Outcome::TokenLost(loss) => Err(loss.to_string()),
+        }
+    }
+}
