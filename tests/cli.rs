@@ -54,6 +54,7 @@ fn wrong_usage_ends_with_status_2_and_help_with_0() {
         "token",
         "dead",
         "keys",
+        "client",
         "migrate",
         "verify-foxy",
         "demo",

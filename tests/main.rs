@@ -8,11 +8,13 @@
 mod canary;
 mod cancel;
 mod cli;
+mod client;
 mod corrections;
 mod custody;
 mod embedded;
 mod examples;
 mod keys;
+mod mark;
 mod orphans;
 mod other_languages;
 mod outages;

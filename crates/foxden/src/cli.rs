@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    cancel, dead, demo, explain, forget, keys, migrate, retry, show, status, submit, token, verify_foxy, worker,
+    cancel, client, dead, demo, explain, forget, keys, migrate, retry, show, status, submit, token, verify_foxy, worker,
 };
 
 /// A white-label provisioning worker for Foxy: signup events in, Foxy stores with sealed tokens out.
@@ -66,6 +66,9 @@ pub(crate) enum Command {
     /// Make keys, count what each is needed for, move what is sealed to the first one
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Make an OAuth client at Foxy, show it, change its secret
+    #[command(subcommand)]
+    Client(client::Command),
     /// Bring the ledger's schema up to date, or look at it
     #[command(subcommand)]
     Migrate(migrate::Command),

@@ -8,6 +8,8 @@ mod docs_tests;
 mod exit;
 mod output;
 mod person;
+mod private_file;
+mod secret_source;
 mod service;
 mod settings;
 mod telemetry;

@@ -7,11 +7,12 @@ use foxden_intake::AmqpUrl;
 use foxden_ledger::{Custody, CustodyError, Escrow, Ledger, SignupId};
 use foxden_provisioning::{GateSettings, Policy, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};
-use foxy_api::{ApiOrigins, Foxy};
+use foxy_api::{ApiOrigins, Foxy, Registrar};
 use foxy_sim::Simulator;
 
 use crate::{
     output,
+    secret_source::SecretFile,
     settings::{
         AmqpSettings, DatabaseSettings, FoxyApi, FoxySettings, KeySettings, ProvisioningSettings, Settings,
         WorkerSettings,
@@ -168,16 +169,7 @@ fn try_in_turn<'a>(
 
 /// The client of Foxy, with the simulator started if it is to play Foxy.
 pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
-    let (api, simulator) = match &settings.api {
-        FoxyApi::Production => (ApiOrigins::production(), None),
-        FoxyApi::ProductionIo => (ApiOrigins::production_io(), None),
-        FoxyApi::Sandbox => (ApiOrigins::sandbox(), None),
-        FoxyApi::Url(url) => (ApiOrigins::explicit(url.as_str()).context("FOXDEN_FOXY_API")?, None),
-        FoxyApi::Simulator => {
-            let simulator = simulator(settings).await?;
-            (ApiOrigins::explicit(simulator.base_url()).context("the simulator's own address")?, Some(simulator))
-        }
-    };
+    let (api, simulator) = api(settings).await?;
     let (client_id, client_secret) = match (&simulator, &settings.client) {
         (Some(simulator), _) => {
             let (id, secret) = simulator.client();
@@ -186,6 +178,8 @@ pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
         (None, Some(client)) => (client.id.clone(), client.secret.clone()),
         (None, None) => bail!("FOXDEN_FOXY_CLIENT_ID and FOXDEN_FOXY_CLIENT_SECRET are not set"),
     };
+    let secret_file =
+        settings.client.as_ref().filter(|_| simulator.is_none()).and_then(|client| client.secret_file.clone());
     let home = api.to_string();
     let settings = foxy_api::Settings {
         api,
@@ -196,8 +190,35 @@ pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
         rate: settings.rate,
         user_agent: USER_AGENT.to_owned(),
     };
-    let foxy = Foxy::try_new(settings.clone()).context("could not set up the client of Foxy's API")?;
+    let foxy = match secret_file {
+        Some(file) => Foxy::with_secret_source(settings.clone(), Arc::new(SecretFile::new(file))),
+        None => Foxy::try_new(settings.clone()),
+    };
+    let foxy = foxy.context("could not set up the client of Foxy's API")?;
     Ok(FoxySide { foxy, simulator, home, settings })
+}
+
+/// Where Foxy is, with the simulator started if it is to play Foxy.
+async fn api(settings: &FoxySettings) -> anyhow::Result<(ApiOrigins, Option<Simulator>)> {
+    Ok(match &settings.api {
+        FoxyApi::Production => (ApiOrigins::production(), None),
+        FoxyApi::ProductionIo => (ApiOrigins::production_io(), None),
+        FoxyApi::Sandbox => (ApiOrigins::sandbox(), None),
+        FoxyApi::Url(url) => (ApiOrigins::explicit(url.as_str()).context("FOXDEN_FOXY_API")?, None),
+        FoxyApi::Simulator => {
+            let simulator = simulator(settings).await?;
+            (ApiOrigins::explicit(simulator.base_url()).context("the simulator's own address")?, Some(simulator))
+        }
+    })
+}
+
+/// What makes OAuth clients, where Foxy is, and the simulator if it plays Foxy.
+pub(crate) async fn registrar(settings: &FoxySettings) -> anyhow::Result<(Registrar, String, Option<Simulator>)> {
+    let (api, simulator) = api(settings).await?;
+    let home = api.to_string();
+    let registrar = Registrar::try_new(api, settings.connect_timeout, settings.call_timeout, USER_AGENT)
+        .context("could not set up the client of Foxy's API")?;
+    Ok((registrar, home, simulator))
 }
 
 async fn simulator(settings: &FoxySettings) -> anyhow::Result<Simulator> {

@@ -92,6 +92,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Exit> {
         policy,
         gate: wiring::gate(&settings.foxy),
         settings: settings.worker,
+        marks_stores: settings.provisioning.mark_stores,
         amqp: None,
         worker: WorkerId::new(),
     };

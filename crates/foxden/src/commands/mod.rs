@@ -1,6 +1,7 @@
 //! One file for each command. Each parses its settings, does its work and says how it ended.
 
 pub(crate) mod cancel;
+pub(crate) mod client;
 pub(crate) mod dead;
 pub(crate) mod demo;
 pub(crate) mod explain;
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Token(options) => token::run(config, options).await,
         Command::Dead(command) => dead::run(config, command).await,
         Command::Keys(command) => keys::run(config, command).await,
+        Command::Client(command) => client::run(config, command).await,
         Command::Migrate(command) => migrate::run(config, command).await,
         Command::VerifyFoxy(options) => verify_foxy::run(config, options).await,
         Command::Demo(options) => demo::run(options).await,

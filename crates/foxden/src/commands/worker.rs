@@ -62,6 +62,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
         policy,
         gate: wiring::gate(&settings.foxy),
         settings: settings.worker,
+        marks_stores: settings.provisioning.mark_stores,
         amqp,
         worker,
     };

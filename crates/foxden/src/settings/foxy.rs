@@ -16,13 +16,17 @@
 //! A `FOXDEN_SIMULATOR_` variable without `FOXDEN_FOXY_API=simulator` is a mistake: whoever sets one believes to be
 //! playing, while the default is the real Foxy.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use foxden_vault::ClientSecret;
 use foxy_api::Rate;
 use url::{Host, Url};
 
-use super::{Need, reader::Reader, text};
+use super::{Need, reader::Reader, secret_file, text};
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
@@ -65,6 +69,8 @@ pub(crate) struct ClientCredentials {
     pub(crate) id: String,
     /// Its secret.
     pub(crate) secret: ClientSecret,
+    /// The file that the secret was read from, where it was given by one.
+    pub(crate) secret_file: Option<PathBuf>,
 }
 
 /// How the simulator behaves.
@@ -153,12 +159,23 @@ fn client(reader: &mut Reader, need: Need, api: Option<&FoxyApi>) -> Option<Clie
         let fits = text.chars().all(|character| character.is_ascii_graphic() && character != ':');
         if fits { Ok(text.to_owned()) } else { Err("expected letters, digits and signs other than a colon".to_owned()) }
     });
-    let secret = reader.value(SECRET, |text| {
-        // RFC 6749, appendix A.2. A line break, the usual accident, would only show as a client that Foxy refuses.
-        let fits = text.chars().all(|character| matches!(character, ' '..='~'));
-        if fits { Ok(ClientSecret::new(text)) } else { Err("expected a single line of ASCII characters".to_owned()) }
-    });
-    Some(ClientCredentials { id: id?, secret: secret? })
+    let secret = reader.value(SECRET, parse_secret);
+    Some(ClientCredentials { id: id?, secret: secret?, secret_file: reader.secret_file(SECRET) })
+}
+
+fn parse_secret(text: &str) -> Result<ClientSecret, String> {
+    // RFC 6749, appendix A.2. A line break, the usual accident, would only show as a client that Foxy refuses.
+    let fits = text.chars().all(|character| matches!(character, ' '..='~'));
+    if fits { Ok(ClientSecret::new(text)) } else { Err("expected a single line of ASCII characters".to_owned()) }
+}
+
+/// The client's secret as it stands in this file now, by the rules under which the settings read it.
+///
+/// # Errors
+/// What is wrong with the file, without what is in it.
+pub(crate) fn client_secret_in(file: &Path) -> Result<ClientSecret, String> {
+    let text = secret_file::read(&file.to_string_lossy())?;
+    parse_secret(&text).map_err(|problem| format!("{}: {problem}", file.display()))
 }
 
 impl FoxyApi {

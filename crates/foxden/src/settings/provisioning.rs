@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `FOXDEN_KEEP_USER_TOKENS` | `false` | whether users' refresh tokens are kept once their store exists, so that the same user can get another |
 //! | `FOXDEN_KEEP_PAYLOADS` | `false` | whether events' sealed contents are kept once provisioned |
+//! | `FOXDEN_MARK_STORES` | `false` | whether each new store gets a private attribute `foxden_signup_id` at Foxy |
 //! | `FOXDEN_USER_EMAIL` | | a template for Foxy users' emails if the mailboxes are yours: `shop+{signup_id}.{generation}@platform.example` |
 //! | `FOXDEN_RETRY_INITIAL` | `2s` | how long to wait before a first retry, 10ms to 1h |
 //! | `FOXDEN_RETRY_MAX` | `5m` | how long to wait between retries at most, up to 1d; not below `FOXDEN_RETRY_INITIAL` |
@@ -24,6 +25,8 @@ pub(crate) struct ProvisioningSettings {
     pub(crate) keep_user_tokens: bool,
     /// Whether events' sealed contents are kept once provisioned.
     pub(crate) keep_payloads: bool,
+    /// Whether each new store is marked with its signup's id at Foxy.
+    pub(crate) mark_stores: bool,
     /// The template of users' emails, if the mailboxes are the platform's.
     pub(crate) user_email: Option<EmailTemplate>,
     /// How long to wait before a first retry.
@@ -45,6 +48,7 @@ impl ProvisioningSettings {
         const MOMENT: Duration = Duration::from_millis(10);
         let keep_user_tokens = reader.value("FOXDEN_KEEP_USER_TOKENS", text::flag);
         let keep_payloads = reader.value("FOXDEN_KEEP_PAYLOADS", text::flag);
+        let mark_stores = reader.value("FOXDEN_MARK_STORES", text::flag);
         let user_email =
             reader.value("FOXDEN_USER_EMAIL", |text| EmailTemplate::parse(text).map_err(|error| error.to_string()));
         let retry_initial = reader.duration("FOXDEN_RETRY_INITIAL", &(MOMENT..=HOUR));
@@ -61,6 +65,7 @@ impl ProvisioningSettings {
         Some(Self {
             keep_user_tokens: keep_user_tokens?,
             keep_payloads: keep_payloads?,
+            mark_stores: mark_stores?,
             user_email,
             retry_initial: retry_initial?,
             retry_max: retry_max?,

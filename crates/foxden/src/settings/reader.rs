@@ -1,6 +1,6 @@
 //! Takes values out of what was given, and gathers the mistakes on the way.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
     Need,
@@ -48,6 +48,11 @@ impl Reader {
             }
             Err(problem) => self.mistakes.push(Mistake::new(variable, Some(file.origin.clone()), problem)),
         }
+    }
+
+    /// The file that the `…_FILE` form of a variable names.
+    pub(super) fn secret_file(&self, name: &'static str) -> Option<PathBuf> {
+        self.given.files.get(name).map(|file| PathBuf::from(file.text.trim()))
     }
 
     /// Notes a mistake unless the variable, or its `…_FILE` form, is set.

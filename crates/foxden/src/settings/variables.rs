@@ -137,6 +137,11 @@ pub(super) const VARIABLES: &[Variable] = &[
     // Provisioning.
     defaulted("FOXDEN_KEEP_USER_TOKENS", "false", "whether users' refresh tokens are kept once their store exists"),
     defaulted("FOXDEN_KEEP_PAYLOADS", "false", "whether events' sealed contents are kept once provisioned"),
+    defaulted(
+        "FOXDEN_MARK_STORES",
+        "false",
+        "whether each new store gets a private attribute foxden_signup_id at Foxy",
+    ),
     optional(
         "FOXDEN_USER_EMAIL",
         "a template for Foxy users' emails if the mailboxes are yours, such as shop+{signup_id}.{generation}@platform.example",

@@ -1,0 +1,123 @@
+//! Files that hold a secret: made before the secret is, readable by their owner alone, whole or not there at all.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown},
+    path::{Path, PathBuf},
+};
+
+/// A new file without its content. Goes away again unless it is filled.
+pub(crate) struct NewFile {
+    path: PathBuf,
+    file: File,
+    filled: bool,
+}
+
+impl NewFile {
+    /// Makes it, never over one that is there.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+        Ok(Self { path: path.to_owned(), file, filled: false })
+    }
+
+    /// Writes the content. When this returns, it survives a crash of the machine.
+    pub(crate) fn fill(mut self, content: &str) -> io::Result<()> {
+        self.write(content)?;
+        self.filled = true;
+        sync_folder_of(&self.path)
+    }
+
+    fn write(&mut self, content: &str) -> io::Result<()> {
+        self.file.write_all(content.as_bytes())?;
+        self.file.sync_all()
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.filled {
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// What is to take a file's place at once, with the same owner, group and mode: who could read the one can read the other.
+pub(crate) struct Replacement {
+    target: PathBuf,
+    beside: NewFile,
+}
+
+impl Replacement {
+    /// Makes the file beside the one it is to replace, so that it is known before it is needed that this can be done.
+    pub(crate) fn prepare(target: &Path) -> io::Result<Self> {
+        // A link stays; what it leads to is replaced.
+        let target = target.canonicalize()?;
+        let mut beside = target.clone().into_os_string();
+        beside.push(".new");
+        let beside = PathBuf::from(beside);
+        // Left by one that was killed.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let old = fs::metadata(&target)?;
+        let beside = NewFile::create(&beside)?;
+        let new = beside.file.metadata()?;
+        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+            fchown(&beside.file, Some(old.uid()), Some(old.gid()))?;
+        }
+        beside.file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o777))?;
+        Ok(Self { target, beside })
+    }
+
+    /// Puts it there with this content. When this returns, it survives a crash of the machine.
+    pub(crate) fn put(mut self, content: &str) -> io::Result<()> {
+        self.beside.write(content)?;
+        fs::rename(&self.beside.path, &self.target)?;
+        self.beside.filled = true;
+        sync_folder_of(&self.target)
+    }
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_private_never_replaces_one_and_goes_away_unfilled() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("env");
+        drop(NewFile::create(&path).unwrap());
+        assert!(!path.exists());
+        NewFile::create(&path).unwrap().fill("A=b\n").unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("A=b\n", 0o600));
+        assert!(NewFile::create(&path).is_err());
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_replacement_takes_the_place_with_its_mode_and_leaves_nothing_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("secret"), folder.path().join("link"));
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        fs::write(folder.path().join("secret.new"), "of one that was killed").unwrap();
+        drop(Replacement::prepare(&path).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        Replacement::prepare(&link).unwrap().put("new").unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("new", 0o400));
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+}
