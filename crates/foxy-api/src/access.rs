@@ -52,6 +52,9 @@ pub(crate) enum Found {
     Gone { status: u16, absent: bool },
 }
 
+/// Asked when a call's turn has come: whether it is still wanted. Much may have happened while it waited.
+pub(crate) type Wanted<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// Where a call goes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum To<'a> {
@@ -253,21 +256,34 @@ impl Access {
         (creating, rel): (Creating, &'static str),
         body: &Value,
         deadline: Instant,
+        wanted: Wanted<'_>,
     ) -> Report<Created> {
         let judge = |exchange: &_| outcome::judge(creating, exchange);
-        self.send(wire, (Verb::Post, To::Home(rel)), body, deadline, judge).await
+        self.send_if(wire, (Verb::Post, To::Home(rel)), body, (deadline, wanted), judge).await
     }
 
-    /// Sends a call that changes something, before `deadline`.
+    /// Sends a call that changes something, before `deadline`. As [`Access::send_if`] in all else.
+    pub(crate) async fn send<T>(
+        &self,
+        wire: &Wire,
+        what: (Verb, To<'_>),
+        body: &Value,
+        deadline: Instant,
+        judge: impl Fn(&Result<Answer, Failure>) -> Ending<T>,
+    ) -> Report<T> {
+        self.send_if(wire, what, body, (deadline, &|| true), judge).await
+    }
+
+    /// Sends a call that changes something, before `deadline`, if it is still wanted when its turn has come.
     ///
     /// It is sent again only where Foxy's answer says that nothing was changed: once with a fresh token, once to a link
     /// discovered anew. Waiting for its turn comes before all of that, and takes nothing from its time.
-    pub(crate) async fn send<T>(
+    async fn send_if<T>(
         &self,
         wire: &Wire,
         (verb, to): (Verb, To<'_>),
         body: &Value,
-        deadline: Instant,
+        (deadline, wanted): (Instant, Wanted<'_>),
         judge: impl Fn(&Result<Answer, Failure>) -> Ending<T>,
     ) -> Report<T> {
         let begun = Instant::now();
@@ -277,6 +293,10 @@ impl Access {
             Ok(turn) => Some(turn),
             Err(wait) => return held_back(wait, begun),
         };
+        if !wanted() {
+            evidence.elapsed = begun.elapsed();
+            return Report { outcome: Outcome::NoEffect(NoEffect::NotSent(NotSent::Withdrawn)), evidence };
+        }
         let deadline = deadline.min(Instant::now() + wire.http.call_timeout());
         let (mut renewed, mut rediscovered) = (false, false);
         let outcome = loop {

@@ -93,13 +93,21 @@ pub(crate) async fn ensure(
 }
 
 async fn write(wire: &Wire, access: &Access, document: &Document, wanted: &Attribute, deadline: Instant) -> Report<()> {
-    let there = document.attributes.iter().find(|there| there.name == wanted.name);
-    if there.is_some_and(|there| (&there.value, there.visibility) == (&wanted.value, wanted.visibility)) {
-        return Report { outcome: Outcome::Done(()), evidence: Evidence::default() };
-    }
-    if let Some(uri) = there.and_then(|there| there.uri.as_ref()) {
+    let of_that_name = document.attributes.iter().filter(|there| there.name == wanted.name);
+    let (right, other): (Vec<_>, Vec<_>) =
+        of_that_name.partition(|there| (&there.value, there.visibility) == (&wanted.value, wanted.visibility));
+    let mut report = Report { outcome: Outcome::Done(()), evidence: Evidence::default() };
+    let mut changed = false;
+    for uri in other.iter().filter_map(|there| there.uri.as_ref()) {
         let to = (Verb::Patch, To::Known(uri));
-        return access.send(wire, to, &wanted.body(), deadline, outcome::judge_change).await;
+        report = access.send(wire, to, &wanted.body(), deadline, outcome::judge_change).await;
+        if report.outcome != Outcome::Done(()) {
+            return report;
+        }
+        changed = true;
+    }
+    if changed || !right.is_empty() {
+        return report;
     }
     let collection = match document.links().uri("fx:attributes", wire.origins()) {
         Ok(collection) => collection,

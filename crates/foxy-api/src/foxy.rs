@@ -68,8 +68,18 @@ impl Foxy {
     /// it the whole call timeout before the deadline, it is [held back](crate::NoEffect::HeldBack) instead. Dropping the
     /// future leaves the outcome unknown.
     pub async fn create_user(&self, user: &NewUser, deadline: Instant) -> Report<CreatedUser> {
+        self.create_user_if(user, deadline, &|| true).await
+    }
+
+    /// As [`Foxy::create_user`], unless it is not `wanted` any more when its turn under the rate of calls has come.
+    pub async fn create_user_if(
+        &self,
+        user: &NewUser,
+        deadline: Instant,
+        wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Report<CreatedUser> {
         let what = (Creating::User, "fx:create_user");
-        let report = self.shared.client.create(self.wire(), what, &user.body(), deadline).await;
+        let report = self.shared.client.create(self.wire(), what, &user.body(), deadline, wanted).await;
         report.map(|created| CreatedUser::new(created, self.clone()))
     }
 

@@ -93,7 +93,7 @@ impl Pace {
         Self { full_speed, burst, state: Mutex::new(state), closed: watch::Sender::new(false) }
     }
 
-    /// Waits for a turn, first come, first served. Refuses at once if it would come after `latest`; one that can be had
+    /// Waits for a turn, first come, first served, as long as Foxy does not ask to slow down meanwhile. Refuses at once if it would come after `latest`; one that can be had
     /// at once is given even then.
     pub(crate) async fn turn(&self, latest: Instant) -> Result<Turn, TooLate> {
         let mut closed = self.closed.subscribe();
@@ -165,7 +165,8 @@ impl Pace {
         let hold_s = state.held_until.saturating_duration_since(now).as_secs_f64();
         let per_second = (!state.interval.is_zero()).then(|| state.interval.as_secs_f64().recip());
         drop(state);
-        if is_new {
+        // Without a rate and without a wait there is nothing that is slower now.
+        if is_new && (hold_s > 0.0 || per_second.is_some()) {
             tracing::warn!(
                 event = "foxy.slowed",
                 hold_s,
@@ -188,11 +189,14 @@ impl Pace {
         state.good = 0;
         if !state.interval.is_zero() {
             let faster = state.interval.as_secs_f64().recip() + STEP * self.full_speed.as_secs_f64().recip();
-            state.interval = Duration::from_secs_f64(faster.recip()).max(self.full_speed);
+            let mut faster = Duration::from_secs_f64(faster.recip()).max(self.full_speed);
+            // To the microsecond: the steps are fractions that may miss the mark by a hair.
+            if faster - self.full_speed < Duration::from_micros(1) {
+                faster = self.full_speed;
+            }
+            state.speed_up(faster, self.burst, Instant::now());
         }
-        // To the microsecond: the steps are fractions that may miss the mark by a hair.
-        if state.interval.saturating_sub(self.full_speed) < Duration::from_micros(1) {
-            state.interval = self.full_speed;
+        if state.interval == self.full_speed {
             state.is_slow = false;
             drop(state);
             tracing::info!(event = "foxy.full_speed", "calls are sent at their full rate again");
@@ -221,6 +225,15 @@ impl State {
 
     fn charge(&mut self, now: Instant) {
         self.rested_at = self.rested_at.max(now) + self.interval;
+    }
+
+    /// A shorter interval from here on. What is spent of the burst is so many requests, and not so much time: left as it
+    /// is, the next request would come later than without the step.
+    fn speed_up(&mut self, interval: Duration, burst: u32, now: Instant) {
+        let slower = std::mem::replace(&mut self.interval, interval);
+        let owed = self.rested_at.saturating_duration_since(now);
+        let spent = owed.min(slower * (burst - 1));
+        self.rested_at = now + (owed - spent) + spent.mul_f64(interval.as_secs_f64() / slower.as_secs_f64());
     }
 }
 

@@ -49,8 +49,8 @@ pub enum NoEffect {
     /// A fault of the set-up, which every other call will meet as well.
     #[error("{0}")]
     SetupFault(SetupFault),
-    /// The link answered 404 or 410, also after it had been discovered anew.
-    #[error("the link leads nowhere, even after discovering it anew")]
+    /// The link answered 404 or 410; one of the home document's, also after it had been discovered anew.
+    #[error("the link leads nowhere")]
     LinksChanged,
     /// The user's refresh token was refused (`invalid_grant`): revoked, or not of this client.
     #[error("the user's refresh token was refused")]
@@ -94,6 +94,9 @@ pub enum NotSent {
     /// The request could not be built.
     #[error("the request could not be built")]
     RequestInvalid,
+    /// When its turn came, the caller did not want it any more.
+    #[error("it was withdrawn before its turn came")]
+    Withdrawn,
 }
 
 /// A refusal with Foxy's reasons.

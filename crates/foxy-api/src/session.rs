@@ -39,8 +39,18 @@ impl UserSession {
     ///
     /// `deadline` means what it means for [`Foxy::create_user`]. Dropping the future leaves the outcome unknown.
     pub async fn create_store(&self, store: &NewStore, deadline: Instant) -> Report<CreatedStore> {
+        self.create_store_if(store, deadline, &|| true).await
+    }
+
+    /// As [`UserSession::create_store`], unless it is not `wanted` any more when its turn under the rate of calls has come.
+    pub async fn create_store_if(
+        &self,
+        store: &NewStore,
+        deadline: Instant,
+        wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Report<CreatedStore> {
         let what = (Creating::Store, "fx:stores");
-        let report = self.user.create(self.foxy.wire(), what, &store.body(), deadline).await;
+        let report = self.user.create(self.foxy.wire(), what, &store.body(), deadline, wanted).await;
         report.map(|created| CreatedStore::new(created, self.foxy.origins()))
     }
 

@@ -72,11 +72,22 @@ impl Prompt {
 impl Calls for Prompt {
     type Session = ();
 
-    async fn create_user(&self, user: &NewUser, _: tokio::time::Instant) -> Report<MadeUser<()>> {
+    async fn create_user(
+        &self,
+        user: &NewUser,
+        _: tokio::time::Instant,
+        _: &(dyn Fn() -> bool + Sync),
+    ) -> Report<MadeUser<()>> {
         self.report(MadeUser { uri: Ok(self.uri(&user.email)), token: RefreshToken::new(TOKEN), session: () })
     }
 
-    async fn create_store(&self, (): &(), store: &NewStore, _: tokio::time::Instant) -> Report<CreatedStore> {
+    async fn create_store(
+        &self,
+        (): &(),
+        store: &NewStore,
+        _: tokio::time::Instant,
+        _: &(dyn Fn() -> bool + Sync),
+    ) -> Report<CreatedStore> {
         let token = Granted {
             access: AccessToken::new(""),
             refresh: RefreshToken::new(TOKEN),

@@ -25,20 +25,23 @@ pub trait Calls: Clone + Send + Sync + 'static {
     /// Acts as one user.
     type Session: Clone + Send + Sync + 'static;
 
-    /// Creates a user, once. By `deadline` the call has ended, whatever it came to; it is later than a call may take, so
+    /// Creates a user, once, if it is still wanted when its turn has come. By `deadline` the call has ended, whatever it came to; it is later than a call may take, so
     /// that there is time to wait for the call's turn.
     fn create_user(
         &self,
         user: &NewUser,
         deadline: Instant,
+        wanted: &(dyn Fn() -> bool + Sync),
     ) -> impl Future<Output = Report<MadeUser<Self::Session>>> + Send;
 
-    /// Creates a store of this user's, once. By `deadline` the call has ended, whatever it came to.
+    /// Creates a store of this user's, once, if that is still wanted when its turn has come. By `deadline` the call has
+    /// ended, whatever it came to.
     fn create_store(
         &self,
         session: &Self::Session,
         store: &NewStore,
         deadline: Instant,
+        wanted: &(dyn Fn() -> bool + Sync),
     ) -> impl Future<Output = Report<CreatedStore>> + Send;
 
     /// Acts as a user whose refresh token was kept. Sends nothing.
@@ -75,13 +78,24 @@ pub trait Calls: Clone + Send + Sync + 'static {
 impl Calls for Foxy {
     type Session = UserSession;
 
-    async fn create_user(&self, user: &NewUser, deadline: Instant) -> Report<MadeUser<UserSession>> {
-        let report = Self::create_user(self, user, deadline).await;
+    async fn create_user(
+        &self,
+        user: &NewUser,
+        deadline: Instant,
+        wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Report<MadeUser<UserSession>> {
+        let report = self.create_user_if(user, deadline, wanted).await;
         report.map(|made| MadeUser { session: made.session(), uri: made.uri, token: made.token.refresh })
     }
 
-    async fn create_store(&self, session: &UserSession, store: &NewStore, deadline: Instant) -> Report<CreatedStore> {
-        session.create_store(store, deadline).await
+    async fn create_store(
+        &self,
+        session: &UserSession,
+        store: &NewStore,
+        deadline: Instant,
+        wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Report<CreatedStore> {
+        session.create_store_if(store, deadline, wanted).await
     }
 
     fn session(&self, refresh: RefreshToken) -> UserSession {

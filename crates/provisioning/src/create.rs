@@ -9,6 +9,7 @@ use crate::{
     calls::{Calls, MadeUser},
     domain,
     finding::Finding,
+    gate::Pass,
     plan::{Cause, Refusal, Seen, Unopenable},
     request,
     runner::{Runner, Stop},
@@ -23,7 +24,9 @@ impl<F: Calls> Runner<F> {
         payload: &Payload,
         session: Option<F::Session>,
         lease_end: Instant,
+        pass: &Pass,
     ) -> Result<(Finding, Option<F::Session>), Stop> {
+        let wanted = || self.gate.still_lets(pass).is_ok();
         if row.in_doubt
             && let Some(held) = self.token_held(row).await?
         {
@@ -38,7 +41,10 @@ impl<F: Calls> Runner<F> {
                     Ok(email) => email,
                     Err(why) => return Ok((unopenable(why), None)),
                 };
-                let report = self.foxy.create_user(&request::new_user(payload, email), lease_end).await;
+                if let Some(late) = self.too_late(lease_end) {
+                    return Ok((late, None));
+                }
+                let report = self.foxy.create_user(&request::new_user(payload, email), lease_end, &wanted).await;
                 self.user_report(row, payload, report).await
             }
             Step::Store | Step::Done => {
@@ -55,11 +61,21 @@ impl<F: Calls> Runner<F> {
                         Err(finding) => return Ok((*finding, None)),
                     },
                 };
+                if let Some(late) = self.too_late(lease_end) {
+                    return Ok((late, None));
+                }
                 let store = request::new_store(payload, &domain);
-                let report = self.foxy.create_store(&session, &store, lease_end).await;
+                let report = self.foxy.create_store(&session, &store, lease_end, &wanted).await;
                 Ok((self.store_report(row, payload, report)?, None))
             }
         }
+    }
+
+    /// The ledger was asked since the lease was looked at, and may have taken its time.
+    fn too_late(&self, lease_end: Instant) -> Option<Finding> {
+        let note = "not sent: less of the lease is left than the call may take";
+        (lease_end.saturating_duration_since(Instant::now()) < self.policy.call_timeout)
+            .then(|| Finding::of(Seen::NoEffect(Cause::HeldBack { at_least: None }), "no_effect", note))
     }
 
     async fn user_report(

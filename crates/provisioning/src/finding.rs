@@ -90,7 +90,7 @@ impl Finding {
             Outcome::NoEffect(NoEffect::HeldBack { wait }) => Some(*wait),
             _ => None,
         };
-        Self { note, fault, hold, sign: sign(outcome), ..Self::of(seen, word, "") }.with_evidence(evidence)
+        Self { note, fault, hold, sign: sign(outcome, &evidence), ..Self::of(seen, word, "") }.with_evidence(evidence)
     }
 
     /// The finding of a lookup that brought no answer.
@@ -161,13 +161,13 @@ pub(crate) const fn concerns_all(fault: &SetupFault, step: Step) -> bool {
 
 /// What the end of a create call says of Foxy. An answer of any sense proves that it works, a refusal included; a 429
 /// is the rate's concern.
-fn sign<T>(outcome: &Outcome<T>) -> Sign {
+fn sign<T>(outcome: &Outcome<T>, evidence: &Evidence) -> Sign {
     match outcome {
         Outcome::Done(_) | Outcome::Rejected(_) => Sign::Answered,
         Outcome::NoEffect(reason) => match reason {
-            NoEffect::NotSent(NotSent::RequestInvalid) | NoEffect::RateLimited { .. } | NoEffect::HeldBack { .. } => {
-                Sign::None
-            }
+            NoEffect::NotSent(NotSent::RequestInvalid | NotSent::Withdrawn)
+            | NoEffect::RateLimited { .. }
+            | NoEffect::HeldBack { .. } => Sign::None,
             // That its time was over means that links or a token did not come in time.
             NoEffect::NotSent(
                 NotSent::DeadlinePassed
@@ -178,6 +178,8 @@ fn sign<T>(outcome: &Outcome<T>) -> Sign {
                 | NotSent::ConnectFailed,
             )
             | NoEffect::Unavailable { .. } => Sign::Outage,
+            // It was not sent: a read or the token endpoint has answered, which is no word on creates.
+            NoEffect::SetupFault(_) | NoEffect::TokenRefused if evidence.http_status.is_none() => Sign::None,
             NoEffect::SetupFault(_)
             | NoEffect::LinksChanged
             | NoEffect::TokenRefused
@@ -195,6 +197,8 @@ fn sign<T>(outcome: &Outcome<T>) -> Sign {
 fn cause(reason: &NoEffect, step: Step) -> Cause {
     match reason {
         NoEffect::HeldBack { wait } => Cause::HeldBack { at_least: Some(*wait) },
+        // The gate has closed while it waited; what is due then is looked at again once it is open.
+        NoEffect::NotSent(NotSent::Withdrawn) => Cause::HeldBack { at_least: None },
         NoEffect::NotSent(_) | NoEffect::ReasonsLost { .. } => Cause::Passing { at_least: None },
         NoEffect::RateLimited { retry_after } | NoEffect::Unavailable { retry_after } => {
             Cause::Passing { at_least: *retry_after }

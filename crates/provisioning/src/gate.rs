@@ -152,6 +152,16 @@ impl Gate {
         }
     }
 
+    /// Whether a create that has a pass may still be sent: it may have waited for its turn while the gate was closed.
+    pub(crate) fn still_lets(&self, pass: &Pass) -> Result<(), Closed> {
+        let state = self.lock();
+        state.is_closed()?;
+        match state.breaker.standing() {
+            Standing::Trying if !pass.is_trial => Err(Closed::Down),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a lookup may be sent. It only reads, so none waits for a trial.
     pub(crate) fn may_look(&self) -> Result<(), Closed> {
         self.lock().is_closed()
@@ -164,10 +174,15 @@ impl Gate {
         let now = Instant::now();
         let mut state = self.lock();
         match sign {
+            Sign::Answered if pass.is_none() => state.breaker.lookup_answered(),
             Sign::Answered => say_recovered(state.breaker.answered(is_trial, now)),
             Sign::Outage => {
                 let how = how.unwrap_or("no answer");
-                if state.breaker.failed(is_trial, how, now) {
+                let opened = match &pass {
+                    None => state.breaker.lookup_failed(how, now),
+                    Some(_) => state.breaker.failed(is_trial, how, now),
+                };
+                if opened {
                     tracing::warn!(
                         event = "foxy.down",
                         failures = state.breaker.failures(),

@@ -34,7 +34,7 @@ pub struct Runner<F = Foxy> {
     pub(crate) policy: Arc<Policy>,
     pub(crate) escrow: Escrow,
     leases: Leases,
-    gate: Gate,
+    pub(crate) gate: Gate,
     outbox_filled: Arc<Notify>,
     pub(crate) stop: CancellationToken,
     pub(crate) marks_stores: bool,
@@ -180,8 +180,13 @@ impl<F: Calls> Runner<F> {
             Ok(payload) => match row.state {
                 State::InFlight => match self.may_send(held).await? {
                     MaySend::Until(end, allowed) => {
+                        let (finding, session) = self.create(row, payload, session, end, &allowed).await?;
                         pass = Some(allowed);
-                        self.create(row, payload, session, end).await?
+                        // Whoever comes next need not wait for a turn that was this worker's.
+                        match finding.seen {
+                            Seen::NoEffect(Cause::HeldBack { .. }) if self.stop.is_cancelled() => (stopping(), None),
+                            _ => (finding, session),
+                        }
                     }
                     MaySend::No(finding) => (*finding, None),
                     MaySend::LeaseLost => return Ok(lease_lost()),

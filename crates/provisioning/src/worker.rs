@@ -63,6 +63,10 @@ impl<F: Calls> Worker<F> {
             let Some(Ok(first)) = stop.run_until_cancelled(self.capacity.clone().acquire_owned()).await else {
                 return;
             };
+            // It may have closed while there was no room.
+            if !self.gate.is_open() {
+                continue;
+            }
             let mut permits = vec![first];
             while permits.len() < CLAIM_MAX
                 && let Ok(permit) = self.capacity.clone().try_acquire_owned()

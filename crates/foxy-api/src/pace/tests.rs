@@ -139,3 +139,22 @@ async fn once_it_is_closed_nobody_waits() {
     tokio::time::sleep(SECOND * 5).await;
     assert!(pace.turn(far()).await.is_ok(), "what needs no wait goes on");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_step_up_makes_nobody_wait_longer() {
+    for burst in [1, 10, 10_000] {
+        let pace = pace(5.0, burst);
+        for _ in 0..4 {
+            pace.slow_down(&pace.pass(None).unwrap(), None);
+        }
+        while pace.lock().is_slow {
+            let slow = pace.lock().interval;
+            for _ in 0..ANSWERS_A_STEP {
+                pace.answered();
+            }
+            let begun = Instant::now();
+            drop(pace.turn(far()).await.unwrap());
+            assert!(begun.elapsed() <= slow + Duration::from_millis(2), "{burst} {slow:?}: {:?}", begun.elapsed());
+        }
+    }
+}

@@ -1,8 +1,9 @@
 //! The rate of calls on the wire: what is held back is not sent, and says so.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use foxy_api::{NoEffect, Outcome, Rate, ReadError};
+use foxy_api::{NoEffect, NotSent, Outcome, Rate, ReadError};
 use tokio::time::Instant;
 
 use crate::server::{Reply, Server, ann, far, shop};
@@ -82,5 +83,20 @@ async fn once_it_is_told_to_stop_waiting_nothing_waits() {
     let (outcome, ()) =
         tokio::join!(async { foxy.create_user(&user, late).await.outcome }, async { foxy.stop_waiting() });
     assert!(matches!(outcome, Outcome::NoEffect(NoEffect::HeldBack { .. })), "{outcome:?}");
+    assert_eq!(server.count("POST /users"), 1);
+}
+
+#[tokio::test]
+async fn a_create_that_is_withdrawn_while_it_waits_is_not_sent() {
+    let server = Server::foxy().await;
+    let foxy = server.client_at(Some(Rate { per_second: 2.0, burst: 4 }));
+    assert!(matches!(foxy.create_user(&ann(), far()).await.outcome, Outcome::Done(_)));
+    // The next turn is half a second away; by then it is not wanted any more.
+    let withdrawn = AtomicBool::new(false);
+    let wanted = || !withdrawn.load(Ordering::Relaxed);
+    let user = ann();
+    let create = foxy.create_user_if(&user, far() + Duration::from_secs(20), &wanted);
+    let (report, ()) = tokio::join!(create, async { withdrawn.store(true, Ordering::Relaxed) });
+    assert_eq!(report.outcome.map(drop), Outcome::NoEffect(NoEffect::NotSent(NotSent::Withdrawn)));
     assert_eq!(server.count("POST /users"), 1);
 }

@@ -11,6 +11,8 @@ pub(super) struct Breaker {
     threshold: u32,
     /// Calls that have ended in an outage since one was answered.
     failures: u32,
+    /// How many of them were lookups.
+    lookups: u32,
     down: Option<Down>,
 }
 
@@ -54,7 +56,7 @@ pub(super) struct Recovered {
 
 impl Breaker {
     pub(super) fn new(threshold: u32) -> Self {
-        Self { threshold, failures: 0, down: None }
+        Self { threshold, failures: 0, lookups: 0, down: None }
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -96,7 +98,21 @@ impl Breaker {
         }
     }
 
-    /// A call was answered. While it is open only the tried call's word counts: another was sent before.
+    /// A lookup has ended in an outage. `true`: it has opened by that.
+    pub(super) fn lookup_failed(&mut self, how: &str, now: Instant) -> bool {
+        self.lookups = self.lookups.saturating_add(1);
+        self.failed(false, how, now)
+    }
+
+    /// A lookup was answered. That Foxy answers reads says nothing of creates, and every create without an answer is
+    /// followed by a lookup.
+    pub(super) fn lookup_answered(&mut self) {
+        if self.down.is_none() {
+            self.failures = self.failures.saturating_sub(std::mem::take(&mut self.lookups));
+        }
+    }
+
+    /// A create was answered. While it is open only the tried call's word counts: another was sent before.
     pub(super) fn answered(&mut self, is_trial: bool, now: Instant) -> Option<Recovered> {
         if self.down.is_some() && !is_trial {
             return None;
@@ -107,6 +123,7 @@ impl Breaker {
     /// The outage, if there was one, is over.
     pub(super) fn recover(&mut self, now: Instant) -> Option<Recovered> {
         let failures = std::mem::take(&mut self.failures);
+        self.lookups = 0;
         self.down.take().map(|down| Recovered { lasted: now - down.since, failures, last: down.last })
     }
 

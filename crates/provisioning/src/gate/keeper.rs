@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Gate, Standing, State, say_recovered};
 use crate::calls::Calls;
 
-/// For so long a call to be tried is waited for after Foxy has answered a look. If none comes there is nothing to protect.
-const TRIAL_PATIENCE: Duration = Duration::from_secs(60);
+/// For so long a call to be tried is waited for after Foxy has answered a look: longer than what was put off may wait
+/// (`FOXDEN_RETRY_MAX` as it is by default, and half as much again). Nobody is kept waiting by it.
+const TRIAL_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// What is to be done next, and when.
 enum Next {
@@ -88,6 +89,8 @@ impl Gate {
                 state.still_paused(&fault);
                 state.pause(&fault);
             }
+            // It is our own rate, or Foxy's word on it, that kept us from looking. The next look is no later for it.
+            Err(ReadError::HeldBack { .. } | ReadError::RateLimited { .. }) => {}
             Err(error) => {
                 state.still_paused(&error);
                 if state.breaker.standing() == Standing::Down {

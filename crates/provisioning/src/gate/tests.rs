@@ -77,7 +77,7 @@ async fn a_tried_call_that_says_nothing_of_foxy_leaves_it_to_the_next() {
 #[tokio::test(start_paused = true)]
 async fn where_no_call_comes_to_be_tried_the_outage_counts_as_over() {
     let gate = trying();
-    tokio::time::advance(Duration::from_secs(59)).await;
+    tokio::time::advance(Duration::from_secs(899)).await;
     gate.time_is_over();
     assert_eq!(gate.standing(), "trying");
     tokio::time::advance(Duration::from_secs(1)).await;
@@ -90,7 +90,7 @@ async fn a_call_to_be_tried_is_waited_for_from_when_the_rate_allows_it() {
     let gate = trying();
     gate.hold(Duration::from_secs(100));
     for (passes, standing, is_open) in
-        [(99, "trying", false), (1, "trying", true), (59, "trying", true), (1, "open", true)]
+        [(99, "trying", false), (1, "trying", true), (899, "trying", true), (1, "open", true)]
     {
         tokio::time::advance(Duration::from_secs(passes)).await;
         gate.time_is_over();
@@ -111,4 +111,30 @@ async fn what_the_rate_holds_back_holds_back_new_work_and_no_call_under_way() {
     tokio::time::advance(Duration::from_secs(1)).await;
     gate.time_is_over();
     assert!(gate.is_open());
+}
+
+#[tokio::test]
+async fn creates_without_an_answer_add_up_though_their_lookups_are_answered() {
+    let gate = Gate::new(GateSettings { failures: 3, ..GateSettings::default() });
+    for failures in 1..=3 {
+        let pass = gate.pass().await.unwrap();
+        gate.saw(Some(pass), Sign::Outage, None, DOWN);
+        gate.saw(None, Sign::Answered, None, None);
+        assert_eq!(gate.is_open(), failures < 3);
+    }
+}
+
+#[tokio::test]
+async fn a_create_that_waited_for_its_turn_is_let_go_no_more_once_the_gate_has_closed() {
+    let gate = new();
+    let (first, second) = (gate.pass().await.unwrap(), gate.pass().await.unwrap());
+    assert_eq!(gate.still_lets(&second), Ok(()));
+    gate.saw(Some(first), Sign::Outage, None, DOWN);
+    assert_eq!(gate.still_lets(&second), Err(Closed::Down));
+    // While one is tried, it alone goes.
+    gate.looked(Ok(()));
+    let tried = gate.pass().await.unwrap();
+    assert_eq!((gate.still_lets(&tried), gate.still_lets(&second)), (Ok(()), Err(Closed::Down)));
+    gate.saw(Some(tried), Sign::Answered, Some(&CAPTCHA), None);
+    assert_eq!(gate.still_lets(&second), Err(Closed::Paused));
 }

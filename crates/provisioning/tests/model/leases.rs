@@ -69,31 +69,48 @@ fn a_call_is_not_sent_with_less_of_its_lease_than_it_may_take() {
     });
 }
 
+/// A store that was not sent at first is taken up again by one who must ask the ledger for the user's token, with a lease of
+/// 30 s; the ledger takes its time.
+async fn taken_up_again(slow: Duration) -> World {
+    let mut world = accepted().await;
+    reach(&world, "create_store", Phase::Before).await;
+    resume(&world, Order::Foxy(Fate::NotSent)).await;
+    while world.director.held_up() > 0 {
+        resume(&world, Order::Go).await;
+    }
+    world.pass(SECOND * 3).await;
+    let director = world.director.clone();
+    world.posts[0].claim(&director, 1);
+    for phase in [Phase::Before, Phase::After] {
+        reach(&world, "credentials", phase).await;
+        world.pass(slow / 2).await;
+    }
+    world
+}
+
 #[test]
-fn a_call_ends_with_its_lease_whatever_held_it_up() {
+fn a_call_that_a_slow_ledger_has_left_too_little_time_is_not_sent() {
     on_a_still_clock(async {
-        let mut world = accepted().await;
-        // Not sent at first, so that it is taken up again by one who must ask the ledger for the user's token.
-        reach(&world, "create_store", Phase::Before).await;
-        resume(&world, Order::Foxy(Fate::NotSent)).await;
+        let world = taken_up_again(SECOND * 6).await;
+        let calls = world.books().calls.len();
         while world.director.held_up() > 0 {
             resume(&world, Order::Go).await;
         }
-        world.pass(SECOND * 3).await;
-        let director = world.director.clone();
-        world.posts[0].claim(&director, 1);
-        // All 30 s are left when it is decided to send the call. Then the ledger takes its time.
-        for phase in [Phase::Before, Phase::After] {
-            reach(&world, "credentials", phase).await;
-            world.pass(SECOND * 9).await;
-        }
+        assert_eq!(world.books().calls.len(), calls, "24 s are not enough");
+    });
+}
+
+#[test]
+fn a_call_ends_with_its_lease_whatever_held_it_up() {
+    on_a_still_clock(async {
+        let world = taken_up_again(SECOND * 4).await;
         reach(&world, "create_store", Phase::Before).await;
         let is_open = |world: &World| world.books().calls.last().unwrap().open;
-        world.pass(SECOND * 6).await;
-        director.settle().await;
-        assert!(is_open(&world), "7 of the 12 s that are left are the call's");
+        world.pass(SECOND * 20).await;
+        world.director.settle().await;
+        assert!(is_open(&world), "21 of the 26 s that are left are the call's");
         world.pass(SECOND * 2).await;
-        director.settle().await;
+        world.director.settle().await;
         assert!(!is_open(&world), "and no more");
     });
 }

@@ -327,13 +327,24 @@ impl Calls for Shop {
     /// The user's address.
     type Session = String;
 
-    async fn create_user(&self, user: &NewUser, deadline: Instant) -> Report<MadeUser<String>> {
+    async fn create_user(
+        &self,
+        user: &NewUser,
+        deadline: Instant,
+        _: &(dyn Fn() -> bool + Sync),
+    ) -> Report<MadeUser<String>> {
         let call = self.call(Kind::User, &user.email, &user.first_name, "");
         let ended = self.create(call, deadline).await;
         report(ended, |thing, uri| MadeUser { uri, token: RefreshToken::new(thing.token), session: thing.uri })
     }
 
-    async fn create_store(&self, session: &String, store: &NewStore, deadline: Instant) -> Report<CreatedStore> {
+    async fn create_store(
+        &self,
+        session: &String,
+        store: &NewStore,
+        deadline: Instant,
+        _: &(dyn Fn() -> bool + Sync),
+    ) -> Report<CreatedStore> {
         let signup = store.email.split('@').next().unwrap_or_default();
         let ended = self.create(self.call(Kind::Store, &store.domain, signup, session), deadline).await;
         report(ended, |thing, uri| CreatedStore {
