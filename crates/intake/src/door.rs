@@ -37,6 +37,8 @@ pub enum Admitted {
     Corrected(Box<Provisioning>),
     /// Its signup id was admitted before, with other content that this may not replace. It was not admitted.
     Conflict(Box<Provisioning>, Contradiction),
+    /// Its signup id was admitted before, and what became of that can't be read. It was not admitted.
+    Damaged(LedgerError),
 }
 
 /// Why it is not known that an event was admitted. Don't acknowledge its message: a repeat is recognized.
@@ -113,6 +115,7 @@ impl Door {
             Accepted::Queued => Ok(Admitted::Queued),
             Accepted::Leased(claimed) => Ok(Admitted::Leased(claimed)),
             Accepted::Known(known) => self.known(event, *known).await,
+            Accepted::Damaged(error) => Ok(Admitted::Damaged(error)),
         }
     }
 

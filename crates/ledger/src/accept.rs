@@ -48,6 +48,8 @@ pub enum Accepted {
     Leased(Box<Claimed>),
     /// Its signup id is known. Whether its content is too, the caller tells from the fingerprint.
     Known(Box<Known>),
+    /// Its signup id is known, and the row can't be read: it is damaged, or of a later release.
+    Damaged(LedgerError),
 }
 
 /// The row that a repeated signup id ran into.
@@ -111,7 +113,7 @@ impl Ledger {
             }
             let known = find_known(&txn, &[signup_id.as_str()]).await?;
             txn.rollback().await?;
-            known.into_values().next().map(|known| Accepted::Known(Box::new(known))).ok_or_else(vanished)
+            known.into_values().next().map(accepted).ok_or_else(vanished)
         })
         .await
     }
@@ -140,15 +142,18 @@ impl Ledger {
                 wanted.iter().filter(|(id, _)| !new.contains(id.as_str())).map(|(_, s)| s.as_str()).collect();
             let known = find_known(&txn, &repeats).await?;
             ledger.commit(txn).await?;
-            wanted
-                .iter()
-                .map(|(id, signup_id)| {
-                    if new.contains(id.as_str()) {
-                        return Ok(Accepted::Queued);
-                    }
-                    known.get(signup_id.as_str()).cloned().map(|k| Accepted::Known(Box::new(k))).ok_or_else(vanished)
-                })
-                .collect()
+            let answer = |(id, signup_id): &(ProvisioningId, SignupId)| {
+                if new.contains(id.as_str()) {
+                    return Ok(Accepted::Queued);
+                }
+                // The same id may stand in the input twice.
+                let known = match known.get(signup_id.as_str()).ok_or_else(vanished)? {
+                    Ok(known) => Ok(known.clone()),
+                    Err(error) => Err(error.same_damage()),
+                };
+                Ok(accepted(known))
+            };
+            wanted.iter().map(answer).collect()
         })
         .await
     }
@@ -161,7 +166,7 @@ impl Ledger {
         let (ledger, signup_id) = (self.clone(), signup_id.clone());
         self.detached("known", async move {
             let known = find_known(&ledger.db, &[signup_id.as_str()]).await?;
-            known.into_values().next().ok_or_else(vanished)
+            known.into_values().next().ok_or_else(vanished)?
         })
         .await
     }
@@ -225,16 +230,28 @@ fn inserted_rows(result: TryInsertResult<Vec<Model>>) -> Vec<Model> {
     }
 }
 
-async fn find_known(txn: &impl ConnectionTrait, signup_ids: &[&str]) -> Result<HashMap<String, Known>, LedgerError> {
+async fn find_known(
+    txn: &impl ConnectionTrait,
+    signup_ids: &[&str],
+) -> Result<HashMap<String, Result<Known, LedgerError>>, LedgerError> {
     if signup_ids.is_empty() {
         return Ok(HashMap::new());
     }
     let rows = Entity::find().filter(Column::SignupId.is_in(signup_ids.iter().copied())).all(txn).await?;
-    rows.into_iter()
-        .map(|row| {
-            let fingerprint = Fingerprint::from_bytes(&row.fingerprint)
-                .map_err(|_| LedgerError::Damaged { id: row.id.clone(), column: "fingerprint" })?;
-            Ok((row.signup_id.clone(), Known { provisioning: Provisioning::from_row(row)?, fingerprint }))
-        })
-        .collect()
+    Ok(rows.into_iter().map(|row| (row.signup_id.clone(), Known::read(row))).collect())
+}
+
+fn accepted(known: Result<Known, LedgerError>) -> Accepted {
+    match known {
+        Ok(known) => Accepted::Known(Box::new(known)),
+        Err(error) => Accepted::Damaged(error),
+    }
+}
+
+impl Known {
+    fn read(row: Model) -> Result<Self, LedgerError> {
+        let fingerprint = Fingerprint::from_bytes(&row.fingerprint)
+            .map_err(|_| LedgerError::Damaged { id: row.id.clone(), column: "fingerprint" })?;
+        Ok(Self { provisioning: Provisioning::from_row(row)?, fingerprint })
+    }
 }

@@ -69,6 +69,14 @@ impl std::fmt::Debug for Opaque {
 }
 
 impl LedgerError {
+    /// The damage of a row once more, for another who asks about it.
+    pub(crate) fn same_damage(&self) -> Self {
+        match self {
+            Self::Damaged { id, column } => Self::Damaged { id: id.clone(), column },
+            other => Self::Schema(other.to_string()),
+        }
+    }
+
     /// For troubles that no library has reported.
     pub(crate) fn unavailable(reason: &str) -> Self {
         Self::Unavailable { reason: reason.to_owned(), source: Opaque(DbErr::Custom(reason.to_owned())) }

@@ -166,7 +166,9 @@ async fn wipe(
 fn kept_domain(row: &Provisioning, what: Forgetting) -> Option<String> {
     let may_exist = row.store_uri.is_some()
         || row.step == Step::Done
-        || (row.step == Step::Store && (row.in_doubt || row.parked_reason == Some(ParkedReason::StoreTokenLost)));
+        || (row.step == Step::Store
+            && (row.in_doubt
+                || matches!(row.parked_reason, Some(ParkedReason::StoreTokenLost | ParkedReason::SuspiciousLink))));
     row.store_domain.clone().filter(|_| may_exist && !what.links)
 }
 
@@ -191,7 +193,8 @@ async fn wipe_evidence(txn: &DatabaseTransaction, row: &Provisioning, domain: Op
 /// What was told is deleted. What still is to be told has to be, but names the customer no longer.
 async fn wipe_outcomes(txn: &DatabaseTransaction, row: &Provisioning) -> Result<(), LedgerError> {
     use outbox::Column as O;
-    let own = || O::ProvisioningId.eq(row.id.as_str());
+    // By the signup: answers to duplicates belong to no provisioning.
+    let own = || O::SignupId.eq(row.signup_id.as_str());
     outbox::Entity::delete_many().filter(own()).filter(O::PublishedAt.is_not_null()).exec(txn).await?;
     for waiting in outbox::Entity::find().filter(own()).all(txn).await? {
         let damaged = |_| LedgerError::Damaged { id: row.id.to_string(), column: "outbox.body" };

@@ -13,8 +13,12 @@ use uuid::Uuid;
 
 use crate::{
     connect::{Ledger, millis},
-    entity::outbox::{ActiveModel, Column, Entity},
+    entity::{
+        outbox::{ActiveModel, Column, Entity},
+        provisioning,
+    },
     error::{LedgerError, leave_out_damaged},
+    ids::ProvisioningId,
     provisioning::Provisioning,
     state::OutcomeKind,
 };
@@ -162,6 +166,29 @@ impl Ledger {
             let row = row(event_id, OF_NO_PROVISIONING, event, now);
             let known = OnConflict::column(Column::EventId).do_nothing().to_owned();
             Entity::insert_many([row]).on_conflict(known).exec_without_returning(&txn).await?;
+            ledger.commit(txn).await
+        })
+        .await
+    }
+
+    /// Commits an event that answers with how a provisioning stands. It is made of the row as it is when this is committed,
+    /// so it comes behind all that was told of it before.
+    ///
+    /// # Errors
+    /// When the commit did not happen or is not known to have, or the row is damaged or gone.
+    pub async fn tell_standing(
+        &self,
+        id: &ProvisioningId,
+        answer: fn(&Provisioning) -> (String, OutcomeEvent),
+    ) -> Result<(), LedgerError> {
+        let (ledger, id) = (self.clone(), id.clone());
+        self.detached("tell_standing", async move {
+            let txn = ledger.begin().await?;
+            let now = ledger.now_in(&txn).await?;
+            let found = provisioning::Entity::find_by_id(id.as_str()).lock_exclusive().one(&txn).await?;
+            let gone = || LedgerError::Damaged { id: id.to_string(), column: "id" };
+            let (event_id, event) = answer(&Provisioning::from_row(found.ok_or_else(gone)?)?);
+            Entity::insert(row(event_id, OF_NO_PROVISIONING, event, now)).exec_without_returning(&txn).await?;
             ledger.commit(txn).await
         })
         .await

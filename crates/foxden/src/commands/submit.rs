@@ -27,7 +27,7 @@ use self::{
     destination::{Answer, Destination},
     events::Documents,
     progress::Progress,
-    reader::Item,
+    reader::{Item, OtherInput},
     refusals::Refusals,
     resume::{Mark, Resume},
 };
@@ -116,7 +116,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         settings = Settings::parse(&sources, Needs { keys: Need::Required, ..needs })?;
     }
     telemetry::init(&settings.telemetry, Output::Stderr)?;
-    let resume = Resume::open(options.state, options.from_line)?;
+    let mut resume = Resume::open(options.state, options.from_line)?;
     let (input, size) = open(&options.file)?;
     let refusals = Refusals::open(options.rejects, &options.file)?;
     let (destination, place) = if to_broker {
@@ -126,6 +126,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         let place = settings.database.url.display().to_string();
         (Destination::ledger(settings).await?, place)
     };
+    resume.bind(&place)?;
     if resume.next_line() > 1 {
         output::note(format!("going on from line {}", resume.next_line()));
     }
@@ -141,6 +142,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let saved = run.resume.save();
     let is_whole = match ended {
         Ok(is_whole) => is_whole,
+        Err(error) if error.is::<OtherInput>() => return Err(error),
         // The first cause is the one to be told, with the way to go on.
         Err(error) => return Err(error.context(format!("stopped before the end; {}", run.resume.hint()))),
     };

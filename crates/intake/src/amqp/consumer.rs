@@ -271,11 +271,17 @@ async fn take(
 /// Waits until work may be taken, then takes a permit. Nothing, if there will never be room again.
 async fn room(parts: &ConsumerParts) -> Option<OwnedSemaphorePermit> {
     let mut ready = parts.ready.clone();
-    if ready.wait_for(|open| *open).await.is_err() {
-        // Whoever opened and closed the gate is gone, and left it closed.
-        return None;
+    loop {
+        if ready.wait_for(|open| *open).await.is_err() {
+            // Whoever opened and closed the gate is gone, and left it closed.
+            return None;
+        }
+        let permit = parts.capacity.clone().acquire_owned().await.ok()?;
+        // It may have closed while there was no room.
+        if *ready.borrow() {
+            return Some(permit);
+        }
     }
-    parts.capacity.clone().acquire_owned().await.ok()
 }
 
 /// Waits, holding no message, until messages can be taken again.

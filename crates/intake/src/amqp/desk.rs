@@ -8,7 +8,10 @@ use lapin::{
     message::Delivery,
     options::{BasicAckOptions, BasicNackOptions},
 };
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -21,7 +24,7 @@ use super::{
     names::Names,
 };
 use crate::{
-    door::{AdmitError, Admitted, Door},
+    door::{AdmitError, Admitted},
     pace::Pace,
 };
 
@@ -30,6 +33,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// For handing an acknowledgement to a connection that still looks alive.
 const ACK_TIMEOUT: Duration = Duration::from_secs(5);
+/// A dead letter is waited for at least so long, however late it is.
+const PUT_ASIDE_MIN: Duration = Duration::from_secs(60);
 /// Before a message whose handling panicked is given back, so that it does not come round at once.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 
@@ -73,9 +78,11 @@ impl Desk {
     /// Handles one message. Whatever happens in here, the consumer goes on.
     pub(super) async fn handle(self: Arc<Self>, delivery: Delivery, permit: OwnedSemaphorePermit) -> Settled {
         let work = async {
-            let verdict = self.judge(&delivery).await;
-            let verdict = self.tell_of(&delivery, verdict).await;
-            self.settle(&delivery, verdict, permit).await
+            // One time for all of it: the broker takes back what is held too long (`consumer_timeout`).
+            let until = Instant::now() + HOLD_MAX;
+            let verdict = self.judge(&delivery, until).await;
+            let verdict = self.tell_of(&delivery, verdict, until).await;
+            self.settle(&delivery, verdict, permit, until).await
         };
         if let Ok(settled) = AssertUnwindSafe(work).catch_unwind().await {
             return settled;
@@ -92,12 +99,11 @@ impl Desk {
         Settled::Done
     }
 
-    async fn judge(&self, delivery: &Delivery) -> Verdict {
+    async fn judge(&self, delivery: &Delivery, until: Instant) -> Verdict {
         let event = match incoming::event(delivery) {
             Ok(event) => event,
             Err(error) => return Verdict::Dead(Grounds::of_event(&error)),
         };
-        let began = Instant::now();
         // Sealed once, so that a commit whose answer was lost is recognized.
         let mut sealed = None;
         let mut pace = Pace::new(FIRST_RETRY, LONGEST_RETRY);
@@ -120,6 +126,7 @@ impl Desk {
                         Admitted::Duplicate(row) => Verdict::Duplicate(row),
                         Admitted::Corrected(row) => Verdict::Corrected(row),
                         Admitted::Conflict(row, why) => Verdict::Dead(Grounds::conflict(&row.signup_id, why)),
+                        Admitted::Damaged(_) => Verdict::Dead(Grounds::damaged_row(&event.signup_id)),
                     };
                 }
                 // The ledger answered, and no repetition will make this row readable.
@@ -129,15 +136,15 @@ impl Desk {
                 Err(AdmitError::Ledger(error)) => self.parts.ledger_watch.is_down(&error),
                 Err(AdmitError::Seal(error)) => self.parts.ledger_watch.is_down(&error),
             }
-            if !self.wait(began, &mut pace).await {
+            if !self.wait(until, &mut pace).await {
                 return Verdict::Held;
             }
         }
     }
 
     /// Waits before the ledger is asked again. `false`: it has been asked for long enough.
-    async fn wait(&self, began: Instant, pace: &mut Pace) -> bool {
-        if began.elapsed() >= HOLD_MAX {
+    async fn wait(&self, until: Instant, pace: &mut Pace) -> bool {
+        if Instant::now() >= until {
             return false;
         }
         tokio::select! {
@@ -149,18 +156,24 @@ impl Desk {
 
     /// Commits what the parent app is to be told of a verdict, before the message is settled: what is cut off in between
     /// comes again, and a rejection that was committed is known by its id.
-    async fn tell_of(&self, delivery: &Delivery, verdict: Verdict) -> Verdict {
+    async fn tell_of(&self, delivery: &Delivery, verdict: Verdict, until: Instant) -> Verdict {
         let door = &self.parts.door;
-        let (event_id, event) = match &verdict {
+        let rejection = match &verdict {
             Verdict::Dead(Grounds { reason, mistakes, signup_id: Some(signup_id) }) => {
-                door.rejection(signup_id, *reason, mistakes, &delivery.data)
+                Some(door.rejection(signup_id, *reason, mistakes, &delivery.data))
             }
-            Verdict::Duplicate(row) if self.parts.settings.tell_duplicates => Door::answer(row),
-            _ => return verdict,
+            _ => None,
         };
-        let (began, mut pace) = (Instant::now(), Pace::new(FIRST_RETRY, LONGEST_RETRY));
+        let mut pace = Pace::new(FIRST_RETRY, LONGEST_RETRY);
         loop {
-            match door.tell(event_id.clone(), event.clone()).await {
+            let told = match (&verdict, &rejection) {
+                (_, Some((event_id, event))) => door.tell(event_id.clone(), event.clone()).await,
+                (Verdict::Duplicate(row), _) if self.parts.settings.tell_duplicates => {
+                    door.tell_standing(&row.id).await
+                }
+                _ => return verdict,
+            };
+            match told {
                 Ok(()) => {
                     self.parts.ledger_watch.is_up();
                     self.parts.outbox_filled.notify_one();
@@ -168,13 +181,19 @@ impl Desk {
                 }
                 Err(error) => self.parts.ledger_watch.is_down(&error),
             }
-            if !self.wait(began, &mut pace).await {
+            if !self.wait(until, &mut pace).await {
                 return Verdict::Held;
             }
         }
     }
 
-    async fn settle(&self, delivery: &Delivery, verdict: Verdict, permit: OwnedSemaphorePermit) -> Settled {
+    async fn settle(
+        &self,
+        delivery: &Delivery,
+        verdict: Verdict,
+        permit: OwnedSemaphorePermit,
+        until: Instant,
+    ) -> Settled {
         match verdict {
             Verdict::Accepted { signup_id, claimed } => {
                 let redelivered = delivery.redelivered;
@@ -201,16 +220,20 @@ impl Desk {
             Verdict::Dead(grounds) => {
                 // A dead queue that is slow to take it must not keep signups waiting for room.
                 drop(permit);
-                self.put_aside(delivery, &grounds).await
+                self.put_aside(delivery, &grounds, until.max(Instant::now() + PUT_ASIDE_MIN)).await
             }
             Verdict::Held => Settled::Held,
         }
     }
 
-    /// Publishes the dead letter, and only when it is confirmed lets go of the message.
-    async fn put_aside(&self, delivery: &Delivery, grounds: &Grounds) -> Settled {
+    /// Publishes the dead letter, and only when it is confirmed lets go of the message. A blocked broker is waited for until
+    /// then.
+    async fn put_aside(&self, delivery: &Delivery, grounds: &Grounds, until: Instant) -> Settled {
         let letter = dead_letter(delivery, grounds, &self.names);
-        match self.dead.publish(vec![letter]).await {
+        let Ok(published) = timeout_at(until, self.dead.publish(vec![letter])).await else {
+            return Settled::Held;
+        };
+        match published {
             Ok(fates) if fates.iter().all(|fate| *fate == Fate::Confirmed) => {
                 warn!(
                     event = "signup.dead_lettered",

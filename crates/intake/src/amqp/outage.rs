@@ -58,11 +58,7 @@ impl Outage {
 
     /// It was up and is no more.
     pub(super) fn is_lost(&mut self, why: &BrokerError) {
-        if self.up_since.take().is_some_and(|since| since.elapsed() >= GOOD_AFTER) {
-            self.pace.reset();
-            // One that was refused at once after connecting, as where it may not publish, was none.
-            self.refused_since = None;
-        }
+        self.is_over();
         self.down_since = Some(Instant::now());
         if self.is_refused(why) {
             return;
@@ -70,6 +66,15 @@ impl Outage {
         self.told_away = Some(Instant::now());
         let (role, broker, error) = (self.role, &self.broker, why.in_full());
         warn!(event = "broker.lost", role, broker, error, "lost the broker; reconnecting");
+    }
+
+    /// The connection has ended, in whichever way. A good one breaks a row of refusals; one that was refused at once after
+    /// connecting, as where it may not publish, was none.
+    fn is_over(&mut self) {
+        if self.up_since.take().is_some_and(|since| since.elapsed() >= GOOD_AFTER) {
+            self.pace.reset();
+            self.refused_since = None;
+        }
     }
 
     /// It could not be reached, or would not have us.
@@ -105,6 +110,8 @@ impl Outage {
     /// # Errors
     /// When the broker has refused for as long as the settings allow.
     pub(super) async fn pause(&mut self, shutdown: &CancellationToken) -> Result<bool, IntakeError> {
+        // One that was given back, since messages could not be taken, is told by nobody else.
+        self.is_over();
         let mut pause = self.pace.pause();
         if let (Some(since), Some(limit)) = (self.refused_since, self.give_up_after) {
             let refused_for = since.elapsed();
@@ -210,5 +217,16 @@ mod tests {
             outage.is_lost(&refusal());
             assert_eq!(outage.pause(&shutdown).await, Ok(true));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_good_connection_that_was_given_back_breaks_a_row_of_refusals_too() {
+        let (mut outage, shutdown) = (outage(Some(LIMIT)), CancellationToken::new());
+        outage.is_still_down(&refusal());
+        assert_eq!(outage.pause(&shutdown).await, Ok(true));
+        outage.is_up();
+        advance(2 * LIMIT).await;
+        // As after `Ended::Held`: nothing was lost.
+        assert_eq!(outage.pause(&shutdown).await, Ok(true));
     }
 }

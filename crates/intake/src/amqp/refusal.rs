@@ -4,7 +4,7 @@ use std::fmt;
 
 use lapin::{
     Error, ErrorKind,
-    protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
+    protocol::{AMQPError, AMQPErrorKind, AMQPHardError, AMQPSoftError},
     types::ShortString,
 };
 
@@ -67,17 +67,7 @@ impl Refusal {
     /// The refusal in an error, if it is one; else what was asked for comes back.
     pub(super) fn in_error(error: &Error, asked: Asked) -> Result<Self, Asked> {
         let why = match error.kind() {
-            // A broker that shuts down or is out of resources says so in these.
-            ErrorKind::ProtocolError(said)
-                if matches!(
-                    said.kind(),
-                    AMQPErrorKind::Hard(
-                        AMQPHardError::CONNECTIONFORCED | AMQPHardError::INTERNALERROR | AMQPHardError::RESOURCEERROR
-                    )
-                ) =>
-            {
-                None
-            }
+            ErrorKind::ProtocolError(said) if passes(said) => None,
             ErrorKind::ProtocolError(said) => {
                 Some(Why::Said { kind: said.kind().clone(), text: said.get_message().clone() })
             }
@@ -161,7 +151,22 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// A quorum queue whose node is down is not found either, and comes back by itself.
+/// What a broker says that shuts down, is out of resources, or has lost a node; or that has waited too long for an
+/// acknowledgement (`consumer_timeout`), and delivers again. Nobody has to change anything.
+fn passes(said: &AMQPError) -> bool {
+    let text = said.get_message().as_str();
+    match said.kind() {
+        AMQPErrorKind::Hard(kind) => matches!(
+            kind,
+            AMQPHardError::CONNECTIONFORCED | AMQPHardError::INTERNALERROR | AMQPHardError::RESOURCEERROR
+        ),
+        AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => text.contains("is down or inaccessible"),
+        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => text.contains("delivery acknowledgement"),
+        AMQPErrorKind::Soft(_) => false,
+    }
+}
+
+/// A queue whose node is down is not found either, and comes back by itself.
 fn is_missing(text: &str) -> bool {
     text.contains("no queue") || text.contains("no exchange")
 }
@@ -223,8 +228,6 @@ fn value(text: &str) -> Option<Option<&str>> {
 
 #[cfg(test)]
 mod tests {
-    use lapin::protocol::AMQPError;
-
     use super::*;
     use crate::amqp::thing::Role;
 
@@ -281,15 +284,9 @@ mod tests {
     fn what_is_missing_locked_or_forbidden_is_told_with_the_next_step() {
         let missing = AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND);
         assert_eq!(
-            said(Asked::Found(queue()), missing.clone(), "NOT_FOUND - no queue 'foxden.signups' in vhost '/'"),
+            said(Asked::Found(queue()), missing, "NOT_FOUND - no queue 'foxden.signups' in vhost '/'"),
             "there is no signup queue foxden.signups at the broker; have it made, or set FOXDEN_AMQP_QUEUE to the name it \
              has, or FOXDEN_AMQP_TOPOLOGY=declare to let foxden make it"
-        );
-        let down =
-            "NOT_FOUND - home node 'mq@b' of durable queue 'foxden.signups' in vhost '/' is down or inaccessible";
-        assert_eq!(
-            said(Asked::Found(queue()), missing, down),
-            format!("looking for a queue was refused for the signup queue foxden.signups (the broker says: {down})")
         );
         let locked = AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED);
         assert_eq!(
@@ -338,6 +335,19 @@ mod tests {
         for kind in [AMQPHardError::CONNECTIONFORCED, AMQPHardError::INTERNALERROR, AMQPHardError::RESOURCEERROR] {
             let error = ErrorKind::ProtocolError(AMQPError::new(AMQPErrorKind::Hard(kind), "".into())).into();
             assert!(Refusal::in_error(&error, Asked::Other("publishing")).is_err());
+        }
+        for (kind, text) in [
+            (
+                AMQPSoftError::NOTFOUND,
+                "NOT_FOUND - home node 'mq@b' of durable queue 'q' in vhost '/' is down or inaccessible",
+            ),
+            (
+                AMQPSoftError::PRECONDITIONFAILED,
+                "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out",
+            ),
+        ] {
+            let error = ErrorKind::ProtocolError(AMQPError::new(AMQPErrorKind::Soft(kind), text.into())).into();
+            assert!(Refusal::in_error(&error, Asked::Found(queue())).is_err(), "{text}");
         }
         let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset).into();
         assert!(Refusal::in_error(&reset, Asked::Other("publishing")).is_err());

@@ -1,6 +1,8 @@
 //! What the intake itself has to tell the parent app: of events that are not taken, and of those that came again.
 
-use foxden_ledger::{LedgerError, OutcomeData, OutcomeEvent, OutcomeKind, Provisioning, State, ToldMistake};
+use foxden_ledger::{
+    LedgerError, OutcomeData, OutcomeEvent, OutcomeKind, Provisioning, ProvisioningId, State, ToldMistake,
+};
 use uuid::{Builder, Uuid};
 
 use super::Door;
@@ -10,8 +12,8 @@ use crate::{dead_reason::DeadReason, event::Mistake};
 const REJECTION: &str = "rejection";
 
 impl Door {
-    /// The event, with its id, that tells of an event that is not taken. The same body refused for the same reason has the
-    /// same id, however often it is delivered, as long as the first key of the ring stays: the digest is keyed, since it
+    /// The event, with its id, that tells of an event that is not taken. The same body refused for the same reason and mistakes
+    /// has the same id, however often it is delivered, as long as the first key of the ring stays: the digest is keyed, since it
     /// leaves the house and personal data can be guessed at (decision 0003).
     pub(crate) fn rejection(
         &self,
@@ -21,7 +23,8 @@ impl Door {
         body: &[u8],
     ) -> (String, OutcomeEvent) {
         let mut content = Vec::with_capacity(signup_id.len() + body.len() + 32);
-        for part in [signup_id.as_bytes(), reason.as_str().as_bytes(), body] {
+        let found = mistakes.iter().flat_map(|mistake| [mistake.path.as_bytes(), mistake.problem.as_bytes()]);
+        for part in [signup_id.as_bytes(), reason.as_str().as_bytes(), body].into_iter().chain(found) {
             content.extend_from_slice(&(part.len() as u64).to_be_bytes());
             content.extend_from_slice(part);
         }
@@ -47,6 +50,14 @@ impl Door {
             ..OutcomeData::of(row)
         };
         (Uuid::now_v7().to_string(), OutcomeEvent { kind: OutcomeKind::Duplicate, data })
+    }
+
+    /// Commits the answer to a duplicate.
+    ///
+    /// # Errors
+    /// When it is not known to be committed: try again.
+    pub(crate) async fn tell_standing(&self, id: &ProvisioningId) -> Result<(), LedgerError> {
+        self.ledger.tell_standing(id, Self::answer).await
     }
 
     /// Commits an outcome event.

@@ -72,6 +72,11 @@ async fn full(ledger: &Ledger, signup_id: &str) -> Custody {
 
 pub(crate) async fn what_is_left_of_a_forgotten_signup_says_nothing_of_the_customer(ledger: Ledger) {
     full(&ledger, "s1").await;
+    let answer = outcome("s1", OutcomeKind::Duplicate).unwrap();
+    ledger.tell("e-1".into(), answer.clone()).await.unwrap();
+    ledger.tell("e-2".into(), answer).await.unwrap();
+    let first = ledger.waiting_events(10).await.unwrap().into_iter().find(|event| event.event_id == "e-1").unwrap();
+    ledger.mark_published(vec![first.seq]).await.unwrap();
     let before = row(&ledger, "s1").await;
     let counted: u64 = ledger.count_by_key().await.unwrap().iter().map(|key| key.fingerprints).sum();
     assert_eq!(counted, 2, "that of the content that was replaced is one, too");
@@ -88,8 +93,8 @@ pub(crate) async fn what_is_left_of_a_forgotten_signup_says_nothing_of_the_custo
     assert!(ledger.attempts(&left.id).await.unwrap().iter().all(|attempt| attempt.note.is_none()));
     // The one that waits is still told, and the one that was told is gone.
     let waiting = ledger.waiting_events(10).await.unwrap();
-    assert_eq!((waiting.len(), waiting[0].event.kind), (1, OutcomeKind::Provisioned));
-    assert_eq!(waiting[0].event.data.user_id, None);
+    assert_eq!((waiting.len(), waiting[0].event.kind), (2, OutcomeKind::Provisioned));
+    assert!(waiting.iter().all(|waiting| waiting.event.data.user_id.is_none()), "{waiting:?}");
     let held = ledger.credentials(&left.id).await.unwrap();
     let open = |scope| held.iter().filter(|held| held.scope == scope && held.sealed.is_some()).count();
     assert_eq!((open(Scope::User), open(Scope::Store)), (0, 1));
@@ -104,6 +109,20 @@ pub(crate) async fn what_is_left_of_a_forgotten_signup_says_nothing_of_the_custo
     assert!(ledger.attempts(&left.id).await.unwrap().iter().all(|attempt| attempt.natural_key.is_none()));
     let held = ledger.credentials(&left.id).await.unwrap();
     assert!(held.iter().all(|held| held.sealed.is_none() && held.resource_uri.is_none()));
+}
+
+pub(crate) async fn a_store_behind_a_link_that_is_not_trusted_keeps_its_domain(ledger: Ledger) {
+    let claimed = accept(&ledger, &custody(), &WorkerId::new(), "s1").await;
+    let mut user = entry(&claimed, Next::InFlight { step: Step::Store, lease: LEASE });
+    user.facts.store_domain = Some("ada".into());
+    let claimed = written(&ledger, user).await;
+    let mut store = entry(&claimed, Next::Parked { reason: ParkedReason::SuspiciousLink, detail: None });
+    store.credential = token(&claimed, &custody(), Scope::Store, "store token");
+    written(&ledger, store).await;
+    let parked = row(&ledger, "s1").await;
+    ledger.cancel(&parked, cancellation(&parked)).await.unwrap().unwrap();
+    forgotten(&ledger, "s1", Forgetting::default()).await;
+    assert_eq!(row(&ledger, "s1").await.store_domain.as_deref(), Some("ada"));
 }
 
 pub(crate) async fn a_repeat_of_a_forgotten_signup_is_known_whatever_its_content(ledger: Ledger) {

@@ -63,6 +63,7 @@ macro_rules! all_rules {
             keys::of_two_walks_at_once_each_envelope_is_moved_by_one,
             audit::a_token_is_opened_on_the_record,
             forgetting::what_is_left_of_a_forgotten_signup_says_nothing_of_the_customer,
+            forgetting::a_store_behind_a_link_that_is_not_trusted_keeps_its_domain,
             forgetting::a_repeat_of_a_forgotten_signup_is_known_whatever_its_content,
             forgetting::only_a_signup_at_rest_is_forgotten,
             forgetting::a_user_that_another_signup_needs_is_not_forgotten,

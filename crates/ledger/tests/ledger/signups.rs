@@ -229,6 +229,10 @@ pub(crate) async fn one_damaged_row_does_not_hold_up_the_others(ledger: Ledger, 
     assert_eq!((claims.claimed.len(), claims.damaged.len()), (4, 1));
     let said = claims.damaged[0].to_string();
     assert!(said.ends_with("holds a source that this release can't read"), "{said}");
+    // It is known, though nobody can say as what; those beside it are taken.
+    let again = ["s0", "s1", "new"].map(|id| signup(&custody, id)).to_vec();
+    let accepted = ledger.accept_queued(again).await.unwrap();
+    let [Accepted::Damaged(_), Accepted::Known(_), Accepted::Queued] = &accepted[..] else { panic!("{accepted:?}") };
     // No call was sent for it, so none is in doubt, whoever can read it next.
     meddle(url, "UPDATE provisionings SET source = 'submit' WHERE signup_id = 's0'").await;
     let put_back = row(&ledger, "s0").await;

@@ -81,5 +81,6 @@ fn answer(admitted: &Admitted, event: &SignupEvent) -> Answer {
         Admitted::Conflict(_, why) => {
             Answer::Refused(format!("signup {} is known with other content, which stays: {why}", event.signup_id))
         }
+        Admitted::Damaged(error) => Answer::Refused(format!("signup {} is known, but {error}", event.signup_id)),
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct Documents {
 
 impl Documents {
     /// Looks at the first line that is not blank: if it is JSON by itself, the input is one event a line. If its brackets are
-    /// open, the input is one event, unless the next line is JSON by itself: then the first one is only broken.
+    /// open, the input is one event, unless a later line is an object by itself: then the first one is only broken.
     pub(super) fn read(mut input: Box<dyn BufRead + Send>) -> io::Result<Self> {
         let (mut line, mut position) = (0, 0);
         loop {
@@ -48,8 +48,10 @@ impl Documents {
             if opens_more(&bytes) && !is_cut {
                 let mut more = Vec::new();
                 input.by_ref().take(WHOLE_MAX).read_to_end(&mut more)?;
-                let next = more.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
-                if next.is_some_and(is_json) && !is_json(&[bytes.as_slice(), &more].concat()) {
+                let mut later = more.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+                if later.any(|line| line.starts_with(b"{") && is_json(line))
+                    && !is_json(&[bytes.as_slice(), &more].concat())
+                {
                     input = Box::new(Cursor::new(more).chain(input));
                 } else {
                     position += more.len() as u64;
@@ -162,6 +164,8 @@ mod tests {
     fn a_broken_first_line_does_not_swallow_the_next_either() {
         let broken = "{\"a\": {\n\n{\"b\":2}\n{\"c\":3}\n";
         assert_eq!(split(broken), [at(1, "{\"a\": {"), at(3, "{\"b\":2}"), at(4, "{\"c\":3}")]);
+        let twice = "{\"a\": {\n{\"a\": {\n{\"b\":2}\n";
+        assert_eq!(split(twice), [at(1, "{\"a\": {"), at(2, "{\"a\": {"), at(3, "{\"b\":2}")]);
         let endless = format!("{{\n{}", "{\"b\":2}\n".repeat(100_000));
         assert_eq!(split(&endless).len(), 100_001);
     }

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use anyhow::bail;
 use foxden_intake::{EventError, SignupEvent};
 use tokio::sync::mpsc;
 
@@ -64,13 +63,19 @@ fn begin(input: Documents, start: Start) -> anyhow::Result<impl Iterator<Item = 
         }
     }
     if let Some(mark) = mark {
-        bail!(
-            "line {} is not the event that was submitted from there: is this the input that the state file was begun with? \
-             Remove the state file to begin anew, which makes nothing twice",
-            mark.line
-        );
+        return Err(OtherInput { line: mark.line }.into());
     }
     Ok(input)
+}
+
+/// The state file was begun with another input: to go on makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "line {line} is not the event that was submitted from there: is this the input that the state file was begun with? Remove \
+     the state file to begin anew, which makes nothing twice"
+)]
+pub(super) struct OtherInput {
+    line: u64,
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use foxden_intake::SignupEvent;
 use serde::{Deserialize, Serialize};
 
@@ -31,9 +31,12 @@ impl Mark {
     }
 }
 
-/// What the file holds. No personal data: lines and a signup id.
+/// What the file holds. No personal data: lines, a signup id, and a place.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Point {
+    /// Where it was submitted to.
+    #[serde(default)]
+    to: Option<String>,
     /// Where to go on.
     next_line: u64,
     /// The last event before that line.
@@ -52,9 +55,19 @@ impl Resume {
     pub(super) fn open(file: Option<PathBuf>, from_line: Option<u64>) -> anyhow::Result<Self> {
         let point = match &file {
             Some(file) => read(file).with_context(|| format!("could not read the state file {}", file.display()))?,
-            None => Point { next_line: from_line.unwrap_or(1), last: None },
+            None => Point { next_line: from_line.unwrap_or(1), ..Point::default() },
         };
         Ok(Self { file, point, saved: Instant::now() })
+    }
+
+    /// Binds it to the place that events go to: what another one has taken must not be passed over for this one.
+    pub(super) fn bind(&mut self, place: &str) -> anyhow::Result<()> {
+        let begun = self.point.to.get_or_insert_with(|| place.to_owned());
+        ensure!(
+            begun == place,
+            "the state file tells of a submitting to {begun}, and this is one to {place}; give each a state file of its own"
+        );
+        Ok(())
     }
 
     /// Where to begin.
@@ -69,7 +82,8 @@ impl Resume {
 
     /// Everything up to this line is done with; `last` is the last event among it, if there is one.
     pub(super) fn reached(&mut self, line: u64, last: Option<Mark>) -> anyhow::Result<()> {
-        self.point = Point { next_line: line + 1, last: last.or_else(|| self.point.last.take()) };
+        self.point.next_line = line + 1;
+        self.point.last = last.or_else(|| self.point.last.take());
         if self.saved.elapsed() >= SAVE_EVERY { self.save() } else { Ok(()) }
     }
 
@@ -95,7 +109,7 @@ impl Resume {
 fn read(file: &Path) -> anyhow::Result<Point> {
     match fs::read(file) {
         Ok(text) => serde_json::from_slice(&text).context("it is none; remove it to begin anew"),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Point { next_line: 1, last: None }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Point { next_line: 1, ..Point::default() }),
         Err(error) => Err(error.into()),
     }
 }
@@ -124,7 +138,11 @@ mod tests {
         begun.reached(7, Some(mark.clone())).unwrap();
         begun.reached(9, None).unwrap();
         begun.save().unwrap();
-        let again = Resume::open(Some(file.clone()), None).unwrap().start();
+        begun.bind("here").unwrap();
+        begun.save().unwrap();
+        let mut again = Resume::open(Some(file.clone()), None).unwrap();
+        assert!(again.bind("here").is_ok() && again.bind("there").is_err());
+        let again = again.start();
         assert_eq!((again.line, again.mark), (10, Some(mark)));
         std::fs::write(&file, "").unwrap();
         let Err(error) = Resume::open(Some(file), None) else { panic!("an empty file is no state") };
