@@ -104,6 +104,11 @@ impl AllGiven {
     /// Puts a text where it belongs, unless it is empty. Answers what stood there.
     fn add(&mut self, name: &str, given: Given, mistakes: &mut Vec<Mistake>) -> Option<Given> {
         if given.text.trim().is_empty() {
+            // A script whose own variable was empty meant another Foxy than the default.
+            if name == "FOXDEN_FOXY_API" {
+                let problem = "is empty, and calls would go to production; name the Foxy that is meant";
+                mistakes.push(Mistake::new(name, Some(given.origin), problem));
+            }
             return None;
         }
         if let Some(variable) = variables::find(name) {

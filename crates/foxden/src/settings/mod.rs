@@ -6,7 +6,8 @@
 //! where there is a file.) [`variables::VARIABLES`] lists all there is.
 //!
 //! Secrets (and URLs with a password in them) come from the environment, or from the file that a `…_FILE` variable
-//! names; in `foxden.toml` they are a mistake. An empty variable counts as unset.
+//! names; in `foxden.toml` they are a mistake. An empty variable counts as unset, but
+//! for `FOXDEN_FOXY_API`, whose default is the real Foxy.
 
 mod amqp;
 mod config_file;

@@ -90,6 +90,14 @@ fn the_rate_is_a_number_or_off_and_the_simulator_is_not_spared_unless_told() {
 }
 
 #[test]
+fn an_empty_name_of_foxy_is_not_taken_for_production() {
+    assert_eq!(
+        mistake(parse([("FOXDEN_FOXY_API", " ")])),
+        "FOXDEN_FOXY_API (environment): is empty, and calls would go to production; name the Foxy that is meant"
+    );
+}
+
+#[test]
 fn an_empty_variable_counts_as_unset() {
     let settings = parse([("FOXDEN_CONCURRENCY", ""), ("FOXDEN_LEASE", "  "), ("FOXDEN_KEYS", "")]).unwrap();
     assert_eq!(settings.worker.concurrency, 16);
