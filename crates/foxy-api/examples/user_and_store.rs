@@ -31,23 +31,15 @@ pub(crate) async fn run(
     client_id: &str,
     client_secret: &str,
 ) -> Result<String, Box<dyn std::error::Error>> {
-    let foxy = Foxy::try_new(Settings {
-        // At Foxy itself: ApiOrigins::sandbox(), or ApiOrigins::production().
-        api: ApiOrigins::explicit(home)?,
-        client_id: client_id.into(),
-        client_secret: ClientSecret::new(client_secret),
-        connect_timeout: Duration::from_secs(5),
-        call_timeout: CALL,
-        rate: None,
-        user_agent: "foxy-api-example/1".into(),
-    })?;
+    // At Foxy itself: ApiOrigins::sandbox(), or ApiOrigins::production().
+    let settings = Settings::new(ApiOrigins::explicit(home)?, client_id, ClientSecret::new(client_secret));
+    let foxy = Foxy::try_new(settings)?;
 
     let user = NewUser {
         first_name: "Ann".into(),
         last_name: "Lee".into(),
         email: "ann@example.com".into(),
-        phone: None,
-        extra: serde_json::Map::new(),
+        ..NewUser::default()
     };
     let user = made(foxy.create_user(&user, Instant::now() + CALL).await)?;
     // Here a program keeps user.token.refresh, sealed, before it does anything else.
@@ -60,7 +52,7 @@ pub(crate) async fn run(
         country: "US".into(),
         region: "MN".into(),
         postal_code: "55401".into(),
-        extra: serde_json::Map::new(),
+        ..NewStore::default()
     };
     let store = made(user.session().create_store(&store, Instant::now() + CALL).await)?;
 

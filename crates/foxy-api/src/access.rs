@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{Answer, OddAnswer};
+use crate::captcha::CaptchaSent;
 use crate::errors::Creating;
 use crate::http::{Failure, Fate, Http, Verb};
 use crate::link::Links;
@@ -20,8 +21,8 @@ use crate::read::{self, Reading};
 use crate::secret::Secrets;
 use crate::single_flight::{Kept, SingleFlight};
 use crate::{
-    ApiOrigins, Cause, Evidence, Granted, LinkProblem, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri,
-    SecretSource, Settings, SetupFault,
+    ApiOrigins, CaptchaCode, Cause, Evidence, Granted, LinkProblem, NoEffect, NotSent, Outcome, ReadError, Report,
+    ResourceUri, SecretSource, Settings, SetupFault,
 };
 
 /// What all identities share: the wire, the client's credentials, and the way to the token endpoint.
@@ -158,7 +159,8 @@ impl Wire {
             }
             Ok(Ok(link)) => {
                 let body = body.to_string().into_bytes();
-                let exchange = self.http.change(Verb::Post, &link.uri, None, body, deadline, Some(turn)).await;
+                let to = (Verb::Post, &link.uri);
+                let exchange = self.http.change(to, None, None, body, deadline, Some(turn)).await;
                 let outcome = match judge(&exchange) {
                     Ending::Final(outcome) => outcome,
                     // There was no token to be stale.
@@ -249,17 +251,24 @@ impl Access {
         }
     }
 
-    /// Creates what brings a token, at the address that the home document links as `rel`, before `deadline`.
+    /// Creates what brings a token, at the address that the home document links as `rel`, before `deadline`. Without a
+    /// `captcha` code of its own it goes with that of the settings, if any.
     pub(crate) async fn create(
         &self,
         wire: &Wire,
         (creating, rel): (Creating, &'static str),
         body: &Value,
+        captcha: Option<&CaptchaCode>,
         deadline: Instant,
         wanted: Wanted<'_>,
     ) -> Report<Created> {
-        let judge = |exchange: &_| outcome::judge(creating, exchange);
-        self.send_if(wire, (Verb::Post, To::Home(rel)), body, (deadline, wanted), judge).await
+        let (captcha, sent) = match (captcha, &wire.settings.h_captcha_code) {
+            (Some(own), _) => (Some(own), CaptchaSent::Own),
+            (None, Some(shared)) => (Some(shared), CaptchaSent::OfSettings),
+            (None, None) => (None, CaptchaSent::No),
+        };
+        let judge = |exchange: &_| outcome::judge(creating, sent, exchange);
+        self.send_if(wire, (Verb::Post, To::Home(rel)), body, captcha, (deadline, wanted), judge).await
     }
 
     /// Sends a call that changes something, before `deadline`. As [`Access::send_if`] in all else.
@@ -271,7 +280,7 @@ impl Access {
         deadline: Instant,
         judge: impl Fn(&Result<Answer, Failure>) -> Ending<T>,
     ) -> Report<T> {
-        self.send_if(wire, what, body, (deadline, &|| true), judge).await
+        self.send_if(wire, what, body, None, (deadline, &|| true), judge).await
     }
 
     /// Sends a call that changes something, before `deadline`, if it is still wanted when its turn has come.
@@ -283,6 +292,7 @@ impl Access {
         wire: &Wire,
         (verb, to): (Verb, To<'_>),
         body: &Value,
+        captcha: Option<&CaptchaCode>,
         (deadline, wanted): (Instant, Wanted<'_>),
         judge: impl Fn(&Result<Answer, Failure>) -> Ending<T>,
     ) -> Report<T> {
@@ -308,7 +318,8 @@ impl Access {
                 }
             };
             let access = Some(&token.value.access);
-            let exchange = wire.http.change(verb, &link.uri, access, body.clone(), deadline, turn.take()).await;
+            let here = (verb, &link.uri);
+            let exchange = wire.http.change(here, access, captcha, body.clone(), deadline, turn.take()).await;
             evidence = outcome::evidence(&exchange, wire.origins());
             match judge(&exchange) {
                 Ending::Final(outcome) => break outcome,

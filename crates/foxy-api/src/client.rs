@@ -70,8 +70,16 @@ impl Registrar {
         // Nothing that is sent from here has an id or a secret in it.
         let (client_id, client_secret) = ("none".to_owned(), ClientSecret::new("none"));
         let user_agent = user_agent.into();
-        let settings =
-            Settings { api, client_id, client_secret, connect_timeout, call_timeout, rate: None, user_agent };
+        let settings = Settings {
+            api,
+            client_id,
+            client_secret,
+            h_captcha_code: None,
+            connect_timeout,
+            call_timeout,
+            rate: None,
+            user_agent,
+        };
         settings.check()?;
         let http = Http::try_new(&settings)?;
         Ok(Self { wire: Wire::new(settings, None, http) })

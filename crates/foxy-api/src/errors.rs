@@ -31,6 +31,8 @@ pub enum RejectionKind {
     DomainReserved,
     /// Foxy named what is wrong with the fields.
     InvalidFields,
+    /// The hCaptcha code of this creation is not, or no longer, one that Foxy takes.
+    CaptchaRefused,
     /// Refused without a reason that we could read.
     Other,
 }
@@ -103,7 +105,8 @@ const EMAIL: &[&str] = &["email"];
 /// What a store's unique value is called. The first documented, the second assumed.
 const DOMAIN: &[&str] = &["store_domain", "store domain"];
 
-/// How a demand for a captcha reads. Assumed: the docs name the header `h-captcha-code`, not the error.
+/// How a demand for a captcha reads, and the refusal of a code. Assumed: the docs name the header `h-captcha-code`, not
+/// the error.
 const CAPTCHA: &[&str] = &["captcha"];
 
 /// How the reporting links say that there is none. Documented (Foxy docs: rels/reporting_email_exists,
@@ -124,7 +127,20 @@ pub(crate) fn kind(creating: Creating, errors: &[FoxyError]) -> RejectionKind {
     }
 }
 
-/// Whether Foxy asks for a captcha.
+/// Sorts a rejection for which the captcha code of the creation is among the reasons.
+///
+/// What is taken outweighs it, as it does everything.
+pub(crate) fn kind_with_refused_captcha(creating: Creating, errors: &[FoxyError]) -> RejectionKind {
+    match kind(creating, errors) {
+        taken @ (RejectionKind::EmailTaken | RejectionKind::DomainTaken) => taken,
+        RejectionKind::DomainReserved
+        | RejectionKind::InvalidFields
+        | RejectionKind::CaptchaRefused
+        | RejectionKind::Other => RejectionKind::CaptchaRefused,
+    }
+}
+
+/// Whether Foxy asks for a captcha, or for a better code than the one that it was given.
 pub(crate) fn demand_captcha(errors: &[FoxyError]) -> bool {
     errors.iter().any(|error| error.says_any(CAPTCHA))
 }
@@ -188,6 +204,20 @@ mod tests {
     fn a_taken_value_outweighs_other_mistakes() {
         let errors = [says("region is required"), says("store_domain is already in use")].concat();
         assert_eq!(kind(Creating::Store, &errors), RejectionKind::DomainTaken);
+    }
+
+    #[test]
+    fn a_refused_captcha_outweighs_all_but_a_taken_value() {
+        let captcha = says("A valid hCaptcha code is required");
+        for (message, expected) in [
+            ("store_domain is already in use", RejectionKind::DomainTaken),
+            ("store_domain can not end with -admin", RejectionKind::CaptchaRefused),
+            ("region is required", RejectionKind::CaptchaRefused),
+        ] {
+            let errors = [captcha.clone(), says(message)].concat();
+            assert_eq!(kind_with_refused_captcha(Creating::Store, &errors), expected, "{message}");
+        }
+        assert_eq!(kind_with_refused_captcha(Creating::User, &captcha), RejectionKind::CaptchaRefused);
     }
 
     #[test]

@@ -31,9 +31,15 @@ pub enum SetupFault {
     /// `invalid_scope`).
     #[error("the token's scope does not allow the call; does the client have client_full_access?")]
     InsufficientScope,
-    /// Foxy asks for an hCaptcha code, which no server can give (Foxy docs: rels/create_user).
+    /// Foxy asks for an hCaptcha code, and none was sent (Foxy docs: rels/create_user).
     #[error("Foxy demands a captcha; ask Foxy to exempt this client from it")]
     CaptchaDemanded,
+    /// Foxy refuses the code of [`Settings::h_captcha_code`](crate::Settings::h_captcha_code), which all creations share.
+    #[error(
+        "Foxy refuses the captcha code of the setting h_captcha_code; such a code serves test keys only. Ask Foxy to \
+         exempt this client from the captcha"
+    )]
+    CaptchaRefused,
     /// A token fetched a moment ago was refused as invalid, twice.
     #[error("Foxy refuses access tokens that it has only just issued")]
     TokenRefused,

@@ -79,7 +79,8 @@ impl Foxy {
         wanted: &(dyn Fn() -> bool + Sync),
     ) -> Report<CreatedUser> {
         let what = (Creating::User, "fx:create_user");
-        let report = self.shared.client.create(self.wire(), what, &user.body(), deadline, wanted).await;
+        let captcha = user.captcha.as_ref();
+        let report = self.shared.client.create(self.wire(), what, &user.body(), captcha, deadline, wanted).await;
         report.map(|created| CreatedUser::new(created, self.clone()))
     }
 

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Body, challenge_error};
+use crate::captcha::CaptchaSent;
 use crate::client::CreatedClient;
 use crate::errors::Creating;
 use crate::http::{Failure, Fate};
@@ -55,7 +56,7 @@ pub fn documents(input: &[u8]) {
     let origins = ApiOrigins::production();
     let exchange = Ok(answer);
     for creating in [Creating::User, Creating::Store, Creating::Other] {
-        if let Ending::Final(Outcome::Done(created)) = outcome::judge(creating, &exchange) {
+        if let Ending::Final(Outcome::Done(created)) = outcome::judge(creating, CaptchaSent::Own, &exchange) {
             assert!(!created.token.refresh.expose().is_empty(), "a creation without a token is not done");
         }
     }
@@ -134,7 +135,7 @@ pub fn everything(input: &[u8]) {
     links(body);
     for fate in [Fate::TimedOut, Fate::ConnectionLost] {
         let lost = Err(Failure { fate, cause: None });
-        assert!(matches!(outcome::judge(Creating::User, &lost), Ending::Final(Outcome::Unknown(_))));
+        assert!(matches!(outcome::judge(Creating::User, CaptchaSent::No, &lost), Ending::Final(Outcome::Unknown(_))));
     }
 }
 

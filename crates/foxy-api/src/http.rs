@@ -20,10 +20,13 @@ use tokio::time::Instant;
 
 use crate::answer::{Answer, Body, challenge_error};
 use crate::pace::{Pace, TooLate, Turn};
-use crate::{Cause, ClientError, NotSent, ResourceUri, Settings, retry_after};
+use crate::{CaptchaCode, Cause, ClientError, NotSent, ResourceUri, Settings, retry_after};
 
 /// Bodies above this are not held; what Foxy answers is a small fraction of it.
 const LARGEST_BODY: usize = 1024 * 1024;
+
+/// Foxy docs: rels/create_user.
+const H_CAPTCHA_CODE: HeaderName = HeaderName::from_static("h-captcha-code");
 
 /// Sends requests, each with its own rules.
 #[derive(Debug)]
@@ -157,9 +160,9 @@ impl Http {
     /// Sends a call that changes something, once. The deadline, if nearer, takes the call timeout's place.
     pub(crate) async fn change(
         &self,
-        verb: Verb,
-        uri: &ResourceUri,
+        (verb, uri): (Verb, &ResourceUri),
         token: Option<&AccessToken>,
+        captcha: Option<&CaptchaCode>,
         body: Vec<u8>,
         deadline: Instant,
         turn: Option<Turn>,
@@ -178,6 +181,10 @@ impl Http {
             .body(reqwest::Body::wrap(body));
         let request = match token {
             Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        };
+        let request = match captcha {
+            Some(code) => request.header(H_CAPTCHA_CODE, captcha_header(code)),
             None => request,
         };
         self.paced(turn, &self.creates, request, &handed_over).await
@@ -202,6 +209,13 @@ impl Http {
         }
         Ok(answer)
     }
+}
+
+/// A captcha code as a header's value, which no library prints.
+fn captcha_header(code: &CaptchaCode) -> HeaderValue {
+    let mut value = HeaderValue::from_str(code.expose()).expect("a captcha code is visible ASCII characters");
+    value.set_sensitive(true);
+    value
 }
 
 /// What both clients have in common.

@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod attribute;
+mod captcha;
 mod client;
 mod document;
 mod errors;
@@ -30,6 +31,7 @@ mod store_session;
 mod user;
 
 pub use attribute::{Attribute, Visibility};
+pub use captcha::{CaptchaCode, CaptchaCodeError};
 pub use client::{CreatedClient, NewClient, Registrar};
 pub use document::Document;
 pub use errors::{FoxyError, RejectionKind};

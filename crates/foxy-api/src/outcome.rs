@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::answer::{Answer, Body};
+use crate::captcha::CaptchaSent;
 use crate::errors::{self, Creating};
 use crate::http::{Failure, Fate};
 use crate::link::Links;
@@ -32,21 +33,31 @@ pub(crate) struct Created {
 }
 
 /// Says what one sending of a create call came to whose answer brings a token.
-pub(crate) fn judge(creating: Creating, exchange: &Result<Answer, Failure>) -> Ending<Created> {
-    judge_creation(creating, exchange, |document| {
-        Granted::of_creation(document).map(|token| Created { token, links: Links::of(document) })
-    })
+pub(crate) fn judge(creating: Creating, captcha: CaptchaSent, exchange: &Result<Answer, Failure>) -> Ending<Created> {
+    let read =
+        |document: &Value| Granted::of_creation(document).map(|token| Created { token, links: Links::of(document) });
+    made_or_not(creating, captcha, exchange, read)
 }
 
-/// Says what one sending of a create call came to. `read` finds in the answer what can't be asked for again.
+/// Says what one sending of a create call came to that no captcha protects. `read` finds in the answer what can't be asked
+/// for again.
 pub(crate) fn judge_creation<T>(
     creating: Creating,
     exchange: &Result<Answer, Failure>,
     read: impl Fn(&Value) -> Option<T>,
 ) -> Ending<T> {
+    made_or_not(creating, CaptchaSent::No, exchange, read)
+}
+
+fn made_or_not<T>(
+    creating: Creating,
+    captcha: CaptchaSent,
+    exchange: &Result<Answer, Failure>,
+    read: impl Fn(&Value) -> Option<T>,
+) -> Ending<T> {
     match exchange {
         Ok(answer) if answer.status == 201 => Ending::Final(created(answer, read)),
-        _ => unmade(creating, exchange),
+        _ => unmade(creating, captcha, exchange),
     }
 }
 
@@ -54,12 +65,12 @@ pub(crate) fn judge_creation<T>(
 pub(crate) fn judge_change(exchange: &Result<Answer, Failure>) -> Ending<()> {
     match exchange {
         Ok(answer) if matches!(answer.status, 200 | 204) => Ending::Final(Outcome::Done(())),
-        _ => unmade(Creating::Other, exchange),
+        _ => unmade(Creating::Other, CaptchaSent::No, exchange),
     }
 }
 
 /// Everything but the success that was hoped for.
-fn unmade<T>(creating: Creating, exchange: &Result<Answer, Failure>) -> Ending<T> {
+fn unmade<T>(creating: Creating, captcha: CaptchaSent, exchange: &Result<Answer, Failure>) -> Ending<T> {
     let answer = match exchange {
         Ok(answer) => answer,
         Err(failure) => {
@@ -74,7 +85,7 @@ fn unmade<T>(creating: Creating, exchange: &Result<Answer, Failure>) -> Ending<T
     match answer.status {
         300..=399 => Ending::Final(Outcome::Unknown(Doubt::Redirected)),
         status @ (408 | 409) => Ending::Final(Outcome::Unknown(Doubt::Status(status))),
-        400..=499 => refused(creating, answer),
+        400..=499 => refused(creating, captcha, answer),
         status => Ending::Final(Outcome::Unknown(Doubt::Status(status))),
     }
 }
@@ -94,7 +105,7 @@ fn created<T>(answer: &Answer, read: impl Fn(&Value) -> Option<T>) -> Outcome<T>
 }
 
 /// A 4xx other than 408 and 409: nothing was created.
-fn refused<T>(creating: Creating, answer: &Answer) -> Ending<T> {
+fn refused<T>(creating: Creating, captcha: CaptchaSent, answer: &Answer) -> Ending<T> {
     let body = answer.json().unwrap_or_default();
     let errors = FoxyError::all_of(&body);
     let oauth = OAuthError::of(&body, answer.challenge.as_deref());
@@ -104,7 +115,14 @@ fn refused<T>(creating: Creating, answer: &Answer) -> Ending<T> {
         (_, Some(OAuthError::InvalidClient)) => fault(SetupFault::InvalidClient),
         (_, Some(OAuthError::InsufficientScope)) => fault(SetupFault::InsufficientScope),
         (401, _) | (_, Some(OAuthError::InvalidToken)) => Ending::StaleToken,
-        _ if errors::demand_captcha(&errors) => fault(SetupFault::CaptchaDemanded),
+        (status, _) if errors::demand_captcha(&errors) => match captcha {
+            CaptchaSent::No => fault(SetupFault::CaptchaDemanded),
+            CaptchaSent::OfSettings => fault(SetupFault::CaptchaRefused),
+            CaptchaSent::Own => {
+                let kind = errors::kind_with_refused_captcha(creating, &errors);
+                Ending::Final(Outcome::Rejected(Rejection { kind, status, errors }))
+            }
+        },
         (403, _) => fault(SetupFault::Forbidden),
         (404 | 410, _) => Ending::StaleLink,
         (status, _) if matches!(answer.body, Body::Cut(_)) => {

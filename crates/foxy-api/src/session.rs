@@ -50,7 +50,8 @@ impl UserSession {
         wanted: &(dyn Fn() -> bool + Sync),
     ) -> Report<CreatedStore> {
         let what = (Creating::Store, "fx:stores");
-        let report = self.user.create(self.foxy.wire(), what, &store.body(), deadline, wanted).await;
+        let captcha = store.captcha.as_ref();
+        let report = self.user.create(self.foxy.wire(), what, &store.body(), captcha, deadline, wanted).await;
         report.map(|created| CreatedStore::new(created, self.foxy.origins()))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use foxden_vault::ClientSecret;
 
-use crate::{ApiOrigins, Cause, Rate};
+use crate::{ApiOrigins, CaptchaCode, Cause, Rate};
 
 /// The settings of one OAuth client of Foxy.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct Settings {
     pub client_id: String,
     /// The OAuth client's secret. Sent to the token endpoint only.
     pub client_secret: ClientSecret,
+    /// The code of users and stores that bring none of their own, for Foxy's test keys: a real one serves only once.
+    pub h_captcha_code: Option<CaptchaCode>,
     /// The longest a connection may take to be made: name resolution, TCP and TLS together.
     pub connect_timeout: Duration,
     /// The longest a request may take, from its first step to the last byte of its answer. A create's deadline shortens
@@ -36,17 +38,9 @@ pub enum ClientError {
     /// The program has not chosen a cryptography provider for TLS.
     ///
     /// ```
-    /// # use std::time::Duration;
     /// # use foxy_api::{ApiOrigins, ClientError, Foxy, Settings};
-    /// # let settings = Settings {
-    /// #     api: ApiOrigins::sandbox(),
-    /// #     client_id: "client".into(),
-    /// #     client_secret: foxden_vault::ClientSecret::new("secret"),
-    /// #     connect_timeout: Duration::from_secs(5),
-    /// #     call_timeout: Duration::from_secs(30),
-    /// #     rate: None,
-    /// #     user_agent: "example/1".into(),
-    /// # };
+    /// # let secret = foxden_vault::ClientSecret::new("secret");
+    /// let settings = Settings::new(ApiOrigins::sandbox(), "client", secret);
     /// assert!(matches!(Foxy::try_new(settings), Err(ClientError::NoCryptoProvider)));
     /// ```
     #[error(
@@ -78,6 +72,21 @@ pub enum ClientError {
 }
 
 impl Settings {
+    /// Settings for this client, with what is usual for the rest: 5 s to connect, 30 s for a call, 5 requests a second after
+    /// a burst of 10, no captcha code, and this crate as user agent.
+    pub fn new(api: ApiOrigins, client_id: impl Into<String>, client_secret: ClientSecret) -> Self {
+        Self {
+            api,
+            client_id: client_id.into(),
+            client_secret,
+            h_captcha_code: None,
+            connect_timeout: Duration::from_secs(5),
+            call_timeout: Duration::from_secs(30),
+            rate: Some(Rate { per_second: 5.0, burst: 10 }),
+            user_agent: concat!("foxy-api/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+
     /// Finds what [`Foxy::try_new`](crate::Foxy::try_new) must refuse without building anything.
     pub(crate) fn check(&self) -> Result<(), ClientError> {
         let basic = |byte: u8| byte.is_ascii_graphic() && byte != b':';
@@ -109,6 +118,7 @@ mod tests {
             api: ApiOrigins::sandbox(),
             client_id: "client_abc".into(),
             client_secret: ClientSecret::new("s3cret"),
+            h_captcha_code: CaptchaCode::parse("s3cret").ok(),
             connect_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(20),
             rate: None,

@@ -6,12 +6,12 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::outcome::Created;
-use crate::{ApiOrigins, Granted, LinkProblem, ResourceUri};
+use crate::{ApiOrigins, CaptchaCode, Granted, LinkProblem, ResourceUri};
 
 /// A store to be created (Foxy docs: rels/stores). Personal data: `Debug` shows none of it.
 ///
 /// Lengths and formats are Foxy's to judge; see [`RejectionKind`](crate::RejectionKind).
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Default)]
 pub struct NewStore {
     /// `store_name`, at most 50 characters.
     pub name: String,
@@ -30,6 +30,8 @@ pub struct NewStore {
     /// Further properties under Foxy's names, such as `timezone` or `language`. The fields above win over properties of
     /// their names.
     pub extra: Map<String, Value>,
+    /// As that of a [`NewUser`](crate::NewUser::captcha), and another one: a code serves once.
+    pub captcha: Option<CaptchaCode>,
 }
 
 /// A store that was created, with its token.
@@ -96,6 +98,7 @@ mod tests {
             region: "MN".into(),
             postal_code: "55401".into(),
             extra: json!({"language": "english", "store_domain": "other"}).as_object().unwrap().clone(),
+            captcha: CaptchaCode::parse("solved").ok(),
         }
     }
 

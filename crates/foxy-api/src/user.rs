@@ -8,12 +8,12 @@ use tokio::time::Instant;
 
 use crate::link::Links;
 use crate::outcome::Created;
-use crate::{Foxy, Granted, LinkProblem, ResourceUri, UserSession};
+use crate::{CaptchaCode, Foxy, Granted, LinkProblem, ResourceUri, UserSession};
 
 /// A user to be created (Foxy docs: rels/create_user). Personal data: `Debug` shows none of it.
 ///
 /// Lengths and formats are Foxy's to judge; see [`RejectionKind`](crate::RejectionKind).
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Default)]
 pub struct NewUser {
     /// At most 50 characters.
     pub first_name: String,
@@ -26,6 +26,9 @@ pub struct NewUser {
     /// Further properties under Foxy's names: `affiliate_id`, `is_programmer`, `is_front_end_developer`, `is_designer`,
     /// `is_merchant`. The fields above win over properties of their names.
     pub extra: Map<String, Value>,
+    /// What a person has solved for this creation; goes out as a header, and is no part of the user. Without one, that of
+    /// the [`Settings`](crate::Settings), if any.
+    pub captcha: Option<CaptchaCode>,
 }
 
 /// A user that was created, with its token.
@@ -104,6 +107,7 @@ mod tests {
             email: "ann@example.com".into(),
             phone: None,
             extra: Map::new(),
+            captcha: CaptchaCode::parse("solved").ok(),
         }
     }
 

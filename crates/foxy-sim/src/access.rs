@@ -68,17 +68,23 @@ fn insufficient_scope() -> Reply {
     Reply::bearer_error(StatusCode::FORBIDDEN, "insufficient_scope", description)
 }
 
-/// Lets a creation pass that has an hCaptcha code, or needs none (Foxy docs: rels/create_user). Any code will do.
+/// Lets a creation pass that has an hCaptcha code, or needs none (Foxy docs: rels/create_user). Any code will do, and more
+/// than once, unless the simulator was told which one to take.
 ///
 /// # Errors
-/// The demand for a code.
+/// The demand for a code, or for a better one.
 pub(crate) fn captcha(core: &Core, call: &Call, scope: Scope) -> Result<(), Reply> {
     let demanded = match core.captcha {
         CaptchaPolicy::Off => false,
         CaptchaPolicy::Users => scope == Scope::User,
         CaptchaPolicy::UsersAndStores => matches!(scope, Scope::User | Scope::Store),
     };
-    if demanded && call.header("h-captcha-code").is_none() { Err(captcha_demanded()) } else { Ok(()) }
+    let is_good = match (call.header("h-captcha-code"), &core.captcha_code) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(given), Some(taken)) => given == taken,
+    };
+    if demanded && !is_good { Err(captcha_demanded()) } else { Ok(()) }
 }
 
 /// The OAuth client of a token request, by HTTP Basic or by the form (RFC 6749 section 2.3.1).

@@ -29,6 +29,8 @@ pub struct Config {
     pub access_token_lifetime: Duration,
     /// Which creations demand an hCaptcha code. Default: none.
     pub captcha: CaptchaPolicy,
+    /// The one hCaptcha code that they take. Default: none, which means any.
+    pub captcha_code: Option<String>,
     /// The file in which clients, users, stores and refresh tokens outlive the process. Default: none.
     pub books: Option<PathBuf>,
     /// What goes wrong from the start. Default: nothing.
@@ -47,6 +49,7 @@ impl Default for Config {
             latency: Latency::default(),
             access_token_lifetime: Duration::from_secs(7200),
             captcha: CaptchaPolicy::Off,
+            captcha_code: None,
             books: None,
             faults: FaultScript::default(),
             seed: 0,
@@ -64,6 +67,7 @@ impl fmt::Debug for Config {
             .field("latency", &self.latency)
             .field("access_token_lifetime", &self.access_token_lifetime)
             .field("captcha", &self.captcha)
+            .field("captcha_code", &self.captcha_code.as_ref().map(|_| "[redacted]"))
             .field("books", &self.books)
             .field("faults", &self.faults)
             .field("seed", &self.seed)
@@ -146,8 +150,9 @@ mod tests {
     }
 
     #[test]
-    fn the_client_secret_is_not_in_debug_output() {
-        let config = Config { client_secret: "hush-hush".into(), ..Config::default() };
+    fn neither_the_client_secret_nor_the_captcha_code_is_in_debug_output() {
+        let hush = "hush-hush".to_owned();
+        let config = Config { client_secret: hush.clone(), captcha_code: Some(hush), ..Config::default() };
         assert!(!format!("{config:?}").contains("hush-hush"));
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Core {
     pub(crate) access_token_lifetime: Duration,
     /// Which creations demand an hCaptcha code.
     pub(crate) captcha: CaptchaPolicy,
+    /// The one code that they take; `None`: any.
+    pub(crate) captcha_code: Option<String>,
     /// Clients, users, stores and tokens.
     pub(crate) records: Mutex<Records>,
     /// The fault script at work.

@@ -18,7 +18,7 @@
 //! | token of another scope, or of another user or store | 403 `insufficient_scope` | RFC 6750 section 3.1 |
 //! | a user's token reading a single store | 403 | the stricter reading of "one store; everything in it" |
 //! | reports (`fx:reporting_*_exists`) | any valid token opens them; without one 401 | they are linked for every scope, and tell who has an account |
-//! | missing hCaptcha code | 400 `fx:errors` naming the `h-captcha-code` header; any code passes | only the header's name is documented |
+//! | missing or wrong hCaptcha code | 400 `fx:errors` naming the `h-captcha-code` header, in the same words; any code passes, or the one of `Config::captcha_code`, however often | only the header's name is documented |
 //! | a taken email | 400 "email is already in use" | by analogy with the documented text for `store_domain` |
 //! | texts for missing, long and malformed properties | "first_name is required", "… can not be longer than 50 characters" and so on | none is documented |
 //! | lengths | counted in characters | databases count so |

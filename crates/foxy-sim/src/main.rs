@@ -42,6 +42,9 @@ struct Args {
     /// Which creations demand an hCaptcha code: off, users or users-and-stores.
     #[arg(long, default_value = "off")]
     captcha: CaptchaPolicy,
+    /// The one hCaptcha code that they take; any, when not given.
+    #[arg(long, value_name = "CODE")]
+    captcha_code: Option<String>,
     /// How many seconds an access token lives.
     #[arg(long, default_value_t = 7200)]
     access_token_lifetime: u64,
@@ -134,6 +137,7 @@ fn config(args: Args) -> Result<Config, String> {
         latency: args.latency,
         access_token_lifetime: Duration::from_secs(args.access_token_lifetime),
         captcha: args.captcha,
+        captcha_code: args.captcha_code,
         books: args.books,
         faults: args.faults.into_iter().collect(),
         seed: args.seed,

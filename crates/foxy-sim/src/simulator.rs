@@ -63,6 +63,7 @@ impl Simulator {
             base,
             access_token_lifetime: config.access_token_lifetime,
             captcha: config.captcha,
+            captcha_code: config.captcha_code,
             records: Mutex::new(records),
             faults: Mutex::new(faults),
             latency,

@@ -22,6 +22,7 @@ fn settings(origin: &str, connect_timeout: Duration, call_timeout: Duration) -> 
         api: ApiOrigins::explicit(origin).unwrap(),
         client_id: "client".into(),
         client_secret: ClientSecret::new("secret"),
+        h_captcha_code: None,
         connect_timeout,
         call_timeout,
         rate: None,
@@ -34,8 +35,8 @@ async fn create(origin: &str, connect_timeout: Duration, call_timeout: Duration,
     let settings = settings(origin, connect_timeout, call_timeout);
     let uri = ResourceUri::home(&settings.api);
     let http = Http::try_new(&settings).unwrap();
-    let result =
-        http.change(Verb::Post, &uri, Some(&AccessToken::new("t")), b"{}".to_vec(), Instant::now() + left, None).await;
+    let token = AccessToken::new("t");
+    let result = http.change((Verb::Post, &uri), Some(&token), None, b"{}".to_vec(), Instant::now() + left, None).await;
     result.map(|answer| answer.status).unwrap_err().fate
 }
 

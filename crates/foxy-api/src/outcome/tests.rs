@@ -30,7 +30,11 @@ fn fx(message: &str) -> String {
 
 /// The ending in one line, as the table has it.
 fn ending(creating: Creating, exchange: &Result<Answer, Failure>) -> String {
-    match judge(creating, exchange) {
+    told(judge(creating, CaptchaSent::No, exchange))
+}
+
+fn told(ending: Ending<Created>) -> String {
+    match ending {
         Ending::StaleToken => "stale token".into(),
         Ending::StaleLink => "stale link".into(),
         Ending::Final(Outcome::Done(created)) => format!("done {}", created.token.refresh.expose()),
@@ -110,6 +114,29 @@ fn a_store_is_rejected_by_its_domain() {
     ] {
         let exchange = Ok(answer(400, whole(&fx(message))));
         assert_eq!(ending(Creating::Store, &exchange), format!("rejected {kind} 400"));
+    }
+}
+
+#[test]
+fn a_refused_captcha_is_the_fault_of_whoever_gave_the_code() {
+    for (sent, expected) in [
+        (CaptchaSent::No, "no effect SetupFault(CaptchaDemanded)"),
+        (CaptchaSent::OfSettings, "no effect SetupFault(CaptchaRefused)"),
+        (CaptchaSent::Own, "rejected CaptchaRefused"),
+    ] {
+        for (status, suffix) in [(400, " 400"), (403, " 403")] {
+            let exchange = Ok(answer(status, whole(&fx("A valid hCaptcha code is required"))));
+            let suffix = if sent == CaptchaSent::Own { suffix } else { "" };
+            assert_eq!(told(judge(Creating::User, sent, &exchange)), format!("{expected}{suffix}"));
+        }
+        // What says nothing of a captcha means what it means without a code.
+        for (status, body, expected) in [
+            (400, fx("email is already in use"), "rejected EmailTaken 400"),
+            (403, fx("no"), "no effect SetupFault(Forbidden)"),
+            (401, fx("captcha"), "stale token"),
+        ] {
+            assert_eq!(told(judge(Creating::User, sent, &Ok(answer(status, whole(&body))))), expected);
+        }
     }
 }
 

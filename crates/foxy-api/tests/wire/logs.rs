@@ -4,7 +4,7 @@ use std::fmt;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
-use foxy_api::Outcome;
+use foxy_api::{CaptchaCode, NewUser, Outcome};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -76,9 +76,10 @@ async fn nothing_secret_or_personal_is_logged_even_at_trace() {
     .await;
     let foxy = server.client();
     let said = {
-        let rejected = foxy.create_user(&ann(), far()).await;
-        let unknown = foxy.create_user(&ann(), far()).await;
-        let Outcome::Done(user) = foxy.create_user(&ann(), far()).await.outcome else { panic!("no user") };
+        let ann = NewUser { captcha: CaptchaCode::parse("captcha-s0lved").ok(), ..ann() };
+        let rejected = foxy.create_user(&ann, far()).await;
+        let unknown = foxy.create_user(&ann, far()).await;
+        let Outcome::Done(user) = foxy.create_user(&ann, far()).await.outcome else { panic!("no user") };
         let store = user.session().create_store(&shop(), far()).await;
         let listed = user.session().find_store("anns-shop").await;
         let exists = foxy.email_exists(EMAIL).await;
@@ -90,7 +91,7 @@ async fn nothing_secret_or_personal_is_logged_even_at_trace() {
     assert!(logged.contains("no answer from Foxy"), "{logged}");
     let tokens = ["client-access", "user-access", "user-refresh", "store-refresh"];
     let personal = [EMAIL, "ann.lee", "Lee", "55401"];
-    let requests = [SECRET, "Y2xpZW50LTE6", "email="];
+    let requests = [SECRET, "captcha-s0lved", "Y2xpZW50LTE6", "email="];
     for secret in [&tokens[..], &personal, &requests].concat() {
         for (name, text) in [("log", &logged), ("values", &said)] {
             let line = text.lines().find(|line| line.contains(secret));

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test's own server can't do fails the test")]
 
+mod captcha;
 mod creates;
 mod hostile;
 mod limits;

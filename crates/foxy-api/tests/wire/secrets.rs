@@ -55,6 +55,7 @@ impl Rotated {
             connect_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(20),
             rate: None,
+            h_captcha_code: None,
             user_agent: "foxy-api-test/1".into(),
         };
         let source = Arc::new(Source::default());

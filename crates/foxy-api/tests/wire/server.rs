@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use foxden_vault::{ClientSecret, RefreshToken};
-use foxy_api::{ApiOrigins, Foxy, NewStore, NewUser, Rate, Settings, UserSession};
+use foxy_api::{ApiOrigins, CaptchaCode, Foxy, NewStore, NewUser, Rate, Settings, UserSession};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -155,7 +155,14 @@ impl Server {
 
     /// A client that keeps to a rate.
     pub(crate) fn client_at(&self, rate: Option<Rate>) -> Foxy {
-        paced_client_of(&self.base, "client-1", SECRET, Duration::from_secs(20), rate)
+        let settings = settings_of(&self.base, "client-1", SECRET, Duration::from_secs(20));
+        Foxy::try_new(Settings { rate, ..settings }).unwrap()
+    }
+
+    /// A client whose creations share a captcha code.
+    pub(crate) fn client_with_captcha(&self, code: &str) -> Foxy {
+        let settings = settings_of(&self.base, "client-1", SECRET, Duration::from_secs(20));
+        Foxy::try_new(Settings { h_captcha_code: CaptchaCode::parse(code).ok(), ..settings }).unwrap()
     }
 
     /// A session of a user whose refresh token was kept.
@@ -165,22 +172,23 @@ impl Server {
 }
 
 pub(crate) fn client_of(base: &str, id: &str, secret: &str, call_timeout: Duration) -> Foxy {
-    paced_client_of(base, id, secret, call_timeout, None)
+    Foxy::try_new(settings_of(base, id, secret, call_timeout)).unwrap()
 }
 
-fn paced_client_of(base: &str, id: &str, secret: &str, call_timeout: Duration, rate: Option<Rate>) -> Foxy {
+/// What such a client is made of.
+pub(crate) fn settings_of(base: &str, id: &str, secret: &str, call_timeout: Duration) -> Settings {
     // A second installation of the same provider is refused, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Foxy::try_new(Settings {
+    Settings {
         api: ApiOrigins::explicit(base).unwrap(),
         client_id: id.into(),
         client_secret: ClientSecret::new(secret),
+        h_captcha_code: None,
         connect_timeout: Duration::from_secs(5),
         call_timeout,
-        rate,
+        rate: None,
         user_agent: "foxy-api-test/1".into(),
-    })
-    .unwrap()
+    }
 }
 
 /// A deadline that no test should see.
@@ -189,7 +197,14 @@ pub(crate) fn far() -> Instant {
 }
 
 pub(crate) fn ann() -> NewUser {
-    NewUser { first_name: "Ann".into(), last_name: "Lee".into(), email: EMAIL.into(), phone: None, extra: Map::new() }
+    NewUser {
+        first_name: "Ann".into(),
+        last_name: "Lee".into(),
+        email: EMAIL.into(),
+        phone: None,
+        extra: Map::new(),
+        captcha: None,
+    }
 }
 
 pub(crate) fn shop() -> NewStore {
@@ -202,6 +217,7 @@ pub(crate) fn shop() -> NewStore {
         region: "MN".into(),
         postal_code: "55401".into(),
         extra: Map::new(),
+        captcha: None,
     }
 }
 

@@ -172,6 +172,7 @@ async fn nobody(origin: &str, create: Create) -> Seen {
         api: ApiOrigins::explicit(origin).unwrap(),
         client_id: "client".into(),
         client_secret: ClientSecret::new("secret"),
+        h_captcha_code: None,
         connect_timeout: SHORT,
         call_timeout: Duration::from_secs(20),
         rate: None,

@@ -110,7 +110,7 @@ pub(crate) fn upon_answer(fault: &Fault, mut reply: Reply, base: &str) -> Ending
     Ending::Answer(reply)
 }
 
-/// The answer to a creation that lacks its hCaptcha code; its status and text are guesses.
+/// The answer to a creation that lacks its hCaptcha code, or has a wrong one; its status and text are guesses.
 pub(crate) fn captcha_demanded() -> Reply {
     Reply::bad_request("A valid hCaptcha code is required in the h-captcha-code header.")
 }

@@ -137,3 +137,18 @@ async fn the_captcha_policy_says_which_creations_need_a_code() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_simulator_that_knows_its_captcha_code_takes_no_other() {
+    let config = Config { captcha: CaptchaPolicy::Users, captcha_code: Some("solved".into()), ..Config::default() };
+    let foxy = Foxy::with(config).await;
+    let token = foxy.client_token().await;
+    for (code, status) in [("guessed", 400), ("solve", 400), ("solved", 201)] {
+        let post = foxy.request("POST", "/users").bearer_auth(&token).header("h-captcha-code", code);
+        let user = send(post.json(&new_user("a@example.com"))).await.unwrap();
+        assert_eq!(user.status, status, "{code}");
+        if status == 400 {
+            assert_eq!(user.messages(), ["A valid hCaptcha code is required in the h-captcha-code header."]);
+        }
+    }
+}
