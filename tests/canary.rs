@@ -87,10 +87,14 @@ fn collect_tokens(value: &serde_json::Value, found: &mut Vec<Canary>) {
     }
 }
 
+/// What `FOXDEN_FOXY_H_CAPTCHA_CODE` is set to.
+const SHARED_CODE: &str = "P1_canary-of-the-settings";
+
 /// What the program is told in confidence.
 pub(crate) fn secrets(place: &Place) -> Vec<Canary> {
     let key = place.settings["FOXDEN_KEYS"].split(':').nth(1).unwrap().to_owned();
     vec![
+        Canary { what: "the captcha code of the settings".into(), value: SHARED_CODE.into() },
         Canary { what: "the client secret".into(), value: place.settings["FOXDEN_FOXY_CLIENT_SECRET"].clone() },
         Canary { what: "the key".into(), value: key },
     ]
@@ -109,6 +113,11 @@ pub(crate) fn marked(number: usize, canaries: &mut Vec<Canary>) -> serde_json::V
     ] {
         canaries.push(Canary { what: format!("{part}.{field}"), value: value.clone() });
         marked[part][field] = value.into();
+    }
+    for name in ["user_code", "store_code"] {
+        let value = format!("P1_canary-{name}-{number}");
+        canaries.push(Canary { what: format!("captcha.{name}"), value: value.clone() });
+        marked["captcha"][name] = value.into();
     }
     marked
 }
@@ -131,10 +140,12 @@ async fn no_secret_and_no_personal_data_leaves_the_program_at_any_level() {
     let config = foxy_sim::Config { books: Some(books.clone()), ..foxy_sim::Config::default() };
     let mut place = Place::with(config).await;
     place.set("FOXDEN_LOG", "trace,dependencies=trace");
+    place.set("FOXDEN_FOXY_H_CAPTCHA_CODE", SHARED_CODE);
     // Each path of the saga: clean, refused, lost, unknown, cut, foreign, and the looks and retries that follow.
     place.sim.set_faults(
         "POST /users: status 500 nth 2; POST /users: reset_after_work nth 4; POST /stores: cut_body nth 2; \
-         POST /stores: foreign_link nth 3; POST /token: status 503 nth 1; POST /stores: status 400 nth 4"
+         POST /stores: foreign_link nth 3; POST /token: status 503 nth 1; POST /stores: status 400 nth 4; \
+         POST /stores: captcha nth 5"
             .parse()
             .unwrap(),
     );

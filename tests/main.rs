@@ -7,6 +7,7 @@
 
 mod canary;
 mod cancel;
+mod captcha;
 mod cli;
 mod client;
 mod corrections;

@@ -18,6 +18,7 @@ async fn marks(place: &Place, signup_id: &str) -> Vec<(String, String, bool)> {
         connect_timeout: Duration::from_secs(5),
         call_timeout: Duration::from_secs(20),
         rate: None,
+        h_captcha_code: None,
         user_agent: "foxden-test/1".into(),
     })
     .unwrap();

@@ -185,6 +185,7 @@ pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
         api,
         client_id,
         client_secret,
+        h_captcha_code: settings.h_captcha_code.clone(),
         connect_timeout: settings.connect_timeout,
         call_timeout: settings.call_timeout,
         rate: settings.rate,

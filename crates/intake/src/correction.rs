@@ -91,6 +91,7 @@ const fn can_be_corrected(reason: ParkedReason) -> bool {
         | ParkedReason::DomainTaken
         | ParkedReason::DomainReserved
         | ParkedReason::RejectedByFoxy
+        | ParkedReason::CaptchaRefused
         | ParkedReason::InvalidEvent
         | ParkedReason::AttemptsExhausted
         | ParkedReason::KeyMissing => true,
@@ -175,6 +176,17 @@ mod tests {
             let (row, event) = parked(step, ParkedReason::AttemptsExhausted, true).await;
             let new = changed(&event, |new| new.payload.store.postal_code = "N1".into());
             assert_eq!(judge(&row, Some(&event.payload), &new), Ok(CorrectedKey::Kept));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fresh_captcha_code_mends_a_refused_one_and_leaves_the_natural_key() {
+        for step in [Step::User, Step::Store] {
+            for in_doubt in [false, true] {
+                let (row, event) = parked(step, ParkedReason::CaptchaRefused, in_doubt).await;
+                let new = changed(&event, |new| new.payload.captcha.store = Some("fresh".into()));
+                assert_eq!(judge(&row, Some(&event.payload), &new), Ok(CorrectedKey::Kept));
+            }
         }
     }
 

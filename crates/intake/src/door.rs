@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use foxden_ledger::{
     Accepted, Claimed, Correction, Custody, Known, Ledger, LedgerError, NewSignup, Provisioning, ProvisioningId,
-    Source, WorkerId,
+    Source, State, WorkerId,
 };
 use foxden_vault::{Fingerprint, SealError};
 
@@ -30,10 +30,10 @@ pub enum Admitted {
     Queued,
     /// It is new, and it is the caller's: leased, with the intent of the user step committed.
     Leased(Box<Claimed>),
-    /// The same event was admitted before. Nothing is to be done.
+    /// The same event was admitted before, perhaps with other captcha codes. Nothing is to be done.
     Duplicate(Box<Provisioning>),
-    /// Its signup id was admitted before, with other content, and is parked. This content has taken the place of that,
-    /// and any worker may go on with it.
+    /// Its signup id was admitted before, with other content or captcha codes, and is parked. This has taken the place of
+    /// that, and any worker may go on with it.
     Corrected(Box<Provisioning>),
     /// Its signup id was admitted before, with other content that this may not replace. It was not admitted.
     Conflict(Box<Provisioning>, Contradiction),
@@ -125,18 +125,34 @@ impl Door {
             let Known { provisioning: row, fingerprint } = known;
             // Where the fingerprint's key is gone, nothing tells them apart. To call it a conflict would dead-letter every
             // repeat of an old signup after a key was retired.
-            if self.is_same(event, &fingerprint) != Some(false) {
+            let is_same = self.is_same(event, &fingerprint);
+            if is_same != Some(false) && row.state != State::Parked {
+                return Ok(Admitted::Duplicate(Box::new(row)));
+            }
+            let old = row.payload.as_ref().and_then(|sealed| self.custody.open_payload(&row.id, sealed).ok());
+            // The same, with captcha codes that have not been tried.
+            let refreshed = old.as_ref().filter(|old| is_same == Some(true) && old.captcha != event.payload.captcha);
+            if is_same != Some(false) && refreshed.is_none() {
                 return Ok(Admitted::Duplicate(Box::new(row)));
             }
             // Brokers and publishers repeat: what was replaced must not come back because it came late.
             let former = self.ledger.superseded_contents(&row).await?;
-            if former.iter().any(|former| self.is_same(event, former) != Some(false)) {
+            let is_former = |former| match refreshed {
+                Some(_) => self.has_same_codes(event, former) != Some(false),
+                None => self.is_same(event, former) != Some(false),
+            };
+            if former.iter().any(is_former) {
                 return Ok(Admitted::Duplicate(Box::new(row)));
             }
-            let old = row.payload.as_ref().and_then(|sealed| self.custody.open_payload(&row.id, sealed).ok());
-            let key = match correction::judge(&row, old.as_ref(), event) {
-                Ok(key) => key,
-                Err(contradiction) => return Ok(Admitted::Conflict(Box::new(row), contradiction)),
+            let key = match (correction::judge(&row, old.as_ref(), event), refreshed) {
+                (Ok(key), _) => key,
+                // It asks for nothing else than what was accepted, so there is nothing to alarm anybody about.
+                (Err(_), Some(_)) => return Ok(Admitted::Duplicate(Box::new(row))),
+                (Err(contradiction), None) => return Ok(Admitted::Conflict(Box::new(row), contradiction)),
+            };
+            let replaced = match refreshed {
+                Some(old) => self.custody.fingerprint_with_codes(&event.signup_id, event.account_id.as_deref(), old),
+                None => fingerprint,
             };
             let correction = Correction {
                 account_id: event.account_id.clone(),
@@ -145,7 +161,7 @@ impl Door {
                 fingerprint: self.fingerprint(event),
                 key,
             };
-            if let Some(corrected) = self.ledger.correct(&row, &fingerprint, correction).await? {
+            if let Some(corrected) = self.ledger.correct(&row, &replaced, correction).await? {
                 return Ok(Admitted::Corrected(Box::new(corrected)));
             }
             // It has changed since it was read.
@@ -159,6 +175,10 @@ impl Door {
 
     fn is_same(&self, event: &SignupEvent, earlier: &Fingerprint) -> Option<bool> {
         self.custody.is_same_event(&event.signup_id, event.account_id.as_deref(), &event.payload, earlier)
+    }
+
+    fn has_same_codes(&self, event: &SignupEvent, earlier: &Fingerprint) -> Option<bool> {
+        self.custody.has_same_codes(&event.signup_id, event.account_id.as_deref(), &event.payload, earlier)
     }
 }
 
@@ -209,6 +229,17 @@ mod tests {
         door.admit_queued(&[event("s-1", "Ada")]).await.unwrap();
         let other = lease(&door, &event("s-1", "Eve"), &WorkerId::new()).await;
         assert!(matches!(other, Admitted::Conflict(..)), "{other:?}");
+    }
+
+    #[tokio::test]
+    async fn another_captcha_code_for_a_signup_that_is_not_parked_is_a_duplicate() {
+        let (door, mut event) = (testing::door().await, event("s-1", "Ada"));
+        for code in ["first", "second"] {
+            event.payload.captcha.user = Some(code.into());
+            let admitted = lease(&door, &event, &WorkerId::new()).await;
+            assert_eq!(matches!(admitted, Admitted::Leased(_)), code == "first", "{admitted:?}");
+            assert_eq!(matches!(admitted, Admitted::Duplicate(_)), code == "second", "{admitted:?}");
+        }
     }
 
     #[tokio::test]

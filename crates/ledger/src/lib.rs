@@ -50,7 +50,7 @@ pub use opening::{OpenTokenError, StoreToken, open_store_token};
 pub use orphan::Orphan;
 pub use outbox::{OutcomeData, OutcomeEvent, ToldMistake, Waiting};
 pub use parked::{CorrectedKey, Correction, Retried};
-pub use payload::{Payload, StoreDetails, UserDetails};
+pub use payload::{CaptchaCodes, Payload, StoreDetails, UserDetails};
 pub use provisioning::{Claimed, Lease, Provisioning};
 pub use query::{Credential, Filter, PastAttempt, Standing};
 pub use record::{Attempt, Entry, Facts, NewCredential, Next, Recorded};

@@ -15,6 +15,21 @@ pub struct Payload {
     pub user: UserDetails,
     /// The shop.
     pub store: StoreDetails,
+    /// What was solved for the calls that make them.
+    #[serde(default, skip_serializing_if = "CaptchaCodes::is_empty")]
+    pub captcha: CaptchaCodes,
+}
+
+/// hCaptcha codes: each lets one creation pass, once. They say nothing of what is asked for, so two events that differ in
+/// nothing else ask for the same.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CaptchaCodes {
+    /// For the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// For the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
 }
 
 /// The Foxy user to be. Limits are those of Foxy's `rels/create_user` page, checked at the intake.
@@ -58,17 +73,25 @@ pub struct StoreDetails {
 }
 
 impl Payload {
-    /// Every piece of text that says something about a person, to be struck out of texts that come from outside.
+    /// Every piece of text that says something about a person, and every code, to be struck out of texts that come from outside.
     pub fn personal_texts(&self) -> Vec<&str> {
         let (user, store) = (&self.user, &self.store);
         let named = [&user.first_name, &user.last_name, &user.email, &store.name, &store.url, &store.email];
         let mut texts: Vec<&str> = named.into_iter().map(String::as_str).collect();
         texts.extend([store.postal_code.as_str(), store.region.as_str()]);
         texts.extend(user.phone.as_deref());
+        texts.extend([self.captcha.user.as_deref(), self.captcha.store.as_deref()].into_iter().flatten());
         for value in user.extra.values().chain(store.extra.values()) {
             gather(value, &mut texts);
         }
         texts
+    }
+}
+
+impl CaptchaCodes {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -93,3 +116,10 @@ macro_rules! redacted_debug {
     )*};
 }
 redacted_debug!(Payload, UserDetails, StoreDetails);
+
+/// Codes show nothing of themselves.
+impl fmt::Debug for CaptchaCodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CaptchaCodes([redacted])")
+    }
+}

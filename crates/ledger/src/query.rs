@@ -228,7 +228,8 @@ impl Ledger {
         .await
     }
 
-    /// Whether Foxy answered the latest create call of this provisioning with a refusal.
+    /// Whether Foxy answered the latest create call of this provisioning with a refusal that still holds: neither a person
+    /// nor other content has asked for another try since.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -238,9 +239,17 @@ impl Ledger {
         let query = attempt::Entity::find()
             .filter(A::ProvisioningId.eq(row.id.as_str()))
             .filter(A::Intent.eq(i32::try_from(row.intents).unwrap_or(i32::MAX)))
-            .filter(A::Kind.eq(AttemptKind::Create.as_str()))
-            .filter(A::Outcome.eq("rejected"));
-        self.detached("was_refused", async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
+            .filter(
+                Condition::any()
+                    .add(A::Outcome.eq("rejected"))
+                    .add(A::Kind.is_in([AttemptKind::Person.as_str(), AttemptKind::Correction.as_str()])),
+            );
+        self.detached("was_refused", async move {
+            let found = query.all(&ledger.db).await?;
+            // Each call has an intent of its own, so whatever else is there came after it.
+            Ok(!found.is_empty() && found.iter().all(|attempt| attempt.kind == AttemptKind::Create.as_str()))
+        })
+        .await
     }
 
     /// The newest sealed events, and the newest sealed tokens with their signups: what a key ring is tried on. At most so

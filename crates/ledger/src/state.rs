@@ -79,6 +79,8 @@ words! {
         DomainReserved = "domain_reserved",
         /// Foxy refused the user or the store for another reason.
         RejectedByFoxy = "rejected_by_foxy",
+        /// Foxy refused the captcha code of the event.
+        CaptchaRefused = "captcha_refused",
         /// The stored event is not what this release can work with.
         InvalidEvent = "invalid_event",
         /// Foxy's answer linked to a place that is not Foxy's; its token is sealed and kept.
@@ -117,6 +119,10 @@ impl ParkedReason {
             Self::DomainTaken => "The store domain that the event asks for is in use by another Foxy store.",
             Self::DomainReserved => "The store domain that the event asks for has a form that Foxy keeps for itself.",
             Self::RejectedByFoxy => "Foxy refused to create the user or the store; the detail holds what it said.",
+            Self::CaptchaRefused => {
+                "Foxy refused the hCaptcha code of the event (captcha.user_code or captcha.store_code): it was wrong, had \
+                 expired, or had served before. Nothing was created by that call."
+            }
             Self::InvalidEvent => "The stored event can't be read by this release of foxden.",
             Self::SuspiciousLink => {
                 "Foxy's answer to a create call had no link to what was created, or one that leads to another host. \
@@ -161,6 +167,10 @@ impl ParkedReason {
                 "Read the detail. If the cause lay with Foxy, `foxden retry SIGNUP_ID`; if the event is at fault, \
                  publish it again, corrected, under the same signup id. Once a Foxy user is shown here, the email stays."
             }
+            Self::CaptchaRefused => {
+                "Publish the signup again, under the same signup id, with a fresh code, before that expires. Once Foxy has \
+                 exempted this client, `foxden retry SIGNUP_ID`."
+            }
             Self::InvalidEvent => {
                 "Compare FOXDEN_ENVIRONMENT with the one under which it was accepted; run the release that accepted it; \
                  or publish the signup again, under the same signup id, if no Foxy user is shown here."
@@ -185,6 +195,7 @@ impl ParkedReason {
             Self::DomainTaken
             | Self::DomainReserved
             | Self::RejectedByFoxy
+            | Self::CaptchaRefused
             | Self::InvalidEvent
             | Self::AttemptsExhausted
             | Self::EmailTaken

@@ -137,6 +137,7 @@ fn signup(custody: &Custody) -> NewSignup {
             postal_code: text("W1"),
             extra: BTreeMap::new(),
         },
+        captcha: Default::default(),
     };
     let signup_id = SignupId::parse(id.as_str()).expect("digits and letters");
     NewSignup {

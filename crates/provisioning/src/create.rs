@@ -37,14 +37,14 @@ impl<F: Calls> Runner<F> {
                 if let Some(reused) = self.user_of_same_customer(row).await? {
                     return Ok((reused, None));
                 }
-                let email = match request::user_email(row, payload) {
-                    Ok(email) => email,
+                let user = match request::user_email(row, payload).and_then(|email| request::new_user(payload, email)) {
+                    Ok(user) => user,
                     Err(why) => return Ok((unopenable(why), None)),
                 };
                 if let Some(late) = self.too_late(lease_end) {
                     return Ok((late, None));
                 }
-                let report = self.foxy.create_user(&request::new_user(payload, email), lease_end, &wanted).await;
+                let report = self.foxy.create_user(&user, lease_end, &wanted).await;
                 self.user_report(row, payload, report).await
             }
             Step::Store | Step::Done => {
@@ -61,10 +61,13 @@ impl<F: Calls> Runner<F> {
                         Err(finding) => return Ok((*finding, None)),
                     },
                 };
+                let store = match request::new_store(payload, &domain) {
+                    Ok(store) => store,
+                    Err(why) => return Ok((unopenable(why), None)),
+                };
                 if let Some(late) = self.too_late(lease_end) {
                     return Ok((late, None));
                 }
-                let store = request::new_store(payload, &domain);
                 let report = self.foxy.create_store(&session, &store, lease_end, &wanted).await;
                 Ok((self.store_report(row, payload, report)?, None))
             }

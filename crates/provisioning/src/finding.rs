@@ -150,7 +150,10 @@ impl Finding {
 /// Whether every other call would meet the fault too. One met under a user's token may be that user's alone.
 pub(crate) const fn concerns_all(fault: &SetupFault, step: Step) -> bool {
     match fault {
-        SetupFault::InvalidClient | SetupFault::GrantRefused | SetupFault::CaptchaDemanded => true,
+        SetupFault::InvalidClient
+        | SetupFault::GrantRefused
+        | SetupFault::CaptchaDemanded
+        | SetupFault::CaptchaRefused => true,
         SetupFault::Forbidden
         | SetupFault::InsufficientScope
         | SetupFault::TokenRefused
@@ -218,6 +221,7 @@ const fn refusal(kind: RejectionKind) -> Refusal {
         RejectionKind::DomainTaken => Refusal::DomainTaken,
         RejectionKind::DomainReserved => Refusal::DomainReserved,
         RejectionKind::InvalidFields => Refusal::Other,
+        RejectionKind::CaptchaRefused => Refusal::CaptchaRefused,
         RejectionKind::Other => Refusal::Unread,
     }
 }

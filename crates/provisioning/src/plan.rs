@@ -126,6 +126,8 @@ pub enum Refusal {
     DomainTaken,
     /// Foxy reserves this domain.
     DomainReserved,
+    /// Foxy does not take the captcha code of the event.
+    CaptchaRefused,
     /// Without a reason that could be read.
     Unread,
     /// Anything else.
@@ -286,6 +288,8 @@ fn rejected(at: &Situation, refusal: Refusal) -> Decision {
         (Step::User, Refusal::EmailOfOwnUser) => Decision::Park(ParkedReason::UserTokenNotKept),
         (Step::Store, Refusal::DomainTaken) => domain_gone(at, ParkedReason::DomainTaken),
         (Step::Store, Refusal::DomainReserved) => domain_gone(at, ParkedReason::DomainReserved),
+        // The same code would be refused again. Whatever is in doubt stays so, and is looked up first.
+        (_, Refusal::CaptchaRefused) => Decision::Park(ParkedReason::CaptchaRefused),
         _ => Decision::Park(ParkedReason::RejectedByFoxy),
     }
 }

@@ -1,7 +1,7 @@
 //! What is sent to Foxy, made from what the signup asks for.
 
 use foxden_ledger::{Payload, Provisioning};
-use foxy_api::{NewStore, NewUser};
+use foxy_api::{CaptchaCode, NewStore, NewUser};
 
 use crate::{email::EmailTemplate, plan::Unopenable};
 
@@ -18,21 +18,22 @@ pub(crate) fn user_email(row: &Provisioning, payload: &Payload) -> Result<String
 }
 
 /// The user to create.
-pub(crate) fn new_user(payload: &Payload, email: String) -> NewUser {
+pub(crate) fn new_user(payload: &Payload, email: String) -> Result<NewUser, Unopenable> {
     let user = &payload.user;
-    NewUser {
+    Ok(NewUser {
         first_name: user.first_name.clone(),
         last_name: user.last_name.clone(),
         email,
         phone: user.phone.clone(),
         extra: user.extra.clone().into_iter().collect(),
-    }
+        captcha: captcha(payload.captcha.user.as_deref())?,
+    })
 }
 
 /// The store to create.
-pub(crate) fn new_store(payload: &Payload, domain: &str) -> NewStore {
+pub(crate) fn new_store(payload: &Payload, domain: &str) -> Result<NewStore, Unopenable> {
     let store = &payload.store;
-    NewStore {
+    Ok(NewStore {
         name: store.name.clone(),
         domain: domain.to_owned(),
         url: store.url.clone(),
@@ -41,5 +42,11 @@ pub(crate) fn new_store(payload: &Payload, domain: &str) -> NewStore {
         region: store.region.clone(),
         postal_code: store.postal_code.clone(),
         extra: store.extra.clone().into_iter().collect(),
-    }
+        captcha: captcha(payload.captcha.store.as_deref())?,
+    })
+}
+
+/// The code of the event. The intake takes none that a header can't carry, so only a later release can have written one.
+fn captcha(code: Option<&str>) -> Result<Option<CaptchaCode>, Unopenable> {
+    code.map(CaptchaCode::parse).transpose().map_err(|_| Unopenable::Unreadable)
 }

@@ -72,7 +72,7 @@ fn find_ignoring_case(text: &str, needle: &str) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use foxden_ledger::{Payload, StoreDetails, UserDetails};
+    use foxden_ledger::{CaptchaCodes, Payload, StoreDetails, UserDetails};
     use proptest::prelude::{any, proptest};
 
     use super::scrub;
@@ -96,6 +96,7 @@ mod tests {
                 postal_code: "W1".into(),
                 extra: Default::default(),
             },
+            captcha: Default::default(),
         }
     }
 
@@ -120,6 +121,13 @@ mod tests {
     fn what_says_nothing_about_anyone_is_left() {
         let said = "store_domain is already in use";
         assert_eq!(scrub(said, &payload("Ada")), said);
+    }
+
+    #[test]
+    fn a_captcha_code_is_struck_out() {
+        let codes = CaptchaCodes { user: Some("P1_ey.Ab".into()), store: Some("P1_ey.Cd".into()) };
+        let payload = Payload { captcha: codes, ..payload("Ada") };
+        assert_eq!(scrub("hCaptcha: P1_ey.Ab, P1_ey.Cd are bad", &payload), "hCaptcha: […], […] are bad");
     }
 
     proptest! {

@@ -5,6 +5,7 @@
 //! | `FOXDEN_FOXY_API` | `production` | `production`, `production-io` (its newer name), `sandbox`, `simulator`, or an https URL; http to loopback only |
 //! | `FOXDEN_FOXY_CLIENT_ID` | | the OAuth client's id; not needed with the simulator |
 //! | `FOXDEN_FOXY_CLIENT_SECRET` (`_FILE`) | | the OAuth client's secret; not needed with the simulator |
+//! | `FOXDEN_FOXY_H_CAPTCHA_CODE` (`_FILE`) | | the hCaptcha code of creations whose event has none, for Foxy's test keys |
 //! | `FOXDEN_CALL_TIMEOUT` | `30s` | how long one call may take, 100ms to 10m |
 //! | `FOXDEN_CONNECT_TIMEOUT` | `5s` | how long connecting may take, 10ms to 1m; part of the call's time |
 //! | `FOXDEN_FOXY_RATE` | `5` | how many requests a second, decimals allowed, up to 1000; `0` or `off`: no limit, as with the simulator unless set |
@@ -23,7 +24,7 @@ use std::{
 };
 
 use foxden_vault::ClientSecret;
-use foxy_api::Rate;
+use foxy_api::{CaptchaCode, Rate};
 use url::{Host, Url};
 
 use super::{Need, reader::Reader, secret_file, text};
@@ -35,6 +36,8 @@ pub(crate) struct FoxySettings {
     pub(crate) api: FoxyApi,
     /// As whom. There for a command that requires it, except with the simulator, which brings its own client.
     pub(crate) client: Option<ClientCredentials>,
+    /// The captcha code of creations whose event has none.
+    pub(crate) h_captcha_code: Option<CaptchaCode>,
     /// How the simulator behaves, if it is the one.
     pub(crate) simulator: SimulatorSettings,
     /// How long one call may take, connecting included.
@@ -100,6 +103,7 @@ impl FoxySettings {
     pub(super) fn read(reader: &mut Reader, need: Need, call_timeout: Option<Duration>) -> Option<Self> {
         let api = reader.value("FOXDEN_FOXY_API", FoxyApi::parse);
         let client = client(reader, need, api.as_ref());
+        let h_captcha_code = captcha_code(reader, need);
         let connect_timeout =
             reader.duration("FOXDEN_CONNECT_TIMEOUT", &(Duration::from_millis(10)..=Duration::from_mins(1)));
         let rate = rate(reader, api.as_ref());
@@ -114,6 +118,7 @@ impl FoxySettings {
         Some(Self {
             api: api?,
             client,
+            h_captcha_code,
             simulator: SimulatorSettings { books: books?, latency: latency? },
             call_timeout: call_timeout?,
             connect_timeout: connect_timeout?,
@@ -176,6 +181,15 @@ fn parse_secret(text: &str) -> Result<ClientSecret, String> {
 pub(crate) fn client_secret_in(file: &Path) -> Result<ClientSecret, String> {
     let text = secret_file::read(&file.to_string_lossy())?;
     parse_secret(&text).map_err(|problem| format!("{}: {problem}", file.display()))
+}
+
+fn captcha_code(reader: &mut Reader, need: Need) -> Option<CaptchaCode> {
+    const CODE: &str = "FOXDEN_FOXY_H_CAPTCHA_CODE";
+    reader.prepare_secret(CODE, if need == Need::Unused { Need::Unused } else { Need::IfSet });
+    reader.value(CODE, |text| {
+        let wrong = |_| format!("expected 1 to {} visible ASCII characters without spaces", CaptchaCode::MAX);
+        CaptchaCode::parse(text).map_err(wrong)
+    })
 }
 
 impl FoxyApi {

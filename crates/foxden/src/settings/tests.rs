@@ -295,6 +295,17 @@ fn simulator_settings_without_the_simulator_are_a_mistake() {
 }
 
 #[test]
+fn a_captcha_code_is_what_a_header_can_carry() {
+    let code = |value| parse([("FOXDEN_FOXY_API", "simulator"), ("FOXDEN_FOXY_H_CAPTCHA_CODE", value)]);
+    assert!(code("P1_s3cret").unwrap().foxy.h_captcha_code.is_some());
+    assert!(!format!("{:?}", code("P1_s3cret").unwrap()).contains("P1_s3cret"));
+    assert_eq!(
+        mistake(code("s3cret\n")),
+        "FOXDEN_FOXY_H_CAPTCHA_CODE (environment): expected 1 to 4096 visible ASCII characters without spaces"
+    );
+}
+
+#[test]
 fn the_client_secret_is_one_line() {
     let text = mistake(parse([("FOXDEN_FOXY_CLIENT_SECRET", "s3cret\n")]));
     assert_eq!(text, "FOXDEN_FOXY_CLIENT_SECRET (environment): expected a single line of ASCII characters");

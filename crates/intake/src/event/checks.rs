@@ -112,6 +112,15 @@ pub(super) fn visible_id(value: &str) -> Checked {
     }
 }
 
+/// A captcha code, which travels in a header.
+pub(super) fn code(value: &str) -> Checked {
+    if value.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        Err("must be visible ASCII characters without spaces".to_owned())
+    }
+}
+
 /// A property's name in Foxy's manner.
 pub(super) fn is_property_name(name: &str) -> bool {
     name.len() <= PROPERTY_NAME_MAX

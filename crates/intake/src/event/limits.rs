@@ -1,6 +1,6 @@
 //! How long things may be. Lengths are in characters (Unicode scalar values), as Foxy counts them, unless said otherwise.
 
-/// The largest body that is read, in bytes. A full event has some 5 KiB; more is a mistake of the sender, and reading it
+/// The largest body that is read, in bytes. A full event has some 13 KiB, captcha codes included; more is a mistake of the sender, and reading it
 /// would only cost memory.
 pub const BODY_MAX: usize = 64 * 1024;
 
@@ -13,6 +13,9 @@ pub(super) const MISTAKES_MAX: usize = 50;
 
 /// The parent app's id of the customer, in bytes; ours, as long as a signup id.
 pub(super) const USER_ID_MAX: usize = 200;
+
+/// An hCaptcha code, in bytes; ours, and more than any that hCaptcha gives out today.
+pub(super) const CAPTCHA_CODE_MAX: usize = 4096;
 
 // Foxy docs: rels/create_user.
 pub(super) const PERSON_NAME_MAX: usize = 50;

@@ -3,6 +3,7 @@
 //! An event is checked whole, against Foxy's limits, before anything is sent or stored, and all its mistakes are told at
 //! once. What passes is the ledger's [`Payload`] in Foxy's terms.
 
+mod captcha;
 mod checks;
 mod cloud_event;
 mod countries;
@@ -79,9 +80,10 @@ impl SignupEvent {
         signup_id_found.clone_from(&signup_id);
         let user = user::user(fields.take("user"), mistakes);
         let store = store::store(fields.take("store"), mistakes);
+        let captcha = captcha::captcha(fields.take("captcha"), mistakes);
         fields.finish(mistakes);
         let (account_id, user) = user?;
-        Some(Self { signup_id: signup_id?, account_id, payload: Payload { user, store: store? } })
+        Some(Self { signup_id: signup_id?, account_id, payload: Payload { user, store: store?, captcha } })
     }
 }
 

@@ -34,8 +34,10 @@ pub(super) enum Form {
     Country,
     /// A two-letter code.
     UsRegion,
-    /// Visible ASCII.
+    /// Visible ASCII, as short as an id of ours.
     VisibleId,
+    /// What a header can carry: visible ASCII.
+    Code,
 }
 
 impl Text {
@@ -69,6 +71,7 @@ impl Form {
             Self::Country => countries::country(value),
             Self::UsRegion => checks::us_region(value),
             Self::VisibleId => checks::visible_id(value),
+            Self::Code => checks::code(value),
         }
     }
 }

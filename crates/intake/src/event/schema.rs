@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    EVENT_VERSION, SIGNUP_TYPE,
+    EVENT_VERSION, SIGNUP_TYPE, captcha,
     cloud_event::{IDENTITY, JSON, SPECVERSION},
     countries,
     limits::{LABEL_MAX, PROPERTIES_MAX, PROPERTY_NAME_MAX, PROPERTY_TEXT_MAX},
@@ -42,6 +42,7 @@ pub(crate) fn signup() -> Value {
             },
             "user": user_object(),
             "store": store_object(),
+            "captcha": captcha_object(),
         },
     })
 }
@@ -113,6 +114,15 @@ fn store_object() -> Value {
     })
 }
 
+fn captcha_object() -> Value {
+    json!({
+        "description": "hCaptcha codes, where Foxy asks for them. Each serves once, and not for long.",
+        "type": ["object", "null"],
+        "additionalProperties": false,
+        "properties": texts_of(&[captcha::USER_CODE, captcha::STORE_CODE]),
+    })
+}
+
 fn further_properties() -> Value {
     let taken: Vec<_> = store::SPOKEN_FOR.into_iter().chain(store::OPTIONAL.iter().map(|rule| rule.name)).collect();
     json!({
@@ -166,7 +176,7 @@ fn pattern(form: Form) -> String {
         // An enumeration instead.
         Form::Country => unreachable!("a country is one of a list, not of a form"),
         Form::UsRegion => "^[A-Z]{2}$".to_owned(),
-        Form::VisibleId => visible_ascii(),
+        Form::VisibleId | Form::Code => visible_ascii(),
     }
 }
 

@@ -33,6 +33,7 @@ fn both_take_a_full_event_and_know_the_same_names() {
         ("surplus", &schema["properties"]),
         ("user.surplus", &schema["properties"]["user"]["properties"]),
         ("store.surplus", &schema["properties"]["store"]["properties"]),
+        ("captcha.surplus", &schema["properties"]["captcha"]["properties"]),
     ] {
         let told = problems(&with(path, json!(1)));
         let (_, known) = told[0].split_once("which here has: ").unwrap();
@@ -64,7 +65,7 @@ fn both_agree_on_every_value_at_the_border_of_every_field() {
 fn both_agree_on_lengths_to_the_character() {
     for path in every_path() {
         for (head, tail) in [("", ""), ("a@", ""), ("https://a/", ""), ("a@b,", "@c")] {
-            for length in [50, 51, 63, 64, 100, 101, 200, 201, 300, 301, 1000, 1001] {
+            for length in [50, 51, 63, 64, 100, 101, 200, 201, 300, 301, 1000, 1001, 4096, 4097] {
                 for filling in ["é", "a", "1"] {
                     let fill = length - head.len() - tail.len();
                     let text = format!("{head}{}{tail}", filling.repeat(fill));
@@ -155,7 +156,7 @@ fn every_path() -> Vec<String> {
     let schema = &*SIGNUP;
     let names = |object: &Value| object["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let mut paths = names(schema);
-    for part in ["user", "store"] {
+    for part in ["user", "store", "captcha"] {
         paths.extend(names(&schema["properties"][part]).into_iter().map(|name| format!("{part}.{name}")));
     }
     paths.push("store.properties.note".to_owned());

@@ -18,7 +18,8 @@ pub(super) fn full() -> Value {
             "name": "Ada's Engines", "domain": "adas-engines", "url": "https://engines.example",
             "email": "shop@engines.example", "country": "US", "region": "MN", "postal_code": "55401",
             "timezone": "America/Chicago", "properties": { "hide_currency_symbol": true, "weight": 1.5, "note": "" }
-        }
+        },
+        "captcha": { "user_code": "P1_user.code", "store_code": "P1_store.code" }
     })
 }
 
@@ -52,6 +53,8 @@ fn a_full_event_becomes_a_payload_in_foxys_terms() {
     assert_eq!(event.payload.user.extra["affiliate_id"], json!(7));
     assert_eq!(event.payload.store.domain.as_deref(), Some("adas-engines"));
     assert_eq!(event.payload.store.extra["timezone"], json!("America/Chicago"));
+    assert_eq!(event.payload.captcha.user.as_deref(), Some("P1_user.code"));
+    assert_eq!(event.payload.captcha.store.as_deref(), Some("P1_store.code"));
     assert_eq!(event.payload.store.extra["hide_currency_symbol"], json!(true));
     assert_eq!(format!("{event:?}"), "SignupEvent { signup_id: acct_000001, .. }");
 }
@@ -79,7 +82,16 @@ fn every_required_field_is_missed_by_its_path() {
 
 #[test]
 fn every_optional_field_may_be_left_out_or_null() {
-    for path in ["user.id", "user.phone", "user.affiliate_id", "store.domain", "store.timezone", "store.properties"] {
+    for path in [
+        "user.id",
+        "user.phone",
+        "user.affiliate_id",
+        "store.domain",
+        "store.timezone",
+        "store.properties",
+        "captcha",
+        "captcha.user_code",
+    ] {
         assert_eq!(problems(&with(path, Value::Null)), [] as [String; 0], "{path}");
     }
     let text = full().to_string().replace("\"+1 612 555 0100\"", "null");
@@ -110,9 +122,26 @@ fn every_mistake_is_named_by_its_path_all_at_once() {
             "store.contry is not in the contract, which here has: use_remote_domain, name, domain, url, email, country, \
              region, postal_code, from_email, receipt_continue_url, logo_url, locale_code, language, timezone, \
              store_version_uri, properties",
-            "extra is not in the contract, which here has: version, signup_id, user, store",
+            "extra is not in the contract, which here has: version, signup_id, user, store, captcha",
         ]
     );
+}
+
+#[test]
+fn a_captcha_code_is_what_a_header_can_carry() {
+    for (value, problem) in [
+        (json!(""), "must not be empty"),
+        (json!("a b"), "must be visible ASCII characters without spaces"),
+        (json!("é"), "must be visible ASCII characters without spaces"),
+        (json!("a\r\nx: 1"), "has a control character at position 2"),
+        (json!("x".repeat(4097)), "has 4097 characters; at most 4096 are allowed"),
+        (json!(7), "must be a string"),
+    ] {
+        assert_eq!(problems(&with("captcha.store_code", value)), [format!("captcha.store_code {problem}")]);
+    }
+    assert_eq!(problems(&with("captcha.user_code", json!("x".repeat(4096)))), [] as [String; 0]);
+    assert_eq!(problems(&with("captcha", json!("solved"))), ["captcha must be an object"]);
+    assert_eq!(problems(&with("captcha", json!({}))), [] as [String; 0]);
 }
 
 #[test]
@@ -266,10 +295,10 @@ proptest! {
     }
 
     #[test]
-    fn no_error_repeats_a_value(field in 0_usize..11, breaking in prop::sample::select(vec!["\u{7}", " ", "@@", ""])) {
+    fn no_error_repeats_a_value(field in 0_usize..12, breaking in prop::sample::select(vec!["\u{7}", " ", "@@", ""])) {
         const PLANTED: &str = "PLANTEDzq9";
         let path = ["signup_id", "user.first_name", "user.last_name", "user.email", "user.phone", "user.id", "store.name",
-            "store.domain", "store.url", "store.country", "store.properties.a"][field];
+            "store.domain", "store.url", "store.country", "store.properties.a", "captcha.user_code"][field];
         let mut event = with(path, json!(format!("{PLANTED}{breaking}")));
         // Never valid, so that there always is an error to look at.
         event["version"] = json!(PLANTED);

@@ -22,6 +22,7 @@ fn payload() -> Payload {
             postal_code: text("W1"),
             extra: Default::default(),
         },
+        captcha: Default::default(),
     }
 }
 

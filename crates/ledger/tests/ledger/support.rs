@@ -36,6 +36,7 @@ pub(crate) fn payload() -> Payload {
             postal_code: "W1".into(),
             extra: Default::default(),
         },
+        captcha: Default::default(),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-const EVERYTHING: [Seen; 24] = [
+const EVERYTHING: [Seen; 25] = [
     Seen::Done { link_is_trusted: true },
     Seen::Done { link_is_trusted: false },
     Seen::NoEffect(Passing { at_least: None }),
@@ -36,6 +36,7 @@ const EVERYTHING: [Seen; 24] = [
     Seen::Rejected(Refusal::Unread),
     Seen::DomainUnset,
     Seen::AbsentAfterRefusal,
+    Seen::Rejected(Refusal::CaptchaRefused),
 ];
 
 fn at(step: Step, state: State) -> Situation {
@@ -54,7 +55,7 @@ fn at(step: Step, state: State) -> Situation {
 }
 
 #[track_caller]
-fn check(situation: &Situation, expected: [Option<Decision>; 24]) {
+fn check(situation: &Situation, expected: [Option<Decision>; 25]) {
     for (seen, expected) in EVERYTHING.into_iter().zip(expected) {
         assert_eq!(decide(situation, seen).ok(), expected, "{seen:?} at {situation:?}");
     }
@@ -89,6 +90,7 @@ fn every_end_of_a_users_create_call_has_its_next_step() {
             Some(Park(RejectedByFoxy)),
             None,
             None,
+            Some(Park(CaptchaRefused)),
         ],
     );
 }
@@ -122,13 +124,14 @@ fn every_end_of_a_stores_create_call_has_its_next_step() {
             Some(Park(RejectedByFoxy)),
             Some(AnnounceStore),
             None,
+            Some(Park(CaptchaRefused)),
         ],
     );
 }
 
 #[test]
 fn every_lookup_of_a_user_has_its_next_step() {
-    let mut expected = [None; 24];
+    let mut expected = [None; 25];
     expected[4] = Some(LookUp(Wait::Backoff));
     expected[23] = Some(Park(RejectedByFoxy));
     expected[5] = Some(LookUp(Wait::None));
@@ -143,7 +146,7 @@ fn every_lookup_of_a_user_has_its_next_step() {
 
 #[test]
 fn every_lookup_of_a_store_has_its_next_step() {
-    let mut expected = [None; 24];
+    let mut expected = [None; 25];
     expected[4] = Some(LookUp(Wait::Backoff));
     expected[23] = Some(Park(RejectedByFoxy));
     expected[5] = Some(LookUp(Wait::None));
@@ -162,11 +165,11 @@ fn every_lookup_of_a_store_has_its_next_step() {
 fn where_nothing_is_under_way_nothing_can_be_seen() {
     for step in Step::ALL {
         for state in [State::Due, State::Parked, State::Closed] {
-            check(&at(*step, state), [None; 24]);
+            check(&at(*step, state), [None; 25]);
         }
     }
     for state in State::ALL {
-        check(&at(Step::Done, *state), [None; 24]);
+        check(&at(Step::Done, *state), [None; 25]);
     }
 }
 
@@ -185,6 +188,14 @@ fn a_refusal_in_doubt_without_a_readable_reason_is_looked_up() {
     for step in [Step::User, Step::Store] {
         let doubted = Situation { in_doubt: true, ..at(step, State::InFlight) };
         assert_eq!(decide(&doubted, Seen::Rejected(Refusal::Unread)), Ok(LookUp(Wait::Backoff)));
+    }
+}
+
+#[test]
+fn a_refused_captcha_parks_in_doubt_too() {
+    for step in [Step::User, Step::Store] {
+        let doubted = Situation { in_doubt: true, ..at(step, State::InFlight) };
+        assert_eq!(decide(&doubted, Seen::Rejected(Refusal::CaptchaRefused)), Ok(Park(CaptchaRefused)));
     }
 }
 

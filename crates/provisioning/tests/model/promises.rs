@@ -251,6 +251,7 @@ async fn rests_for_a_reason(
             ParkedReason::RejectedByFoxy => in_list(&books.refused),
             ParkedReason::UserTokenRefused => in_list(&books.revoked),
             ParkedReason::DomainReserved
+            | ParkedReason::CaptchaRefused
             | ParkedReason::InvalidEvent
             | ParkedReason::AttemptsExhausted
             | ParkedReason::KeyMissing => false,

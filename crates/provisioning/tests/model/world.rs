@@ -106,6 +106,7 @@ pub(crate) fn signup(number: usize, domain: Option<&str>, account: Option<&str>)
                 postal_code: "W1".into(),
                 extra: BTreeMap::new(),
             },
+            captcha: Default::default(),
         },
         id: SignupId::parse(&id).unwrap(),
     }

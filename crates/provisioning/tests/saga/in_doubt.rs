@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foxden_ledger::{ParkedReason, State};
+use foxden_ledger::{ParkedReason, Retried, State};
 use foxden_provisioning::Ending;
 
 use crate::{
@@ -95,4 +95,17 @@ async fn what_is_refused_in_doubt_and_not_there_is_not_sent_for_ever() {
     world.accept(&wrong).await;
     assert_eq!(world.settle("s1").await, Ending::Parked(ParkedReason::RejectedByFoxy));
     assert_eq!(world.sim.requests("POST /users"), 2);
+}
+
+#[tokio::test]
+async fn what_was_refused_in_doubt_is_sent_again_when_a_person_asks_for_it() {
+    let world = World::new().await;
+    let faults = "POST /users: reset_before_work nth 1; POST /users: status(422) nth 2";
+    world.sim.set_faults(faults.parse().unwrap());
+    world.accept(&signup("s1")).await;
+    assert_eq!(world.settle("s1").await, Ending::Parked(ParkedReason::RejectedByFoxy));
+    assert!(world.row("s1").await.in_doubt);
+    assert_eq!(world.ledger.retry(&world.row("s1").await.signup_id, "ops").await.unwrap(), Retried::Due);
+    assert_eq!(world.settle("s1").await, Ending::Provisioned);
+    assert_eq!(world.sim.requests("POST /users"), 3);
 }

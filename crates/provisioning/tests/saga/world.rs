@@ -53,6 +53,7 @@ pub(crate) fn signup(id: &str) -> Payload {
             postal_code: "W1".into(),
             extra: BTreeMap::new(),
         },
+        captcha: Default::default(),
     }
 }
 
@@ -98,6 +99,7 @@ fn client(sim: &Simulator, client_id: String, client_secret: String, policy: &Po
         client_id,
         client_secret: ClientSecret::new(client_secret),
         connect_timeout: Duration::from_secs(2),
+        h_captcha_code: None,
         call_timeout: policy.call_timeout,
         rate: None,
         user_agent: "foxden-test".into(),

@@ -87,6 +87,7 @@ impl<'a> Walk<'a> {
             email: self.marks.email.clone(),
             phone: None,
             extra: Map::new(),
+            captcha: None,
         };
         let made = self.made(Assumption::UserCreated, self.foxy.create_user(&user, self.deadline()).await)?;
         let links = match made.links_stores() {
@@ -124,6 +125,7 @@ impl<'a> Walk<'a> {
             region: "MN".into(),
             postal_code: "55401".into(),
             extra: Map::new(),
+            captcha: None,
         };
         let session = user.session();
         let made = self.made(Assumption::StoreCreated, session.create_store(&store, self.deadline()).await)?;
