@@ -93,3 +93,17 @@ fn every_outcome_event_is_in_the_contract() {
         assert!(CONTRACT.contains(&format!("(contract/outcome.{kind}.v1.schema.json)")), "nor its schema");
     }
 }
+
+#[test]
+fn every_document_and_every_decision_is_in_the_index() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let index = fs::read_to_string(docs.join("README.md")).unwrap();
+    for folder in ["", "decisions/"] {
+        for entry in fs::read_dir(docs.join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") && name != "README.md" {
+                assert!(index.contains(&format!("]({folder}{name})")), "docs/README.md does not name {folder}{name}");
+            }
+        }
+    }
+}
