@@ -1,6 +1,6 @@
 //! Promise 3: no secret is exposed. Marked values go in; then everything that comes out is searched for them.
 
-use std::{fmt::Write as _, path::Path};
+use std::{fmt::Write as _, os::unix::fs::PermissionsExt as _, path::Path};
 
 use base64::Engine as _;
 
@@ -135,8 +135,9 @@ fn the_search_finds_every_form() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_and_no_personal_data_leaves_the_program_at_any_level() {
-    let books = tempfile::tempdir().unwrap();
-    let books = books.path().join("books.jsonl");
+    // What holds secrets by right lies elsewhere than what is searched.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let books = elsewhere.path().join("books.jsonl");
     let config = foxy_sim::Config { books: Some(books.clone()), ..foxy_sim::Config::default() };
     let mut place = Place::with(config).await;
     place.set("FOXDEN_LOG", "trace,dependencies=trace");
@@ -185,11 +186,25 @@ async fn no_secret_and_no_personal_data_leaves_the_program_at_any_level() {
         &["token", done, "--exec", "--", "sh", "-c", "echo ${#FOXY_ACCESS_TOKEN}; exit 3"],
         &["token", done, "--exec", "--", "./is-not-there"],
         &["forget", done],
-        &["forget", parked, "--yes"],
+        &["cancel", parked, "--reason", "a test", "--yes"],
+        &["forget", parked],
         &["forget", done, "--tokens", "--links", "--yes", "--json"],
         &["show", done],
         &["show", done, "--json"],
     ] {
+        let said = place.run(arguments);
+        search(&canaries, &format!("{arguments:?}"), &[said.stdout, said.stderr].concat());
+    }
+    // The client's secret changes, and is a secret as before.
+    let secret = elsewhere.path().join("client-secret");
+    std::fs::write(&secret, place.settings.remove("FOXDEN_FOXY_CLIENT_SECRET").unwrap()).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    place.set("FOXDEN_FOXY_CLIENT_SECRET_FILE", secret.to_str().unwrap());
+    let rotated = place.run(&["client", "rotate-secret", "--reason", "a test", "--yes"]);
+    assert!(rotated.status.success(), "{rotated:?}");
+    canaries.push(Canary { what: "the new client secret".into(), value: std::fs::read_to_string(&secret).unwrap() });
+    search(&canaries, "client rotate-secret", &[rotated.stdout, rotated.stderr].concat());
+    for arguments in [&["client", "show"][..], &["client", "show", "--json"]] {
         let said = place.run(arguments);
         search(&canaries, &format!("{arguments:?}"), &[said.stdout, said.stderr].concat());
     }
