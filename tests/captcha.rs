@@ -74,6 +74,29 @@ async fn a_refused_code_parks_its_signup_until_it_comes_with_a_fresh_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_lacks_the_code_of_its_step_stops_nobody_else() {
+    let place = place().await;
+    let worker = place.worker("worker");
+    let stale = signup("s1", "stale", "stale");
+    submit(&place, &stale);
+    assert_eq!(rested(&place).await.parked_reason, Some(ParkedReason::CaptchaRefused));
+    // Without the code that it had, or with another for the other call only, it would be refused again.
+    for lacking in [event("s1"), signup("s1", "stale", GOOD)] {
+        assert_eq!(submit(&place, &lacking)["known"], 1);
+    }
+    let mut user_only = event("s1");
+    user_only["captcha"] = json!({ "user_code": GOOD });
+    assert_eq!(submit(&place, &user_only)["corrected"], 1);
+    let parked = rested(&place).await;
+    assert_eq!(parked.parked_reason, Some(ParkedReason::CaptchaRefused));
+    assert!(parked.user_uri.is_some());
+    assert_eq!(submit(&place, &signup("s1", GOOD, GOOD))["corrected"], 1);
+    assert_eq!(rested(&place).await.state, State::Closed);
+    assert!(worker.events("foxy.paused").is_empty());
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_code_calls_are_paused_and_nothing_is_parked() {
     let place = place().await;
     let worker = place.worker("worker");

@@ -199,7 +199,7 @@ async fn a_rotation_that_is_killed_anywhere_is_finished_by_the_next() {
             assert!(opens(&place) && in_file(&path) != old && sealed(&place).is_none(), "{stall} {nth}");
         }
     }
-    assert!(!place.path("client-secret.new").exists());
+    assert!(!place.path(".client-secret.foxden-new").exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -334,6 +334,14 @@ async fn without_a_file_the_new_secret_is_printed_once_and_who_did_it_is_on_reco
     let unheard = program(&ROTATE, place.dir.path()).envs(&place.settings).stdout(full).output().unwrap();
     assert_eq!(unheard.status.code(), Some(1), "{unheard:?}");
     let kept = sealed(&place).unwrap();
+    // Nor does one whose reader has gone.
+    for arguments in [&ROTATE[..], &ROTATE[..3]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let unheard = program(arguments, place.dir.path()).envs(&place.settings).stdout(writer).output().unwrap();
+        assert!(unheard.status.code() == Some(1) && text(&unheard.stderr).contains("still kept"), "{unheard:?}");
+        assert_eq!(sealed(&place).as_ref(), Some(&kept));
+    }
     let said: Value = serde_json::from_str(&place.feed(&ROTATE, "")).unwrap();
     assert_eq!((said["client_secret"].as_str(), sealed(&place)), (Some(kept.as_str()), None));
 
@@ -346,7 +354,7 @@ async fn without_a_file_the_new_secret_is_printed_once_and_who_did_it_is_on_reco
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_sent_where_the_new_secret_could_not_be_kept_or_put() {
-    let (mut place, path) = with_secret_file().await;
+    let (mut place, _) = with_secret_file().await;
     let changes = || place.sim.requests("PATCH /clients/{id}");
     assert_eq!(place.run(&[&ROTATE[..], &["--env-file", "is/not/there"]].concat()).status.code(), Some(1));
     let held = SecretRotation::begin(&place.path("foxden-escrow")).unwrap();
@@ -359,7 +367,25 @@ async fn nothing_is_sent_where_the_new_secret_could_not_be_kept_or_put() {
     assert_eq!(place.run(&ROTATE).status.code(), Some(1));
     place.settings.remove("FOXDEN_ESCROW_DIR");
     assert_eq!(place.sim.requests("PATCH /clients/{id}"), 0);
-    assert!(opens(&place) && !Path::new(&format!("{path}.new")).exists());
+    assert!(opens(&place) && !place.path(".client-secret.foxden-new").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_key_of_a_rotation_that_is_not_finished_can_not_be_dropped() {
+    let (mut place, _) = with_secret_file().await;
+    place.feed(&["submit", "-"], &lines(["s1"]));
+    place.sim.set_faults("PATCH /clients/{id}: reset_before_work nth 1".parse().unwrap());
+    assert_eq!(place.run(&ROTATE).status.code(), Some(1));
+    let ring = format!("{},{}", foxden_vault::generate_key("newer").unwrap().as_str(), place.settings["FOXDEN_KEYS"]);
+    place.set("FOXDEN_KEYS", &ring);
+    place.feed(&["keys", "reseal"], "");
+    let older = || {
+        let status = place.json(&["keys", "status", "--json"]);
+        (status["keys"][1]["escrow"].clone(), status["keys"][1]["can_be_dropped"].clone())
+    };
+    assert_eq!(older(), (1.into(), false.into()));
+    place.feed(&ROTATE, "");
+    assert_eq!(older(), (0.into(), true.into()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,6 +20,24 @@ pub(crate) fn say(line: impl Display) {
     }
 }
 
+/// Prints what is given once. Unlike with [`say`], it matters whether anybody took it.
+///
+/// # Errors
+/// When nobody did.
+pub(crate) fn give(line: impl Display) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
+}
+
+/// As [`give`], a value as one line of JSON.
+///
+/// # Errors
+/// When nobody took it.
+pub(crate) fn give_json(value: &serde_json::Value) -> io::Result<()> {
+    give(printable_json(&value.to_string()))
+}
+
 /// Prints a line beside the answer, for the person at the terminal. Where nobody can see it, it is lost.
 pub(crate) fn note(line: impl Display) {
     drop(writeln!(io::stderr().lock(), "{line}"));

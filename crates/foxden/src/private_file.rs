@@ -1,6 +1,7 @@
 //! Files that hold a secret: made before the secret is, readable by their owner alone, whole or not there at all.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown},
@@ -53,9 +54,11 @@ impl Replacement {
     pub(crate) fn prepare(target: &Path) -> io::Result<Self> {
         // A link stays; what it leads to is replaced.
         let target = target.canonicalize()?;
-        let mut beside = target.clone().into_os_string();
-        beside.push(".new");
-        let beside = PathBuf::from(beside);
+        // A name that nobody gives to a file of their own: what has it is removed.
+        let mut name = OsString::from(".");
+        name.push(target.file_name().unwrap_or_default());
+        name.push(".foxden-new");
+        let beside = target.with_file_name(name);
         // Left by one that was killed.
         match fs::remove_file(&beside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -108,13 +111,23 @@ mod tests {
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        fs::write(folder.path().join("secret.new"), "of one that was killed").unwrap();
+        fs::write(folder.path().join(".secret.foxden-new"), "of one that was killed").unwrap();
         drop(Replacement::prepare(&path).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         Replacement::prepare(&link).unwrap().put("new").unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("new", 0o400));
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_replacement_removes_no_file_of_somebody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, theirs) = (folder.path().join("secret"), folder.path().join("secret.new"));
+        fs::write(&path, "old").unwrap();
+        fs::write(&theirs, "another client's, not given again").unwrap();
+        Replacement::prepare(&path).unwrap().put("new").unwrap();
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "another client's, not given again");
     }
 
     fn mode(path: &Path) -> u32 {

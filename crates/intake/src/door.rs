@@ -5,8 +5,8 @@ mod telling;
 use std::time::Duration;
 
 use foxden_ledger::{
-    Accepted, Claimed, Correction, Custody, Known, Ledger, LedgerError, NewSignup, Provisioning, ProvisioningId,
-    Source, State, WorkerId,
+    Accepted, CaptchaCodes, Claimed, Correction, Custody, Known, Ledger, LedgerError, NewSignup, ParkedReason,
+    Provisioning, ProvisioningId, Source, State, Step, WorkerId,
 };
 use foxden_vault::{Fingerprint, SealError};
 
@@ -131,14 +131,17 @@ impl Door {
             }
             let old = row.payload.as_ref().and_then(|sealed| self.custody.open_payload(&row.id, sealed).ok());
             // The same, with captcha codes that have not been tried.
-            let refreshed = old.as_ref().filter(|old| is_same == Some(true) && old.captcha != event.payload.captcha);
+            let refreshed = old
+                .as_ref()
+                .filter(|old| is_same == Some(true) && are_fresh(&event.payload.captcha, &old.captcha, &row));
             if is_same != Some(false) && refreshed.is_none() {
                 return Ok(Admitted::Duplicate(Box::new(row)));
             }
             // Brokers and publishers repeat: what was replaced must not come back because it came late.
             let former = self.ledger.superseded_contents(&row).await?;
             let is_former = |former| match refreshed {
-                Some(_) => self.has_same_codes(event, former) != Some(false),
+                // Where the key is gone: a code that comes back costs one refused call, a fresh one kept out costs the signup.
+                Some(_) => self.has_same_codes(event, former) == Some(true),
                 None => self.is_same(event, former) != Some(false),
             };
             if former.iter().any(is_former) {
@@ -182,13 +185,28 @@ impl Door {
     }
 }
 
+/// Whether codes let the step at which a provisioning stands be tried again. Not those that lack the code which the old
+/// ones have for it: that call would be sent without, and Foxy's demand for one pauses all calls.
+fn are_fresh(new: &CaptchaCodes, old: &CaptchaCodes, row: &Provisioning) -> bool {
+    let (new_code, old_code) = match row.step {
+        Step::User => (&new.user, &old.user),
+        Step::Store | Step::Done => (&new.store, &old.store),
+    };
+    match row.parked_reason {
+        _ if new_code.is_none() && old_code.is_some() => false,
+        // What was refused is not tried again.
+        Some(ParkedReason::CaptchaRefused) => new_code != old_code,
+        _ => new != old,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use foxden_ledger::{State, WorkerId};
+    use foxden_ledger::{CaptchaCodes, ParkedReason, Provisioning, State, Step, WorkerId};
 
-    use super::{Admitted, Door};
+    use super::{Admitted, Door, are_fresh};
     use crate::{
         event::SignupEvent,
         testing::{self, event},
@@ -239,6 +257,29 @@ mod tests {
             let admitted = lease(&door, &event, &WorkerId::new()).await;
             assert_eq!(matches!(admitted, Admitted::Leased(_)), code == "first", "{admitted:?}");
             assert_eq!(matches!(admitted, Admitted::Duplicate(_)), code == "second", "{admitted:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn codes_are_fresh_only_with_another_code_for_the_step_that_was_refused() {
+        let row = testing::leased(&event("s-1", "Ada")).await;
+        let codes = |user: Option<&str>, store: Option<&str>| CaptchaCodes {
+            user: user.map(str::to_owned),
+            store: store.map(str::to_owned),
+        };
+        let old = codes(Some("u"), Some("s"));
+        for (step, reason, new, expected) in [
+            (Step::User, ParkedReason::CaptchaRefused, codes(Some("u2"), Some("s")), true),
+            (Step::User, ParkedReason::CaptchaRefused, codes(Some("u"), Some("s2")), false),
+            (Step::User, ParkedReason::CaptchaRefused, codes(None, None), false),
+            (Step::User, ParkedReason::RejectedByFoxy, codes(None, Some("s2")), false),
+            (Step::User, ParkedReason::RejectedByFoxy, codes(Some("u"), Some("s2")), true),
+            (Step::Store, ParkedReason::CaptchaRefused, codes(None, Some("s2")), true),
+            (Step::Store, ParkedReason::CaptchaRefused, codes(Some("u2"), Some("s")), false),
+            (Step::Store, ParkedReason::AttemptsExhausted, codes(Some("u2"), None), false),
+        ] {
+            let row = Provisioning { step, state: State::Parked, parked_reason: Some(reason), ..row.clone() };
+            assert_eq!(are_fresh(&new, &old, &row), expected, "{step} {reason} {:?} {:?}", new.user, new.store);
         }
     }
 

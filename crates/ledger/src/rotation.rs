@@ -8,7 +8,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use foxden_vault::Sealed;
+use foxden_vault::{KeyId, Sealed};
 use serde::{Deserialize, Serialize};
 
 use crate::escrow::{make_private, remove, write_durably};
@@ -101,17 +101,15 @@ impl SecretRotation {
     /// # Errors
     /// When there is one that can't be read.
     pub fn pending(&self) -> Result<Option<PendingSecret>, RotationError> {
-        let path = self.path();
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(|source| file_error(&path, "find a secret", source))?,
-        };
-        let read = || {
-            let text: Text = serde_json::from_slice(&text).ok()?;
-            let sealed = Sealed::from_bytes(STANDARD.decode(text.sealed).ok()?).ok()?;
-            (text.version == VERSION).then_some(PendingSecret { client_id: text.client_id, sealed })
-        };
-        read().map(Some).ok_or_else(|| RotationError::Unreadable(path.display().to_string()))
+        pending_at(&self.path())
+    }
+
+    /// The key that seals the secret of a rotation which is not finished. Takes no place and changes nothing.
+    ///
+    /// # Errors
+    /// When there is one that can't be read.
+    pub fn key_in(dir: &Path) -> Result<Option<KeyId>, RotationError> {
+        Ok(pending_at(&dir.join(FILE))?.map(|pending| pending.sealed.key_id()))
     }
 
     /// Removes the secret: it was handed over, or Foxy never heard of it.
@@ -121,6 +119,19 @@ impl SecretRotation {
     pub fn release(&self) -> Result<(), RotationError> {
         remove(&self.path()).map_err(|source| file_error(&self.path(), "remove a secret", source))
     }
+}
+
+fn pending_at(path: &Path) -> Result<Option<PendingSecret>, RotationError> {
+    let text = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|source| file_error(path, "find a secret", source))?,
+    };
+    let read = || {
+        let text: Text = serde_json::from_slice(&text).ok()?;
+        let sealed = Sealed::from_bytes(STANDARD.decode(text.sealed).ok()?).ok()?;
+        (text.version == VERSION).then_some(PendingSecret { client_id: text.client_id, sealed })
+    };
+    read().map(Some).ok_or_else(|| RotationError::Unreadable(path.display().to_string()))
 }
 
 fn file_error(path: &Path, doing: &'static str, source: io::Error) -> RotationError {

@@ -67,8 +67,15 @@ impl Finding {
 
     /// The finding of a create call that did not succeed.
     pub(crate) fn of_failure<T>(outcome: &Outcome<T>, evidence: Evidence, step: Step, payload: &Payload) -> Self {
+        // Of a platform that sends codes: only this signup lacks one, and can be given it once it is parked.
+        let lacks_code = !payload.captcha.is_empty()
+            && matches!(outcome, Outcome::NoEffect(NoEffect::SetupFault(SetupFault::CaptchaDemanded)));
         let (seen, word, note) = match outcome {
             Outcome::Done(_) => (Seen::Done { link_is_trusted: true }, "done", None),
+            Outcome::NoEffect(_) if lacks_code => {
+                let note = "Foxy demands a captcha, and the event's codes have none for this step";
+                (Seen::Rejected(Refusal::CaptchaRefused), "rejected", Some(note.to_owned()))
+            }
             Outcome::NoEffect(reason) => (Seen::NoEffect(cause(reason, step)), "no_effect", Some(reason.to_string())),
             Outcome::Rejected(rejection) => {
                 (Seen::Rejected(refusal(rejection.kind)), "rejected", Some(reasons(rejection, payload)))
@@ -82,7 +89,7 @@ impl Finding {
             (note, _) => note,
         };
         let fault = match outcome {
-            Outcome::NoEffect(NoEffect::SetupFault(fault)) => Some(fault.clone()),
+            Outcome::NoEffect(NoEffect::SetupFault(fault)) if !lacks_code => Some(fault.clone()),
             _ => None,
         };
         let hold = match outcome {

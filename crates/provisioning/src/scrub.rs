@@ -12,9 +12,13 @@ const MAX_CHARS: usize = 500;
 /// Foxy's message as it may be kept and logged: without anything of the event's personal data that it may repeat,
 /// without anything that looks like an email, on one line, and bounded.
 pub(crate) fn scrub(message: &str, payload: &Payload) -> String {
-    // Some more than is kept, so that what is cut off is cut off after everything in it was struck.
-    let mut text: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(8 * MAX_CHARS).collect();
     let mut personal_texts = payload.personal_texts();
+    // Twice, since striking single letters makes a text longer.
+    let margin = 2 * personal_texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+    // Some more than is kept, so that what is cut off is cut off after everything in it was struck.
+    let mut characters = message.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut text: String = characters.by_ref().take(8 * MAX_CHARS + margin).collect();
+    let is_cut = characters.next().is_some();
     // The longest first: a name struck out of an email would leave the rest of it.
     personal_texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
     for personal in personal_texts {
@@ -23,6 +27,11 @@ pub(crate) fn scrub(message: &str, payload: &Payload) -> String {
         } else if !personal.trim().is_empty() {
             text = strike_words(&text, personal);
         }
+    }
+    if is_cut {
+        // The first part of what would have been struck may stand at the end.
+        let whole = text.chars().count().saturating_sub(margin);
+        text = text.chars().take(whole).chain(STRUCK.chars()).collect();
     }
     let words: Vec<&str> = text.split(' ').map(|word| if word.contains('@') { STRUCK } else { word }).collect();
     words.join(" ").chars().take(MAX_CHARS).collect()
@@ -128,6 +137,18 @@ mod tests {
         let codes = CaptchaCodes { user: Some("P1_ey.Ab".into()), store: Some("P1_ey.Cd".into()) };
         let payload = Payload { captcha: codes, ..payload("Ada") };
         assert_eq!(scrub("hCaptcha: P1_ey.Ab, P1_ey.Cd are bad", &payload), "hCaptcha: […], […] are bad");
+    }
+
+    #[test]
+    fn what_is_cut_off_leaves_no_part_of_what_is_struck_out() {
+        let code = format!("P1_{}", "x".repeat(4093));
+        let codes = CaptchaCodes { user: Some(code.clone()), store: None };
+        let payload = Payload { captcha: codes, ..payload("Ada") };
+        assert_eq!(scrub(&format!("bad code: {code} was used"), &payload), "bad code: […] was used");
+        for times in 2..9 {
+            let said = scrub(&format!("bad code: {}", code.repeat(times)), &payload);
+            assert!(said.contains("[…]") && !said.contains("xx"), "{times}: {said}");
+        }
     }
 
     proptest! {

@@ -14,6 +14,7 @@ fn a_new_client_secret_is_kept_sealed_and_bound_to_its_client_until_it_is_releas
     let escrow = dir.path().join("escrow");
     let place = SecretRotation::begin(&escrow).unwrap();
     assert!(place.pending().unwrap().is_none());
+    assert_eq!(SecretRotation::key_in(&escrow).unwrap(), None);
     let secret = ClientSecret::generate().unwrap();
     assert_eq!(secret.expose().len(), 43);
     let sealed = custody.seal_client_secret("acme_1", &secret).unwrap();
@@ -22,6 +23,7 @@ fn a_new_client_secret_is_kept_sealed_and_bound_to_its_client_until_it_is_releas
     assert!(text.contains("acme_1") && !text.contains(secret.expose()));
     assert_eq!(fs::metadata(place.path()).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(Escrow::count_by_key(&escrow).unwrap(), Default::default(), "the ledger's escrow leaves it alone");
+    assert_eq!(SecretRotation::key_in(&escrow).unwrap(), Some(custody.ring().primary()), "its key is needed");
 
     assert!(matches!(SecretRotation::begin(&escrow), Err(RotationError::UnderWay(_))));
     drop(place);
@@ -34,6 +36,7 @@ fn a_new_client_secret_is_kept_sealed_and_bound_to_its_client_until_it_is_releas
 
     fs::write(place.path(), text.replace("\"version\":1", "\"version\":2")).unwrap();
     assert!(matches!(place.pending(), Err(RotationError::Unreadable(_))), "a later release's");
+    assert!(matches!(SecretRotation::key_in(&escrow), Err(RotationError::Unreadable(_))));
     place.release().unwrap();
     place.release().unwrap();
     assert!(place.pending().unwrap().is_none());

@@ -123,32 +123,38 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
             )
         })?;
     }
-    tell(&options, &made);
+    tell(&options, &made).with_context(|| {
+        let known = "the client was made, but this could not be printed";
+        match path {
+            Some(path) => format!("{known}; its secret is in {}", path.display()),
+            None => format!("{known}. {} is of no use without its secret, and does no harm: make another", made.id),
+        }
+    })?;
     Ok(Exit::Done)
 }
 
-fn tell(options: &Options, made: &CreatedClient) {
+fn tell(options: &Options, made: &CreatedClient) -> std::io::Result<()> {
     let file = options.env_file.as_ref().or(options.secret_file.as_ref());
     if options.json {
-        output::say_json(&json!({
+        return output::give_json(&json!({
             "client_id": made.id,
             "client_secret": file.is_none().then(|| made.secret.expose()),
             "file": file.map(|path| path.display().to_string()),
             "uri": made.uri.as_ref().ok().map(|uri| uri.as_str()),
         }));
-        return;
     }
     match (&options.env_file, &options.secret_file) {
-        (Some(path), _) => output::say(format!("made the client {}; wrote {}", made.id, path.display())),
+        (Some(path), _) => output::give(format!("made the client {}; wrote {}", made.id, path.display()))?,
         (None, Some(path)) => {
-            output::say(format!("FOXDEN_FOXY_CLIENT_ID={}", made.id));
-            output::say(format!("FOXDEN_FOXY_CLIENT_SECRET_FILE={}", path.display()));
+            output::give(format!("FOXDEN_FOXY_CLIENT_ID={}", made.id))?;
+            output::give(format!("FOXDEN_FOXY_CLIENT_SECRET_FILE={}", path.display()))?;
         }
         (None, None) => {
-            output::say(env_lines(&made.id, &made.secret).trim_end());
+            output::give(env_lines(&made.id, &made.secret).trim_end())?;
             output::note("the secret is not shown again");
         }
     }
+    Ok(())
 }
 
 fn line(secret: &ClientSecret) -> zeroize::Zeroizing<String> {

@@ -10,8 +10,10 @@ use super::env_lines;
 use crate::{
     output,
     private_file::{NewFile, Replacement},
-    settings,
 };
+
+/// How things stand where it could not be handed over.
+pub(super) const KEPT: &str = "the new secret is still kept, sealed; run `foxden client rotate-secret` again";
 
 /// Where a new secret goes; prepared before anything is sent.
 pub(super) enum HandOver {
@@ -63,21 +65,21 @@ impl HandOver {
 
     /// Hands it over. Where it is printed as JSON, the caller prints.
     pub(super) fn give(self, client_id: &str, secret: &ClientSecret, json: bool) -> anyhow::Result<()> {
-        let kept = "the new secret is still kept, sealed; run `foxden client rotate-secret` again";
         match self {
             Self::SecretFile(path, file) => {
-                // By one that was stopped just after.
-                if !settings::client_secret_in(&path).is_ok_and(|there| there.expose() == secret.expose()) {
-                    let line = Zeroizing::new(format!("{}\n", secret.expose()));
-                    file.put(&line).with_context(|| format!("could not replace {}; {kept}", path.display()))?;
-                }
+                // Also where it is there already: one that was stopped may not have seen it to the disk.
+                let line = Zeroizing::new(format!("{}\n", secret.expose()));
+                file.put(&line).with_context(|| format!("could not replace {}; {KEPT}", path.display()))?;
             }
             Self::EnvFile(path, file) => {
                 let lines = env_lines(client_id, secret);
-                file.fill(&lines).with_context(|| format!("could not write {}; {kept}", path.display()))?;
+                file.fill(&lines).with_context(|| format!("could not write {}; {KEPT}", path.display()))?;
             }
             Self::Printed if json => {}
-            Self::Printed => output::say(env_lines(client_id, secret).trim_end()),
+            Self::Printed => {
+                let printed = output::give(env_lines(client_id, secret).trim_end());
+                printed.with_context(|| format!("could not print the new secret; {KEPT}"))?;
+            }
         }
         Ok(())
     }

@@ -14,7 +14,11 @@ use foxy_api::{Outcome, ReadError, SetupFault};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{agreed, can_agree, hand_over::HandOver, why};
+use super::{
+    agreed, can_agree,
+    hand_over::{HandOver, KEPT},
+    why,
+};
 use crate::{
     exit::Exit,
     output,
@@ -108,12 +112,13 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let printed = matches!(hand_over, HandOver::Printed);
     hand_over.give(&client.id, &secret, options.json)?;
     if options.json {
-        output::say_json(&json!({
+        let answer = output::give_json(&json!({
             "client_id": client.id,
             "client_secret": printed.then(|| secret.expose()),
             "handed_over": handed_over,
             "audited": audited,
         }));
+        answer.with_context(|| format!("could not print the answer; {KEPT}"))?;
     }
     place.release()?;
     tracing::info!(

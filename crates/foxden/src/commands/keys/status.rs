@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context as _;
 use clap::Args;
-use foxden_ledger::{Escrow, KeyUse};
+use foxden_ledger::{Escrow, KeyUse, RotationError, SecretRotation};
 use foxden_vault::{KeyId, KeyRing};
 use serde_json::json;
 
@@ -49,8 +49,16 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let settings = crate::commands::settings(config, Needs { keys: Need::IfSet, ..Needs::default() })?;
     let ledger = wiring::existing_ledger(&settings.database).await?;
     let counts = ledger.count_by_key().await.context("could not count what is sealed")?;
-    let (escrow, unreadable) =
-        Escrow::count_by_key(&settings.worker.escrow_dir).context("could not count what is in the escrow")?;
+    let dir = &settings.worker.escrow_dir;
+    let uncounted = "could not count what is in the escrow";
+    let (mut escrow, mut unreadable) = Escrow::count_by_key(dir).context(uncounted)?;
+    // The client secret of a rotation that is not finished: without its key, it may be lost for good.
+    match SecretRotation::key_in(dir) {
+        Ok(None) => {}
+        Ok(Some(key)) => *escrow.entry(key).or_default() += 1,
+        Err(RotationError::Unreadable(_)) => unreadable += 1,
+        Err(error) => return Err(error).context(uncounted),
+    }
     let ring = settings.keys.ring.as_ref();
     let lines = lines(ring, &counts, &escrow, unreadable == 0);
     if options.json {
