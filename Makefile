@@ -39,7 +39,7 @@ run: ## Run a worker with the settings of .env
 	@set -a; . ./.env; set +a; exec cargo run --locked --package foxden -- worker
 
 test: ## All tests, against private PostgreSQL and RabbitMQ servers
-	@$(MAKE) --no-print-directory sdk-tools examples-tools || \
+	@timeout 300 $(MAKE) --no-print-directory --keep-going sdk-tools examples-tools || \
 		echo 'what tests in other languages need could not be fetched; those tests will say SKIPPED' >&2
 	scripts/services.sh with -- cargo test --workspace --locked
 
