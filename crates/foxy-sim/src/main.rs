@@ -99,8 +99,10 @@ async fn run(args: Args) -> Result<String, String> {
     }
     lines.push(format!("  {}", if sim.books_are_saved() { "books are saved" } else { "books are in memory only" }));
     lines.push("Ctrl-C ends it.".to_owned());
+    // Listened for before anybody knows where we are: who reads that may stop us at once.
+    let stopped = stop_signal().map_err(|error| format!("listening for signals: {error}"))?;
     say(&lines);
-    stop_signal().await.map_err(|error| format!("waiting for a signal: {error}"))?;
+    stopped.await;
     let books = sim.books();
     sim.shutdown().await;
     let unanswered = books.users.iter().filter(|user| !user.answered).count()
@@ -157,15 +159,18 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(unix)]
-async fn stop_signal() -> std::io::Result<()> {
-    let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
-    }
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 #[cfg(not(unix))]
-async fn stop_signal() -> std::io::Result<()> {
-    signal::ctrl_c().await
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async { drop(signal::ctrl_c().await) })
 }
