@@ -63,7 +63,7 @@ pub(crate) async fn ledger(settings: &DatabaseSettings) -> anyhow::Result<Ledger
 
 /// Connects to a ledger that must be there: a command that looks at one makes none by being run in the wrong place.
 pub(crate) async fn existing_ledger(settings: &DatabaseSettings) -> anyhow::Result<Ledger> {
-    if let Some(file) = Ledger::embedded_file(settings.url.expose())
+    if let Some(file) = settings.url.file()
         && !file.exists()
     {
         bail!(
@@ -82,7 +82,7 @@ pub(crate) fn escrow(settings: &WorkerSettings) -> anyhow::Result<Escrow> {
 
 /// Connects to the ledger as it is.
 pub(crate) async fn connect(settings: &DatabaseSettings) -> anyhow::Result<Ledger> {
-    Ledger::connect(settings.url.expose(), settings.pool)
+    Ledger::open(&settings.url, settings.pool)
         .await
         .with_context(|| format!("could not open the ledger at {} (FOXDEN_DATABASE_URL)", settings.url.display()))
 }

@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -12,30 +11,21 @@ use std::{
 
 use foxden_migrations::Migrator;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
     sea_query::{Expr, SimpleExpr},
 };
 
 use crate::{
+    database_url::{DatabaseUrl, DatabaseUrlError},
     error::LedgerError,
+    pool,
     step_in::{StepIn, Steps, between},
 };
-
-/// How long to wait for a connection before the database counts as away.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// No operation takes longer, or the database counts as away: a host that is gone answers nothing, not even an error.
 /// Longer than SQLite's waiting for another process.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// What PostgreSQL itself ends: a statement that hangs, and a transaction whose worker is frozen or gone, since its open
-/// insert keeps every other worker waiting at the same signup id.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
-const IDLE_IN_TRANSACTION_TIMEOUT: &str = "15s";
-
-/// SQLite waits this long for another process's write to end.
-const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The key of PostgreSQL's advisory lock that migrations take, so that of several processes one migrates at a time.
 /// Any number would do, as long as it never changes: this one spells "foxden".
@@ -95,60 +85,24 @@ pub(crate) fn millis(duration: Duration) -> i64 {
 }
 
 impl Ledger {
-    /// Connects to `sqlite:PATH`, `sqlite::memory:` or `postgres://…`, with at most `pool` connections (PostgreSQL).
+    /// Connects to `sqlite:PATH`, `sqlite::memory:` or `postgres://…`: see [`DatabaseUrl`] and [`Ledger::open`].
+    ///
+    /// # Errors
+    /// [`LedgerError::Url`] for a URL that can't be used, else as [`Ledger::open`].
+    pub async fn connect(url: &str, pool: u32) -> Result<Self, LedgerError> {
+        Self::open(&DatabaseUrl::parse(url)?, pool).await
+    }
+
+    /// Connects with at most `pool` connections (PostgreSQL).
     ///
     /// SQLite gets one connection whatever `pool` says: its writers wait for each other anyway, and unfairly
     /// (0.7 s at worst with several), while one connection does some 2,000 transactions a second.
     ///
     /// # Errors
-    /// [`LedgerError::Url`] for a URL that names neither, [`LedgerError::Unavailable`] if nothing answers.
-    pub async fn connect(url: &str, pool: u32) -> Result<Self, LedgerError> {
-        let sqlite = url.starts_with("sqlite:");
-        if !sqlite && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(LedgerError::Url("it must begin with sqlite: or postgres://"));
-        }
-        // A URL that does not parse would be repeated whole by the library's error.
-        if !sqlite && url::Url::parse(url).is_err() {
-            return Err(LedgerError::Url("it does not parse; percent-encode special characters in the password"));
-        }
-        let mut options = ConnectOptions::new(if sqlite { sqlite_url(url) } else { url.to_owned() });
-        options
-            .sqlx_logging_level(log::LevelFilter::Trace)
-            .sqlx_slow_statements_logging_settings(log::LevelFilter::Debug, Duration::from_secs(1))
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_timeout(ACQUIRE_TIMEOUT);
-        if sqlite {
-            options.max_connections(1).min_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
-            options.test_before_acquire(false);
-            options.map_sqlx_sqlite_opts(|sqlite| {
-                use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-                // Full: a commit that returned survives a power cut, which promise 1 rests on.
-                sqlite
-                    .create_if_missing(true)
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Full)
-                    .busy_timeout(SQLITE_BUSY_TIMEOUT)
-                    // What is wiped is overwritten, and not just given up for reuse.
-                    .pragma("secure_delete", "ON")
-                    .foreign_keys(true)
-            });
-        } else {
-            options.max_connections(pool).min_connections(1).test_before_acquire_if_idle_for(Duration::from_secs(30));
-            options.set_application_name("foxden").statement_timeout(STATEMENT_TIMEOUT);
-            options.map_sqlx_postgres_opts(|postgres| {
-                postgres.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT)])
-            });
-        }
-        let db = if sqlite { connect_embedded(options).await? } else { Database::connect(options).await? };
-        if let Some(path) = sqlite_path(url) {
-            restrict(&path);
-        }
+    /// [`LedgerError::Unavailable`] if nothing answers, [`LedgerError::Shut`] if it does not let us in.
+    pub async fn open(url: &DatabaseUrl, pool: u32) -> Result<Self, LedgerError> {
+        let db = pool::open(url, pool).await?;
         Ok(Self { db, clock: Clock::Database, mailbox: None, commits: Arc::default(), steps: None })
-    }
-
-    /// The file of an embedded ledger, by its URL; `None` for one in memory or on a server.
-    pub fn embedded_file(url: &str) -> Option<PathBuf> {
-        sqlite_path(url)
     }
 
     /// Makes an empty database on a PostgreSQL server and connects to it: for tests, each of which wants one of its own.
@@ -159,9 +113,9 @@ impl Ledger {
         if name.is_empty()
             || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         {
-            return Err(LedgerError::Url("a database's name is made of a-z, 0-9 and _"));
+            return Err(DatabaseUrlError::Database.into());
         }
-        let mut url = url::Url::parse(server).map_err(|_| LedgerError::Url("it does not parse"))?;
+        let mut url = url::Url::parse(server).map_err(|_| DatabaseUrlError::Form)?;
         let admin = Self::connect(server, 1).await?;
         admin.db.execute_unprepared(&format!("CREATE DATABASE {name}")).await?;
         admin.close().await?;
@@ -342,55 +296,5 @@ impl Ledger {
     pub async fn close(self) -> Result<(), LedgerError> {
         let db = self.db.clone();
         self.detached("close", async move { Ok(db.close().await?) }).await
-    }
-}
-
-/// Connects to SQLite. Changing a fresh file to WAL fails at once, whatever the busy timeout, while another process does
-/// the same; that is over in a moment.
-async fn connect_embedded(options: ConnectOptions) -> Result<DatabaseConnection, LedgerError> {
-    let started = tokio::time::Instant::now();
-    loop {
-        match Database::connect(options.clone()).await.map_err(LedgerError::from) {
-            Err(error) if error.is_passing() && started.elapsed() < ACQUIRE_TIMEOUT => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            ended => return ended,
-        }
-    }
-}
-
-/// Asks for creation of the file, which sqlx otherwise refuses.
-fn sqlite_url(url: &str) -> String {
-    if url.contains("mode=") || url.contains(":memory:") {
-        url.to_owned()
-    } else {
-        format!("{url}{}mode=rwc", if url.contains('?') { "&" } else { "?" })
-    }
-}
-
-/// The file behind an SQLite URL, if there is one.
-fn sqlite_path(url: &str) -> Option<PathBuf> {
-    let rest = url.strip_prefix("sqlite:")?;
-    let rest = rest.strip_prefix("//").unwrap_or(rest);
-    let path = rest.split('?').next().unwrap_or(rest);
-    (!path.is_empty() && path != ":memory:").then(|| PathBuf::from(path))
-}
-
-/// Keeps others on the machine from reading the ledger's file: what it holds is sealed, but who signed up when is
-/// nobody's business either. Best effort; a file system without modes changes nothing.
-fn restrict(path: &Path) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        for suffix in ["", "-wal", "-shm"] {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            let file = PathBuf::from(name);
-            if let Ok(meta) = std::fs::metadata(&file)
-                && meta.permissions().mode() & 0o077 != 0
-            {
-                drop(std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)));
-            }
-        }
     }
 }

@@ -2,6 +2,8 @@
 
 use sea_orm::{DbErr, RuntimeErr};
 
+use crate::database_url::DatabaseUrlError;
+
 /// A ledger operation that did not happen, or of which it is not known whether it did.
 ///
 /// `Display` never repeats a statement, a value or a URL: the database's own messages may hold row values, so only its
@@ -53,8 +55,8 @@ pub enum LedgerError {
         source: Opaque,
     },
     /// The database URL is not one we can use.
-    #[error("the database URL is not usable: {0}")]
-    Url(&'static str),
+    #[error(transparent)]
+    Url(#[from] DatabaseUrlError),
 }
 
 /// A library error kept as a value, whose text is not shown: it may repeat row values or a URL.
@@ -77,6 +79,11 @@ impl LedgerError {
         }
     }
 
+    /// What went wrong while connecting.
+    pub(crate) fn from_connecting(error: sea_orm::sqlx::Error) -> Self {
+        DbErr::Conn(RuntimeErr::SqlxError(error.into())).into()
+    }
+
     /// For troubles that no library has reported.
     pub(crate) fn unavailable(reason: &str) -> Self {
         Self::Unavailable { reason: reason.to_owned(), source: Opaque(DbErr::Custom(reason.to_owned())) }
@@ -92,6 +99,13 @@ impl From<DbErr> for LedgerError {
     fn from(error: DbErr) -> Self {
         let reason = class(&error);
         match &error {
+            DbErr::Conn(RuntimeErr::SqlxError(cause))
+            | DbErr::Exec(RuntimeErr::SqlxError(cause))
+            | DbErr::Query(RuntimeErr::SqlxError(cause))
+                if is_pooled(cause) =>
+            {
+                Self::Shut { reason: shut(cause), source: Opaque(error) }
+            }
             DbErr::Conn(RuntimeErr::SqlxError(cause)) if refuses_us(cause) => {
                 Self::Shut { reason: shut(cause), source: Opaque(error) }
             }
@@ -172,20 +186,35 @@ fn sqlite_class(code: &str) -> String {
 /// Why we are not let in, in words.
 fn shut(cause: &sea_orm::sqlx::Error) -> String {
     match cause {
-        sea_orm::sqlx::Error::Database(db) if is_postgres(db.as_ref()) => {
-            "the user, the password or the database's name is wrong".to_owned()
-        }
+        sea_orm::sqlx::Error::Database(db) if is_postgres(db.as_ref()) => match db.code().as_deref() {
+            Some("08P01") => {
+                "what answers refuses a parameter that PostgreSQL takes; is it a connection pooler?".to_owned()
+            }
+            Some("42P05" | "26000") => {
+                "a connection pooler in transaction mode is in between; use its session mode, or connect directly"
+                    .to_owned()
+            }
+            _ => "the user, the password or the database's name is wrong".to_owned(),
+        },
         _ => sqlx_class(cause),
     }
 }
 
-/// What waiting does not mend: PostgreSQL 28 (invalid authorization) and 3D000 (no such database); SQLite's READONLY (8),
+/// A pooler that shares sessions between clients meets statements that other clients have prepared (42P05), or not the ones
+/// that were prepared (26000).
+fn is_pooled(cause: &sea_orm::sqlx::Error) -> bool {
+    let sea_orm::sqlx::Error::Database(db) = cause else { return false };
+    is_postgres(db.as_ref()) && matches!(db.code().as_deref(), Some("42P05" | "26000"))
+}
+
+/// What waiting does not mend: PostgreSQL 28 (invalid authorization), 3D000 (no such database) and 08P01 (a parameter that
+/// is not taken); SQLite's READONLY (8),
 /// CORRUPT (11), CANTOPEN (14) and NOTADB (26).
 fn refuses_us(cause: &sea_orm::sqlx::Error) -> bool {
     let sea_orm::sqlx::Error::Database(db) = cause else { return false };
     db.code().is_some_and(|code| {
         if is_postgres(db.as_ref()) {
-            code.starts_with("28") || code == "3D000"
+            code.starts_with("28") || matches!(&*code, "3D000" | "08P01")
         } else {
             code.parse::<i64>().is_ok_and(|code| matches!(code & 0xff, 8 | 11 | 14 | 26))
         }

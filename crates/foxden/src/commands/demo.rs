@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use foxden_intake::{Door, SignupEvent};
-use foxden_ledger::{Filter, Ledger, Source, State, WorkerId};
+use foxden_ledger::{DatabaseUrl, Filter, Ledger, Source, State, WorkerId};
 use foxy_sim::{FaultRule, Simulator};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -159,7 +159,7 @@ fn prepare(dir: &Path) -> anyhow::Result<PathBuf> {
 fn demo_settings(place: &Path) -> String {
     // A JSON string is a TOML basic string too: both escape quotes, backslashes and control characters alike.
     let path = |name: &str| json!(place.join(name).display().to_string());
-    let database = json!(format!("sqlite:{}", place.join("ledger.db").display()));
+    let database = json!(DatabaseUrl::text_for(&place.join("ledger.db")));
     format!(
         "# Left by `foxden demo`: settings under which the other commands find what it made. Foxy is simulated.\n\
          database_url = {database}\nkeys_file = {}\nescrow_dir = {}\nenvironment = \"demo\"\nlog = \"error\"\n\

@@ -5,7 +5,9 @@
 //! | `FOXDEN_DATABASE_URL` (`_FILE`) | `sqlite:foxden.db` | `sqlite:PATH`, or `postgres://…` to share the work among workers |
 //! | `FOXDEN_DATABASE_POOL` | `8` | how many connections to PostgreSQL, 1 to 64; at least one for every 64 of `FOXDEN_CONCURRENCY` |
 
-use super::{Need, SecretUrl, reader::Reader, text};
+use foxden_ledger::DatabaseUrl;
+
+use super::{Need, reader::Reader, text};
 
 /// How many signups in work one connection can serve.
 ///
@@ -17,7 +19,7 @@ const SIGNUPS_PER_CONNECTION: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct DatabaseSettings {
     /// Where the ledger is.
-    pub(crate) url: SecretUrl,
+    pub(crate) url: DatabaseUrl,
     /// How many connections to PostgreSQL; SQLite has one writer anyway.
     pub(crate) pool: u32,
 }
@@ -27,11 +29,13 @@ impl DatabaseSettings {
         const URL: &str = "FOXDEN_DATABASE_URL";
         reader.prepare_secret(URL, Need::IfSet);
         let url = reader.value(URL, |text| {
+            let url = DatabaseUrl::parse(text).map_err(|error| error.to_string())?;
             // What is accepted must be there tomorrow.
-            if text.contains(":memory:") {
+            if url.is_in_memory() {
                 return Err("expected a file: what is in memory ends with the process".to_owned());
             }
-            SecretUrl::parse(text, &["sqlite:", "postgres://", "postgresql://"])
+            url.check_files().map_err(|error| error.to_string())?;
+            Ok(url)
         });
         let pool = reader.value("FOXDEN_DATABASE_POOL", |text| text::number_within(text, &(1..=64)));
         Some(Self { url: url?, pool: pool? })
@@ -40,7 +44,7 @@ impl DatabaseSettings {
     /// Notes a mistake if commits would queue up.
     pub(super) fn check_pool(&self, reader: &mut Reader, concurrency: usize) {
         let needed = concurrency.div_ceil(SIGNUPS_PER_CONNECTION);
-        if self.url.scheme() != "sqlite" && (self.pool as usize) < needed {
+        if !self.url.is_embedded() && (self.pool as usize) < needed {
             let problem = format!("a FOXDEN_CONCURRENCY of {concurrency} needs at least {needed} connections");
             reader.refuse("FOXDEN_DATABASE_POOL", problem);
         }
