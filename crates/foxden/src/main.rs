@@ -14,6 +14,7 @@ mod service;
 mod settings;
 mod telemetry;
 mod terminal;
+mod umask;
 mod wiring;
 
 use clap::Parser as _;
@@ -21,6 +22,7 @@ use clap::Parser as _;
 use crate::{cli::Cli, exit::Exit};
 
 fn main() -> std::process::ExitCode {
+    umask::tighten();
     // Before anything secret is read.
     if let Err(error) = core_dumps::forbid() {
         output::note(format!("warning: core dumps could not be switched off: {error}"));

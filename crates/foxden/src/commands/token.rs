@@ -111,6 +111,8 @@ fn exec(command: &[OsString], access: &AccessToken, store: &StoreToken, home: &s
     if let Some(uri) = &store.store_uri {
         command.env("FOXY_STORE_URI", uri);
     }
+    // What the command makes is its own business.
+    crate::umask::restore();
     anyhow!(command.exec()).context(format!("could not run {}", program.display()))
 }
 
