@@ -12,6 +12,7 @@ mod private_file;
 mod secret_source;
 mod service;
 mod settings;
+mod signals;
 mod telemetry;
 mod terminal;
 mod umask;

@@ -17,10 +17,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use foxden_intake::SignupEvent;
 use serde_json::json;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -35,6 +32,7 @@ use crate::{
     exit::Exit,
     output,
     settings::{Need, Needs, Settings, Sources},
+    signals::{Signals, Wish},
     telemetry::{self, Output},
     wiring,
 };
@@ -260,16 +258,14 @@ impl Run {
     }
 }
 
-/// The first SIGTERM or SIGINT ends it after the batch that is under way, the second at once.
+/// The first signal ends it after the batch that is under way, one that comes later at once.
 async fn stop_on_signals(stop: CancellationToken) {
-    let install = |kind| signal(kind).expect("a handler for SIGTERM and SIGINT can be installed");
-    let (mut term, mut int) = (install(SignalKind::terminate()), install(SignalKind::interrupt()));
-    for already_stopping in [false, true] {
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-        if already_stopping {
-            std::process::exit(Exit::Failed as i32);
+    let mut signals = Signals::install();
+    loop {
+        match signals.next().await {
+            Wish::Stop(_) => stop.cancel(),
+            Wish::Kill(_) => std::process::exit(Exit::Failed as i32),
         }
-        stop.cancel();
     }
 }
 

@@ -9,15 +9,16 @@ use crate::{
     exit::Exit,
     service::{Ended, Service},
     settings::{Need, Needs, Settings, Sources},
+    signals::{Signals, Wish},
     telemetry::{self, Output},
     wiring,
 };
 
 pub(crate) const HELP: &str = "\
 Takes signup events from RabbitMQ if FOXDEN_AMQP_URL is set, and what is due in the ledger. Logs to standard output: JSON,
-or readable on a terminal. SIGTERM or Ctrl-C lets what is under way end within FOXDEN_SHUTDOWN_GRACE; a second one ends at
-once, which loses nothing but leaves calls to be looked up. A broker that is away is waited for; one that is there and
-refuses for FOXDEN_AMQP_GIVE_UP_AFTER ends the worker with status 6.
+or readable on a terminal. SIGTERM or Ctrl-C lets what is under way end within FOXDEN_SHUTDOWN_GRACE; a second one, a
+second later or more, ends at once, which loses nothing but leaves calls to be looked up. A broker that is away is waited
+for; one that is there and refuses for FOXDEN_AMQP_GIVE_UP_AFTER ends the worker with status 6.
 
 Examples:
   foxden worker
@@ -104,18 +105,19 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     }
 }
 
-/// The first SIGTERM or SIGINT stops in good order, the second at once.
+/// The first signal stops in good order, one that comes later ends the process at once.
 async fn stop_on_signals(stop: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let install = |kind| signal(kind).expect("a handler for SIGTERM and SIGINT can be installed");
-    let (mut term, mut int) = (install(SignalKind::terminate()), install(SignalKind::interrupt()));
-    for already_stopping in [false, true] {
-        let name = tokio::select! { _ = term.recv() => "SIGTERM", _ = int.recv() => "SIGINT" };
-        if already_stopping {
-            tracing::warn!(event = "worker.killed", signal = name, "told a second time; ending at once");
-            std::process::exit(1);
+    let mut signals = Signals::install();
+    loop {
+        match signals.next().await {
+            Wish::Stop(signal) => {
+                tracing::info!(event = "worker.stopping", signal, "taking no new work; what is under way may end");
+                stop.cancel();
+            }
+            Wish::Kill(signal) => {
+                tracing::warn!(event = "worker.killed", signal, "signalled a second time; ending at once");
+                std::process::exit(1);
+            }
         }
-        tracing::info!(event = "worker.stopping", signal = name, "taking no new work; what is under way may end");
-        stop.cancel();
     }
 }
