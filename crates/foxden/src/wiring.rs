@@ -61,6 +61,19 @@ pub(crate) async fn ledger(settings: &DatabaseSettings) -> anyhow::Result<Ledger
     Ok(ledger)
 }
 
+/// Warns of a database that may lose what it confirms. That is the operator's choice, and no reason not to start.
+pub(crate) async fn warn_of_risks(ledger: &Ledger) -> anyhow::Result<()> {
+    for risk in ledger.durability_risks().await.context("could not ask the database whether its commits last")? {
+        tracing::warn!(
+            event = "ledger.not_durable",
+            setting = risk.as_str(),
+            risk = %risk,
+            "signups and tokens are only as safe as the database's commits",
+        );
+    }
+    Ok(())
+}
+
 /// Connects to a ledger that must be there: a command that looks at one makes none by being run in the wrong place.
 pub(crate) async fn existing_ledger(settings: &DatabaseSettings) -> anyhow::Result<Ledger> {
     if let Some(file) = settings.url.file()

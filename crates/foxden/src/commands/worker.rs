@@ -32,6 +32,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
 
     let escrow = wiring::escrow(&settings.worker)?;
     let ledger = wiring::working_ledger(wiring::ledger(&settings.database).await?, &settings.provisioning);
+    wiring::warn_of_risks(&ledger).await?;
     let side = wiring::foxy(&settings.foxy).await?;
     let worker = WorkerId::new();
     let amqp = settings.amqp.as_ref().map(wiring::amqp).transpose()?;

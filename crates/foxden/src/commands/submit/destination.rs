@@ -30,6 +30,7 @@ impl Destination {
     /// The ledger, with keys that fit it.
     pub(super) async fn ledger(settings: Settings) -> anyhow::Result<Self> {
         let ledger = wiring::ledger(&settings.database).await?;
+        wiring::warn_of_risks(&ledger).await?;
         let custody = wiring::custody(settings.keys)?;
         wiring::check_keys(&ledger, &custody, None).await?;
         Ok(Self::Ledger(Door::new(ledger, custody, Source::Submit)))
