@@ -41,6 +41,7 @@ run: ## Run a worker with the settings of .env
 test: ## All tests, against private PostgreSQL and RabbitMQ servers
 	@timeout 300 $(MAKE) --no-print-directory --keep-going sdk-tools examples-tools || \
 		echo 'what tests in other languages need could not be fetched; those tests will say SKIPPED' >&2
+	@scripts/services.sh install || echo 'tests that need what is missing will say SKIPPED, or fail' >&2
 	scripts/services.sh with -- cargo test --workspace --locked
 
 test-fast: ## The tests that need no server, and fewer schedules of the model

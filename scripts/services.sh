@@ -11,7 +11,8 @@
 #                                              stop it where it stands, as on a machine that hangs; let it go on
 #   services.sh ctl DIR ARG...                 run rabbitmqctl on the RabbitMQ in DIR
 #   services.sh with -- CMD [ARG...]           start both, run CMD, take all down whatever happens, end with CMD's status
-#   services.sh install                        only install what is missing, which the others do when they need it
+#   services.sh install                        only install what is missing, which the others do when they need it; and
+#                                              PgBouncer, which some tests put in front of a PostgreSQL
 #
 # CMD gets DATABASE_URL and AMQP_URL, and, to restart a server under test, FOXDEN_SERVICES (this script) and
 # FOXDEN_SERVICES_DIR (the DIR above). Where DATABASE_URL or AMQP_URL is set already, `with` takes that server instead of
@@ -107,6 +108,8 @@ ensure_installed() { # postgres|rabbitmq...
     case $name in
       postgres) postgres_bin >/dev/null || missing+=(postgresql) ;;
       rabbitmq) rabbitmq_script >/dev/null || missing+=(rabbitmq-server) ;;
+      # Beside PostgreSQL's, where not every PATH looks.
+      pgbouncer) [ -x /usr/sbin/pgbouncer ] || [ -x /usr/bin/pgbouncer ] || missing+=(pgbouncer) ;;
     esac
   done
   if [ ${#missing[@]} != 0 ]; then install_packages "${missing[@]}"; fi
@@ -482,6 +485,6 @@ case ${1:-} in
     [ "${2:-}" = -- ] && [ $# -ge 3 ] || die 2 "$USAGE"
     with "${@:3}"
     ;;
-  install) ensure_installed postgres rabbitmq ;;
+  install) ensure_installed postgres rabbitmq pgbouncer ;;
   *) die 2 "$USAGE" ;;
 esac

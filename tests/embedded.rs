@@ -1,8 +1,10 @@
 //! The main job without any server: `foxden submit` and a worker on SQLite.
 
+use std::time::Duration;
+
 use foxden_ledger::{ParkedReason, State};
 
-use crate::support::{Place, event, lines, row};
+use crate::support::{Place, event, lines, program, row};
 
 fn ids(count: usize) -> Vec<String> {
     (1..=count).map(|number| format!("acct_{number:03}")).collect()
@@ -90,8 +92,12 @@ async fn stopping_lets_what_is_under_way_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_at_once() {
-    let config = foxy_sim::Config { latency: "1500".parse().unwrap(), ..foxy_sim::Config::default() };
-    let place = Place::with(config).await;
+    // Longer than any of this takes, so that a call is under way all the time.
+    let config = foxy_sim::Config { latency: "15000".parse().unwrap(), ..foxy_sim::Config::default() };
+    let mut place = Place::with(config).await;
+    for (name, value) in [("FOXDEN_CALL_TIMEOUT", "30s"), ("FOXDEN_LEASE", "90s"), ("FOXDEN_SHUTDOWN_GRACE", "60s")] {
+        place.set(name, value);
+    }
     for (first, second) in [("TERM", "TERM"), ("TERM", "INT"), ("INT", "INT")] {
         let name = &format!("{first}-{second}");
         place.feed(&["submit", "-"], &event(name).to_string());
@@ -102,10 +108,34 @@ async fn a_second_signal_ends_at_once() {
         }
         worker.signal(first);
         worker.until("worker.stopping").await;
+        // Before that it counts as the same wish.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
         worker.signal(second);
         assert_eq!(worker.ended().await, Some(1), "{name}");
         assert_eq!(worker.events("worker.killed").len(), 1, "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_that_comes_twice_at_once_is_one() {
+    let config = foxy_sim::Config { latency: "300".parse().unwrap(), ..foxy_sim::Config::default() };
+    let place = Place::with(config).await;
+    let ids: Vec<String> = (1..=4).map(|number| format!("s{number}")).collect();
+    place.feed(&["submit", "-"], &lines(ids.iter().map(String::as_str)));
+    let mut worker = place.worker("worker");
+    while place.sim.total_requests() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // As a wrapper and the terminal send it.
+    for signal in ["INT", "TERM", "INT", "TERM"] {
+        worker.signal(signal);
+    }
+    assert_eq!(worker.ended().await, Some(0), "{}", worker.log());
+    assert!(worker.events("worker.killed").is_empty());
+    let worker = place.worker("next");
+    let rows = place.settled(4).await;
+    worker.stop().await;
+    place.books_agree(&rows).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -168,4 +198,66 @@ async fn a_parked_signup_is_explained_and_refuses_a_retry_that_can_not_help() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("can't mend"));
     let none = place.run(&["token", "s1"]);
     assert!(String::from_utf8_lossy(&none.stderr).contains("no store token yet"), "{none:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_reads_the_path_of_the_ledger_alike() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut place = Place::new().await;
+    std::fs::create_dir(place.path("é dir")).unwrap();
+    for (url, file) in [
+        ("sqlite:with%20blank.db", "with blank.db"),
+        ("sqlite:é dir/f.db", "é dir/f.db"),
+        ("sqlite:100%.db?mode=rwc", "100%.db"),
+    ] {
+        place.set("FOXDEN_DATABASE_URL", url);
+        place.feed(&["submit", "-"], &event("s1").to_string());
+        assert_eq!(place.json(&["show", "s1", "--json"])["state"], "due", "{url}");
+        for suffix in ["", "-wal", "-shm"] {
+            let Ok(about) = std::fs::metadata(place.path(&format!("{file}{suffix}"))) else {
+                assert_ne!(suffix, "", "{url} is another file");
+                continue;
+            };
+            assert_eq!(about.permissions().mode() & 0o777, 0o600, "{file}{suffix}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_file_is_open_to_others_for_a_moment() {
+    let place = Place::new().await;
+    // Whatever the mask is that the program inherits, it makes its files under its own.
+    let mut command = program(&["submit", "-"], place.dir.path());
+    command.envs(&place.settings).stdin(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mask = loop {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("Umask:")).unwrap().trim().to_owned();
+        if mask == "0077" || child.try_wait().unwrap().is_some() {
+            break mask;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(mask, "0077");
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_url_that_would_be_misread_stops_before_anything_starts() {
+    let mut place = Place::new().await;
+    for (url, problem) in [
+        ("sqlite:f.db?mode=memory", "an sqlite: URL takes no parameters but mode=rwc and mode=rw"),
+        ("postgres://u:p@h/db?ssl=true", "instead of ssl write sslmode=verify-full"),
+        ("postgres://u:p@h/db?channel_binding=require", "channel binding is not supported"),
+        ("postgres://u:p@h/db?sslmode=verify_full", "sslmode in the database URL must be disable, allow, prefer"),
+        ("postgres://u:p@h/db?connect_timeout=3", "a connection that takes longer than 5 s counts as failed"),
+        ("postgres://u:p@h/db?sslmode=verify-full&sslrootcert=/nowhere.pem", "/nowhere.pem, which sslrootcert"),
+    ] {
+        place.set("FOXDEN_DATABASE_URL", url);
+        let output = place.run(&["status"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{url}: {said}");
+        assert!(said.contains("FOXDEN_DATABASE_URL (environment): ") && said.contains(problem), "{url}: {said}");
+    }
 }
