@@ -13,6 +13,7 @@ mod m20261122_000001_create_ledger;
 mod m20261122_000002_superseded_contents;
 mod m20261122_000003_index_keys_in_use;
 mod m20261122_000005_audit;
+mod m20261128_000006_doubt_has_an_end;
 
 /// The list of migrations, in the order in which they run.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000002_superseded_contents::Migration),
             Box::new(m20261122_000003_index_keys_in_use::Migration),
             Box::new(m20261122_000005_audit::Migration),
+            Box::new(m20261128_000006_doubt_has_an_end::Migration),
         ]
     }
 }

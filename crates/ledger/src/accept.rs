@@ -205,6 +205,8 @@ fn row(signup: NewSignup, now: i64) -> ActiveModel {
         store_domain: NotSet,
         domain_try: Set(0),
         in_doubt: Set(false),
+        doubt_ended_at: NotSet,
+        refused: NotSet,
         intents: Set(0),
         key_intent: Set(1),
         retries: Set(0),

@@ -211,6 +211,9 @@ impl Ledger {
                 .col_expr(Column::State, Expr::val(State::Unknown.as_str()))
                 .col_expr(Column::DueAt, Expr::val(now + millis(lookup_after)))
                 .col_expr(Column::InDoubt, Expr::val(true))
+                // A call ends before its lease does.
+                .col_expr(Column::DoubtEndedAt, Expr::col(Column::LeaseUntil))
+                .col_expr(Column::Refused, Expr::val(None::<String>))
                 .col_expr(Column::Lookups, Expr::val(0))
                 .col_expr(Column::LeaseOwner, Expr::val(None::<String>))
                 .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))

@@ -126,6 +126,7 @@ impl Ledger {
             if correction.key != CorrectedKey::Kept {
                 update = update
                     .col_expr(Column::InDoubt, Expr::val(false))
+                    .col_expr(Column::DoubtEndedAt, Expr::val(None::<i64>))
                     .col_expr(Column::KeyIntent, Expr::col(Column::Intents).add(1));
             }
             if let CorrectedKey::Store(domain) = correction.key {
@@ -186,6 +187,8 @@ async fn resume(
         .col_expr(Column::ParkedDetail, Expr::val(None::<String>))
         .col_expr(Column::Retries, Expr::val(0))
         .col_expr(Column::Lookups, Expr::val(0))
+        // Asked for again, so an earlier refusal no longer holds.
+        .col_expr(Column::Refused, Expr::val(None::<String>))
         .col_expr(Column::StepSince, Expr::val(now))
         .col_expr(Column::DueAt, Expr::val(now))
         .col_expr(Column::UpdatedAt, Expr::val(now))

@@ -9,7 +9,7 @@ use crate::{
     entity::provisioning::Model,
     error::LedgerError,
     ids::{ProvisioningId, SignupId, WorkerId},
-    state::{ParkedReason, Source, State, Step},
+    state::{ParkedReason, RefusedFor, Source, State, Step},
 };
 
 /// One provisioning, as its row stood when it was read.
@@ -48,8 +48,13 @@ pub struct Provisioning {
     pub store_domain: Option<String>,
     /// How many domains were tried and found taken.
     pub domain_try: u32,
-    /// Whether a call on the current natural key ever ended unknown. "Already in use" then is our own late success.
+    /// Whether a call on the current natural key ever ended unknown. "Already in use" may then be our own late success.
     pub in_doubt: bool,
+    /// When the last call in doubt on the current natural key had ended for certain; epoch milliseconds. `None` if an
+    /// earlier release did not say.
+    pub doubt_ended_at_ms: Option<i64>,
+    /// How Foxy refused the latest create call, where that is being looked up.
+    pub refused: Option<RefusedFor>,
     /// How many create calls were announced so far; the number of the current one.
     pub intents: u32,
     /// The number of the first create call on the current natural key. Tokens of earlier calls belong to other keys.
@@ -58,7 +63,7 @@ pub struct Provisioning {
     pub intent_at_ms: Option<i64>,
     /// How many times in a row this step had no effect; paces the retries.
     pub retries: u32,
-    /// How many lookups have found the store domain of the current unknown outcome elsewhere.
+    /// How many lookups of the current doubt have found nothing of ours, where that alone proves nothing.
     pub lookups: u32,
     /// Since when this step, with this natural key, has been tried; epoch milliseconds.
     pub step_since_ms: i64,
@@ -143,6 +148,11 @@ impl Provisioning {
                 .as_deref()
                 .map(|word| ParkedReason::parse(word).ok_or_else(|| damaged("parked_reason")))
                 .transpose()?,
+            refused: row
+                .refused
+                .as_deref()
+                .map(|word| RefusedFor::parse(word).ok_or_else(|| damaged("refused")))
+                .transpose()?,
             payload: row
                 .payload
                 .clone()
@@ -165,6 +175,7 @@ impl Provisioning {
             store_uri: row.store_uri,
             store_domain: row.store_domain,
             in_doubt: row.in_doubt,
+            doubt_ended_at_ms: row.doubt_ended_at,
             step_since_ms: row.step_since,
             due_at_ms: row.due_at,
             epoch: row.epoch,

@@ -17,7 +17,7 @@ use crate::{
     error::{LedgerError, leave_out_damaged},
     ids::{ProvisioningId, SignupId},
     provisioning::Provisioning,
-    state::{AttemptKind, ParkedReason, Scope, State, Step},
+    state::{ParkedReason, Scope, State, Step},
 };
 
 /// How many provisionings stand in one place, and since when the oldest of them.
@@ -224,30 +224,6 @@ impl Ledger {
                 .add(Column::InDoubt.eq(true))
                 .add(call_is_under_way);
             Ok(others.filter(may).one(&ledger.db).await?.is_some())
-        })
-        .await
-    }
-
-    /// Whether Foxy answered the latest create call of this provisioning with a refusal that still holds: neither a person
-    /// nor other content has asked for another try since.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn was_refused(&self, row: &Provisioning) -> Result<bool, LedgerError> {
-        use attempt::Column as A;
-        let ledger = self.clone();
-        let query = attempt::Entity::find()
-            .filter(A::ProvisioningId.eq(row.id.as_str()))
-            .filter(A::Intent.eq(i32::try_from(row.intents).unwrap_or(i32::MAX)))
-            .filter(
-                Condition::any()
-                    .add(A::Outcome.eq("rejected"))
-                    .add(A::Kind.is_in([AttemptKind::Person.as_str(), AttemptKind::Correction.as_str()])),
-            );
-        self.detached("was_refused", async move {
-            let found = query.all(&ledger.db).await?;
-            // Each call has an intent of its own, so whatever else is there came after it.
-            Ok(!found.is_empty() && found.iter().all(|attempt| attempt.kind == AttemptKind::Create.as_str()))
         })
         .await
     }

@@ -6,7 +6,7 @@ use foxden_vault::Sealed;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
-    sea_query::{CaseStatement, Expr, OnConflict},
+    sea_query::{Expr, OnConflict},
 };
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ use crate::{
     ids::{AttemptId, ProvisioningId},
     outbox::{OutcomeEvent, insert_event},
     provisioning::{Claimed, Lease},
-    state::{AttemptKind, ParkedReason, Scope, State, Step},
+    state::{AttemptKind, ParkedReason, RefusedFor, Scope, State, Step},
 };
 
 /// What is written when a call or a lookup has ended.
@@ -114,12 +114,12 @@ pub enum Next {
         /// After how long.
         delay: Duration,
     },
-    /// The outcome is unknown; looked up after a delay.
+    /// In doubt; looked up after a delay.
     Unknown {
         /// After how long.
         delay: Duration,
-        /// Whether this was a look that found the store domain elsewhere; so many of them make it believed.
-        elsewhere: bool,
+        /// What has left it in doubt.
+        doubt: Doubt,
     },
     /// Stopped until someone acts.
     Parked {
@@ -134,6 +134,20 @@ pub enum Next {
         keep_payload: bool,
         /// Keep the sealed user token.
         keep_user_token: bool,
+    },
+}
+
+/// What has left a provisioning in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// Its create call has ended, and whether it had an effect is not known.
+    Call,
+    /// Its create call was refused, perhaps for what an earlier call in doubt has made.
+    Refusal(RefusedFor),
+    /// A lookup has not settled it.
+    Look {
+        /// Whether it found nothing of ours, which is believed only when it was seen often enough.
+        counts: bool,
     },
 }
 
@@ -232,6 +246,7 @@ fn apply(mut update: UpdateMany<Entity>, facts: &Facts, next: &Next, now: i64) -
     if facts.store_domain.is_some() || facts.generation.is_some() {
         update = update
             .col_expr(Column::InDoubt, Expr::val(false))
+            .col_expr(Column::DoubtEndedAt, Expr::val(None::<i64>))
             .col_expr(Column::KeyIntent, Expr::col(Column::Intents).add(1))
             .col_expr(Column::Retries, Expr::val(0))
             .col_expr(Column::StepSince, Expr::val(now));
@@ -253,17 +268,16 @@ fn apply(mut update: UpdateMany<Entity>, facts: &Facts, next: &Next, now: i64) -
                 .col_expr(Column::Step, Expr::val(step.as_str()))
                 .col_expr(Column::Lookups, Expr::val(0))
         }
-        Next::Unknown { delay, elsewhere } => {
-            // A new unknown outcome starts at no looks; another look at the same one counts if it saw something.
-            let looked = Expr::col(Column::Lookups).add(i32::from(*elsewhere));
-            let is_same = Expr::col(Column::State).eq(State::Unknown.as_str());
-            release(update, State::Unknown, Some(now + millis(*delay)))
-                .col_expr(Column::InDoubt, Expr::val(true))
-                .col_expr(Column::Lookups, CaseStatement::new().case(is_same.clone(), looked).finally(0).into())
-                .col_expr(
-                    Column::Retries,
-                    CaseStatement::new().case(is_same, Expr::col(Column::Retries).add(1)).finally(0).into(),
-                )
+        Next::Unknown { delay, doubt } => {
+            let update =
+                release(update, State::Unknown, Some(now + millis(*delay))).col_expr(Column::InDoubt, Expr::val(true));
+            match doubt {
+                Doubt::Look { counts } => update
+                    .col_expr(Column::Lookups, Expr::col(Column::Lookups).add(i32::from(*counts)))
+                    .col_expr(Column::Retries, Expr::col(Column::Retries).add(1)),
+                Doubt::Call => first_look(update, None).col_expr(Column::DoubtEndedAt, Expr::val(now)),
+                Doubt::Refusal(refused) => first_look(update, Some(*refused)),
+            }
         }
         Next::Parked { reason, detail } => release(update, State::Parked, None)
             .col_expr(Column::ParkedReason, Expr::val(reason.as_str()))
@@ -275,6 +289,14 @@ fn apply(mut update: UpdateMany<Entity>, facts: &Facts, next: &Next, now: i64) -
             if *keep_payload { update } else { update.col_expr(Column::Payload, Expr::val(None::<Vec<u8>>)) }
         }
     }
+}
+
+/// A new doubt begins at no looks.
+fn first_look(update: UpdateMany<Entity>, refused: Option<RefusedFor>) -> UpdateMany<Entity> {
+    update
+        .col_expr(Column::Lookups, Expr::val(0))
+        .col_expr(Column::Retries, Expr::val(0))
+        .col_expr(Column::Refused, Expr::val(refused.map(RefusedFor::as_str)))
 }
 
 /// Leaves the row in `state` for whoever comes next.

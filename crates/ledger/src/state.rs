@@ -208,6 +208,18 @@ impl ParkedReason {
 }
 
 words! {
+    /// How Foxy refused a call that an earlier one in doubt may be the cause of.
+    RefusedFor {
+        /// A store with this domain exists.
+        DomainTaken = "domain_taken",
+        /// Foxy reserves this domain.
+        DomainReserved = "domain_reserved",
+        /// Without a reason that could be read.
+        Unread = "unread",
+    }
+}
+
+words! {
     /// Where an accepted signup came from.
     Source {
         /// A RabbitMQ queue.

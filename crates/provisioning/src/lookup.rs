@@ -41,8 +41,8 @@ impl<F: Calls> Runner<F> {
             }
         };
         finding.took = started.elapsed();
-        if finding.seen == Seen::Absent && self.ledger.was_refused(row).await? {
-            finding.seen = Seen::AbsentAfterRefusal;
+        if let (Seen::Absent, Some(refused)) = (finding.seen, row.refused) {
+            finding.seen = Seen::AbsentAfterRefusal(refused);
         }
         Ok(finding)
     }

@@ -7,13 +7,13 @@ mod cancelling;
 
 use std::time::Duration;
 
-use foxden_ledger::{ParkedReason, State, Step};
+use foxden_ledger::{ParkedReason, RefusedFor, State, Step};
 
 pub use cancelling::{LeftBehind, NotCancellable, Presence, left_behind, may_cancel};
 
-/// How often a store domain that is present, yet not among the user's own stores, is looked at before it counts as
-/// somebody else's: listings may lag behind what was created. How far is not known (Foxy's pages don't say), so the looks
-/// must also reach past the lag that the operator allows for.
+/// How often a lookup must find nothing of ours before a refusal, or a domain that exists elsewhere, is believed:
+/// listings may lag behind what was created. How far is not known (Foxy's pages don't say), so the looks must also reach
+/// past the lag that the operator allows for.
 pub const LOOKS_BEFORE_BELIEVING: u32 = 3;
 
 /// How many derived store domains are tried. The last ones end in a random tail, so more would not help.
@@ -32,9 +32,9 @@ pub struct Situation {
     pub state: State,
     /// Whether a call on the current natural key ever ended unknown.
     pub in_doubt: bool,
-    /// How many lookups have found the store domain elsewhere, not counting the one just made.
+    /// How many lookups have found nothing of ours, not counting the one just made.
     pub lookups: u32,
-    /// Whether the call is so long ago that no listing can lag behind it any more.
+    /// Whether the last call in doubt ended so long ago that no listing can lag behind it any more.
     pub is_past_lag: bool,
     /// How many derived domains were found taken, not counting the current one.
     pub domain_try: u32,
@@ -71,8 +71,8 @@ pub enum Seen {
     },
     /// Lookup: what the call was to make does not exist.
     Absent,
-    /// Lookup: the same, and Foxy had refused the call without a reason that could be read.
-    AbsentAfterRefusal,
+    /// Lookup: the same, and Foxy had refused the call for this.
+    AbsentAfterRefusal(RefusedFor),
     /// Lookup: it exists and is ours.
     Present,
     /// Lookup: the store domain exists, but not among the user's own stores.
@@ -211,7 +211,7 @@ fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::Sealed(why) => Some(Decision::Park(unopenable(why))),
         Seen::DomainUnset
         | Seen::Absent
-        | Seen::AbsentAfterRefusal
+        | Seen::AbsentAfterRefusal(_)
         | Seen::Present
         | Seen::PresentElsewhere
         | Seen::Unclear => None,
@@ -226,13 +226,9 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::Present => Some(lost(at)),
         Seen::Absent | Seen::Unclear if at.is_too_old => Some(Decision::Park(ParkedReason::AttemptsExhausted)),
         Seen::Absent => Some(Decision::Retry(Wait::None)),
-        // It was refused for what it asks for, unless a listing lags behind an earlier call.
-        Seen::AbsentAfterRefusal if at.is_past_lag => Some(Decision::Park(ParkedReason::RejectedByFoxy)),
-        Seen::AbsentAfterRefusal => Some(Decision::LookUp(Wait::Backoff)),
+        Seen::AbsentAfterRefusal(refused) => believed_refusal(at, refused),
         Seen::PresentElsewhere if at.step != Step::Store => None,
-        Seen::PresentElsewhere if at.lookups + 1 < LOOKS_BEFORE_BELIEVING || !at.is_past_lag => {
-            Some(Decision::LookUp(Wait::Backoff))
-        }
+        Seen::PresentElsewhere if !may_believe(at) => Some(Decision::LookUp(Wait::Backoff)),
         Seen::PresentElsewhere => Some(domain_gone(at, ParkedReason::DomainTaken)),
         Seen::Unclear => Some(Decision::LookUp(Wait::Backoff)),
         Seen::NoEffect(Cause::Stopping) => Some(Decision::LookUp(Wait::None)),
@@ -250,6 +246,23 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
         | Seen::TokenLost
         | Seen::DomainUnset => None,
     }
+}
+
+/// Whether a lookup that has found nothing of ours is believed.
+const fn may_believe(at: &Situation) -> bool {
+    at.lookups + 1 >= LOOKS_BEFORE_BELIEVING && at.is_past_lag
+}
+
+/// A call was refused in doubt, and nothing of ours is found: it was refused for what it asks for, unless a listing lags
+/// behind an earlier call.
+fn believed_refusal(at: &Situation, refused: RefusedFor) -> Option<Decision> {
+    let believed = match (at.step, refused) {
+        (Step::Store, RefusedFor::DomainTaken) => domain_gone(at, ParkedReason::DomainTaken),
+        (Step::Store, RefusedFor::DomainReserved) => domain_gone(at, ParkedReason::DomainReserved),
+        (Step::User | Step::Done, RefusedFor::DomainTaken | RefusedFor::DomainReserved) => return None,
+        (_, RefusedFor::Unread) => Decision::Park(ParkedReason::RejectedByFoxy),
+    };
+    Some(if may_believe(at) { believed } else { Decision::LookUp(Wait::Backoff) })
 }
 
 const fn held_back(at_least: Option<Duration>) -> Wait {
@@ -276,14 +289,13 @@ const fn unopenable(why: Unopenable) -> ParkedReason {
 
 fn rejected(at: &Situation, refusal: Refusal) -> Decision {
     match (at.step, refusal) {
-        // On a key whose earlier call ended unknown this is our own late success.
-        (Step::User, Refusal::EmailTaken | Refusal::EmailOfOwnUser) | (Step::Store, Refusal::DomainTaken)
-            if at.in_doubt =>
-        {
-            lost(at)
+        // On an email whose earlier call ended unknown this counts as our own late success: a lookup could say no more
+        // than the refusal does, since there is no list of our users to look into.
+        (Step::User, Refusal::EmailTaken | Refusal::EmailOfOwnUser) if at.in_doubt => lost(at),
+        // The reason may be that an earlier call took effect; the user's own stores tell.
+        (Step::Store, Refusal::DomainTaken | Refusal::DomainReserved) | (_, Refusal::Unread) if at.in_doubt => {
+            Decision::LookUp(Wait::Backoff)
         }
-        // The reason may be that an earlier call took effect.
-        (_, Refusal::Unread) if at.in_doubt => Decision::LookUp(Wait::Backoff),
         (Step::User, Refusal::EmailTaken) => Decision::Park(ParkedReason::EmailTaken),
         (Step::User, Refusal::EmailOfOwnUser) => Decision::Park(ParkedReason::UserTokenNotKept),
         (Step::Store, Refusal::DomainTaken) => domain_gone(at, ParkedReason::DomainTaken),

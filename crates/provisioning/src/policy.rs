@@ -11,8 +11,8 @@ pub struct Policy {
     pub call_timeout: Duration,
     /// How long after an unknown outcome it is first looked up.
     pub lookup_delay: Duration,
-    /// How long after a call a listing may still lack what it made. Foxy's pages don't say; believing too early makes a
-    /// second store.
+    /// How long after the end of a call a listing may still lack what it made. Foxy's pages don't say; believing too early
+    /// makes a second store.
     pub listing_lag: Duration,
     /// How retries are paced.
     pub retry: Schedule,

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{
-    AttemptKind, Claimed, Custody, CustodyError, DrainError, Entry, Escrow, EscrowError, Ledger, LedgerError, Next,
-    ParkedReason, Payload, Provisioning, Recorded, State, Step,
+    AttemptKind, Claimed, Custody, CustodyError, Doubt, DrainError, Entry, Escrow, EscrowError, Ledger, LedgerError,
+    Next, ParkedReason, Payload, Provisioning, Recorded, RefusedFor, State, Step,
 };
 use foxden_vault::SealError;
 use foxy_api::Foxy;
@@ -19,7 +19,7 @@ use crate::{
     finding::{Finding, concerns_all},
     gate::{Gate, Pass},
     leases::{Held, Leases},
-    plan::{self, Cause, Decision, Illegal, Seen, Situation, Unopenable, Wait},
+    plan::{self, Cause, Decision, Illegal, Refusal, Seen, Situation, Unopenable, Wait},
     policy::{LEASE_MARGIN, Policy},
     schedule::Schedule,
     tell::{outcome_event, tell},
@@ -285,6 +285,10 @@ impl<F: Calls> Runner<F> {
     fn situation(&self, row: &Provisioning, payload: Option<&Payload>) -> Situation {
         // Both times are the ledger's: when the row was claimed or written, and when its step began.
         let since = |then: i64| Duration::from_millis(row.updated_at_ms.saturating_sub(then).max(0).unsigned_abs());
+        // An earlier release wrote down only when the call was announced. It has ended with its lease.
+        let announced = row.intent_at_ms.unwrap_or(row.updated_at_ms);
+        let lease_ms = i64::try_from(self.leases.length().as_millis()).unwrap_or(i64::MAX);
+        let doubt_ended = row.doubt_ended_at_ms.unwrap_or_else(|| announced.saturating_add(lease_ms));
         Situation {
             step: row.step,
             state: row.state,
@@ -294,7 +298,7 @@ impl<F: Calls> Runner<F> {
             domain_is_exact: payload.is_some_and(|payload| payload.store.domain.is_some()),
             mailbox_is_owned: row.mailbox.is_some(),
             generation: row.generation,
-            is_past_lag: since(row.intent_at_ms.unwrap_or(row.updated_at_ms)) >= self.policy.listing_lag,
+            is_past_lag: since(doubt_ended) >= self.policy.listing_lag,
             is_too_old: since(row.step_since_ms) >= self.policy.give_up_after,
         }
     }
@@ -323,8 +327,7 @@ impl<F: Calls> Runner<F> {
             Decision::LookUp(wait) => {
                 let pace = self.policy.retry.beginning_with(self.policy.lookup_delay);
                 let looked = if row.state == State::Unknown { row.retries + 1 } else { 0 };
-                let elsewhere = finding.seen == Seen::PresentElsewhere;
-                Next::Unknown { delay: paced(wait, pace, looked), elsewhere }
+                Next::Unknown { delay: paced(wait, pace, looked), doubt: doubt(row.state, finding.seen) }
             }
             Decision::NextDomain => {
                 let tries = row.domain_try + 1;
@@ -374,8 +377,25 @@ const fn gives_up_a_token(decision: Decision) -> bool {
         decision,
         Decision::NextGeneration
             | Decision::NextDomain
-            | Decision::Park(ParkedReason::UserTokenLost | ParkedReason::StoreTokenLost | ParkedReason::DomainTaken)
+            | Decision::Park(
+                ParkedReason::UserTokenLost
+                    | ParkedReason::StoreTokenLost
+                    | ParkedReason::DomainTaken
+                    | ParkedReason::DomainReserved
+            )
     )
+}
+
+/// What leaves a row in doubt.
+const fn doubt(state: State, seen: Seen) -> Doubt {
+    match (state, seen) {
+        (State::Unknown, Seen::PresentElsewhere | Seen::AbsentAfterRefusal(_)) => Doubt::Look { counts: true },
+        (State::Unknown, _) => Doubt::Look { counts: false },
+        (_, Seen::Rejected(Refusal::DomainTaken)) => Doubt::Refusal(RefusedFor::DomainTaken),
+        (_, Seen::Rejected(Refusal::DomainReserved)) => Doubt::Refusal(RefusedFor::DomainReserved),
+        (_, Seen::Rejected(_)) => Doubt::Refusal(RefusedFor::Unread),
+        _ => Doubt::Call,
+    }
 }
 
 fn stopping() -> Finding {

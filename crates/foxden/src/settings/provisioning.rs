@@ -9,7 +9,7 @@
 //! | `FOXDEN_RETRY_INITIAL` | `2s` | how long to wait before a first retry, 10ms to 1h |
 //! | `FOXDEN_RETRY_MAX` | `5m` | how long to wait between retries at most, up to 1d; not below `FOXDEN_RETRY_INITIAL` |
 //! | `FOXDEN_LOOKUP_DELAY` | `5s` | how long to wait before a call of unknown outcome is looked up, up to 1h |
-//! | `FOXDEN_LISTING_LAG` | `10m` | how long after a call Foxy's listings may lack what it made, up to 1d |
+//! | `FOXDEN_LISTING_LAG` | `10m` | how long after the end of a call Foxy's listings may lack what it made, up to 1d |
 //! | `FOXDEN_GIVE_UP_AFTER` | `7d` | how long one step is tried before its signup is parked, 1s to 365d |
 
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(crate) struct ProvisioningSettings {
     pub(crate) retry_max: Duration,
     /// How long to wait before a call of unknown outcome is looked up.
     pub(crate) lookup_delay: Duration,
-    /// How long after a call Foxy's listings may lack what it made.
+    /// How long after the end of a call Foxy's listings may lack what it made.
     pub(crate) listing_lag: Duration,
     /// How long one step is tried before its signup is parked.
     pub(crate) give_up_after: Duration,

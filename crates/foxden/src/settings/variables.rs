@@ -150,7 +150,7 @@ pub(super) const VARIABLES: &[Variable] = &[
     defaulted("FOXDEN_RETRY_INITIAL", "2s", "how long to wait before a first retry"),
     defaulted("FOXDEN_RETRY_MAX", "5m", "how long to wait between retries at most"),
     defaulted("FOXDEN_LOOKUP_DELAY", "5s", "how long to wait before a call of unknown outcome is looked up"),
-    defaulted("FOXDEN_LISTING_LAG", "10m", "how long after a call Foxy's listings may lack what it made"),
+    defaulted("FOXDEN_LISTING_LAG", "10m", "how long after the end of a call Foxy's listings may lack what it made"),
     defaulted("FOXDEN_GIVE_UP_AFTER", "7d", "how long one step is tried before its signup is parked"),
     // The worker.
     defaulted("FOXDEN_CONCURRENCY", "16", "how many signups are in work at once, 1 to 1000"),

@@ -24,6 +24,8 @@ pub(crate) struct Model {
     pub(crate) store_domain: Option<String>,
     pub(crate) domain_try: i32,
     pub(crate) in_doubt: bool,
+    pub(crate) doubt_ended_at: Option<i64>,
+    pub(crate) refused: Option<String>,
     pub(crate) intents: i32,
     pub(crate) key_intent: i32,
     pub(crate) retries: i32,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Accepted, By, CorrectedKey, Correction, Custody, Forget, Forgetting, Forgotten, Ledger, NewSignup, Next,
+    Accepted, By, CorrectedKey, Correction, Custody, Doubt, Forget, Forgetting, Forgotten, Ledger, NewSignup, Next,
     OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, ProvisioningId, Retried, Scope, SignupId, Source, State,
     Step, WorkerId,
 };
@@ -143,7 +143,7 @@ pub(crate) async fn only_a_signup_at_rest_is_forgotten(ledger: Ledger) {
     assert!(matches!(forget(&ledger, "s1", ALL).await, Forget::NotClosed(State::Due)));
     let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
     assert!(matches!(forget(&ledger, "s1", ALL).await, Forget::NotClosed(State::InFlight)));
-    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, elsewhere: false })).await;
+    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, doubt: Doubt::Call })).await;
     assert!(matches!(forget(&ledger, "s1", ALL).await, Forget::NotClosed(State::Unknown)));
     assert!(ledger.audit_of(&id("s1"), 10).await.unwrap().is_empty());
 

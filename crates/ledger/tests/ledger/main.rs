@@ -35,6 +35,8 @@ macro_rules! all_rules {
             signups::only_what_a_retry_can_mend_is_retried,
             signups::a_correction_takes_the_place_of_what_is_parked_once,
             signups::what_was_in_doubt_is_looked_up_after_a_retry_too,
+            signups::a_doubt_ends_with_its_call_or_at_the_latest_with_its_lease,
+            signups::another_try_settles_no_doubt_and_drops_an_earlier_refusal,
             tokens::a_token_given_up_for_lost_is_taken_when_it_comes_after_all,
             tokens::what_is_in_the_escrow_is_drained_into_the_ledger_once,
             tokens::an_escrow_file_that_can_not_be_read_is_named_and_kept,

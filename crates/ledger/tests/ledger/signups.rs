@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Accepted, CorrectedKey, Correction, Facts, Filter, Ledger, ManualClock, Next, OutcomeData, OutcomeEvent,
-    OutcomeKind, ParkedReason, Recorded, Retried, Scope, SignupId, Source, State, Step, WorkerId,
+    Accepted, CorrectedKey, Correction, Doubt, Facts, Filter, Ledger, ManualClock, Next, OutcomeData, OutcomeEvent,
+    OutcomeKind, ParkedReason, Recorded, RefusedFor, Retried, Scope, SignupId, Source, State, Step, WorkerId,
 };
 
 use crate::support::{LEASE, START_MS, accept, custody, entry, meddle, payload, row, signup, token, written};
@@ -174,7 +174,7 @@ pub(crate) async fn only_what_a_retry_can_mend_is_retried(ledger: Ledger) {
 pub(crate) async fn a_correction_takes_the_place_of_what_is_parked_once(ledger: Ledger) {
     let (custody, id) = (custody(), SignupId::parse("s1").unwrap());
     let claimed = accept(&ledger, &custody, &WorkerId::new(), "s1").await;
-    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, elsewhere: false })).await;
+    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, doubt: Doubt::Call })).await;
     let claimed = ledger.claim(&WorkerId::new(), 1, LEASE).await.unwrap().claimed.remove(0);
     let why = Next::Parked { reason: ParkedReason::EmailTaken, detail: None };
     let parked = written(&ledger, entry(&claimed, why)).await.provisioning;
@@ -201,7 +201,7 @@ pub(crate) async fn a_correction_takes_the_place_of_what_is_parked_once(ledger: 
     assert!(again.is_none(), "it is no longer what was judged");
 
     let claimed = ledger.claim(&WorkerId::new(), 1, LEASE).await.unwrap().claimed.remove(0);
-    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, elsewhere: false })).await;
+    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, doubt: Doubt::Call })).await;
     let claimed = ledger.claim(&WorkerId::new(), 1, LEASE).await.unwrap().claimed.remove(0);
     let why = Next::Parked { reason: ParkedReason::AttemptsExhausted, detail: None };
     let parked = written(&ledger, entry(&claimed, why)).await.provisioning;
@@ -213,12 +213,59 @@ pub(crate) async fn a_correction_takes_the_place_of_what_is_parked_once(ledger: 
 pub(crate) async fn what_was_in_doubt_is_looked_up_after_a_retry_too(ledger: Ledger) {
     let (custody, owner) = (custody(), WorkerId::new());
     let claimed = accept(&ledger, &custody, &owner, "s1").await;
-    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, elsewhere: false })).await;
+    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, doubt: Doubt::Call })).await;
     let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
     let reason = ParkedReason::AttemptsExhausted;
     written(&ledger, entry(&claimed, Next::Parked { reason, detail: None })).await;
     ledger.retry(&claimed.provisioning.signup_id, "a person").await.unwrap();
     assert_eq!(ledger.claim(&owner, 1, LEASE).await.unwrap().claimed[0].provisioning.state, State::Unknown);
+}
+
+pub(crate) async fn a_doubt_ends_with_its_call_or_at_the_latest_with_its_lease(ledger: Ledger) {
+    let (custody, owner, clock) = (custody(), WorkerId::new(), ManualClock::new(START_MS));
+    let (ledger, second) = (ledger.with_clock(&clock), Duration::from_secs(1));
+    let at = |seconds: i64| Some(START_MS + seconds * 1000);
+    let claimed = accept(&ledger, &custody, &owner, "s1").await;
+    clock.advance(second * 14);
+    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, doubt: Doubt::Call })).await;
+    let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
+    clock.advance(second);
+    let look = Doubt::Look { counts: true };
+    let looked = written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, doubt: look })).await;
+    assert_eq!((looked.provisioning.doubt_ended_at_ms, looked.provisioning.lookups), (at(14), 1));
+
+    let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
+    written(&ledger, entry(&claimed, Next::Due { step: Step::User, delay: Duration::ZERO })).await;
+    let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
+    let refusal = Doubt::Refusal(RefusedFor::Unread);
+    let refused = written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, doubt: refusal })).await;
+    assert_eq!(refused.provisioning.refused, Some(RefusedFor::Unread));
+    assert_eq!(refused.provisioning.doubt_ended_at_ms, at(14), "a call that was refused had no effect");
+
+    let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
+    written(&ledger, entry(&claimed, Next::Due { step: Step::User, delay: Duration::ZERO })).await;
+    ledger.claim(&owner, 1, LEASE).await.unwrap();
+    clock.advance(LEASE + second);
+    ledger.sweep(Duration::ZERO).await.unwrap();
+    let swept = row(&ledger, "s1").await;
+    assert_eq!((swept.doubt_ended_at_ms, swept.refused), (at(15 + 60), None));
+}
+
+pub(crate) async fn another_try_settles_no_doubt_and_drops_an_earlier_refusal(ledger: Ledger) {
+    let (custody, owner) = (custody(), WorkerId::new());
+    let claimed = accept(&ledger, &custody, &owner, "s1").await;
+    let doubted = entry(&claimed, Next::Unknown { delay: Duration::ZERO, doubt: Doubt::Call });
+    let ended = written(&ledger, doubted).await.provisioning.doubt_ended_at_ms;
+    let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
+    let refusal = Doubt::Refusal(RefusedFor::Unread);
+    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, doubt: refusal })).await;
+    let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
+    let why = Next::Parked { reason: ParkedReason::RejectedByFoxy, detail: None };
+    written(&ledger, entry(&claimed, why)).await;
+    assert_eq!(ledger.retry(&claimed.provisioning.signup_id, "a person").await.unwrap(), Retried::Due);
+    let again = row(&ledger, "s1").await;
+    assert_eq!((again.state, again.refused), (State::Unknown, None));
+    assert_eq!(again.doubt_ended_at_ms, ended);
 }
 
 pub(crate) async fn one_damaged_row_does_not_hold_up_the_others(ledger: Ledger, url: &str) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foxden_ledger::{Escrow, Ledger, ManualClock, Next, ParkedReason, Recorded, Scope, State, Step, WorkerId};
+use foxden_ledger::{Doubt, Escrow, Ledger, ManualClock, Next, ParkedReason, Recorded, Scope, State, Step, WorkerId};
 use foxden_vault::RefreshToken;
 
 use crate::support::{LEASE, START_MS, accept, custody, entry, row, token, written};
@@ -104,7 +104,7 @@ pub(crate) async fn a_token_of_another_ledger_stays_in_the_escrow(ledger: Ledger
 pub(crate) async fn a_token_that_comes_while_its_row_is_parked_is_not_left_beside_it(ledger: Ledger) {
     let (custody, owner) = (custody(), WorkerId::new());
     let claimed = accept(&ledger, &custody, &owner, "s1").await;
-    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, elsewhere: false })).await;
+    written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, doubt: Doubt::Call })).await;
     let now = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
     // This worker has looked for a token and found none; then one comes, and then it parks.
     let late = token(&claimed, &custody, Scope::User, "late-token").unwrap();

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use foxden_ledger::{ParkedReason::*, State, Step};
+use foxden_ledger::{ParkedReason::*, RefusedFor, State, Step};
 
 use super::{
     Cause::{HeldBack, Passing, SetUp, Stopping, UserTokenRefused as RefusedToken},
@@ -35,7 +35,7 @@ const EVERYTHING: [Seen; 25] = [
     Seen::Rejected(Refusal::EmailOfOwnUser),
     Seen::Rejected(Refusal::Unread),
     Seen::DomainUnset,
-    Seen::AbsentAfterRefusal,
+    Seen::AbsentAfterRefusal(RefusedFor::Unread),
     Seen::Rejected(Refusal::CaptchaRefused),
 ];
 
@@ -133,7 +133,7 @@ fn every_end_of_a_stores_create_call_has_its_next_step() {
 fn every_lookup_of_a_user_has_its_next_step() {
     let mut expected = [None; 25];
     expected[4] = Some(LookUp(Wait::Backoff));
-    expected[23] = Some(Park(RejectedByFoxy));
+    expected[23] = Some(LookUp(Wait::Backoff));
     expected[5] = Some(LookUp(Wait::None));
     expected[13] = Some(AnnounceStore);
     expected[14] = Some(Retry(Wait::None));
@@ -148,7 +148,7 @@ fn every_lookup_of_a_user_has_its_next_step() {
 fn every_lookup_of_a_store_has_its_next_step() {
     let mut expected = [None; 25];
     expected[4] = Some(LookUp(Wait::Backoff));
-    expected[23] = Some(Park(RejectedByFoxy));
+    expected[23] = Some(LookUp(Wait::Backoff));
     expected[5] = Some(LookUp(Wait::None));
     expected[6] = Some(Park(UserTokenRefused));
     expected[13] = Some(Finish);
@@ -174,20 +174,25 @@ fn where_nothing_is_under_way_nothing_can_be_seen() {
 }
 
 #[test]
-fn already_in_use_after_an_unknown_outcome_is_our_own_late_success() {
-    for (step, refusal, reason) in
-        [(Step::User, Refusal::EmailTaken, UserTokenLost), (Step::Store, Refusal::DomainTaken, StoreTokenLost)]
-    {
-        let doubted = Situation { in_doubt: true, ..at(step, State::InFlight) };
-        assert_eq!(decide(&doubted, Seen::Rejected(refusal)), Ok(Park(reason)));
+fn an_email_in_use_after_an_unknown_outcome_is_our_own_late_success() {
+    let doubted = Situation { in_doubt: true, ..at(Step::User, State::InFlight) };
+    for refusal in [Refusal::EmailTaken, Refusal::EmailOfOwnUser] {
+        assert_eq!(decide(&doubted, Seen::Rejected(refusal)), Ok(Park(UserTokenLost)));
     }
 }
 
 #[test]
-fn a_refusal_in_doubt_without_a_readable_reason_is_looked_up() {
-    for step in [Step::User, Step::Store] {
-        let doubted = Situation { in_doubt: true, ..at(step, State::InFlight) };
-        assert_eq!(decide(&doubted, Seen::Rejected(Refusal::Unread)), Ok(LookUp(Wait::Backoff)));
+fn a_refusal_in_doubt_is_looked_up_before_it_is_believed() {
+    for (step, refusal) in [
+        (Step::User, Refusal::Unread),
+        (Step::Store, Refusal::Unread),
+        (Step::Store, Refusal::DomainTaken),
+        (Step::Store, Refusal::DomainReserved),
+    ] {
+        for domain_is_exact in [false, true] {
+            let doubted = Situation { in_doubt: true, domain_is_exact, ..at(step, State::InFlight) };
+            assert_eq!(decide(&doubted, Seen::Rejected(refusal)), Ok(LookUp(Wait::Backoff)), "{step} {refusal:?}");
+        }
     }
 }
 
@@ -200,10 +205,31 @@ fn a_refused_captcha_parks_in_doubt_too() {
 }
 
 #[test]
-fn a_refusal_without_a_readable_reason_is_believed_once_no_listing_can_lag() {
-    for step in [Step::User, Step::Store] {
-        let early = Situation { is_past_lag: false, ..at(step, State::Unknown) };
-        assert_eq!(decide(&early, Seen::AbsentAfterRefusal), Ok(LookUp(Wait::Backoff)));
+fn a_refusal_in_doubt_is_believed_after_enough_looks_and_once_no_listing_can_lag() {
+    for (step, refused, derived, exact) in [
+        (Step::User, RefusedFor::Unread, Park(RejectedByFoxy), Park(RejectedByFoxy)),
+        (Step::Store, RefusedFor::Unread, Park(RejectedByFoxy), Park(RejectedByFoxy)),
+        (Step::Store, RefusedFor::DomainTaken, NextDomain, Park(DomainTaken)),
+        (Step::Store, RefusedFor::DomainReserved, NextDomain, Park(DomainReserved)),
+    ] {
+        let seen = Seen::AbsentAfterRefusal(refused);
+        let enough = Situation { lookups: LOOKS_BEFORE_BELIEVING - 1, ..at(step, State::Unknown) };
+        for (domain_is_exact, believed) in [(false, derived), (true, exact)] {
+            let enough = Situation { domain_is_exact, ..enough };
+            assert_eq!(decide(&enough, seen), Ok(believed), "{step} {refused}");
+            let seldom = Situation { lookups: LOOKS_BEFORE_BELIEVING - 2, ..enough };
+            let early = Situation { is_past_lag: false, lookups: 100, ..enough };
+            for at in [seldom, early] {
+                assert_eq!(decide(&at, seen), Ok(LookUp(Wait::Backoff)), "{step} {refused}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_user_is_not_refused_for_a_domain() {
+    for refused in [RefusedFor::DomainTaken, RefusedFor::DomainReserved] {
+        assert!(decide(&at(Step::User, State::Unknown), Seen::AbsentAfterRefusal(refused)).is_err());
     }
 }
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use foxden_ledger::{ParkedReason, Retried, State};
-use foxden_provisioning::Ending;
+use foxden_provisioning::{Ending, Schedule};
 
 use crate::{
-    STORE_LOST, USER_LOST,
+    PROVISIONED, STORE_LOST, USER_LOST,
     world::{World, signup},
 };
 
@@ -108,4 +108,64 @@ async fn what_was_refused_in_doubt_is_sent_again_when_a_person_asks_for_it() {
     assert_eq!(world.ledger.retry(&world.row("s1").await.signup_id, "ops").await.unwrap(), Retried::Due);
     assert_eq!(world.settle("s1").await, Ending::Provisioned);
     assert_eq!(world.sim.requests("POST /users"), 3);
+}
+
+/// A call without effect leaves a doubt, and another customer takes the domain before it is sent again.
+async fn a_stranger_comes_first(domain: Option<&str>) -> World {
+    let world = World::new().await;
+    world.sim.set_faults("POST /stores: status 500 nth 1".parse().unwrap());
+    let (mut ours, mut strangers) = (signup("s1"), signup("s2"));
+    (ours.store.domain, strangers.store.domain) = (domain.map(str::to_owned), Some("engines-s1".into()));
+    world.accept(&ours).await;
+    assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)]);
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(world.run_due().await, [Ending::Waiting(State::Due)], "the lookup finds nothing");
+    assert_eq!(world.accept_and_run(&strangers).await, PROVISIONED);
+    assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)], "a refusal in doubt settles nothing");
+    world
+}
+
+#[tokio::test]
+async fn a_domain_that_another_customer_takes_between_two_calls_gives_way_to_the_next() {
+    let world = a_stranger_comes_first(None).await;
+    assert_eq!(world.settle("s1").await, PROVISIONED);
+    assert_eq!(world.row("s1").await.store_domain.as_deref(), Some("engines-s1-2"));
+    world.books_agree().await;
+}
+
+#[tokio::test]
+async fn a_domain_of_the_event_that_another_customer_takes_between_two_calls_is_taken_and_not_lost() {
+    let world = a_stranger_comes_first(Some("engines-s1")).await;
+    assert_eq!(world.settle("s1").await, Ending::Parked(ParkedReason::DomainTaken));
+    assert_eq!(world.row("s1").await.store_uri, None, "another customer's address is never ours");
+}
+
+#[tokio::test]
+async fn a_listing_may_lag_from_the_end_of_a_call_and_not_from_its_announcement() {
+    let lag = Duration::from_secs(20);
+    let world = World::with(|policy| {
+        (policy.listing_lag, policy.lookup_delay) = (lag, Duration::from_secs(1));
+        policy.retry = Schedule::new(Duration::from_secs(1), Duration::from_secs(1)).steady();
+    })
+    .await;
+    let faults = "POST /stores: stall_after_work(3s) nth 1; GET /users/{id}/stores: listing_lag(3600s)";
+    world.sim.set_faults(faults.parse().unwrap());
+    let (claimed, runner) = (world.lease(&signup("s1")).await, world.runner.clone());
+    let running = tokio::spawn(async move { runner.run(claimed).await });
+    while world.sim.books().stores.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    world.clock.advance(Duration::from_secs(14));
+    assert_eq!(running.await.unwrap(), Ending::Waiting(State::Unknown));
+    for _ in 0..19 {
+        world.clock.advance(Duration::from_secs(1));
+        world.run_due().await;
+        assert_eq!(world.row("s1").await.state, State::Unknown);
+    }
+    assert_eq!(world.sim.books().stores.len(), 1, "no second store while the first may not be listed yet");
+    for _ in 0..3 {
+        world.clock.advance(Duration::from_secs(1));
+        world.run_due().await;
+    }
+    assert_eq!(world.row("s1").await.store_domain.as_deref(), Some("engines-s1-2"), "then it is somebody else's");
 }
