@@ -47,6 +47,12 @@ pub enum Fault {
     NoToken,
     /// `garbage`: the status is right, the body is noise that claims to be JSON.
     Garbage,
+    /// `success(202)`: the answer as usual, under this status.
+    Success(u16),
+    /// `bom`: a byte order mark stands before the answer's body.
+    Bom,
+    /// `gzip`: the body is compressed, and says so, whether that was asked for or not.
+    Gzip,
     /// `invalid_token`: 401, as for a revoked access token. No work.
     InvalidToken,
     /// `foreign_link` or `foreign_link(http://evil.invalid)`: all links of the answer lead to another origin.

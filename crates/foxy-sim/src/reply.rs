@@ -19,6 +19,7 @@ pub(crate) enum Content {
     Empty,
     Json(Value),
     Text(String),
+    Bytes(Vec<u8>),
 }
 
 /// One answer.
@@ -106,6 +107,7 @@ impl Reply {
             Content::Empty => Vec::new(),
             Content::Json(document) => document.to_string().into_bytes(),
             Content::Text(text) => text.clone().into_bytes(),
+            Content::Bytes(bytes) => bytes.clone(),
         }
     }
 

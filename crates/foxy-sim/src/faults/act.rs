@@ -1,7 +1,10 @@
 //! What a fault does to a request and to its answer.
 
+use std::io::Write as _;
+
 use axum::http::StatusCode;
-use axum::http::header::{LOCATION, RETRY_AFTER};
+use axum::http::header::{CONTENT_ENCODING, LOCATION, RETRY_AFTER};
+use flate2::{Compression, write::GzEncoder};
 use serde_json::{Map, Value};
 
 use super::{Fault, RetryAfter};
@@ -50,6 +53,9 @@ pub(crate) fn instead_of_work(fault: &Fault, call: &Call) -> Option<Ending> {
         | Fault::CutBody
         | Fault::NoToken
         | Fault::Garbage
+        | Fault::Success(_)
+        | Fault::Bom
+        | Fault::Gzip
         | Fault::ForeignLink(_)
         | Fault::NoSelfLink
         | Fault::ListingLag(_) => return None,
@@ -79,6 +85,12 @@ pub(crate) fn upon_answer(fault: &Fault, mut reply: Reply, base: &str) -> Ending
                     document.remove(*name);
                 });
             }
+        }
+        Fault::Success(status) => reply.status = code(*status),
+        Fault::Bom => reply.content = Content::Bytes([b"\xef\xbb\xbf".to_vec(), reply.bytes()].concat()),
+        Fault::Gzip => {
+            reply.content = Content::Bytes(gzip(&reply.bytes()));
+            reply.headers.push((CONTENT_ENCODING, "gzip".to_owned()));
         }
         Fault::ForeignLink(origin) => {
             links(&mut reply, |links| {
@@ -113,6 +125,11 @@ pub(crate) fn upon_answer(fault: &Fault, mut reply: Reply, base: &str) -> Ending
 /// The answer to a creation that lacks its hCaptcha code, or has a wrong one; its status and text are guesses.
 pub(crate) fn captcha_demanded() -> Reply {
     Reply::bad_request("A valid hCaptcha code is required in the h-captcha-code header.")
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
 }
 
 fn links(reply: &mut Reply, change: impl FnOnce(&mut Map<String, Value>)) {

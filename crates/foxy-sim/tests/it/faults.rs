@@ -221,6 +221,19 @@ async fn a_success_may_be_garbage() {
 }
 
 #[tokio::test]
+async fn a_success_may_be_wrapped_in_unusual_ways() {
+    let foxy = Foxy::failing("POST /users: success(202) nth 1; POST /users: bom nth 2; POST /users: gzip nth 3").await;
+    let accepted = create(&foxy).await.unwrap();
+    assert_eq!((accepted.status, accepted.json()["token"]["scope"].as_str()), (202, Some("user_full_access")));
+    let token = foxy.client_token().await;
+    let second = foxy.try_post("/users", &token, &new_user("bob@example.com")).await.unwrap();
+    assert!(second.status == 201 && second.text.starts_with("\u{feff}{"), "{}", second.text);
+    let third = foxy.try_post("/users", &token, &new_user("cleo@example.com")).await.unwrap();
+    assert_eq!((third.status, third.header("content-encoding")), (201, "gzip"));
+    assert_eq!(booked(&foxy), [true, true, true]);
+}
+
+#[tokio::test]
 async fn links_may_lead_to_another_origin() {
     let foxy = Foxy::failing("POST /users: foreign_link; GET /: foreign_link(http://other.invalid:81)").await;
     let answer = create(&foxy).await.unwrap();
