@@ -1,12 +1,12 @@
 //! An answer as it came off the wire, and why one can't be made sense of.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::Cause;
+use crate::body::Body;
 
 /// A status with what came with it. Whether the body is whole is for the reader to decide on.
 #[derive(Debug, Clone)]
@@ -21,17 +21,6 @@ pub(crate) struct Answer {
     pub(crate) location: Option<String>,
     /// The body, or what there is of it.
     pub(crate) body: Body,
-}
-
-/// How much of an answer's body there is.
-#[derive(Clone)]
-pub(crate) enum Body {
-    /// All of it.
-    Whole(Vec<u8>),
-    /// The connection ended, or time ran out, before all of it had come.
-    Cut(Cause),
-    /// More than we are willing to hold.
-    TooLarge,
 }
 
 /// Why an answer is of no use. Never quotes the answer.
@@ -63,21 +52,12 @@ impl OddAnswer {
 impl Answer {
     /// The body as a JSON object, if it is a whole one.
     pub(crate) fn json(&self) -> Option<Value> {
-        match &self.body {
-            Body::Whole(bytes) => serde_json::from_slice(bytes).ok().filter(Value::is_object),
-            Body::Cut(_) | Body::TooLarge => None,
-        }
+        self.body.json()
     }
-}
 
-/// A body holds tokens and personal data, so only its length is shown.
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
-            Self::Cut(cause) => f.debug_tuple("Cut").field(cause).finish(),
-            Self::TooLarge => f.write_str("TooLarge"),
-        }
+    /// Whether the request has succeeded (2xx). Which success it is depends on proxies and gateways as well.
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
     }
 }
 
@@ -99,10 +79,5 @@ mod tests {
         assert_eq!(challenge_error(header).as_deref(), Some("invalid_token"));
         assert_eq!(challenge_error("Bearer error=insufficient_scope, scope=x").as_deref(), Some("insufficient_scope"));
         assert_eq!(challenge_error(r#"Bearer realm="Service""#), None);
-    }
-
-    #[test]
-    fn debug_shows_no_body() {
-        assert_eq!(format!("{:?}", Body::Whole(b"token".to_vec())), "Whole(5 bytes)");
     }
 }

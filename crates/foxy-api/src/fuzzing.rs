@@ -9,7 +9,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, Body, challenge_error};
+use crate::answer::{Answer, challenge_error};
+use crate::body::{self, Body};
 use crate::captcha::CaptchaSent;
 use crate::client::CreatedClient;
 use crate::errors::Creating;
@@ -32,10 +33,16 @@ fn answer(input: &[u8]) -> Option<Answer> {
     let status = STATUSES[usize::from(*choice) % STATUSES.len()];
     let text = String::from_utf8_lossy(body);
     let body = match usize::from(*choice) / STATUSES.len() {
-        11 => Body::Cut(Arc::new(std::io::Error::from(std::io::ErrorKind::UnexpectedEof))),
+        11 => {
+            Body::Cut { read: body.to_vec(), cause: Arc::new(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)) }
+        }
         12 => Body::TooLarge,
         _ => Body::Whole(body.to_vec()),
-    };
+    }
+    .plain();
+    if let Body::Whole(read) | Body::Cut { read, .. } = &body {
+        assert!(read.len() <= body::LARGEST.max(input.len()), "a body has a cap");
+    }
     let retry_after = retry_after::parse(&text, OffsetDateTime::UNIX_EPOCH);
     assert!(retry_after.is_none_or(|wait| wait <= Duration::from_secs(3600)), "a wait has a cap");
     let location = Some(text.clone().into_owned());

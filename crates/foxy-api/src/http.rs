@@ -13,17 +13,17 @@ use std::time::Duration;
 
 use foxden_vault::AccessToken;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, Body, challenge_error};
+use crate::answer::{Answer, challenge_error};
+use crate::body::{self, Body};
 use crate::pace::{Pace, TooLate, Turn};
 use crate::{CaptchaCode, Cause, ClientError, NotSent, ResourceUri, Settings, retry_after};
-
-/// Bodies above this are not held; what Foxy answers is a small fraction of it.
-const LARGEST_BODY: usize = 1024 * 1024;
 
 /// Foxy docs: rels/create_user.
 const H_CAPTCHA_CODE: HeaderName = HeaderName::from_static("h-captcha-code");
@@ -222,9 +222,11 @@ fn captcha_header(code: &CaptchaCode) -> HeaderValue {
 fn builder(settings: &Settings) -> ClientBuilder {
     // Foxy answers only requests that name the API's version (Foxy docs: "authentication").
     let api_version = (HeaderName::from_static("foxy-api-version"), HeaderValue::from_static("1"));
+    // Without it any encoding may be chosen (RFC 9110 section 12.5.3).
+    let as_it_is = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     Client::builder()
         .user_agent(settings.user_agent.as_str())
-        .default_headers(HeaderMap::from_iter([api_version]))
+        .default_headers(HeaderMap::from_iter([api_version, as_it_is]))
         .connect_timeout(settings.connect_timeout)
         .https_only(settings.api.is_https())
         .redirect(reqwest::redirect::Policy::none())
@@ -280,10 +282,10 @@ async fn read_body(response: &mut Response) -> Body {
     let mut bytes = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() > LARGEST_BODY => return Body::TooLarge,
+            Ok(Some(chunk)) if bytes.len() + chunk.len() > body::LARGEST => return Body::TooLarge,
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            Ok(None) => return Body::Whole(bytes),
-            Err(error) => return Body::Cut(Arc::new(error.without_url())),
+            Ok(None) => return Body::Whole(bytes).plain(),
+            Err(error) => return Body::Cut { read: bytes, cause: Arc::new(error.without_url()) }.plain(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod attribute;
+mod body;
 mod captcha;
 mod client;
 mod document;

@@ -6,7 +6,8 @@ use foxden_vault::{AccessToken, AuthorizationCode, RefreshToken};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, Body, OddAnswer};
+use crate::answer::{Answer, OddAnswer};
+use crate::body::Body;
 use crate::read::{ReadError, refusal};
 use crate::{Cause, SetupFault};
 
@@ -81,7 +82,7 @@ struct TokenFields {
 }
 
 impl Granted {
-    /// The `token` of a 201 (Foxy docs: rels/create_user, rels/stores). The refresh token is what matters; without it
+    /// The `token` of an answer to a creation (Foxy docs: rels/create_user, rels/stores). The refresh token is what matters; without it
     /// the grant is lost, without anything else it is not.
     pub(crate) fn of_creation(body: &Value) -> Option<Self> {
         let fields = TokenFields::of(body.get("token")?);
@@ -143,13 +144,15 @@ impl Grant {
 
     /// Reads a token endpoint's answer to this grant, which was asked for at `since`.
     pub(crate) fn read(&self, answer: &Answer, since: Instant) -> Result<(Granted, Bearer), ReadError> {
-        if answer.status != 200 {
+        if !answer.is_success() {
             return Err(self.refused(answer));
         }
-        if let Body::Cut(cause) = &answer.body {
-            return Err(ReadError::Unavailable { retry_after: None, source: Cause::clone(cause) });
-        }
-        let fields = TokenFields::of(&answer.json().ok_or_else(|| ReadError::odd(OddAnswer::NotJson))?);
+        let document = answer.body.first_object().ok_or_else(|| match &answer.body {
+            Body::Cut { cause, .. } => ReadError::Unavailable { retry_after: None, source: Cause::clone(cause) },
+            Body::Whole(_) => ReadError::odd(OddAnswer::NotJson),
+            Body::TooLarge => ReadError::odd(OddAnswer::TooLarge),
+        })?;
+        let fields = TokenFields::of(&document);
         let access = fields.access.ok_or_else(|| ReadError::odd(OddAnswer::Lacks("access_token")))?;
         let refresh = match (fields.refresh, self) {
             (Some(refresh), _) => refresh,
@@ -188,7 +191,8 @@ impl TokenFields {
         let lifetime = seconds.map_or(USUAL_LIFETIME, Duration::from_secs).min(Duration::from_secs(86_400));
         Self {
             access: text("access_token").filter(header_safe).map(AccessToken::new),
-            refresh: text("refresh_token").map(RefreshToken::new),
+            // One with a character that could not be read would open nothing, and hide that it is lost.
+            refresh: text("refresh_token").filter(|token| !token.contains('\u{fffd}')).map(RefreshToken::new),
             scope: text("scope").unwrap_or_default().to_owned(),
             lifetime,
         }
@@ -233,6 +237,13 @@ mod tests {
         let (granted, _) = refresh().read(&answer(200, r#"{"access_token":"a1"}"#), Instant::now()).unwrap();
         assert_eq!(granted.refresh.expose(), "r0+&");
         assert_eq!(granted.expires_in, USUAL_LIFETIME);
+    }
+
+    #[test]
+    fn a_token_is_read_under_every_success_and_in_every_wrapping() {
+        let read = |status, body: &str| refresh().read(&answer(status, body), Instant::now()).unwrap().0;
+        assert_eq!(read(201, TOKEN).access.expose(), "a1");
+        assert_eq!(read(203, &format!("\u{feff}{TOKEN}\n\n")).access.expose(), "a1");
     }
 
     #[test]

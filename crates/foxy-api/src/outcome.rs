@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::answer::{Answer, Body};
+use crate::answer::Answer;
+use crate::body::Body;
 use crate::captcha::CaptchaSent;
 use crate::errors::{self, Creating};
 use crate::http::{Failure, Fate};
@@ -23,7 +24,7 @@ pub(crate) enum Ending<T> {
     StaleLink,
 }
 
-/// What a 201 brought.
+/// What a creation brought.
 #[derive(Debug, Clone)]
 pub(crate) struct Created {
     /// The token to the new resource.
@@ -56,7 +57,12 @@ fn made_or_not<T>(
     read: impl Fn(&Value) -> Option<T>,
 ) -> Ending<T> {
     match exchange {
-        Ok(answer) if answer.status == 201 => Ending::Final(created(answer, read)),
+        // Which success it is says less than what it brings: a body with a token is a token.
+        Ok(answer) if answer.is_success() => match answer.body.first_object().and_then(|document| read(&document)) {
+            Some(created) => Ending::Final(Outcome::Done(created)),
+            None if answer.status == 201 => Ending::Final(Outcome::TokenLost(loss(answer))),
+            None => unmade(creating, captcha, exchange),
+        },
         _ => unmade(creating, captcha, exchange),
     }
 }
@@ -90,18 +96,14 @@ fn unmade<T>(creating: Creating, captcha: CaptchaSent, exchange: &Result<Answer,
     }
 }
 
-/// A 201: the thing exists, so all that is left to ask is whether what came with it is in hand.
-fn created<T>(answer: &Answer, read: impl Fn(&Value) -> Option<T>) -> Outcome<T> {
-    let loss = match (answer.json(), &answer.body) {
-        (Some(document), _) => match read(&document) {
-            Some(created) => return Outcome::Done(created),
-            None => TokenLoss::NoToken,
-        },
-        (None, Body::Whole(_)) => TokenLoss::BodyUnreadable,
-        (None, Body::Cut(_)) => TokenLoss::BodyCut,
-        (None, Body::TooLarge) => TokenLoss::BodyTooLarge,
-    };
-    Outcome::TokenLost(loss)
+/// A 201 without what should have come with it: the thing exists, and this is why there is no more than that.
+fn loss(answer: &Answer) -> TokenLoss {
+    match &answer.body {
+        Body::Whole(_) if answer.body.first_object().is_some() => TokenLoss::NoToken,
+        Body::Whole(_) => TokenLoss::BodyUnreadable,
+        Body::Cut { .. } => TokenLoss::BodyCut,
+        Body::TooLarge => TokenLoss::BodyTooLarge,
+    }
 }
 
 /// A 4xx other than 408 and 409: nothing was created.
@@ -125,7 +127,7 @@ fn refused<T>(creating: Creating, captcha: CaptchaSent, answer: &Answer) -> Endi
         },
         (403, _) => fault(SetupFault::Forbidden),
         (404 | 410, _) => Ending::StaleLink,
-        (status, _) if matches!(answer.body, Body::Cut(_)) => {
+        (status, _) if matches!(answer.body, Body::Cut { .. }) => {
             Ending::Final(Outcome::NoEffect(NoEffect::ReasonsLost { status }))
         }
         (status, _) => {
@@ -146,7 +148,7 @@ pub(crate) fn evidence(exchange: &Result<Answer, Failure>, origins: &ApiOrigins)
         http_status: Some(answer.status),
         logref: FoxyError::all_of(&body).into_iter().find_map(|error| error.logref),
         resource: if answer.status == 201 { resource(answer, &body, origins) } else { None },
-        cause: if let Body::Cut(cause) = &answer.body { Some(cause.clone()) } else { None },
+        cause: if let Body::Cut { cause, .. } = &answer.body { Some(cause.clone()) } else { None },
         ..Evidence::default()
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::answer::{Answer, Body, OddAnswer};
+use crate::answer::{Answer, OddAnswer};
+use crate::body::Body;
 use crate::oauth::OAuthError;
 use crate::{Cause, FoxyError, LinkProblem, NoEffect, SetupFault, errors};
 
@@ -114,7 +115,7 @@ pub(crate) fn judge(answer: &Answer) -> Reading {
     if status == 200 {
         return match (answer.json(), &answer.body) {
             (Some(document), _) => Reading::Document(document),
-            (None, Body::Cut(cause)) => {
+            (None, Body::Cut { cause, .. }) => {
                 Reading::Failed(ReadError::Unavailable { retry_after: None, source: cause.clone() })
             }
             (None, Body::Whole(_)) => Reading::Failed(ReadError::odd(OddAnswer::NotJson)),

@@ -119,7 +119,7 @@ pub enum Doubt {
     /// Sent, and the connection ended before an answer.
     #[error("the connection was lost before an answer")]
     ConnectionLost,
-    /// An answer that says neither yes nor no: 408, 409, 5xx, or a success other than 201.
+    /// An answer that says neither yes nor no: 408, 409, 5xx, or a success other than 201 that brings no token.
     #[error("an answer of status {0}, which says neither yes nor no")]
     Status(u16),
     /// A redirect (3xx). Not followed: it could lead a token away.

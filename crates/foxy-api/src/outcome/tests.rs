@@ -21,7 +21,12 @@ fn whole(body: &str) -> Body {
 }
 
 fn cut() -> Body {
-    Body::Cut(Arc::new(io::Error::from(io::ErrorKind::UnexpectedEof)))
+    cut_after("")
+}
+
+fn cut_after(read: &str) -> Body {
+    let cause = Arc::new(io::Error::from(io::ErrorKind::UnexpectedEof));
+    Body::Cut { read: read.as_bytes().to_vec(), cause }
 }
 
 fn fx(message: &str) -> String {
@@ -59,7 +64,15 @@ fn every_answer_to_a_create_has_one_meaning() {
         (201, whole(HTML), "token lost BodyUnreadable".into()),
         (201, cut(), "token lost BodyCut".into()),
         (201, Body::TooLarge, "token lost BodyTooLarge".into()),
-        (200, whole(TOKEN), "unknown Status(200)".into()),
+        (200, whole(TOKEN), "done r".into()),
+        (202, whole(TOKEN), "done r".into()),
+        (201, whole(&format!("\u{feff}{TOKEN}")), "done r".into()),
+        (201, whole(&format!("{TOKEN}<!-- 12 ms -->")), "done r".into()),
+        (201, cut_after(TOKEN), "done r".into()),
+        (201, cut_after(&TOKEN[..TOKEN.len() / 2]), "token lost BodyCut".into()),
+        (200, cut_after(&TOKEN[..TOKEN.len() / 2]), "unknown Status(200)".into()),
+        (200, whole(r#"{"message":"created"}"#), "unknown Status(200)".into()),
+        (200, Body::TooLarge, "unknown Status(200)".into()),
         (202, whole(""), "unknown Status(202)".into()),
         (204, whole(""), "unknown Status(204)".into()),
         (101, whole(""), "unknown Status(101)".into()),

@@ -70,6 +70,7 @@ async fn a_create_is_sent_as_foxy_wants_it() {
     assert!(store_call.body.contains(r#""store_domain":"anns-shop""#));
     for call in server.all_calls() {
         assert_eq!(call.header("foxy-api-version"), "1", "{}", call.line);
+        assert_eq!(call.header("accept-encoding"), "identity", "{}", call.line);
         assert_eq!(call.header("user-agent"), "foxy-api-test/1", "{}", call.line);
     }
 }

@@ -274,8 +274,12 @@ async fn every_end_of_a_create_call_means_what_the_table_says() {
         (Fault("cut_body"), "token lost BodyCut", 1, 1),
         (Fault("garbage"), "token lost BodyUnreadable", 1, 1),
         (Fault("no_token"), "token lost NoToken", 1, 1),
-        // 201 with a token.
+        // A success with a token, whichever success and however wrapped.
         (Fault("stall_after_work(1ms)"), "done", 1, 1),
+        (Fault("success(200)"), "done", 1, 1),
+        (Fault("success(202)"), "done", 1, 1),
+        (Fault("bom"), "done", 1, 1),
+        (Fault("gzip"), "done", 1, 1),
         (Fault("foreign_link"), "done, link not trusted", 1, 1),
         (Fault("no_self_link"), "done, link not trusted", 1, 1),
     ];
