@@ -2,26 +2,20 @@
 
 use std::time::Duration;
 
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime};
+use time::OffsetDateTime;
 
 /// The longest wait we accept. A server's mistake, or a date from its wrong clock, must not stop us for a day.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The date form that RFC 9110 section 5.6.7 tells every sender to use. The two obsolete forms are read as no wait at
-/// all.
-const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =
-    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
-
-/// Reads seconds or a date; `None` if it is neither, so that the caller falls back on its own schedule.
+/// Reads seconds or a date, in any of the three forms that RFC 9110 section 5.6.7 has recipients accept; `None` if it is
+/// neither, so that the caller falls back on its own schedule.
 pub(crate) fn parse(value: &str, now: OffsetDateTime) -> Option<Duration> {
     let value = value.trim();
     let wait = if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() {
         // More digits than a u64 holds is a long wait, not a malformed one.
         value.parse().map_or(LONGEST, Duration::from_secs)
     } else {
-        let date = PrimitiveDateTime::parse(value, IMF_FIXDATE).ok()?.assume_utc();
+        let date = OffsetDateTime::from(httpdate::parse_http_date(value).ok()?);
         Duration::try_from(date - now).unwrap_or(Duration::ZERO)
     };
     Some(wait.min(LONGEST))
@@ -41,7 +35,9 @@ mod tests {
     fn seconds_and_dates_are_read() {
         assert_eq!(seconds("0"), Some(0));
         assert_eq!(seconds(" 120 "), Some(120));
-        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(37));
+        for date in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(seconds(date), Some(37), "{date}");
+        }
     }
 
     #[test]
@@ -58,7 +54,7 @@ mod tests {
 
     #[test]
     fn what_is_neither_is_left_out() {
-        for value in ["", "soon", "-1", "1.5", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+        for value in ["", "soon", "-1", "1.5", "Sun, 06 Nov 1994", "6 Nov 94 08:49:37"] {
             assert_eq!(seconds(value), None, "{value}");
         }
     }
