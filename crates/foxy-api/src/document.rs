@@ -35,8 +35,8 @@ impl Document {
     pub(crate) fn of(document: Value, origins: &ApiOrigins) -> Result<Self, ReadError> {
         let links = Links::of(&document);
         let uri = links.uri("self", origins)?;
-        let embedded = document.pointer("/_embedded/fx:attributes").and_then(Value::as_array);
-        let attributes = embedded.into_iter().flatten().filter_map(|entry| Attribute::read(entry, origins)).collect();
+        let attributes = embedded(&document, "fx:attributes").unwrap_or_default();
+        let attributes = attributes.iter().filter_map(|entry| Attribute::read(entry, origins)).collect();
         let mut properties = match document {
             Value::Object(properties) => properties,
             _ => Map::new(),
@@ -48,6 +48,18 @@ impl Document {
     /// The document's links.
     pub(crate) fn links(&self) -> &Links {
         &self.links
+    }
+}
+
+/// What a document embeds under a relation. HAL allows one resource where there could be several (draft-kelly-json-hal
+/// section 4.1.2), and PHP writes an empty list in several ways. `None`: there is no such relation, or it is no resource.
+pub(crate) fn embedded<'a>(document: &'a Value, rel: &str) -> Option<&'a [Value]> {
+    match document.get("_embedded")?.get(rel)? {
+        Value::Array(several) => Some(several),
+        Value::Object(none) if none.is_empty() => Some(&[]),
+        Value::Null => Some(&[]),
+        one @ Value::Object(_) => Some(std::slice::from_ref(one)),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }
 

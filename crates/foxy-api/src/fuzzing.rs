@@ -81,7 +81,7 @@ pub fn documents(input: &[u8]) {
         if let Ok(read) = Document::of(document.clone(), &origins) {
             is_ours(&read.uri, &origins);
         }
-        if let Ok(page) = Page::read(&document, &origins) {
+        if let Ok(page) = Page::read(&document, &ResourceUri::home(&origins), &origins) {
             page.addresses().for_each(|uri| is_ours(uri, &origins));
         }
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::access::{Access, Found, Wire};
 use crate::answer::OddAnswer;
 use crate::link::Links;
-use crate::{ApiOrigins, LinkProblem, ReadError, ResourceUri};
+use crate::{ApiOrigins, LinkProblem, ReadError, ResourceUri, document};
 
 /// More pages than any user has. A server whose pages never end must not keep us for ever.
 const MOST_PAGES: usize = 1000;
@@ -72,7 +72,7 @@ pub(crate) async fn all_stores(wire: &Wire, user: &Access) -> Result<Vec<ListedS
 /// Shows one store after the other, until `enough` says so or the listing was seen whole.
 async fn walk(wire: &Wire, user: &Access, mut enough: impl FnMut(Entry) -> bool) -> Result<(), ReadError> {
     let (first, document) = user.linked(wire, "fx:stores").await?;
-    let mut page = Page::read(&document, wire.origins())?;
+    let mut page = Page::read(&document, &first, wire.origins())?;
     let mut seen_pages = HashSet::from([first]);
     let mut seen_entries = 0;
     loop {
@@ -95,19 +95,21 @@ async fn walk(wire: &Wire, user: &Access, mut enough: impl FnMut(Entry) -> bool)
             Found::Document(document) => document,
             Found::Gone { status, .. } => return Err(ReadError::odd(OddAnswer::Status(status))),
         };
-        page = Page::read(&document, wire.origins())?;
+        page = Page::read(&document, &next, wire.origins())?;
         seen_pages.insert(next);
     }
 }
 
 impl Page {
-    pub(crate) fn read(document: &Value, origins: &ApiOrigins) -> Result<Self, ReadError> {
+    /// Reads the page that was asked for at `asked`.
+    pub(crate) fn read(document: &Value, asked: &ResourceUri, origins: &ApiOrigins) -> Result<Self, ReadError> {
         let total = document.get("total_items").and_then(number);
-        let entries = match document.pointer("/_embedded/fx:stores") {
-            Some(Value::Array(entries)) => entries.as_slice(),
-            // A page without entries may leave the array out, but only if it says that there are none.
-            None if total == Some(0) || document.get("returned_items").and_then(number) == Some(0) => &[],
-            Some(_) | None => return Err(ReadError::odd(OddAnswer::Lacks("list of stores"))),
+        let entries = match document::embedded(document, "fx:stores") {
+            Some(entries) => entries,
+            // A page without entries may leave them out, if it is one: absence is claimed of nothing else. How many there
+            // are to be in all is compared by the caller.
+            None if is_listing(document, asked, origins) => &[],
+            None => return Err(ReadError::odd(OddAnswer::Lacks("list of stores"))),
         };
         let mut stores = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -123,6 +125,14 @@ impl Page {
         };
         Ok(Self { stores, total, next })
     }
+}
+
+/// Whether a document without stores is an empty list of them: it counts, it embeds, or it calls itself what was asked for.
+fn is_listing(document: &Value, asked: &ResourceUri, origins: &ApiOrigins) -> bool {
+    let counts = ["total_items", "returned_items"].iter().any(|name| document.get(name).and_then(number).is_some());
+    let embeds = document.get("_embedded").is_some_and(|embedded| embedded.get("fx:stores").is_none());
+    let own = Links::of(document).uri("self", origins);
+    counts || embeds || own.is_ok_and(|own| own.url().path() == asked.url().path())
 }
 
 #[cfg(any(test, feature = "fuzzing"))]

@@ -77,6 +77,44 @@ async fn a_listing_that_cannot_be_read_proves_no_absence() {
 }
 
 #[tokio::test]
+async fn a_listing_is_read_in_every_form_that_hal_and_php_give_it() {
+    let shop = |base: &str| json!({"store_domain": "a", "_links": {"self": {"href": format!("{base}/stores/1")}}});
+    type Form = fn(&Value) -> Value;
+    let forms: [(Form, bool); 8] = [
+        (|shop| json!({"_embedded": {"fx:stores": [shop]}}), true),
+        (|shop| json!({"_embedded": {"fx:stores": shop}, "total_items": "1"}), true),
+        (|_| json!({"_embedded": {"fx:stores": null}}), false),
+        (|_| json!({"_embedded": {"fx:stores": {}}}), false),
+        (|_| json!({"_embedded": {}}), false),
+        (|_| json!({"_embedded": []}), false),
+        (|_| json!({"total_items": "0"}), false),
+        (|_| json!({"_links": {"self": {"href": "/users/1/stores"}}}), false),
+    ];
+    for (form, found) in forms {
+        let server = Server::foxy_but(move |call| {
+            (call.line == "GET /users/1/stores").then(|| Reply::json(200, &form(&shop(&call.base))))
+        })
+        .await;
+        let search = server.session().find_store("a").await.unwrap();
+        assert_eq!(matches!(search, StoreSearch::Found { .. }), found, "{}", form(&json!({})));
+    }
+}
+
+#[tokio::test]
+async fn an_empty_listing_that_counts_more_proves_no_absence() {
+    for body in [
+        json!({"_embedded": {"fx:stores": null}, "total_items": 1}),
+        json!({"_embedded": {}, "total_items": "2"}),
+        json!({"total_items": 3, "returned_items": 0}),
+    ] {
+        let server =
+            Server::foxy_but(move |call| (call.line == "GET /users/1/stores").then(|| Reply::json(200, &body))).await;
+        let said = unreadable(server.session().find_store("a").await);
+        assert_eq!(said, "the listing ended before all of it was seen");
+    }
+}
+
+#[tokio::test]
 async fn a_listing_without_end_is_given_up() {
     let server = Server::foxy_but(|call| {
         let next = format!("{}/users/1/stores?offset={}", call.base, call.nth + 1);
