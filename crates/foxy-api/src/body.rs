@@ -55,8 +55,13 @@ impl Body {
 
     /// The body as a JSON object, if it is a whole one and nothing else.
     pub(crate) fn json(&self) -> Option<Value> {
+        self.value().filter(Value::is_object)
+    }
+
+    /// The body as JSON of whatever kind, if it is whole.
+    pub(crate) fn value(&self) -> Option<Value> {
         match self {
-            Self::Whole(bytes) => serde_json::from_slice(without_bom(bytes)).ok().filter(Value::is_object),
+            Self::Whole(bytes) => serde_json::from_slice(without_bom(bytes)).ok(),
             Self::Cut { .. } | Self::TooLarge => None,
         }
     }

@@ -6,9 +6,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
-/// One entry of `fx:errors`.
+/// One entry of `fx:errors`, or what was said in its place.
 ///
 /// The message may repeat what was sent, personal data included: `Debug` redacts it, and logs should leave it out.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,6 +16,19 @@ pub struct FoxyError {
     /// A code, which some errors have. Safe to log.
     pub code: Option<String>,
     message: String,
+    manner: Manner,
+}
+
+/// How an error was said, and so how far its words are believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// In a document made for it.
+    Document,
+    /// As plain text: believed where it says something that we know, and else no reason that was read.
+    Text,
+    /// In a web page, of Foxy's or of what stands before it: for a person's eyes. Words that we know may stand anywhere in
+    /// one.
+    Page,
 }
 
 /// What Foxy has against a creation.
@@ -52,7 +63,13 @@ impl FoxyError {
     /// One error. References and codes that are not plain identifiers are left out, lest a server use them to speak in
     /// logs.
     pub fn new(logref: Option<&str>, code: Option<&str>, message: impl Into<String>) -> Self {
-        Self { logref: logref.and_then(identifier), code: code.and_then(identifier), message: message.into() }
+        let (logref, code) = (logref.and_then(identifier), code.and_then(identifier));
+        Self { logref, code, message: message.into(), manner: Manner::Document }
+    }
+
+    /// An error without more than words.
+    pub(crate) fn in_words(message: String, manner: Manner) -> Self {
+        Self { logref: None, code: None, message, manner }
     }
 
     /// Foxy's words. For a person who may see the signup's data; not for a log.
@@ -60,20 +77,9 @@ impl FoxyError {
         &self.message
     }
 
-    /// Reads `_embedded.fx:errors`; whatever else a body is, it holds none.
-    pub(crate) fn all_of(body: &Value) -> Vec<Self> {
-        let Some(entries) = body.pointer("/_embedded/fx:errors").and_then(Value::as_array) else { return Vec::new() };
-        let read = |entry: &Value| {
-            let text = |name| entry.get(name).and_then(Value::as_str);
-            let number = entry.get("code").and_then(Value::as_i64).map(|code| code.to_string());
-            Self::new(text("logref"), text("code").or(number.as_deref()), text("message").unwrap_or_default())
-        };
-        entries.iter().map(read).collect()
-    }
-
     fn says_any(&self, phrases: &[&str]) -> bool {
         let message = self.message.to_lowercase();
-        phrases.iter().any(|phrase| message.contains(phrase))
+        self.manner != Manner::Page && phrases.iter().any(|phrase| message.contains(phrase))
     }
 }
 
@@ -119,11 +125,13 @@ const NOT_FOUND: &[&str] = &["user was not found", "store was not found"];
 pub(crate) fn kind(creating: Creating, errors: &[FoxyError]) -> RejectionKind {
     let some = |about: &[&str], phrases: &[&str]| errors.iter().any(|e| e.says_any(about) && e.says_any(phrases));
     match creating {
-        _ if errors.is_empty() => RejectionKind::Other,
         Creating::User if some(EMAIL, TAKEN) => RejectionKind::EmailTaken,
         Creating::Store if some(DOMAIN, TAKEN) => RejectionKind::DomainTaken,
         Creating::Store if some(DOMAIN, RESERVED) => RejectionKind::DomainReserved,
-        Creating::User | Creating::Store | Creating::Other => RejectionKind::InvalidFields,
+        Creating::User | Creating::Store | Creating::Other => {
+            let names_one = errors.iter().any(|error| error.manner == Manner::Document);
+            if names_one { RejectionKind::InvalidFields } else { RejectionKind::Other }
+        }
     }
 }
 
@@ -161,6 +169,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::reasons;
 
     fn says(message: &str) -> Vec<FoxyError> {
         vec![FoxyError::new(Some("id-1"), None, message)]
@@ -226,14 +235,28 @@ mod tests {
     }
 
     #[test]
+    fn plain_text_is_believed_where_it_is_known_and_a_page_never() {
+        for (message, in_text) in [
+            ("store_domain is already in use", RejectionKind::DomainTaken),
+            ("store_domain can not end with -admin", RejectionKind::DomainReserved),
+            ("Bad Request", RejectionKind::Other),
+        ] {
+            let said = |manner| [FoxyError::in_words(message.into(), manner)];
+            assert_eq!(kind(Creating::Store, &said(Manner::Text)), in_text, "{message}");
+            assert_eq!(kind(Creating::Store, &said(Manner::Page)), RejectionKind::Other, "{message}");
+        }
+        let firewall = [FoxyError::in_words("Please complete the captcha".into(), Manner::Page)];
+        assert!(!demand_captcha(&firewall));
+    }
+
+    #[test]
     fn errors_are_read_with_references_and_codes() {
         let body = json!({"total": 2, "_embedded": {"fx:errors": [
             {"logref": "id-1", "message": "a", "code": 42},
             {"logref": "ann@example.com signed up", "message": "b", "code": "too bad"},
         ]}});
-        let errors = FoxyError::all_of(&body);
+        let errors = reasons::of_value(&body);
         assert_eq!(errors, [FoxyError::new(Some("id-1"), Some("42"), "a"), FoxyError::new(None, None, "b")]);
-        assert!(FoxyError::all_of(&json!({"error": "invalid_client"})).is_empty());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::listing::Page;
 use crate::oauth::Grant;
 use crate::outcome::{self, Ending};
 use crate::read::{self, Reading};
-use crate::{ApiOrigins, Document, FoxyError, Outcome, ReadError, ResourceUri, retry_after};
+use crate::{ApiOrigins, Document, Outcome, ReadError, ResourceUri, reasons, retry_after};
 
 const STATUSES: &[u16] =
     &[200, 201, 202, 204, 301, 307, 400, 401, 403, 404, 408, 409, 410, 418, 422, 429, 500, 502, 503, 504, 999];
@@ -109,7 +109,11 @@ pub fn tokens(input: &[u8]) {
 
 /// Foxy's own error bodies.
 pub fn errors(input: &[u8]) {
-    for error in FoxyError::all_of(&json(input)) {
+    let body = Body::Whole(input.to_vec());
+    let refused = Answer { status: 400, retry_after: None, challenge: None, location: None, body };
+    for error in reasons::of(&refused) {
+        assert!(error.message().chars().count() <= 1000, "a message has a cap");
+
         for plain in [&error.logref, &error.code].into_iter().flatten() {
             assert!(plain.len() <= 100 && plain.is_ascii() && !plain.contains([' ', '@']), "a log would take it in");
         }

@@ -21,6 +21,7 @@ mod origin;
 mod outcome;
 mod pace;
 mod read;
+mod reasons;
 mod report;
 mod retry_after;
 mod secret;

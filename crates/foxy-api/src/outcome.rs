@@ -10,7 +10,7 @@ use crate::http::{Failure, Fate};
 use crate::link::Links;
 use crate::oauth::OAuthError;
 use crate::{
-    ApiOrigins, Doubt, Evidence, FoxyError, Granted, NoEffect, Outcome, Rejection, ResourceUri, SetupFault, TokenLoss,
+    ApiOrigins, Doubt, Evidence, Granted, NoEffect, Outcome, Rejection, ResourceUri, SetupFault, TokenLoss, reasons,
 };
 
 /// How one sending of a call that changes something ended.
@@ -109,7 +109,7 @@ fn loss(answer: &Answer) -> TokenLoss {
 /// A 4xx other than 408 and 409: nothing was created.
 fn refused<T>(creating: Creating, captcha: CaptchaSent, answer: &Answer) -> Ending<T> {
     let body = answer.json().unwrap_or_default();
-    let errors = FoxyError::all_of(&body);
+    let errors = reasons::of(answer);
     let oauth = OAuthError::of(&body, answer.challenge.as_deref());
     let fault = |fault| Ending::Final(Outcome::NoEffect(NoEffect::SetupFault(fault)));
     match (answer.status, oauth) {
@@ -146,7 +146,7 @@ pub(crate) fn evidence(exchange: &Result<Answer, Failure>, origins: &ApiOrigins)
     let body = answer.json().unwrap_or_default();
     Evidence {
         http_status: Some(answer.status),
-        logref: FoxyError::all_of(&body).into_iter().find_map(|error| error.logref),
+        logref: reasons::of(answer).into_iter().find_map(|error| error.logref),
         resource: if answer.status == 201 { resource(answer, &body, origins) } else { None },
         cause: if let Body::Cut { cause, .. } = &answer.body { Some(cause.clone()) } else { None },
         ..Evidence::default()

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::answer::{Answer, OddAnswer};
 use crate::body::Body;
 use crate::oauth::OAuthError;
-use crate::{Cause, FoxyError, LinkProblem, NoEffect, SetupFault, errors};
+use crate::{Cause, LinkProblem, NoEffect, SetupFault, errors, reasons};
 
 /// Why something could not be read from Foxy, or a token not be had. Nothing was changed by trying, so trying again is
 /// safe.
@@ -128,7 +128,7 @@ pub(crate) fn judge(answer: &Answer) -> Reading {
         (401 | 403, Some(OAuthError::InsufficientScope)) => Reading::Failed(SetupFault::InsufficientScope.into()),
         (401, _) => Reading::StaleToken,
         (403, _) => Reading::Failed(SetupFault::Forbidden.into()),
-        (404 | 410, _) => Reading::Gone { status, absent: errors::say_absent(&FoxyError::all_of(&body)) },
+        (404 | 410, _) => Reading::Gone { status, absent: errors::say_absent(&reasons::of(answer)) },
         _ => Reading::Failed(refusal(answer)),
     }
 }
@@ -183,6 +183,8 @@ mod tests {
             (403, r#"{"error":"insufficient_scope"}"#, "InsufficientScope"),
             (404, absent, "gone absent=true"),
             (404, "<html>", "gone absent=false"),
+            (404, "<p>This user was not found</p>", "gone absent=false"),
+            (404, r#"{"title":"Not Found","detail":"This user was not found"}"#, "gone absent=true"),
             (410, "", "gone absent=false"),
             (408, "", "unavailable Some(7s)"),
             (429, "", "rate limited Some(7s)"),

@@ -243,6 +243,7 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// Foxy's words, without anything of the person they are about.
 fn reasons(rejection: &Rejection, payload: &Payload) -> String {
-    let said: Vec<String> = rejection.errors.iter().map(|error| scrub(error.message(), payload)).collect();
+    let said = rejection.errors.iter().map(|error| scrub(error.message(), payload));
+    let said: Vec<String> = said.filter(|said| !said.trim().is_empty()).collect();
     if said.is_empty() { format!("status {} without a reason", rejection.status) } else { said.join("; ") }
 }

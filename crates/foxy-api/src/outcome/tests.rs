@@ -83,6 +83,12 @@ fn every_answer_to_a_create_has_one_meaning() {
         (400, whole(&fx("email is already in use")), rejected(RejectionKind::EmailTaken, 400)),
         (400, whole(""), rejected(RejectionKind::Other, 400)),
         (400, whole(HTML), rejected(RejectionKind::Other, 400)),
+        (400, whole("email is already in use"), rejected(RejectionKind::EmailTaken, 400)),
+        (
+            400,
+            whole(r#"{"title":"Bad","detail":"first_name is required"}"#),
+            rejected(RejectionKind::InvalidFields, 400),
+        ),
         (400, Body::TooLarge, rejected(RejectionKind::Other, 400)),
         (400, cut(), "no effect ReasonsLost { status: 400 }".into()),
         (400, whole(&fx("Please complete the captcha")), fault(SetupFault::CaptchaDemanded)),
