@@ -19,6 +19,7 @@ use sea_orm::{
 use crate::{
     database_url::{DatabaseUrl, DatabaseUrlError},
     error::LedgerError,
+    explain::Sent,
     pool,
     step_in::{StepIn, Steps, between},
 };
@@ -141,6 +142,8 @@ impl Ledger {
     /// The same ledger with a test that steps into each of its operations.
     #[must_use]
     pub fn with_steps(mut self, steps: Arc<dyn StepIn>) -> Self {
+        let watch = steps.clone();
+        self.db.set_metric_callback(move |info| watch.sent(Sent::new(info.statement, info.elapsed)));
         self.steps = Some(steps);
         self
     }

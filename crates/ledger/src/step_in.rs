@@ -5,6 +5,8 @@
 
 use std::{ops::ControlFlow, pin::Pin, sync::Arc};
 
+use crate::explain::Sent;
+
 /// Decides about each operation of a [`Ledger`](crate::Ledger) or an [`Escrow`](crate::Escrow), by its name.
 pub trait StepIn: Send + Sync {
     /// Before it begins. `Break`: it does not begin, and its caller is told that the database, or the disk, is away.
@@ -12,6 +14,9 @@ pub trait StepIn: Send + Sync {
 
     /// When it has ended. `Break`: its answer is lost, and its caller is told the same.
     fn after(&self, operation: &'static str) -> Pause;
+
+    /// A statement of an operation has been answered. Not shown are those that begin and end a transaction.
+    fn sent(&self, _statement: Sent) {}
 }
 
 /// For how long an operation is held up, and whether it goes on then.
