@@ -14,7 +14,7 @@ CARGO_DENY := $(or $(shell command -v cargo-deny 2>/dev/null),target/tools/bin/c
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo env run test test-fast chaos schedules restarts check fmt fmt-check clippy doc scripts-check deny advisories examples-tools sdk-tools fuzz bench contract clean-demo
+.PHONY: help demo env run test test-fast chaos schedules size restarts check fmt fmt-check clippy doc scripts-check deny advisories examples-tools sdk-tools fuzz bench contract clean-demo
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +62,11 @@ schedules: export FOXDEN_TEST_SEED ?= $(shell od -An -N6 -tu8 /dev/urandom | tr 
 schedules: export FOXDEN_TEST_SCHEDULES ?= 50000
 schedules:
 	cargo test --package foxden-provisioning --test model --locked no_order -- --nocapture
+
+size: ## The plans of every statement on ledgers of a million rows; make test has 100,000
+size: export FOXDEN_TEST_ROWS ?= 1000000
+size:
+	scripts/services.sh with -- cargo test --package foxden-ledger --test ledger --locked whole_table -- --nocapture --test-threads 1
 
 restarts: ## The long restart test: 100 workers stopped in good order under load; FOXDEN_TEST_SEED repeats one
 restarts: export FOXDEN_TEST_RESTARTS ?= 100

@@ -9,6 +9,7 @@ mod keys;
 mod orphans;
 mod rotation;
 mod signups;
+mod size;
 mod support;
 mod tokens;
 
@@ -90,6 +91,7 @@ macro_rules! all_rules_with_a_meddler {
             audit::the_audit_is_appended_to_never_changed,
             audit::without_a_record_no_token_is_opened,
             audit::the_example_opens_a_stores_token,
+            size::no_statement_reads_or_sorts_a_whole_table,
         );
     };
 }

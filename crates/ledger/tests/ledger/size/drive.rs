@@ -1,0 +1,191 @@
+//! Every operation of the ledger, each way that sends statements of its own.
+
+use std::time::Duration;
+
+use foxden_ledger::{
+    Act, By, Claimed, CorrectedKey, Correction, Custody, Deed, Doubt, Escrow, Facts, Filter, Forgetting, Ledger, Next,
+    OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Provisioning, ProvisioningId, Reseal, Scope, SignupId,
+    Source, State, Step, WorkerId,
+};
+use foxden_vault::KeyRing;
+
+use super::rows::signup_id;
+use crate::{
+    cancelling::cancellation,
+    support::{LEASE, accept, entry, payload, row, signup, token, written},
+};
+
+const NOW: Duration = Duration::ZERO;
+
+pub(crate) async fn everything(ledger: &Ledger, custody: &Custody) {
+    accepting(ledger, custody).await;
+    working(ledger, custody).await;
+    telling(ledger).await;
+    people(ledger, custody).await;
+    reading(ledger).await;
+    keys(ledger).await;
+}
+
+async fn accepting(ledger: &Ledger, custody: &Custody) {
+    let owner = WorkerId::new();
+    accept(ledger, custody, &owner, "new-1").await;
+    ledger.accept_leased(signup(custody, "new-1"), &owner, LEASE).await.unwrap();
+    let batch = ["new-2", "new-3", "new-1"].map(|id| signup(custody, id)).to_vec();
+    ledger.accept_queued(batch).await.unwrap();
+    ledger.known(&parse("new-1")).await.unwrap();
+}
+
+/// What the worker's loops do to what is due.
+async fn working(ledger: &Ledger, custody: &Custody) {
+    let owner = WorkerId::new();
+    ledger.now_ms().await.unwrap();
+    ledger.sweep(NOW).await.unwrap();
+    let claims = ledger.claim(&owner, 32, LEASE).await.unwrap();
+    let leases: Vec<_> = claims.claimed.iter().map(|claimed| claimed.lease.clone()).collect();
+    assert_eq!(ledger.renew(&owner, &leases, LEASE).await.unwrap().len(), 32);
+
+    // The whole way of a signup.
+    let claimed = accept(ledger, custody, &owner, "made").await;
+    let mut user = entry(&claimed, Next::InFlight { step: Step::Store, lease: LEASE });
+    user.credential = token(&claimed, custody, Scope::User, "user");
+    user.facts = Facts { user_uri: Some("https://x/1".into()), store_domain: Some("d".into()), ..Facts::default() };
+    let claimed = written(ledger, user.clone()).await;
+    ledger.record(user).await.unwrap();
+    let mut store = entry(&claimed, Next::Provisioned { keep_payload: false, keep_user_token: false });
+    store.credential = token(&claimed, custody, Scope::Store, "store");
+    store.facts = Facts { store_uri: Some("https://x/2".into()), ..Facts::default() };
+    store.event = Some(event(&claimed.provisioning, OutcomeKind::Provisioned));
+    written(ledger, store).await;
+
+    // The other ends.
+    let claimed = accept(ledger, custody, &owner, "due").await;
+    let mut due = entry(&claimed, Next::Due { step: Step::User, delay: LEASE });
+    due.facts.generation = Some(2);
+    written(ledger, due).await;
+    let claimed = accept(ledger, custody, &owner, "unknown").await;
+    written(ledger, entry(&claimed, Next::Unknown { delay: LEASE, doubt: Doubt::Call })).await;
+    late_token(ledger, custody, &owner).await;
+    looking_up(ledger).await;
+}
+
+async fn parked(ledger: &Ledger, custody: &Custody, signup_id: &str, reason: ParkedReason) -> Claimed {
+    let claimed = accept(ledger, custody, &WorkerId::new(), signup_id).await;
+    let mut parked = entry(&claimed, Next::Parked { reason, detail: None });
+    parked.event = Some(event(&claimed.provisioning, OutcomeKind::Parked));
+    written(ledger, parked).await
+}
+
+/// One whose row was parked for its loss, and one that comes by the escrow.
+async fn late_token(ledger: &Ledger, custody: &Custody, owner: &WorkerId) {
+    let claimed = accept(ledger, custody, owner, "late").await;
+    written(ledger, entry(&claimed, Next::Parked { reason: ParkedReason::UserTokenLost, detail: None })).await;
+    let mut late = entry(&claimed, Next::Due { step: Step::Store, delay: NOW });
+    late.credential = token(&claimed, custody, Scope::User, "late");
+    ledger.record(late).await.unwrap();
+
+    let lost = parked(ledger, custody, "escrowed", ParkedReason::UserTokenLost).await;
+    let dir = tempfile::tempdir().unwrap();
+    let escrow = Escrow::open(dir.path()).unwrap();
+    escrow.keep(&lost.lease.id, &token(&lost, custody, Scope::User, "late").unwrap()).await.unwrap();
+    assert_eq!(ledger.drain(&escrow).await.unwrap(), 1);
+}
+
+async fn looking_up(ledger: &Ledger) {
+    let row = row(ledger, &signup_id(90)).await;
+    let account = row.account_id.clone().unwrap();
+    ledger.is_store_of_another("https://api.foxycart.com/stores/12", &row.id).await.unwrap();
+    ledger.is_store_of_another("https://api.foxycart.com/stores/none", &row.id).await.unwrap();
+    ledger.another_may_have_the_user_of(&row, &account).await.unwrap();
+    ledger.provisioned_for(&account).await.unwrap();
+    ledger.credentials(&row.id).await.unwrap();
+    ledger.attempts(&row.id).await.unwrap();
+    ledger.superseded_contents(&row).await.unwrap();
+    ledger.newest_sealed(3).await.unwrap();
+}
+
+async fn telling(ledger: &Ledger) {
+    let row = row(ledger, &signup_id(98)).await;
+    ledger.tell("00000000-0000-0000-0000-000000000001".into(), event(&row, OutcomeKind::Rejected)).await.unwrap();
+    ledger.tell_standing(&row.id, answer).await.unwrap();
+    let next = ledger.next_events(100, &[OutcomeKind::Rejected]).await.unwrap();
+    ledger.next_events(100, &[]).await.unwrap();
+    ledger.waiting_events(100).await.unwrap();
+    ledger.count_waiting_events().await.unwrap();
+    ledger.mark_published(next.iter().map(|event| event.seq).collect()).await.unwrap();
+    ledger.forget_published(Duration::from_secs(7 * 24 * 3600)).await.unwrap();
+}
+
+/// What people do, while workers go on.
+async fn people(ledger: &Ledger, custody: &Custody) {
+    parked(ledger, custody, "retried", ParkedReason::DomainTaken).await;
+    ledger.retry(&parse("retried"), "a person").await.unwrap();
+    parked(ledger, custody, "corrected", ParkedReason::DomainTaken).await;
+    let known = ledger.known(&parse("corrected")).await.unwrap();
+    let correction = Correction {
+        account_id: None,
+        source: Source::Submit,
+        payload: custody.seal_payload(&known.provisioning.id, &payload()).unwrap(),
+        fingerprint: custody.fingerprint(&parse("corrected"), None, &payload()),
+        key: CorrectedKey::Store(None),
+    };
+    ledger.correct(&known.provisioning, &known.fingerprint, correction).await.unwrap().unwrap();
+    parked(ledger, custody, "cancelled", ParkedReason::DomainTaken).await;
+    let resting = row(ledger, "cancelled").await;
+    let quiet = foxden_ledger::Cancellation { tell_anyway: false, ..cancellation(&resting) };
+    ledger.cancel(&resting, quiet).await.unwrap().unwrap();
+    let by = By::new("a person");
+    ledger.forget(&parse("cancelled"), Forgetting::default(), &by).await.unwrap();
+    ledger.forget(&parse(&signup_id(1)), Forgetting { tokens: true, links: true }, &by).await.unwrap();
+    ledger.audit(&by, Deed::to(Act::OpenToken, &parse("made"))).await.unwrap();
+    ledger.audit_of(&parse(&signup_id(20)), 20).await.unwrap();
+}
+
+async fn reading(ledger: &Ledger) {
+    ledger.find(&parse(&signup_id(7))).await.unwrap();
+    ledger.standings().await.unwrap();
+    ledger.count_orphans().await.unwrap();
+    ledger.orphans().await.unwrap();
+    let listed = async |filter: Filter| ledger.list(&Filter { limit: 100, ..filter }).await.unwrap();
+    listed(Filter::default()).await;
+    for state in State::ALL {
+        listed(Filter { state: Some(*state), ..Filter::default() }).await;
+    }
+    for cancelled in [true, false] {
+        listed(Filter { state: Some(State::Closed), cancelled: Some(cancelled), ..Filter::default() }).await;
+    }
+    for state in [None, Some(State::Parked)] {
+        listed(Filter { state, reason: Some(ParkedReason::DomainTaken), ..Filter::default() }).await;
+    }
+}
+
+async fn keys(ledger: &Ledger) {
+    let keys = ledger.keys_in_use().await.unwrap();
+    ledger.count_by_key().await.unwrap();
+    ledger.count_envelopes_of(*keys.first().unwrap()).await.unwrap();
+    // Two signups under a key of their own, which the walk's ring has beside its first one.
+    let (old, new) = (foxden_vault::generate_key("old").unwrap(), foxden_vault::generate_key("new").unwrap());
+    let of = |keys: &str| Custody::new(KeyRing::parse(keys).unwrap().into(), "test");
+    let custody = of(&old);
+    let claimed = accept(ledger, &custody, &WorkerId::new(), "resealed").await;
+    let mut record = entry(&claimed, Next::Due { step: Step::Store, delay: LEASE });
+    record.credential = token(&claimed, &custody, Scope::User, "user");
+    written(ledger, record).await;
+    let mut walk = Reseal::begin(ledger, &of(&[new.as_str(), old.as_str()].join(","))).await.unwrap();
+    let mut moved = 0;
+    while let Some(page) = walk.next_page(200).await.unwrap() {
+        moved += page.moved;
+    }
+    assert_eq!(moved, 2);
+}
+
+fn parse(signup_id: &str) -> SignupId {
+    SignupId::parse(signup_id).unwrap()
+}
+
+fn event(row: &Provisioning, kind: OutcomeKind) -> OutcomeEvent {
+    OutcomeEvent { kind, data: OutcomeData::of(row) }
+}
+
+fn answer(row: &Provisioning) -> (String, OutcomeEvent) {
+    (ProvisioningId::new().to_string(), event(row, OutcomeKind::Duplicate))
+}

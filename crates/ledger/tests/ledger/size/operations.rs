@@ -1,0 +1,32 @@
+//! The list of the ledger's operations, read from its source: so none can be forgotten.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// Every name that is given to `Ledger::detached`, which every operation passes.
+fn all() -> BTreeSet<String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut names = BTreeSet::new();
+    for file in fs::read_dir(source).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_none_or(|suffix| suffix != "rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for call in text.split(".detached(").skip(1) {
+            let name = call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
+            names.insert(name.unwrap_or_else(|| panic!("{}: an operation without a name", path.display())).to_owned());
+        }
+    }
+    assert!(names.len() > 30, "the source is not read rightly: {names:?}");
+    names
+}
+
+/// Each operation was driven, or is left out for a reason that still holds.
+pub(crate) fn all_are_driven(driven: &BTreeSet<&'static str>, left_out: &[(&str, &str)]) {
+    let all = all();
+    let is_left_out = |name: &str| left_out.iter().any(|(left_out, _)| *left_out == name);
+    let forgotten: Vec<_> = all.iter().filter(|name| !driven.contains(name.as_str()) && !is_left_out(name)).collect();
+    assert!(forgotten.is_empty(), "not driven: {forgotten:?}. Drive them in size/drive.rs");
+    let gone: Vec<_> = left_out.iter().filter(|(name, _)| !all.contains(*name)).collect();
+    assert!(gone.is_empty(), "there is no such operation: {gone:?}");
+}
