@@ -16,7 +16,7 @@ use crate::http::{Failure, Fate, Http, Verb};
 use crate::link::Links;
 use crate::oauth::{Bearer, Grant};
 use crate::outcome::{self, Created, Ending};
-use crate::pace::Turn;
+use crate::pace::{Line, Turn};
 use crate::read::{self, Reading};
 use crate::secret::Secrets;
 use crate::single_flight::{Kept, SingleFlight};
@@ -55,6 +55,23 @@ pub(crate) enum Found {
 
 /// Asked when a call's turn has come: whether it is still wanted. Much may have happened while it waited.
 pub(crate) type Wanted<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// When a call goes.
+#[derive(Clone, Copy)]
+pub(crate) struct When<'a> {
+    /// By then it has ended.
+    pub(crate) deadline: Instant,
+    /// Where it waits for its turn.
+    pub(crate) line: Line,
+    pub(crate) wanted: Wanted<'a>,
+}
+
+impl When<'_> {
+    /// In its turn, as something that was begun.
+    fn begun(deadline: Instant) -> Self {
+        Self { deadline, line: Line::Begun, wanted: &|| true }
+    }
+}
 
 /// Where a call goes.
 #[derive(Debug, Clone, Copy)]
@@ -146,7 +163,7 @@ impl Wire {
         judge: impl Fn(&Result<Answer, Failure>) -> Ending<T>,
     ) -> Report<T> {
         let begun = Instant::now();
-        let turn = match self.http.turn_to_create(deadline).await {
+        let turn = match self.http.turn_to_create(Line::Begun, deadline).await {
             Ok(turn) => turn,
             Err(wait) => return held_back(wait, begun),
         };
@@ -251,7 +268,7 @@ impl Access {
         }
     }
 
-    /// Creates what brings a token, at the address that the home document links as `rel`, before `deadline`. Without a
+    /// Creates what brings a token, at the address that the home document links as `rel`. Without a
     /// `captcha` code of its own it goes with that of the settings, if any.
     pub(crate) async fn create(
         &self,
@@ -259,8 +276,7 @@ impl Access {
         (creating, rel): (Creating, &'static str),
         body: &Value,
         captcha: Option<&CaptchaCode>,
-        deadline: Instant,
-        wanted: Wanted<'_>,
+        when: When<'_>,
     ) -> Report<Created> {
         let (captcha, sent) = match (captcha, &wire.settings.h_captcha_code) {
             (Some(own), _) => (Some(own), CaptchaSent::Own),
@@ -268,7 +284,7 @@ impl Access {
             (None, None) => (None, CaptchaSent::No),
         };
         let judge = |exchange: &_| outcome::judge(creating, sent, exchange);
-        self.send_if(wire, (Verb::Post, To::Home(rel)), body, captcha, (deadline, wanted), judge).await
+        self.send_if(wire, (Verb::Post, To::Home(rel)), body, captcha, when, judge).await
     }
 
     /// Sends a call that changes something, before `deadline`. As [`Access::send_if`] in all else.
@@ -280,10 +296,10 @@ impl Access {
         deadline: Instant,
         judge: impl Fn(&Result<Answer, Failure>) -> Ending<T>,
     ) -> Report<T> {
-        self.send_if(wire, what, body, None, (deadline, &|| true), judge).await
+        self.send_if(wire, what, body, None, When::begun(deadline), judge).await
     }
 
-    /// Sends a call that changes something, before `deadline`, if it is still wanted when its turn has come.
+    /// Sends a call that changes something, if it is still wanted when its turn has come.
     ///
     /// It is sent again only where Foxy's answer says that nothing was changed: once with a fresh token, once to a link
     /// discovered anew. Waiting for its turn comes before all of that, and takes nothing from its time.
@@ -293,21 +309,21 @@ impl Access {
         (verb, to): (Verb, To<'_>),
         body: &Value,
         captcha: Option<&CaptchaCode>,
-        (deadline, wanted): (Instant, Wanted<'_>),
+        when: When<'_>,
         judge: impl Fn(&Result<Answer, Failure>) -> Ending<T>,
     ) -> Report<T> {
         let begun = Instant::now();
         let body = body.to_string().into_bytes();
         let mut evidence = Evidence::default();
-        let mut turn = match wire.http.turn_to_create(deadline).await {
+        let mut turn = match wire.http.turn_to_create(when.line, when.deadline).await {
             Ok(turn) => Some(turn),
             Err(wait) => return held_back(wait, begun),
         };
-        if !wanted() {
+        if !(when.wanted)() {
             evidence.elapsed = begun.elapsed();
             return Report { outcome: Outcome::NoEffect(NoEffect::NotSent(NotSent::Withdrawn)), evidence };
         }
-        let deadline = deadline.min(Instant::now() + wire.http.call_timeout());
+        let deadline = when.deadline.min(Instant::now() + wire.http.call_timeout());
         let (mut renewed, mut rediscovered) = (false, false);
         let outcome = loop {
             let (link, token) = match self.prepare(wire, to, deadline).await {

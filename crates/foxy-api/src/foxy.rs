@@ -7,7 +7,7 @@ use foxden_vault::{AuthorizationCode, ClientSecret, RefreshToken};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::access::{Access, Followed, Found, To, Wire, follow};
+use crate::access::{Access, Followed, Found, To, When, Wire, follow};
 use crate::answer::OddAnswer;
 use crate::errors::Creating;
 use crate::http::{Http, Verb};
@@ -15,7 +15,7 @@ use crate::link::Links;
 use crate::oauth::Grant;
 use crate::single_flight::SingleFlight;
 use crate::{
-    ApiOrigins, ClientError, CreatedUser, Document, Granted, NewUser, ReadError, Report, SecretSource, Settings,
+    ApiOrigins, ClientError, CreatedUser, Document, Granted, Line, NewUser, ReadError, Report, SecretSource, Settings,
     StoreSession, TokenError, UserSession, outcome,
 };
 
@@ -68,19 +68,21 @@ impl Foxy {
     /// it the whole call timeout before the deadline, it is [held back](crate::NoEffect::HeldBack) instead. Dropping the
     /// future leaves the outcome unknown.
     pub async fn create_user(&self, user: &NewUser, deadline: Instant) -> Report<CreatedUser> {
-        self.create_user_if(user, deadline, &|| true).await
+        self.create_user_if(user, Line::New, deadline, &|| true).await
     }
 
-    /// As [`Foxy::create_user`], unless it is not `wanted` any more when its turn under the rate of calls has come.
+    /// As [`Foxy::create_user`], unless it is not `wanted` any more when its turn under the rate of calls has come. In
+    /// [`Line::Begun`] it is the retry of an earlier call.
     pub async fn create_user_if(
         &self,
         user: &NewUser,
+        line: Line,
         deadline: Instant,
         wanted: &(dyn Fn() -> bool + Sync),
     ) -> Report<CreatedUser> {
-        let what = (Creating::User, "fx:create_user");
+        let (what, when) = ((Creating::User, "fx:create_user"), When { deadline, line, wanted });
         let captcha = user.captcha.as_ref();
-        let report = self.shared.client.create(self.wire(), what, &user.body(), captcha, deadline, wanted).await;
+        let report = self.shared.client.create(self.wire(), what, &user.body(), captcha, when).await;
         report.map(|created| CreatedUser::new(created, self.clone()))
     }
 

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::answer::{Answer, challenge_error};
 use crate::body::{self, Body};
-use crate::pace::{Pace, TooLate, Turn};
+use crate::pace::{Line, Pace, TooLate, Turn};
 use crate::{CaptchaCode, Cause, ClientError, NotSent, ResourceUri, Settings, retry_after};
 
 /// Foxy docs: rels/create_user.
@@ -101,14 +101,14 @@ impl Http {
 
     /// Waits until a create may begin, which must leave it the whole call timeout before `deadline`. One that needs no
     /// wait may begin however late it is.
-    pub(crate) async fn turn_to_create(&self, deadline: Instant) -> Result<Turn, Duration> {
+    pub(crate) async fn turn_to_create(&self, line: Line, deadline: Instant) -> Result<Turn, Duration> {
         let latest = deadline.checked_sub(self.call_timeout).unwrap_or(deadline);
-        self.pace.turn(latest).await.map_err(|TooLate(wait)| wait)
+        self.pace.turn(line, latest).await.map_err(|TooLate(wait)| wait)
     }
 
     /// Waits until a read may begin, for as long as the read itself may take.
     pub(crate) async fn turn_to_read(&self) -> Result<Turn, Duration> {
-        self.pace.turn(Instant::now() + self.call_timeout).await.map_err(|TooLate(wait)| wait)
+        self.pace.turn(Line::Begun, Instant::now() + self.call_timeout).await.map_err(|TooLate(wait)| wait)
     }
 
     /// Nobody waits for a turn any more.

@@ -43,7 +43,7 @@ pub use link::{LinkProblem, ResourceUri};
 pub use listing::{ListedStore, StoreSearch};
 pub use oauth::Granted;
 pub use origin::{ApiOrigins, OriginError};
-pub use pace::Rate;
+pub use pace::{Line, Rate};
 pub use read::{ReadError, TokenError};
 pub use report::{Doubt, Evidence, NoEffect, NotSent, Outcome, Rejection, Report, TokenLoss};
 pub use secret::SecretSource;

@@ -2,13 +2,17 @@
 //!
 //! A call waits for its turn once, before it begins, and what it needs on the way (a token, a link, a second sending) is
 //! not held up: those that come later wait the longer for it. So waiting never eats into the time of a call that has
-//! begun, and over time no more requests are sent than the rate allows.
+//! begun, and over time no more requests are sent than the rate allows. Calls wait in two [lines](Line).
+
+mod lines;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+
+pub use lines::Line;
+use lines::{Lines, Ticket};
 
 /// How many requests a client sends at most, whatever for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,8 +39,6 @@ pub(crate) struct Pace {
     full_speed: Duration,
     burst: u32,
     state: Mutex<State>,
-    /// Whether waiting is over for good.
-    closed: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -49,8 +51,9 @@ struct State {
     held_until: Instant,
     /// How often Foxy has asked us to slow down.
     slowings: u64,
-    /// Raised whenever those that wait must line up anew.
-    lines: u64,
+    lines: Lines,
+    /// Whether waiting is over for good.
+    is_closed: bool,
     /// Good answers since the last step.
     good: u32,
     is_slow: bool,
@@ -62,6 +65,12 @@ struct State {
 pub(crate) struct Turn {
     /// How often we had been slowed down when it was given out.
     slowings: u64,
+}
+
+/// A place in a line; given up when dropped.
+struct Waiting<'a> {
+    pace: &'a Pace,
+    ticket: Ticket,
 }
 
 /// The turn would come only after this time.
@@ -85,44 +94,50 @@ impl Pace {
             rested_at: now,
             held_until: now,
             slowings: 0,
-            lines: 0,
+            lines: Lines::default(),
+            is_closed: false,
             good: 0,
             is_slow: false,
         };
         let burst = rate.map_or(1, |rate| rate.burst);
-        Self { full_speed, burst, state: Mutex::new(state), closed: watch::Sender::new(false) }
+        Self { full_speed, burst, state: Mutex::new(state) }
     }
 
-    /// Waits for a turn, first come, first served, as long as Foxy does not ask to slow down meanwhile. Refuses at once if it would come after `latest`; one that can be had
+    /// Waits in `line` for a turn. Refuses as soon as it is known that it would come after `latest`; one that can be had
     /// at once is given even then.
-    pub(crate) async fn turn(&self, latest: Instant) -> Result<Turn, TooLate> {
-        let mut closed = self.closed.subscribe();
-        loop {
-            let (turn, at, line) = {
-                let mut state = self.lock();
-                let now = Instant::now();
-                let at = state.next_at(self.burst, now);
-                if at > now && (at > latest || *closed.borrow()) {
-                    return Err(TooLate(at - now));
-                }
-                state.charge(now);
-                if at <= now {
-                    return Ok(Turn { slowings: state.slowings });
-                }
-                (Turn { slowings: state.slowings }, at, state.lines)
-            };
-            tokio::select! {
-                () = sleep_until(at) => {}
-                // The sender lives in `self`, so this ends only when waiting is over. What was charged for this turn is
-                // of no matter any more.
-                _ = closed.wait_for(|closed| *closed) => {}
-            }
+    pub(crate) async fn turn(&self, line: Line, latest: Instant) -> Result<Turn, TooLate> {
+        let waiting = {
+            let mut state = self.lock();
             let now = Instant::now();
-            if now < at {
+            let at = state.turn_at(state.lines.behind(line), self.burst, now);
+            if at <= now && state.lines.are_empty() {
+                return Ok(state.give(now));
+            }
+            if at > latest || state.is_closed {
                 return Err(TooLate(at - now));
             }
-            if self.lock().lines == line {
-                return Ok(turn);
+            Waiting { pace: self, ticket: state.lines.join(line) }
+        };
+        loop {
+            let until = {
+                let mut state = self.lock();
+                let now = Instant::now();
+                let ahead = state.lines.ahead_of(&waiting.ticket);
+                let at = state.turn_at(ahead, self.burst, now);
+                if ahead == 0 && at <= now {
+                    state.lines.serve(&waiting.ticket);
+                    return Ok(state.give(now));
+                }
+                if at > latest.max(now) || state.is_closed {
+                    return Err(TooLate(at - now));
+                }
+                // The one ahead wakes the next when it leaves; until then only a turn that comes too late is of interest.
+                if ahead == 0 { Some(at) } else { Some(latest).filter(|latest| *latest > now) }
+            };
+            let woken = waiting.ticket.woken();
+            match until {
+                Some(until) => tokio::select! { () = sleep_until(until) => {}, () = woken => {} },
+                None => woken.await,
             }
         }
     }
@@ -136,10 +151,7 @@ impl Pace {
         if !held.is_zero() {
             return Err(TooLate(held));
         }
-        Ok(turn.unwrap_or_else(|| {
-            state.charge(now);
-            Turn { slowings: state.slowings }
-        }))
+        Ok(turn.unwrap_or_else(|| state.give(now)))
     }
 
     /// Foxy asks us to slow down: half the rate from here on, and nothing at all for as long as it says.
@@ -159,9 +171,9 @@ impl Pace {
         }
         state.good = 0;
         state.held_until = state.held_until.max(held_until);
-        // Those that wait line up anew, and find no burst at the end.
+        // There is no burst at the end, and some of those that wait would now come too late.
         state.rested_at = state.held_until.max(now) + state.interval * self.burst;
-        state.lines += 1;
+        state.lines.wake_all();
         let hold_s = state.held_until.saturating_duration_since(now).as_secs_f64();
         let per_second = (!state.interval.is_zero()).then(|| state.interval.as_secs_f64().recip());
         drop(state);
@@ -195,6 +207,7 @@ impl Pace {
                 faster = self.full_speed;
             }
             state.speed_up(faster, self.burst, Instant::now());
+            state.lines.wake_first();
         }
         if state.interval == self.full_speed {
             state.is_slow = false;
@@ -205,7 +218,9 @@ impl Pace {
 
     /// From here on nobody waits any more: a turn is to be had at once or not at all.
     pub(crate) fn stop_waiting(&self) {
-        self.closed.send_replace(true);
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.lines.wake_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -215,12 +230,17 @@ impl Pace {
 }
 
 impl State {
-    /// When the next request may be sent.
-    fn next_at(&self, burst: u32, now: Instant) -> Instant {
+    /// When a request may be sent that lets this many others go first.
+    fn turn_at(&self, ahead: u32, burst: u32, now: Instant) -> Instant {
         // A burst is borrowed from the rest before it.
         let borrowed = self.interval * (burst - 1);
-        let in_line = self.rested_at.max(now).checked_sub(borrowed).unwrap_or(now);
+        let in_line = (self.rested_at.max(now) + self.interval * ahead).checked_sub(borrowed).unwrap_or(now);
         in_line.max(self.held_until).max(now)
+    }
+
+    fn give(&mut self, now: Instant) -> Turn {
+        self.charge(now);
+        Turn { slowings: self.slowings }
     }
 
     fn charge(&mut self, now: Instant) {
@@ -234,6 +254,12 @@ impl State {
         let owed = self.rested_at.saturating_duration_since(now);
         let spent = owed.min(slower * (burst - 1));
         self.rested_at = now + (owed - spent) + spent.mul_f64(interval.as_secs_f64() / slower.as_secs_f64());
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.pace.lock().lines.leave(&self.ticket);
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use foxden_vault::RefreshToken;
 use tokio::time::Instant;
 
-use crate::access::Access;
+use crate::access::{Access, When};
 use crate::errors::Creating;
 use crate::link::Links;
 use crate::oauth::Grant;
 use crate::{
-    Attribute, CreatedStore, Document, Foxy, Granted, ListedStore, NewStore, ReadError, Report, StoreSearch, attribute,
-    listing,
+    Attribute, CreatedStore, Document, Foxy, Granted, Line, ListedStore, NewStore, ReadError, Report, StoreSearch,
+    attribute, listing,
 };
 
 /// One user's session, by [`Foxy::user`] or [`CreatedUser::session`](crate::CreatedUser::session). Cheap to clone;
@@ -49,9 +49,9 @@ impl UserSession {
         deadline: Instant,
         wanted: &(dyn Fn() -> bool + Sync),
     ) -> Report<CreatedStore> {
-        let what = (Creating::Store, "fx:stores");
+        let (what, when) = ((Creating::Store, "fx:stores"), When { deadline, line: Line::Begun, wanted });
         let captcha = store.captcha.as_ref();
-        let report = self.user.create(self.foxy.wire(), what, &store.body(), captcha, deadline, wanted).await;
+        let report = self.user.create(self.foxy.wire(), what, &store.body(), captcha, when).await;
         report.map(|created| CreatedStore::new(created, self.foxy.origins()))
     }
 

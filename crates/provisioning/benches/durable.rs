@@ -18,7 +18,7 @@ use foxden_ledger::{
 use foxden_provisioning::{Calls, Ending, Gate, Leases, MadeUser, Parts, Policy, Runner, Schedule};
 use foxden_vault::{AccessToken, KeyRing, RefreshToken};
 use foxy_api::{
-    ApiOrigins, CreatedStore, Evidence, Granted, NewStore, NewUser, Outcome, ReadError, Report, ResourceUri,
+    ApiOrigins, CreatedStore, Evidence, Granted, Line, NewStore, NewUser, Outcome, ReadError, Report, ResourceUri,
     StoreSearch,
 };
 use tokio::sync::Notify;
@@ -75,6 +75,7 @@ impl Calls for Prompt {
     async fn create_user(
         &self,
         user: &NewUser,
+        _: Line,
         _: tokio::time::Instant,
         _: &(dyn Fn() -> bool + Sync),
     ) -> Report<MadeUser<()>> {

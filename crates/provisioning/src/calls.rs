@@ -4,8 +4,8 @@ use std::future::Future;
 
 use foxden_vault::RefreshToken;
 use foxy_api::{
-    Attribute, CreatedStore, Evidence, Foxy, LinkProblem, NewStore, NewUser, Outcome, ReadError, Report, ResourceUri,
-    StoreSearch, UserSession,
+    Attribute, CreatedStore, Evidence, Foxy, Line, LinkProblem, NewStore, NewUser, Outcome, ReadError, Report,
+    ResourceUri, StoreSearch, UserSession,
 };
 use tokio::time::Instant;
 
@@ -25,11 +25,12 @@ pub trait Calls: Clone + Send + Sync + 'static {
     /// Acts as one user.
     type Session: Clone + Send + Sync + 'static;
 
-    /// Creates a user, once, if it is still wanted when its turn has come. By `deadline` the call has ended, whatever it came to; it is later than a call may take, so
-    /// that there is time to wait for the call's turn.
+    /// Creates a user, once, if it is still wanted when its turn in `line` has come. By `deadline` the call has ended,
+    /// whatever it came to; it is later than a call may take, so that there is time to wait for the call's turn.
     fn create_user(
         &self,
         user: &NewUser,
+        line: Line,
         deadline: Instant,
         wanted: &(dyn Fn() -> bool + Sync),
     ) -> impl Future<Output = Report<MadeUser<Self::Session>>> + Send;
@@ -81,10 +82,11 @@ impl Calls for Foxy {
     async fn create_user(
         &self,
         user: &NewUser,
+        line: Line,
         deadline: Instant,
         wanted: &(dyn Fn() -> bool + Sync),
     ) -> Report<MadeUser<UserSession>> {
-        let report = self.create_user_if(user, deadline, wanted).await;
+        let report = self.create_user_if(user, line, deadline, wanted).await;
         report.map(|made| MadeUser { session: made.session(), uri: made.uri, token: made.token.refresh })
     }
 

@@ -2,7 +2,7 @@
 
 use foxden_ledger::{Credential, Facts, NewCredential, Payload, Provisioning, Scope, Step};
 use foxden_vault::{RefreshToken, Sealed};
-use foxy_api::{CreatedStore, LinkProblem, NoEffect, Outcome, Report, ResourceUri};
+use foxy_api::{CreatedStore, Line, LinkProblem, NoEffect, Outcome, Report, ResourceUri};
 use tokio::time::Instant;
 
 use crate::{
@@ -44,7 +44,7 @@ impl<F: Calls> Runner<F> {
                 if let Some(late) = self.too_late(lease_end) {
                     return Ok((late, None));
                 }
-                let report = self.foxy.create_user(&user, lease_end, &wanted).await;
+                let report = self.foxy.create_user(&user, line_of(row), lease_end, &wanted).await;
                 self.user_report(row, payload, report).await
             }
             Step::Store | Step::Done => {
@@ -260,6 +260,11 @@ impl<F: Calls> Runner<F> {
         let last = held.len().checked_sub(1);
         Ok(own.or(last).and_then(|place| held.swap_remove(place).sealed))
     }
+}
+
+/// Only a signup's very first call begins something; a retry of it finishes what was begun.
+pub(crate) fn line_of(row: &Provisioning) -> Line {
+    if row.step == Step::User && row.intents <= 1 { Line::New } else { Line::Begun }
 }
 
 pub(crate) fn unopenable(why: Unopenable) -> Finding {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use foxy_api::{NoEffect, NotSent, Outcome, Rate, ReadError};
+use foxy_api::{Line, NoEffect, NotSent, Outcome, Rate, ReadError};
 use tokio::time::Instant;
 
 use crate::server::{Reply, Server, ann, far, shop};
@@ -95,7 +95,7 @@ async fn a_create_that_is_withdrawn_while_it_waits_is_not_sent() {
     let withdrawn = AtomicBool::new(false);
     let wanted = || !withdrawn.load(Ordering::Relaxed);
     let user = ann();
-    let create = foxy.create_user_if(&user, far() + Duration::from_secs(20), &wanted);
+    let create = foxy.create_user_if(&user, Line::New, far() + Duration::from_secs(20), &wanted);
     let (report, ()) = tokio::join!(create, async { withdrawn.store(true, Ordering::Relaxed) });
     assert_eq!(report.outcome.map(drop), Outcome::NoEffect(NoEffect::NotSent(NotSent::Withdrawn)));
     assert_eq!(server.count("POST /users"), 1);

@@ -8,8 +8,8 @@ use std::{
 use foxden_provisioning::{Calls, MadeUser};
 use foxden_vault::{AccessToken, RefreshToken};
 use foxy_api::{
-    ApiOrigins, CreatedStore, Doubt, Evidence, Granted, LinkProblem, NewStore, NewUser, NoEffect, NotSent, Outcome,
-    ReadError, Rejection, RejectionKind, Report, ResourceUri, SetupFault, StoreSearch, TokenLoss,
+    ApiOrigins, CreatedStore, Doubt, Evidence, Granted, Line, LinkProblem, NewStore, NewUser, NoEffect, NotSent,
+    Outcome, ReadError, Rejection, RejectionKind, Report, ResourceUri, SetupFault, StoreSearch, TokenLoss,
 };
 use tokio::time::Instant;
 
@@ -330,6 +330,7 @@ impl Calls for Shop {
     async fn create_user(
         &self,
         user: &NewUser,
+        _: Line,
         deadline: Instant,
         _: &(dyn Fn() -> bool + Sync),
     ) -> Report<MadeUser<String>> {
