@@ -1,29 +1,45 @@
-//! Claiming what is due, renewing, giving back, and sweeping up after workers that vanished.
+//! Claiming what is due, and renewing.
 
 use std::time::Duration;
 
 use sea_orm::{
-    ActiveValue::Set,
     ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    sea_query::{CaseStatement, Expr, LockBehavior, LockType, SelectStatement},
+    sea_query::{CaseStatement, Expr, LockBehavior, LockType, SelectStatement, SimpleExpr},
 };
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::{
     connect::{Ledger, millis},
-    entity::{
-        attempt,
-        provisioning::{Column, Entity},
-    },
+    entity::provisioning::{Column, Entity, Model},
     error::LedgerError,
     ids::WorkerId,
     provisioning::{Claimed, Lease},
-    state::{AttemptKind, State, Step},
+    state::{State, Step},
 };
 
 /// How long a row that can't be read is left alone: a release that can read it may come.
 const DAMAGED_PAUSE: Duration = Duration::from_secs(10 * 60);
+
+/// How many provisionings to claim, and of which kind.
+///
+/// What was begun (a lookup, a retry, a next step) comes first, so that it never waits for a backlog of new signups. Some
+/// places may be kept for those, so that they don't wait for a backlog of the others either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// How many in all.
+    pub all: u64,
+    /// How many of them are kept for what has not begun. `None`: nothing new is claimed.
+    pub for_new: Option<u64>,
+}
+
+/// The two queues of what is due. Each has an index of its own, in the order in which it is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Queue {
+    /// A create call was announced before.
+    Begun,
+    /// None was.
+    New,
+}
 
 /// What a claim has brought.
 #[derive(Debug, Default)]
@@ -34,21 +50,20 @@ pub struct Claims {
     pub damaged: Vec<LedgerError>,
 }
 
-/// A provisioning that was moved to `unknown`, since its worker vanished.
-#[derive(Debug, Clone)]
-pub struct Swept {
-    /// The parent app's key.
-    pub signup_id: String,
-    /// The step whose call was announced.
-    pub step: String,
-    /// The number of that call.
-    pub intent: u32,
+impl Queue {
+    /// The condition of the index, word for word and without a parameter: else SQLite does not use the index.
+    fn condition(self) -> SimpleExpr {
+        match self {
+            Self::Begun => Expr::cust("intents <> 0"),
+            Self::New => Expr::cust("intents = 0"),
+        }
+    }
 }
 
 impl Ledger {
     /// Ids from a query with a limit. PostgreSQL may run a subquery of `IN` once for each row that it tries, with the
     /// limit counted anew each time; an array is made once.
-    fn is_one_of(&self, ids: SelectStatement) -> Expr {
+    pub(crate) fn is_one_of(&self, ids: SelectStatement) -> Expr {
         let id = Expr::col(Column::Id);
         if self.is_embedded() {
             id.in_subquery(ids)
@@ -57,63 +72,24 @@ impl Ledger {
         }
     }
 
-    /// Takes up to `limit` provisionings that are due, in one statement: their leases, and for those in state `due`
-    /// the intent of their step, are committed with it.
+    /// Takes up to `limit` provisionings that are due, all of the begun ones first: see [`Ledger::claim_places`].
+    ///
+    /// # Errors
+    /// As [`Ledger::claim_places`].
+    pub async fn claim(&self, owner: &WorkerId, limit: u64, lease: Duration) -> Result<Claims, LedgerError> {
+        self.claim_places(owner, Places { all: limit, for_new: Some(0) }, lease).await
+    }
+
+    /// Takes provisionings that are due, of each queue the longest due first: their leases, and for those in state `due`
+    /// the intent of their step, are committed with it. Places that one queue can't fill go to the other.
     ///
     /// # Errors
     /// When the database does not answer. A claim whose answer was lost is given up by letting its lease expire.
-    pub async fn claim(&self, owner: &WorkerId, limit: u64, lease: Duration) -> Result<Claims, LedgerError> {
+    pub async fn claim_places(&self, owner: &WorkerId, places: Places, lease: Duration) -> Result<Claims, LedgerError> {
         let (ledger, owner) = (self.clone(), owner.clone());
         self.detached("claim", async move {
             let asked_at = Instant::now();
-            let now = ledger.now();
-            let due = Entity::find()
-                .select_only()
-                .column(Column::Id)
-                .filter(Column::State.is_in([State::Due.as_str(), State::Unknown.as_str()]))
-                .filter(Expr::col(Column::DueAt).lte(now.clone()))
-                .filter(Expr::col(Column::LeaseUntil).is_null().or(Expr::col(Column::LeaseUntil).lt(now.clone())))
-                .order_by_asc(Column::DueAt)
-                .limit(limit)
-                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-                .into_query();
-            let is_due = || Expr::col(Column::State).eq(State::Due.as_str());
-            // A user's call that never was in doubt may as well be sent with another email.
-            let is_new_key =
-                is_due().and(Expr::col(Column::Step).eq(Step::User.as_str())).and(Expr::col(Column::InDoubt).eq(false));
-            let rows = Entity::update_many()
-                .col_expr(Column::LeaseOwner, Expr::val(owner.as_str()))
-                .col_expr(Column::LeaseUntil, now.clone().add(millis(lease)))
-                .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
-                .col_expr(
-                    Column::Intents,
-                    Expr::col(Column::Intents).add(CaseStatement::new().case(is_due(), 1).finally(0)),
-                )
-                .col_expr(
-                    Column::IntentAt,
-                    CaseStatement::new().case(is_due(), now.clone()).finally(Expr::col(Column::IntentAt)).into(),
-                )
-                .col_expr(
-                    Column::Mailbox,
-                    CaseStatement::new()
-                        .case(is_new_key, Expr::val(ledger.mailbox.as_deref()))
-                        .finally(Expr::col(Column::Mailbox))
-                        .into(),
-                )
-                .col_expr(
-                    Column::State,
-                    CaseStatement::new()
-                        .case(is_due(), State::InFlight.as_str())
-                        .finally(Expr::col(Column::State))
-                        .into(),
-                )
-                .col_expr(Column::UpdatedAt, now)
-                .filter(ledger.is_one_of(due))
-                .exec_with_returning(&ledger.db)
-                .await?;
-            if !rows.is_empty() {
-                ledger.count_commit();
-            }
+            let rows = ledger.take_places(&owner, places, lease).await?;
             let mut claims = Claims::default();
             let mut unread = Vec::new();
             for row in rows {
@@ -132,6 +108,83 @@ impl Ledger {
             Ok(claims)
         })
         .await
+    }
+
+    async fn take_places(&self, owner: &WorkerId, places: Places, lease: Duration) -> Result<Vec<Model>, LedgerError> {
+        let for_begun = places.all.saturating_sub(places.for_new.unwrap_or(0));
+        let mut rows = self.take(owner, Queue::Begun, for_begun, lease).await?;
+        let more_may_be_begun = rows.len() as u64 == for_begun;
+        let rest = [(Queue::New, places.for_new.is_some()), (Queue::Begun, more_may_be_begun)];
+        for (queue, _) in rest.into_iter().filter(|(_, is_asked)| *is_asked) {
+            match self.take(owner, queue, places.all - rows.len() as u64, lease).await {
+                Ok(more) => rows.extend(more),
+                // What was taken before is this worker's, and would wait for its lease to expire.
+                Err(error) if rows.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Takes up to `limit` of one queue, in one statement.
+    async fn take(
+        &self,
+        owner: &WorkerId,
+        queue: Queue,
+        limit: u64,
+        lease: Duration,
+    ) -> Result<Vec<Model>, LedgerError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let now = self.now();
+        let due = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(queue.condition())
+            .filter(Expr::col(Column::DueAt).lte(now.clone()))
+            // What rests is not due. Not as `state IN`, which would tempt a planner to an index by state, and to sorting.
+            .filter(Column::State.is_not_in([State::InFlight, State::Parked, State::Closed].map(State::as_str)))
+            .filter(Expr::col(Column::LeaseUntil).is_null().or(Expr::col(Column::LeaseUntil).lt(now.clone())))
+            .order_by_asc(Column::DueAt)
+            .limit(limit)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .into_query();
+        let is_due = || Expr::col(Column::State).eq(State::Due.as_str());
+        // A user's call that never was in doubt may as well be sent with another email.
+        let is_new_key =
+            is_due().and(Expr::col(Column::Step).eq(Step::User.as_str())).and(Expr::col(Column::InDoubt).eq(false));
+        let rows = Entity::update_many()
+            .col_expr(Column::LeaseOwner, Expr::val(owner.as_str()))
+            .col_expr(Column::LeaseUntil, now.clone().add(millis(lease)))
+            .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
+            .col_expr(
+                Column::Intents,
+                Expr::col(Column::Intents).add(CaseStatement::new().case(is_due(), 1).finally(0)),
+            )
+            .col_expr(
+                Column::IntentAt,
+                CaseStatement::new().case(is_due(), now.clone()).finally(Expr::col(Column::IntentAt)).into(),
+            )
+            .col_expr(
+                Column::Mailbox,
+                CaseStatement::new()
+                    .case(is_new_key, Expr::val(self.mailbox.as_deref()))
+                    .finally(Expr::col(Column::Mailbox))
+                    .into(),
+            )
+            .col_expr(
+                Column::State,
+                CaseStatement::new().case(is_due(), State::InFlight.as_str()).finally(Expr::col(Column::State)).into(),
+            )
+            .col_expr(Column::UpdatedAt, now)
+            .filter(self.is_one_of(due))
+            .exec_with_returning(&self.db)
+            .await?;
+        if !rows.is_empty() {
+            self.count_commit();
+        }
+        Ok(rows)
     }
 
     /// Takes a claim back from rows that can't be read: no call was sent for them, so none is in doubt.
@@ -181,76 +234,6 @@ impl Ledger {
                 .filter(|held| kept.iter().any(|row| row.id == held.id.as_str() && row.epoch == held.epoch))
                 .map(|held| Lease { until: asked_at + lease, ..held })
                 .collect())
-        })
-        .await
-    }
-
-    /// Moves every announced call whose worker's lease has expired to `unknown`, due for its first lookup after
-    /// `lookup_after`, and writes the evidence. The epoch is raised, so that the old owner's writes no longer count.
-    ///
-    /// # Errors
-    /// When the database does not answer; then nothing was moved.
-    pub async fn sweep(&self, lookup_after: Duration) -> Result<Vec<Swept>, LedgerError> {
-        let ledger = self.clone();
-        self.detached("sweep", async move {
-            let txn = ledger.begin().await?;
-            let now = ledger.now_in(&txn).await?;
-            let expired = Entity::find()
-                .filter(Column::State.eq(State::InFlight.as_str()))
-                .filter(Column::LeaseUntil.lt(now))
-                .limit(500)
-                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-                .all(&txn)
-                .await?;
-            if expired.is_empty() {
-                txn.rollback().await?;
-                return Ok(Vec::new());
-            }
-            let ids: Vec<&str> = expired.iter().map(|row| row.id.as_str()).collect();
-            Entity::update_many()
-                .col_expr(Column::State, Expr::val(State::Unknown.as_str()))
-                .col_expr(Column::DueAt, Expr::val(now + millis(lookup_after)))
-                .col_expr(Column::InDoubt, Expr::val(true))
-                // A call ends before its lease does.
-                .col_expr(Column::DoubtEndedAt, Expr::col(Column::LeaseUntil))
-                .col_expr(Column::Refused, Expr::val(None::<String>))
-                .col_expr(Column::Lookups, Expr::val(0))
-                .col_expr(Column::LeaseOwner, Expr::val(None::<String>))
-                .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
-                .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
-                .col_expr(Column::UpdatedAt, Expr::val(now))
-                .filter(Column::Id.is_in(ids))
-                .exec(&txn)
-                .await?;
-            let swept = expired
-                .iter()
-                .map(|row| Swept {
-                    signup_id: row.signup_id.clone(),
-                    step: row.step.clone(),
-                    intent: u32::try_from(row.intents).unwrap_or_default(),
-                })
-                .collect();
-            let evidence = expired.iter().map(|row| attempt::ActiveModel {
-                id: Set(Uuid::now_v7().to_string()),
-                provisioning_id: Set(row.id.clone()),
-                intent: Set(row.intents),
-                epoch: Set(row.epoch),
-                owner: Set(row.lease_owner.clone().unwrap_or_default()),
-                kind: Set(AttemptKind::Expired.as_str().to_owned()),
-                step: Set(row.step.clone()),
-                natural_key: Set(None),
-                started_at: Set(row.intent_at.unwrap_or(now)),
-                ended_at: Set(now),
-                outcome: Set("unknown".to_owned()),
-                http_status: Set(None),
-                logref: Set(None),
-                note: Set(Some(
-                    "the worker that announced this call vanished before it recorded an outcome".to_owned(),
-                )),
-            });
-            attempt::Entity::insert_many(evidence).exec_without_returning(&txn).await?;
-            ledger.commit(txn).await?;
-            Ok(swept)
         })
         .await
     }

@@ -29,6 +29,7 @@ macro_rules! all_rules {
             signups::a_new_signup_is_leased_with_its_intent_and_a_repeat_is_known,
             signups::many_are_accepted_at_once_each_signup_id_once,
             signups::workers_that_claim_at_the_same_time_never_get_the_same_row,
+            signups::what_was_begun_is_claimed_first_and_what_was_not_has_its_share,
             signups::a_provisioning_takes_three_transactions_and_keeps_one_token,
             signups::a_record_written_again_is_the_one_it_was,
             tokens::a_late_owner_writes_nothing_but_the_token_it_holds,

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Accepted, CorrectedKey, Correction, Doubt, Facts, Filter, Ledger, ManualClock, Next, OutcomeData, OutcomeEvent,
-    OutcomeKind, ParkedReason, Recorded, RefusedFor, Retried, Scope, SignupId, Source, State, Step, WorkerId,
+    Accepted, CorrectedKey, Correction, Custody, Doubt, Facts, Filter, Ledger, ManualClock, Next, OutcomeData,
+    OutcomeEvent, OutcomeKind, ParkedReason, Places, Recorded, RefusedFor, Retried, Scope, SignupId, Source, State,
+    Step, WorkerId,
 };
 
 use crate::support::{LEASE, START_MS, accept, custody, entry, meddle, payload, row, signup, token, written};
@@ -324,4 +325,38 @@ pub(crate) async fn the_schema_goes_down_and_up_again(ledger: Ledger) {
     }
     racers.join_all().await.into_iter().for_each(|up| up.unwrap());
     assert!(ledger.standings().await.unwrap().is_empty());
+}
+
+/// Signups of which a first create call had no effect; they are due again.
+async fn begin(ledger: &Ledger, custody: &Custody, ids: std::ops::Range<usize>) {
+    for number in ids {
+        let claimed = accept(ledger, custody, &WorkerId::new(), &format!("begun-{number:02}")).await;
+        written(ledger, entry(&claimed, Next::Due { step: Step::User, delay: Duration::ZERO })).await;
+    }
+}
+
+pub(crate) async fn what_was_begun_is_claimed_first_and_what_was_not_has_its_share(ledger: Ledger) {
+    let (clock, custody, owner) = (ManualClock::new(START_MS), custody(), WorkerId::new());
+    let ledger = ledger.with_clock(&clock);
+    for number in 0..6 {
+        ledger.accept_queued(vec![signup(&custody, &format!("new-{number:02}"))]).await.unwrap();
+        clock.advance(Duration::from_millis(1));
+    }
+    begin(&ledger, &custody, 0..10).await;
+    let claim = async |all, for_new| {
+        let claims = ledger.claim_places(&owner, Places { all, for_new }, LEASE).await.unwrap();
+        let mut ids: Vec<_> = claims.claimed.iter().map(|it| it.provisioning.signup_id.to_string()).collect();
+        ids.sort();
+        ids
+    };
+    let is_begun = |id: &String| id.starts_with("begun");
+    let five = claim(5, Some(1)).await;
+    assert_eq!((five.iter().filter(|id| is_begun(id)).count(), five.last().unwrap().as_str()), (4, "new-00"));
+    assert_eq!(claim(1, Some(1)).await, ["new-01"], "the oldest first");
+    assert!(claim(1, Some(0)).await.iter().all(is_begun));
+    assert_eq!(claim(100, None).await.len(), 5, "nothing new where none is wanted");
+    // Places that one queue can't fill go to the other.
+    assert_eq!(claim(2, Some(0)).await, ["new-02", "new-03"]);
+    begin(&ledger, &custody, 20..24).await;
+    assert_eq!(claim(8, Some(7)).await.len(), 6, "two new, and all four that are due again");
 }

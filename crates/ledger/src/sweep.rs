@@ -1,0 +1,103 @@
+//! Sweeping up after workers that vanished.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect,
+    sea_query::{Expr, LockBehavior, LockType},
+};
+use uuid::Uuid;
+
+use crate::{
+    connect::{Ledger, millis},
+    entity::{
+        attempt,
+        provisioning::{Column, Entity},
+    },
+    error::LedgerError,
+    state::{AttemptKind, State},
+};
+
+/// A provisioning that was moved to `unknown`, since its worker vanished.
+#[derive(Debug, Clone)]
+pub struct Swept {
+    /// The parent app's key.
+    pub signup_id: String,
+    /// The step whose call was announced.
+    pub step: String,
+    /// The number of that call.
+    pub intent: u32,
+}
+
+impl Ledger {
+    /// Moves every announced call whose worker's lease has expired to `unknown`, due for its first lookup after
+    /// `lookup_after`, and writes the evidence. The epoch is raised, so that the old owner's writes no longer count.
+    ///
+    /// # Errors
+    /// When the database does not answer; then nothing was moved.
+    pub async fn sweep(&self, lookup_after: Duration) -> Result<Vec<Swept>, LedgerError> {
+        let ledger = self.clone();
+        self.detached("sweep", async move {
+            let txn = ledger.begin().await?;
+            let now = ledger.now_in(&txn).await?;
+            let expired = Entity::find()
+                .filter(Column::State.eq(State::InFlight.as_str()))
+                .filter(Column::LeaseUntil.lt(now))
+                .limit(500)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .all(&txn)
+                .await?;
+            if expired.is_empty() {
+                txn.rollback().await?;
+                return Ok(Vec::new());
+            }
+            let ids: Vec<&str> = expired.iter().map(|row| row.id.as_str()).collect();
+            Entity::update_many()
+                .col_expr(Column::State, Expr::val(State::Unknown.as_str()))
+                .col_expr(Column::DueAt, Expr::val(now + millis(lookup_after)))
+                .col_expr(Column::InDoubt, Expr::val(true))
+                // A call ends before its lease does.
+                .col_expr(Column::DoubtEndedAt, Expr::col(Column::LeaseUntil))
+                .col_expr(Column::Refused, Expr::val(None::<String>))
+                .col_expr(Column::Lookups, Expr::val(0))
+                .col_expr(Column::LeaseOwner, Expr::val(None::<String>))
+                .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
+                .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
+                .col_expr(Column::UpdatedAt, Expr::val(now))
+                .filter(Column::Id.is_in(ids))
+                .exec(&txn)
+                .await?;
+            let swept = expired
+                .iter()
+                .map(|row| Swept {
+                    signup_id: row.signup_id.clone(),
+                    step: row.step.clone(),
+                    intent: u32::try_from(row.intents).unwrap_or_default(),
+                })
+                .collect();
+            let evidence = expired.iter().map(|row| attempt::ActiveModel {
+                id: Set(Uuid::now_v7().to_string()),
+                provisioning_id: Set(row.id.clone()),
+                intent: Set(row.intents),
+                epoch: Set(row.epoch),
+                owner: Set(row.lease_owner.clone().unwrap_or_default()),
+                kind: Set(AttemptKind::Expired.as_str().to_owned()),
+                step: Set(row.step.clone()),
+                natural_key: Set(None),
+                started_at: Set(row.intent_at.unwrap_or(now)),
+                ended_at: Set(now),
+                outcome: Set("unknown".to_owned()),
+                http_status: Set(None),
+                logref: Set(None),
+                note: Set(Some(
+                    "the worker that announced this call vanished before it recorded an outcome".to_owned(),
+                )),
+            });
+            attempt::Entity::insert_many(evidence).exec_without_returning(&txn).await?;
+            ledger.commit(txn).await?;
+            Ok(swept)
+        })
+        .await
+    }
+}
