@@ -10,9 +10,9 @@ use std::{
 
 use foxden_intake::{AmqpSettings, ConsumerParts, Door, IntakeError, PublisherParts, consume, publish_outcomes};
 use foxden_ledger::{Custody, Escrow, Ledger, LedgerWatch, Source, State, WorkerId};
-use foxden_provisioning::{Gate, GateSettings, Leases, Parts, Policy, Runner, Worker};
+use foxden_provisioning::{Capacity, Gate, GateSettings, Leases, Parts, Policy, Runner, Worker};
 use foxy_api::Foxy;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::settings::WorkerSettings;
@@ -48,7 +48,7 @@ impl Service {
         let gate = Gate::new(gate);
         let leases = Leases::new(ledger.clone(), worker.clone(), settings.lease);
         let outbox_filled = Arc::new(Notify::new());
-        let capacity = Arc::new(Semaphore::new(settings.concurrency));
+        let capacity = Capacity::new(settings.concurrency);
         let runner = Runner::new(Parts {
             ledger: ledger.clone(),
             custody: custody.clone(),
@@ -101,14 +101,17 @@ impl Service {
                 ledger_watch: watch.clone(),
                 worker,
                 lease: settings.lease,
-                capacity,
+                room: Arc::new(move || {
+                    let capacity = capacity.clone();
+                    Box::pin(async move { capacity.for_arrival().await })
+                }),
                 hand_over: {
                     let workers = workers.clone();
                     Arc::new(move |claimed, permit| workers.hand_over(claimed, permit))
                 },
                 outbox_filled: outbox_filled.clone(),
                 prefetch: u16::try_from(settings.concurrency).unwrap_or(u16::MAX),
-                ready: gate.watch(),
+                ready: gate.watch_for_new(),
             };
             let consuming = consume(consumer, stop.clone());
             taking.start("consumer", broker.clone().say_if_failed("broker.consumer_ended", consuming));

@@ -15,7 +15,7 @@ mod testing;
 
 pub use amqp::{
     AmqpSettings, AmqpUrl, AmqpUrlError, BrokerCause, BrokerError, ConsumerParts, DeadLetter, DeadQueue, HandOver,
-    IntakeError, OpenLetter, PublishError, Publisher, PublisherParts, PutBy, Refusal, Requeued, Tls, TlsError,
+    IntakeError, OpenLetter, PublishError, Publisher, PublisherParts, PutBy, Refusal, Requeued, Room, Tls, TlsError,
     Topology, consume, declare, publish_outcomes,
 };
 pub use correction::Contradiction;

@@ -53,6 +53,8 @@ pub struct Gate {
 struct Shared {
     settings: GateSettings,
     open: watch::Sender<bool>,
+    /// Whether something new may be begun, too.
+    open_for_new: watch::Sender<bool>,
     state: Mutex<State>,
     /// Told whenever the state has changed.
     changed: Notify,
@@ -64,8 +66,10 @@ struct State {
     is_paused: bool,
     /// How often it was closed for the set-up, or found unmended, since something was made.
     pauses: u32,
-    /// Nothing new is begun before this: the rate of calls would hold it back anyway.
+    /// Nothing is claimed before this: the rate of calls would hold it back anyway.
     held_until: Option<Instant>,
+    /// The same for what has not begun: those wait in a line of their own.
+    new_held_until: Option<Instant>,
 }
 
 /// What the end of a call says of Foxy.
@@ -104,20 +108,41 @@ impl Default for Gate {
 impl Gate {
     /// An open gate.
     pub fn new(settings: GateSettings) -> Self {
-        let state = State { breaker: Breaker::new(settings.failures), is_paused: false, pauses: 0, held_until: None };
-        let shared =
-            Shared { settings, open: watch::Sender::new(true), state: Mutex::new(state), changed: Notify::new() };
+        let state = State {
+            breaker: Breaker::new(settings.failures),
+            is_paused: false,
+            pauses: 0,
+            held_until: None,
+            new_held_until: None,
+        };
+        let shared = Shared {
+            settings,
+            open: watch::Sender::new(true),
+            open_for_new: watch::Sender::new(true),
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Whether new work may be begun now.
+    /// Whether work may be claimed now.
     pub fn is_open(&self) -> bool {
         *self.shared.open.borrow()
     }
 
-    /// To wait until work may be begun, or to follow the gate.
+    /// Whether something that has not begun may be claimed, too.
+    pub(crate) fn may_begin(&self) -> bool {
+        *self.shared.open_for_new.borrow()
+    }
+
+    /// To wait until work may be claimed, or to follow the gate.
     pub fn watch(&self) -> watch::Receiver<bool> {
         self.shared.open.subscribe()
+    }
+
+    /// To wait until something new may be begun.
+    pub fn watch_for_new(&self) -> watch::Receiver<bool> {
+        self.shared.open_for_new.subscribe()
     }
 
     /// How it stands, in a word for the log.
@@ -127,7 +152,7 @@ impl Gate {
             _ if state.is_paused => "paused",
             Standing::Down => "down",
             Standing::Trying => "trying",
-            Standing::Up if state.held_until.is_some() => "held",
+            Standing::Up if state.held_until.or(state.new_held_until).is_some() => "held",
             Standing::Up => "open",
         }
     }
@@ -208,17 +233,26 @@ impl Gate {
         self.lock().pauses = 0;
     }
 
-    /// Nothing new is to be begun for so long.
+    /// Nothing is to be claimed for so long.
     pub(crate) fn hold(&self, wait: Duration) {
         let mut state = self.lock();
         state.held_until = state.held_until.max(Some(Instant::now() + wait));
         self.publish(&mut state);
     }
 
+    /// Nothing new is to be begun for so long.
+    pub(crate) fn hold_new(&self, wait: Duration) {
+        let mut state = self.lock();
+        state.new_held_until = state.new_held_until.max(Some(Instant::now() + wait));
+        self.publish(&mut state);
+    }
+
     /// Lets everybody know how the state is now.
     fn publish(&self, state: &mut State) {
         let open = state.is_closed().is_ok() && state.held_until.is_none();
+        let open_for_new = open && state.new_held_until.is_none();
         self.shared.open.send_if_modified(|is_open| std::mem::replace(is_open, open) != open);
+        self.shared.open_for_new.send_if_modified(|is_open| std::mem::replace(is_open, open_for_new) != open_for_new);
         self.shared.changed.notify_waiters();
     }
 

@@ -5,6 +5,7 @@
 //! it can't know. [`Worker`] feeds it with what is due, under leases and a bounded capacity.
 
 mod calls;
+mod capacity;
 mod create;
 mod domain;
 mod email;
@@ -24,6 +25,7 @@ mod tell;
 mod worker;
 
 pub use calls::{Calls, MadeUser};
+pub use capacity::Capacity;
 pub use email::{EmailTemplate, EmailTemplateError};
 pub use gate::{Gate, GateSettings};
 pub use leases::Leases;

@@ -7,14 +7,14 @@ use foxden_ledger::{
     Next, ParkedReason, Payload, Provisioning, Recorded, RefusedFor, State, Step,
 };
 use foxden_vault::SealError;
-use foxy_api::Foxy;
+use foxy_api::{Foxy, Line};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{
     calls::Calls,
-    create::unopenable,
+    create::{line_of, unopenable},
     domain,
     finding::{Finding, concerns_all},
     gate::{Gate, Pass},
@@ -199,7 +199,7 @@ impl<F: Calls> Runner<F> {
             },
         };
         let payload = payload.ok();
-        self.tell_gate(pass, &finding, row.step);
+        self.tell_gate(pass, &finding, row);
         let situation = self.situation(row, payload.as_ref());
         let mut decision = plan::decide(&situation, finding.seen)?;
         // Before a token is given up for lost: it may have come while we looked, or lie in our own escrow.
@@ -244,13 +244,18 @@ impl<F: Calls> Runner<F> {
     }
 
     /// Lets the gate know what a call has shown.
-    fn tell_gate(&self, pass: Option<Pass>, finding: &Finding, step: Step) {
-        let fault = finding.fault.as_ref().filter(|fault| concerns_all(fault, step));
+    fn tell_gate(&self, pass: Option<Pass>, finding: &Finding, row: &Provisioning) {
+        let fault = finding.fault.as_ref().filter(|fault| concerns_all(fault, row.step));
         if fault.is_none() && finding.credential.is_some() {
             self.gate.succeeded();
         }
-        if let Some(wait) = finding.hold {
-            self.gate.hold(wait);
+        match (finding.hold, finding.seen) {
+            // Its line is too long, which says nothing of the other.
+            (Some(wait), Seen::NoEffect(Cause::HeldBack { .. })) if line_of(row) == Line::New => {
+                self.gate.hold_new(wait);
+            }
+            (Some(wait), _) => self.gate.hold(wait),
+            (None, _) => {}
         }
         self.gate.saw(pass, finding.sign, fault, finding.note.as_deref());
     }

@@ -1,16 +1,13 @@
 //! The worker: takes what is due, runs it under permits, keeps leases, and sweeps up after workers that vanished.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use foxden_ledger::{Claimed, Escrow, Ledger, LedgerWatch};
 use foxy_api::Foxy;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{calls::Calls, gate::Gate, leases::Leases, runner::Runner};
-
-/// At most so many are claimed at once, so that one worker does not take all that others could work on.
-const CLAIM_MAX: usize = 32;
+use crate::{calls::Calls, capacity::Capacity, gate::Gate, leases::Leases, runner::Runner};
 
 /// How often the escrow is looked into.
 const ESCROW_PAUSE: Duration = Duration::from_secs(5);
@@ -23,19 +20,19 @@ pub struct Worker<F = Foxy> {
     runner: Runner<F>,
     leases: Leases,
     gate: Gate,
-    capacity: Arc<Semaphore>,
+    capacity: Capacity,
     tasks: TaskTracker,
 }
 
 impl<F: Calls> Worker<F> {
-    /// A worker for at most as many provisionings at a time as `capacity` has permits.
+    /// A worker for at most as many provisionings at a time as `capacity` has room for.
     pub fn new(
         ledger: Ledger,
         watch: LedgerWatch,
         runner: Runner<F>,
         leases: Leases,
         gate: Gate,
-        capacity: Arc<Semaphore>,
+        capacity: Capacity,
     ) -> Self {
         Self { ledger, watch, runner, leases, gate, capacity, tasks: TaskTracker::new() }
     }
@@ -60,21 +57,16 @@ impl<F: Calls> Worker<F> {
             if stop.run_until_cancelled(open).await.is_none() {
                 return;
             }
-            let Some(Ok(first)) = stop.run_until_cancelled(self.capacity.clone().acquire_owned()).await else {
+            let Some(Some(mut permits)) = stop.run_until_cancelled(self.capacity.for_due()).await else {
                 return;
             };
             // It may have closed while there was no room.
             if !self.gate.is_open() {
                 continue;
             }
-            let mut permits = vec![first];
-            while permits.len() < CLAIM_MAX
-                && let Ok(permit) = self.capacity.clone().try_acquire_owned()
-            {
-                permits.push(permit);
-            }
             let wanted = permits.len();
-            let claimed = self.ledger.claim(self.leases.owner(), wanted as u64, self.leases.length()).await;
+            let places = self.capacity.places(wanted, self.gate.may_begin());
+            let claimed = self.ledger.claim_places(self.leases.owner(), places, self.leases.length()).await;
             let taken = match claimed {
                 Ok(claims) => {
                     for error in claims.damaged {
@@ -97,6 +89,7 @@ impl<F: Calls> Worker<F> {
                     0
                 }
             };
+            self.capacity.claimed(taken, wanted);
             drop(permits);
             if taken < wanted && stop.run_until_cancelled(tokio::time::sleep(poll)).await.is_none() {
                 return;

@@ -15,7 +15,7 @@ use lapin::{
     types::{FieldTable, ShortString},
 };
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, watch},
     task::JoinSet,
     time::timeout,
 };
@@ -47,6 +47,9 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a consumer without room looks whether its connection is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Waits for room for one provisioning; nothing, if there will never be any again.
+pub type Room = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>> + Send + Sync>;
+
 /// Takes a leased provisioning, and the permit that is to be dropped when it is no longer in work. It must not block.
 pub type HandOver = Arc<dyn Fn(Claimed, OwnedSemaphorePermit) + Send + Sync>;
 
@@ -63,8 +66,8 @@ pub struct ConsumerParts {
     pub worker: WorkerId,
     /// How long a lease lasts.
     pub lease: Duration,
-    /// How many provisionings may be in work in this process. A permit is taken before a message is.
-    pub capacity: Arc<Semaphore>,
+    /// Bounds the provisionings in work in this process. A permit is taken before a message is.
+    pub room: Room,
     /// Where accepted provisionings go.
     pub hand_over: HandOver,
     /// Rung when an outcome event was committed here, so that its publisher need not find it by looking.
@@ -89,7 +92,7 @@ enum Ended {
 ///
 /// Each message is checked, admitted to the ledger, handed over and acknowledged, in that order. On `shutdown` nothing
 /// more is taken, what is being committed is finished, and what was prefetched goes back to the queue. It ends as well once
-/// there can never be room again: `capacity` is closed, or `ready` was left closed by a sender that is gone.
+/// there can never be room again: `room` says so, or `ready` was left closed by a sender that is gone.
 ///
 /// # Errors
 /// For settings that can't work, and when the broker was there and refused for too long.
@@ -276,7 +279,7 @@ async fn room(parts: &ConsumerParts) -> Option<OwnedSemaphorePermit> {
             // Whoever opened and closed the gate is gone, and left it closed.
             return None;
         }
-        let permit = parts.capacity.clone().acquire_owned().await.ok()?;
+        let permit = (parts.room)().await?;
         // It may have closed while there was no room.
         if *ready.borrow() {
             return Some(permit);

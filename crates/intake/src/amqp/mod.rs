@@ -33,7 +33,7 @@ mod topology;
 
 pub use broker_error::{BrokerCause, BrokerError, IntakeError, PublishError};
 pub use broker_url::{AmqpUrl, AmqpUrlError};
-pub use consumer::{ConsumerParts, HandOver, consume};
+pub use consumer::{ConsumerParts, HandOver, Room, consume};
 pub use dead_queue::{DeadQueue, Requeued};
 pub use found::{DeadLetter, OpenLetter, PutBy};
 #[cfg(test)]

@@ -68,7 +68,8 @@ impl Gate {
         if state.is_paused {
             return Next::Look(settings.pause.wait(state.pauses.saturating_sub(1)));
         }
-        match (state.held_until, state.breaker.trial_due_since()) {
+        let held_until = [state.held_until, state.new_held_until].into_iter().flatten().min();
+        match (held_until, state.breaker.trial_due_since()) {
             (Some(until), _) => Next::Release(until),
             (None, Some(since)) => Next::EndTrial(since + TRIAL_PATIENCE),
             (None, None) => Next::Rest,
@@ -105,8 +106,9 @@ impl Gate {
     pub(super) fn time_is_over(&self) {
         let now = Instant::now();
         let mut state = self.lock();
-        if state.held_until.is_some() {
+        if state.held_until.is_some() || state.new_held_until.is_some() {
             state.held_until = state.held_until.filter(|until| *until > now);
+            state.new_held_until = state.new_held_until.filter(|until| *until > now);
             // While new work was held back, no call could come to be tried.
             state.breaker.expect_trial(now);
         } else if state.breaker.trial_due_since().is_some_and(|since| since + TRIAL_PATIENCE <= now) {

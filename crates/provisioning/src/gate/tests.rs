@@ -138,3 +138,13 @@ async fn a_create_that_waited_for_its_turn_is_let_go_no_more_once_the_gate_has_c
     gate.saw(Some(tried), Sign::Answered, Some(&CAPTCHA), None);
     assert_eq!(gate.still_lets(&second), Err(Closed::Paused));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_line_of_new_signups_that_is_too_long_holds_back_nothing_that_was_begun() {
+    let gate = new();
+    gate.hold_new(Duration::from_secs(10));
+    assert_eq!((gate.standing(), gate.is_open(), gate.may_begin()), ("held", true, false));
+    tokio::time::advance(Duration::from_secs(10)).await;
+    gate.time_is_over();
+    assert_eq!((gate.standing(), gate.may_begin()), ("open", true));
+}

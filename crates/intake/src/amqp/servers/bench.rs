@@ -84,7 +84,13 @@ impl Bench {
             ledger_watch: LedgerWatch::default(),
             worker: WorkerId::new(),
             lease: Duration::from_secs(90),
-            capacity: capacity.clone(),
+            room: {
+                let capacity = capacity.clone();
+                Arc::new(move || {
+                    let permit = capacity.clone().acquire_owned();
+                    Box::pin(async move { permit.await.ok() })
+                })
+            },
             hand_over: Arc::new(move |claimed, permit| {
                 first(&claimed);
                 drop(sender.send((claimed, permit)));
