@@ -9,6 +9,7 @@ mod capacity;
 mod create;
 mod domain;
 mod email;
+mod entry;
 mod finding;
 mod gate;
 mod leases;
