@@ -66,8 +66,9 @@ pub(crate) fn judge(
             if new.account_id != row.account_id {
                 return Err(Contradiction::AccountFixed);
             }
-            // Believed by now to be somebody else's, or nobody's.
-            let is_given_up = matches!(reason, ParkedReason::DomainTaken | ParkedReason::DomainReserved);
+            // Believed by now to be somebody else's, or nobody's; or not to be found out, so that a person decides.
+            let is_given_up =
+                matches!(reason, ParkedReason::DomainTaken | ParkedReason::DomainReserved | ParkedReason::StoreUnclear);
             let is_derived_anew = new.payload.store.domain.is_none() && new.payload.store.name != old.store.name;
             match new.payload.store.domain != old.store.domain || (is_given_up && is_derived_anew) {
                 true if row.in_doubt && !is_given_up => Err(Contradiction::DomainFixed),
@@ -90,6 +91,7 @@ const fn can_be_corrected(reason: ParkedReason) -> bool {
         | ParkedReason::UserTokenNotKept
         | ParkedReason::DomainTaken
         | ParkedReason::DomainReserved
+        | ParkedReason::StoreUnclear
         | ParkedReason::RejectedByFoxy
         | ParkedReason::CaptchaRefused
         | ParkedReason::InvalidEvent

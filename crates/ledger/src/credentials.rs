@@ -76,6 +76,20 @@ pub(crate) async fn insert(
     }
 }
 
+/// Whether the token of this store was kept for this provisioning, be it wiped since.
+pub(crate) async fn proves(
+    txn: &DatabaseTransaction,
+    id: &ProvisioningId,
+    store_uri: &str,
+) -> Result<bool, LedgerError> {
+    use credential::Column as C;
+    let token = credential::Entity::find()
+        .filter(C::ProvisioningId.eq(id.as_str()))
+        .filter(C::Scope.eq(Scope::Store.as_str()))
+        .filter(C::ResourceUri.eq(store_uri));
+    Ok(token.one(txn).await?.is_some())
+}
+
 /// Lets a provisioning go on that was parked without the token that has come now: the next lookup finds it before
 /// anything else. A token of an earlier natural key is of no use to it, and one behind a suspicious link stays so.
 pub(crate) async fn resume(

@@ -20,7 +20,7 @@ use crate::{
     ids::SignupId,
     outbox::tell_resumed,
     provisioning::Provisioning,
-    state::{Act, AttemptKind, ParkedReason, Source, State},
+    state::{Act, AttemptKind, ParkedReason, Source, State, Step},
 };
 
 /// What asking for a retry came to.
@@ -130,8 +130,11 @@ impl Ledger {
                     .col_expr(Column::KeyIntent, Expr::col(Column::Intents).add(1));
             }
             if let CorrectedKey::Store(domain) = correction.key {
-                update =
-                    update.col_expr(Column::StoreDomain, Expr::val(domain)).col_expr(Column::DomainTry, Expr::val(0));
+                update = update.col_expr(Column::DomainTry, Expr::val(0));
+                // Under another signup's user it is chosen when it can be asked who else wants it: see `resume`.
+                if parked.user_from.is_none() {
+                    update = update.col_expr(Column::StoreDomain, Expr::val(domain));
+                }
             }
             let Some(corrected) = resume(update, &txn, &parked, in_doubt, now).await? else {
                 txn.rollback().await?;
@@ -174,13 +177,17 @@ impl Ledger {
 /// Due at once, for a lookup where it is in doubt. Its step starts anew: retries, lookups and age. `None`: it is no longer
 /// parked as it was read.
 async fn resume(
-    update: UpdateMany<Entity>,
+    mut update: UpdateMany<Entity>,
     txn: &DatabaseTransaction,
     parked: &Provisioning,
     in_doubt: bool,
     now: i64,
 ) -> Result<Option<Provisioning>, LedgerError> {
     let state = if in_doubt { State::Unknown } else { State::Due };
+    // While it was parked without a doubt, another signup under the same user may have chosen its domain.
+    if parked.user_from.is_some() && parked.step == Step::Store && !in_doubt {
+        update = update.col_expr(Column::StoreDomain, Expr::val(None::<String>));
+    }
     let rows = update
         .col_expr(Column::State, Expr::val(state.as_str()))
         .col_expr(Column::ParkedReason, Expr::val(None::<String>))

@@ -177,16 +177,6 @@ impl Ledger {
         rows.into_iter().map(read).collect()
     }
 
-    /// Whether another provisioning than this one holds the store with this URI.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn is_store_of_another(&self, store_uri: &str, id: &ProvisioningId) -> Result<bool, LedgerError> {
-        let ledger = self.clone();
-        let query = Entity::find().filter(Column::StoreUri.eq(store_uri)).filter(Column::Id.ne(id.as_str()));
-        self.detached("is_store_of_another", async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
-    }
-
     /// Whether another provisioning of this customer may have made the user that stands in the way of this one, or may have
     /// it soon: one whose user is there, or is in doubt, or whose call is under way. A call that was announced after this
     /// step had first met the refusal can't have made that user.

@@ -21,6 +21,7 @@ use crate::{
     ids::{AttemptId, ProvisioningId},
     outbox::{OutcomeEvent, insert_event},
     provisioning::{Claimed, Lease},
+    siblings::{self, Contention},
     state::{AttemptKind, ParkedReason, RefusedFor, Scope, State, Step},
 };
 
@@ -35,6 +36,9 @@ pub struct Entry {
     pub credential: Option<NewCredential>,
     /// What was learned and stays so.
     pub facts: Facts,
+    /// The provisioning that made the Foxy user, if this one's store is made under another's: before a domain is chosen or
+    /// a store claimed, the others under that user are asked.
+    pub shared_user: Option<ProvisioningId>,
     /// Where the provisioning goes from here.
     pub next: Next,
     /// The outcome event that tells the parent app.
@@ -156,6 +160,8 @@ pub enum Doubt {
 pub enum Recorded {
     /// Written; the provisioning as it now stands.
     Written(Box<Claimed>),
+    /// Another signup under the same user stands in the way. Nothing was written, not even the credential.
+    Contended(Contention),
     /// The lease had passed to another worker. Nothing was written but the evidence and the credential, if there was one.
     LeaseLost,
 }
@@ -175,6 +181,11 @@ impl Ledger {
             let asked_at = Instant::now();
             let txn = ledger.begin().await?;
             let now = ledger.now_in(&txn).await?;
+            let shared = entry.shared_user.clone().filter(|_| entry.facts.name_anything());
+            // Before the own row, which every other transaction locks alone: so none waits in a circle.
+            if let Some(owner) = &shared {
+                siblings::lock(&txn, owner).await?;
+            }
             if let Some(credential) = &entry.credential {
                 credentials::lock_row(&txn, &entry.lease.id).await?;
                 credentials::insert(&txn, &entry.lease.id, credential, now).await?;
@@ -183,6 +194,12 @@ impl Ledger {
                 let written = written_before(&txn, &entry, asked_at, now).await?;
                 txn.rollback().await?;
                 return Ok(written);
+            }
+            if let Some(owner) = &shared
+                && let Some(contention) = siblings::contention(&txn, &entry, owner).await?
+            {
+                txn.rollback().await?;
+                return Ok(Recorded::Contended(contention));
             }
             let updated = apply(Entity::update_many(), &entry.facts, &entry.next, now)
                 .filter(Column::Id.eq(entry.lease.id.as_str()))
@@ -220,6 +237,13 @@ impl Ledger {
             Ok(Recorded::Written(Box::new(claimed)))
         })
         .await
+    }
+}
+
+impl Facts {
+    /// Whether they hold a name that signups under one user must not share.
+    const fn name_anything(&self) -> bool {
+        self.store_domain.is_some() || self.store_uri.is_some()
     }
 }
 

@@ -69,6 +69,8 @@ words! {
         UserTokenLost = "user_token_lost",
         /// The store exists, and the answer with its token was lost.
         StoreTokenLost = "store_token_lost",
+        /// The store exists, and another signup of the same customer may have made it.
+        StoreUnclear = "store_unclear",
         /// Foxy no longer accepts the user's token, or not from this client.
         UserTokenRefused = "user_token_refused",
         /// The customer has a Foxy user of ours, whose token was not kept.
@@ -107,6 +109,11 @@ impl ParkedReason {
             Self::StoreTokenLost => {
                 "A call to create the Foxy store ended without its answer, and the store is there. Its token was in the \
                  lost answer; Foxy gives it out only once, so no call can bring it back."
+            }
+            Self::StoreUnclear => {
+                "A call to create the Foxy store ended without its answer, and another signup of the same customer \
+                 (user.id) has a call for the same domain in doubt. Which of them made the store that is there, if one \
+                 is, can't be told. The detail names both signups."
             }
             Self::UserTokenRefused => {
                 "Foxy refuses the token of this signup's user: it was revoked, or belongs to another OAuth client than \
@@ -148,6 +155,11 @@ impl ParkedReason {
             Self::StoreTokenLost => {
                 "Look for the store in Foxy's admin (`foxden show SIGNUP_ID` names its domain). Publish the signup under \
                  a new signup id with another email and domain, and ask Foxy to remove the store that was left behind."
+            }
+            Self::StoreUnclear => {
+                "Publish the signup again, under the same signup id, with another store.domain: then a store of its own is \
+                 made. If the other signup has come to its end meanwhile, `foxden retry SIGNUP_ID`. A store whose token \
+                 neither of them has is left behind: look for its domain in Foxy's admin."
             }
             Self::UserTokenRefused => {
                 "Check that FOXDEN_FOXY_CLIENT_ID is the client that made this user, mend it, then `foxden retry \
@@ -194,6 +206,7 @@ impl ParkedReason {
         match self {
             Self::DomainTaken
             | Self::DomainReserved
+            | Self::StoreUnclear
             | Self::RejectedByFoxy
             | Self::CaptchaRefused
             | Self::InvalidEvent

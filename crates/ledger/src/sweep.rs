@@ -16,7 +16,7 @@ use crate::{
         provisioning::{Column, Entity},
     },
     error::LedgerError,
-    state::{AttemptKind, State},
+    state::{AttemptKind, State, Step},
 };
 
 /// A provisioning that was moved to `unknown`, since its worker vanished.
@@ -84,7 +84,8 @@ impl Ledger {
                 owner: Set(row.lease_owner.clone().unwrap_or_default()),
                 kind: Set(AttemptKind::Expired.as_str().to_owned()),
                 step: Set(row.step.clone()),
-                natural_key: Set(None),
+                // Who else wants the domain is to know that it may have been made.
+                natural_key: Set(row.store_domain.clone().filter(|_| row.step == Step::Store.as_str())),
                 started_at: Set(row.intent_at.unwrap_or(now)),
                 ended_at: Set(now),
                 outcome: Set("unknown".to_owned()),

@@ -51,7 +51,7 @@ impl<F: Calls> Runner<F> {
                 // The natural key of a call is committed before the call is sent.
                 let Some(domain) = row.store_domain.clone() else {
                     let mut chosen = Finding::of(Seen::DomainUnset, "domain_chosen", "");
-                    chosen.facts.store_domain = Some(first_domain(payload));
+                    chosen.facts.store_domain = Some(domain_at(row.domain_try, payload));
                     return Ok((chosen, None));
                 };
                 let session = match session {
@@ -281,8 +281,13 @@ pub(crate) fn store_domain(row: &Provisioning, payload: &Payload) -> String {
 }
 
 fn first_domain(payload: &Payload) -> String {
+    domain_at(0, payload)
+}
+
+/// The domain of the event, or the derived one of this try.
+pub(crate) fn domain_at(tries: u32, payload: &Payload) -> String {
     match &payload.store.domain {
         Some(exact) => exact.clone(),
-        None => domain::candidate(&payload.store.name, 0, domain::random_tail),
+        None => domain::candidate(&payload.store.name, tries, domain::random_tail),
     }
 }

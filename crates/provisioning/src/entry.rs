@@ -1,20 +1,82 @@
-//! From a decision to what the ledger is to write.
+//! From a decision to what the ledger is to write, and to its being written.
 
 use std::time::Duration;
 
-use foxden_ledger::{AttemptKind, Claimed, Doubt, Entry, Next, Payload, RefusedFor, State, Step};
+use foxden_ledger::{
+    AttemptKind, Claimed, Contention, Doubt, Entry, Facts, Next, Payload, Provisioning, Recorded, RefusedFor, State,
+    Step,
+};
 
 use crate::{
     calls::Calls,
-    domain,
+    create::domain_at,
     finding::Finding,
-    plan::{Decision, Refusal, Seen, Wait},
-    runner::Runner,
+    leases::Held,
+    plan::{self, Decision, Refusal, Seen, Situation, Wait},
+    runner::{Runner, Stop},
     schedule::Schedule,
     tell::outcome_event,
 };
 
+/// What has been recorded, and what it was.
+pub(crate) struct Settled {
+    /// `None`: given up.
+    pub(crate) recorded: Option<Recorded>,
+    pub(crate) decision: Decision,
+    pub(crate) next: Next,
+    /// Whether an outcome event was to go with it.
+    pub(crate) tells: bool,
+}
+
 impl<F: Calls> Runner<F> {
+    /// Records what was decided. Where another signup under the same user stands in the way, the plan is asked again.
+    pub(crate) async fn settle(
+        &self,
+        claimed: &Claimed,
+        situation: &Situation,
+        finding: &mut Finding,
+        mut decision: Decision,
+        payload: Option<&Payload>,
+        held: &Held,
+    ) -> Result<Settled, Stop> {
+        let row = &claimed.provisioning;
+        loop {
+            let entry = self.entry(claimed, finding, decision, payload);
+            let (next, tells) = (entry.next.clone(), entry.event.is_some());
+            let (facts, credential) = (entry.facts.clone(), entry.credential.clone());
+            let recorded = self.record(entry, held).await;
+            let Some(Recorded::Contended(contention)) = recorded else {
+                return Ok(Settled { recorded, decision, next, tells });
+            };
+            finding.credential = credential;
+            let tried = facts.domain_try.unwrap_or(row.domain_try);
+            let (seen, by) = match contention {
+                Contention::Domain { by, hold } => (Seen::DomainHeld(hold), by),
+                Contention::Store { by } => (Seen::PresentUnclear, by),
+            };
+            match plan::decide(&Situation { domain_try: tried, ..*situation }, seen)? {
+                Decision::NextDomain => {
+                    tracing::info!(
+                        event = "store.domain_taken",
+                        store.domain = facts.store_domain.as_deref(),
+                        note = format!("signup {by} of the same customer holds it"),
+                        "the derived domain is taken; the next one is tried",
+                    );
+                    finding.facts = facts;
+                    if decision != Decision::NextDomain {
+                        choose_next_domain(&mut finding.facts, row, payload);
+                    }
+                }
+                otherwise => {
+                    decision = otherwise;
+                    finding.seen = seen;
+                    let note = format!("{} and {by}, of the same customer, want the same store domain", row.signup_id);
+                    finding.note = Some(note);
+                }
+            }
+        }
+    }
+
     /// What the ledger is to write.
     pub(crate) fn entry(
         &self,
@@ -48,10 +110,7 @@ impl<F: Calls> Runner<F> {
                 Next::Unknown { delay: paced(wait, pace, looked), doubt: doubt(row.state, finding.seen) }
             }
             Decision::NextDomain => {
-                let tries = row.domain_try + 1;
-                facts.domain_try = Some(tries);
-                facts.store_domain =
-                    payload.map(|payload| domain::candidate(&payload.store.name, tries, domain::random_tail));
+                choose_next_domain(&mut facts, row, payload);
                 Next::InFlight { step: Step::Store, lease }
             }
             Decision::NextGeneration => {
@@ -66,11 +125,19 @@ impl<F: Calls> Runner<F> {
             lease: claimed.lease.clone(),
             attempt: finding.attempt(row, kind),
             credential: finding.credential.take(),
+            shared_user: facts.user_from.clone().or_else(|| row.user_from.clone()),
             facts,
             next,
             event,
         }
     }
+}
+
+/// The domain after the one that was tried last.
+fn choose_next_domain(facts: &mut Facts, row: &Provisioning, payload: Option<&Payload>) {
+    let tries = facts.domain_try.unwrap_or(row.domain_try) + 1;
+    facts.domain_try = Some(tries);
+    facts.store_domain = payload.map(|payload| domain_at(tries, payload));
 }
 
 /// What leaves a row in doubt.

@@ -1,7 +1,7 @@
 //! Lookups: what became of a create call whose outcome is unknown. Only reads, so they are made as often as it takes.
 
-use foxden_ledger::{Payload, Provisioning, Step};
-use foxy_api::{ReadError, StoreSearch};
+use foxden_ledger::{Payload, Provisioning, Step, StoreClaim};
+use foxy_api::{ReadError, ResourceUri, StoreSearch};
 use tokio::time::Instant;
 
 use crate::{
@@ -54,15 +54,9 @@ impl<F: Calls> Runner<F> {
             Err(finding) => return Ok(Ok(*finding)),
         };
         match self.foxy.find_store(&session, domain).await {
-            // A user that several signups share may have it from another of them.
-            Ok(StoreSearch::Found { uri }) if self.ledger.is_store_of_another(uri.as_str(), &row.id).await? => {
-                let note = "the domain belongs to the store of another signup of the same customer";
-                return Ok(Ok(Finding::of_answer(Seen::PresentElsewhere, "present_elsewhere", note)));
-            }
             Ok(StoreSearch::Found { uri }) => {
-                let mut finding = Finding::of_answer(Seen::Present, "present", "the store is among the user's own");
-                finding.facts.store_uri = Some(uri.to_string());
-                return Ok(Ok(finding));
+                let claim = self.ledger.store_claim(row, domain, uri.as_str()).await?;
+                return Ok(Ok(found(row, claim, &uri)));
             }
             Ok(StoreSearch::Absent) => {}
             Err(error) => return Ok(Err(error)),
@@ -78,5 +72,25 @@ impl<F: Calls> Runner<F> {
                 Finding::of_answer(Seen::Absent, "absent", "Foxy has no store with this domain")
             }
         }))
+    }
+}
+
+/// A store with the domain is among the user's own. A user that several signups share may have it from another of them.
+fn found(row: &Provisioning, claim: StoreClaim, uri: &ResourceUri) -> Finding {
+    match claim {
+        StoreClaim::Free => {
+            let mut finding = Finding::of_answer(Seen::Present, "present", "the store is among the user's own");
+            finding.facts.store_uri = Some(uri.to_string());
+            finding
+        }
+        StoreClaim::Proven => {
+            let note = "the domain belongs to the store of another signup of the same customer";
+            Finding::of_answer(Seen::PresentElsewhere, "present_elsewhere", note)
+        }
+        // Not the address: it may be the other's.
+        StoreClaim::Contended(other) => {
+            let note = format!("it may have been made by {} or by {other}, of the same customer", row.signup_id);
+            Finding::of_answer(Seen::PresentUnclear, "present_unclear", &note)
+        }
     }
 }

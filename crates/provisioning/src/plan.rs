@@ -7,7 +7,7 @@ mod cancelling;
 
 use std::time::Duration;
 
-use foxden_ledger::{ParkedReason, RefusedFor, State, Step};
+use foxden_ledger::{Hold, ParkedReason, RefusedFor, State, Step};
 
 pub use cancelling::{LeftBehind, NotCancellable, Presence, left_behind, may_cancel};
 
@@ -77,10 +77,14 @@ pub enum Seen {
     Present,
     /// Lookup: the store domain exists, but not among the user's own stores.
     PresentElsewhere,
+    /// Lookup: the store exists among the user's own, and another signup under that user may have made it.
+    PresentUnclear,
     /// Lookup: no answer that could be used.
     Unclear,
     /// No store domain is chosen yet: a correction has left it to us.
     DomainUnset,
+    /// The store domain that was chosen is held by another signup under the same user.
+    DomainHeld(Hold),
     /// What is sealed for this provisioning does not open, so nothing could be sent or looked up.
     Sealed(Unopenable),
 }
@@ -208,12 +212,14 @@ fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::Unknown => Some(Decision::LookUp(Wait::Backoff)),
         Seen::TokenLost => Some(lost(at)),
         Seen::DomainUnset if at.step == Step::Store => Some(Decision::AnnounceStore),
+        Seen::DomainHeld(hold) => Some(domain_held(at, hold, Decision::Retry(Wait::Backoff))),
         Seen::Sealed(why) => Some(Decision::Park(unopenable(why))),
         Seen::DomainUnset
         | Seen::Absent
         | Seen::AbsentAfterRefusal(_)
         | Seen::Present
         | Seen::PresentElsewhere
+        | Seen::PresentUnclear
         | Seen::Unclear => None,
     }
 }
@@ -230,7 +236,12 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::PresentElsewhere if at.step != Step::Store => None,
         Seen::PresentElsewhere if !may_believe(at) => Some(Decision::LookUp(Wait::Backoff)),
         Seen::PresentElsewhere => Some(domain_gone(at, ParkedReason::DomainTaken)),
-        Seen::Unclear => Some(Decision::LookUp(Wait::Backoff)),
+        Seen::PresentUnclear if at.step != Step::Store => None,
+        // One of the two may yet bring proof.
+        Seen::PresentUnclear if at.is_too_old => Some(Decision::Park(ParkedReason::StoreUnclear)),
+        Seen::PresentUnclear | Seen::Unclear => Some(Decision::LookUp(Wait::Backoff)),
+        // Not sent again before it is looked up, where a call is in doubt.
+        Seen::DomainHeld(hold) => Some(domain_held(at, hold, Decision::LookUp(Wait::Backoff))),
         Seen::NoEffect(Cause::Stopping) => Some(Decision::LookUp(Wait::None)),
         // Not the signup's fault, so its age does not count.
         Seen::NoEffect(Cause::SetUp) => Some(Decision::LookUp(Wait::Backoff)),
@@ -308,6 +319,17 @@ fn rejected(at: &Situation, refusal: Refusal) -> Decision {
 
 fn domain_gone(at: &Situation, reason: ParkedReason) -> Decision {
     if at.domain_is_exact || at.domain_try + 1 >= DOMAIN_TRIES { Decision::Park(reason) } else { Decision::NextDomain }
+}
+
+/// Another signup under the same user holds the domain: a derived one gives way, an exact one waits for as long as the
+/// other is at work.
+fn domain_held(at: &Situation, hold: Hold, wait: Decision) -> Decision {
+    match hold {
+        Hold::Open | Hold::Doubtful | Hold::Taken if !at.domain_is_exact => domain_gone(at, ParkedReason::DomainTaken),
+        Hold::Open => wait,
+        Hold::Doubtful => Decision::Park(ParkedReason::StoreUnclear),
+        Hold::Taken => Decision::Park(ParkedReason::DomainTaken),
+    }
 }
 
 fn lost(at: &Situation) -> Decision {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{
     Claimed, Custody, CustodyError, DrainError, Escrow, EscrowError, Ledger, LedgerError, ParkedReason, Payload,
-    Provisioning, Recorded, State, Step,
+    Provisioning, Recorded, State,
 };
 use foxden_vault::SealError;
 use foxy_api::{Foxy, Line};
@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 use crate::{
     calls::Calls,
     create::{line_of, unopenable},
+    entry::Settled,
     finding::{Finding, concerns_all},
     gate::{Gate, Pass},
     leases::{Held, Leases},
@@ -213,14 +214,15 @@ impl<F: Calls> Runner<F> {
                 decision = plan::decide(&situation, finding.seen)?;
             }
         }
-        let entry = self.entry(&claimed, &mut finding, decision, payload.as_ref());
-        let (next, event) = (entry.next.clone(), entry.event.is_some());
-        match self.record(entry, held).await {
-            None => Ok(Advance::Ended(Ending::Abandoned)),
+        let settled = self.settle(&claimed, &situation, &mut finding, decision, payload.as_ref(), held).await?;
+        let Settled { recorded, decision, next, tells } = settled;
+        match recorded {
+            // The latter is settled before it gets here.
+            None | Some(Recorded::Contended(_)) => Ok(Advance::Ended(Ending::Abandoned)),
             Some(Recorded::LeaseLost) => Ok(lease_lost()),
             Some(Recorded::Written(written)) => {
                 tell(row, &written.provisioning, &finding, decision, &next);
-                if event {
+                if tells {
                     self.outbox_filled.notify_one();
                 }
                 if decision == Decision::Finish {
@@ -332,6 +334,7 @@ const fn gives_up_a_token(decision: Decision) -> bool {
             | Decision::Park(
                 ParkedReason::UserTokenLost
                     | ParkedReason::StoreTokenLost
+                    | ParkedReason::StoreUnclear
                     | ParkedReason::DomainTaken
                     | ParkedReason::DomainReserved
             )

@@ -8,6 +8,7 @@ mod forgetting;
 mod keys;
 mod orphans;
 mod rotation;
+mod siblings;
 mod signups;
 mod size;
 mod support;
@@ -71,6 +72,12 @@ macro_rules! all_rules {
             forgetting::a_repeat_of_a_forgotten_signup_is_known_whatever_its_content,
             forgetting::only_a_signup_at_rest_is_forgotten,
             forgetting::a_user_that_another_signup_needs_is_not_forgotten,
+            siblings::two_open_signups_under_one_user_never_hold_one_domain,
+            siblings::of_two_that_choose_a_domain_at_the_same_time_one_has_it,
+            siblings::a_parked_signup_that_made_nothing_gives_its_domain_away,
+            siblings::only_proof_makes_a_store_another_signup_s,
+            siblings::a_domain_once_in_doubt_is_contended_for_good,
+            siblings::no_address_stands_on_two_rows,
             signups::the_schema_goes_down_and_up_again,
         );
     };

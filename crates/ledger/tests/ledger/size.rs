@@ -17,7 +17,7 @@ use std::{
 
 use foxden_ledger::{Ledger, Pause, Sent, StepIn};
 
-use self::plans::{Exception, Judge, on_both, on_postgres, on_sqlite};
+use self::plans::{Exception, Judge, on_both, on_sqlite};
 use crate::support::meddle;
 
 /// Operations that are not driven, and why.
@@ -40,16 +40,11 @@ const EXCEPTIONS: &[Exception] = &[
     on_both("count_by_key", "", "counts every envelope and fingerprint"),
     on_sqlite("count_envelopes_of", "", "counts the envelopes of a key"),
     // Known offenders.
-    on_both("claim", "", "sorts all that is due"),
-    on_postgres("sweep", "", "reads all that is in flight"),
     on_both("record", "\"outbox\"", "looks for what was told of a signup"),
     on_both("read_events", "", "sorts all that waits"),
     on_both("cancel", "\"outbox\"", "looks for what was told of a signup"),
     on_both("forget", "\"outbox\"", "looks for what was told of a signup"),
-    on_both("is_store_of_another", "", "no index by address"),
-    on_both("provisioned_for", "", "sorts a customer's signups"),
     on_sqlite("newest_sealed", "", "passes over all that is wiped"),
-    on_both("forget", "\"user_from\" =", "no index by the user's owner"),
     on_both("orphans", "", "no index of what was left behind"),
     on_both("list", "", "no index in the order of the list"),
 ];

@@ -80,6 +80,7 @@ pub(crate) fn entry(claimed: &Claimed, next: Next) -> Entry {
         attempt: attempt(claimed.provisioning.step, claimed.provisioning.intents, "done"),
         credential: None,
         facts: Facts::default(),
+        shared_user: None,
         next,
         event: None,
     }
@@ -99,6 +100,7 @@ pub(crate) async fn written(ledger: &Ledger, entry: Entry) -> Claimed {
     match ledger.record(entry).await.unwrap() {
         Recorded::Written(claimed) => *claimed,
         Recorded::LeaseLost => panic!("the lease was lost"),
+        Recorded::Contended(contention) => panic!("{contention:?}"),
     }
 }
 

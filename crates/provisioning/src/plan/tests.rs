@@ -1,6 +1,10 @@
 use std::time::Duration;
 
-use foxden_ledger::{ParkedReason::*, RefusedFor, State, Step};
+use foxden_ledger::{
+    Hold::{Doubtful, Open, Taken},
+    ParkedReason::*,
+    RefusedFor, State, Step,
+};
 
 use super::{
     Cause::{HeldBack, Passing, SetUp, Stopping, UserTokenRefused as RefusedToken},
@@ -11,7 +15,7 @@ use super::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-const EVERYTHING: [Seen; 25] = [
+const EVERYTHING: [Seen; 29] = [
     Seen::Done { link_is_trusted: true },
     Seen::Done { link_is_trusted: false },
     Seen::NoEffect(Passing { at_least: None }),
@@ -37,6 +41,10 @@ const EVERYTHING: [Seen; 25] = [
     Seen::DomainUnset,
     Seen::AbsentAfterRefusal(RefusedFor::Unread),
     Seen::Rejected(Refusal::CaptchaRefused),
+    Seen::PresentUnclear,
+    Seen::DomainHeld(Open),
+    Seen::DomainHeld(Doubtful),
+    Seen::DomainHeld(Taken),
 ];
 
 fn at(step: Step, state: State) -> Situation {
@@ -55,7 +63,7 @@ fn at(step: Step, state: State) -> Situation {
 }
 
 #[track_caller]
-fn check(situation: &Situation, expected: [Option<Decision>; 25]) {
+fn check(situation: &Situation, expected: [Option<Decision>; 29]) {
     for (seen, expected) in EVERYTHING.into_iter().zip(expected) {
         assert_eq!(decide(situation, seen).ok(), expected, "{seen:?} at {situation:?}");
     }
@@ -91,6 +99,10 @@ fn every_end_of_a_users_create_call_has_its_next_step() {
             None,
             None,
             Some(Park(CaptchaRefused)),
+            None,
+            Some(NextDomain),
+            Some(NextDomain),
+            Some(NextDomain),
         ],
     );
 }
@@ -125,13 +137,17 @@ fn every_end_of_a_stores_create_call_has_its_next_step() {
             Some(AnnounceStore),
             None,
             Some(Park(CaptchaRefused)),
+            None,
+            Some(NextDomain),
+            Some(NextDomain),
+            Some(NextDomain),
         ],
     );
 }
 
 #[test]
 fn every_lookup_of_a_user_has_its_next_step() {
-    let mut expected = [None; 25];
+    let mut expected = [None; 29];
     expected[4] = Some(LookUp(Wait::Backoff));
     expected[23] = Some(LookUp(Wait::Backoff));
     expected[5] = Some(LookUp(Wait::None));
@@ -141,12 +157,13 @@ fn every_lookup_of_a_user_has_its_next_step() {
     expected[17] = Some(LookUp(Wait::Backoff));
     expected[18] = Some(Park(KeyMissing));
     expected[19] = Some(Park(InvalidEvent));
+    expected[26..].fill(Some(NextDomain));
     check(&at(Step::User, State::Unknown), expected);
 }
 
 #[test]
 fn every_lookup_of_a_store_has_its_next_step() {
-    let mut expected = [None; 25];
+    let mut expected = [None; 29];
     expected[4] = Some(LookUp(Wait::Backoff));
     expected[23] = Some(LookUp(Wait::Backoff));
     expected[5] = Some(LookUp(Wait::None));
@@ -158,6 +175,8 @@ fn every_lookup_of_a_store_has_its_next_step() {
     expected[17] = Some(LookUp(Wait::Backoff));
     expected[18] = Some(Park(KeyMissing));
     expected[19] = Some(Park(InvalidEvent));
+    expected[25] = Some(LookUp(Wait::Backoff));
+    expected[26..].fill(Some(NextDomain));
     check(&at(Step::Store, State::Unknown), expected);
 }
 
@@ -165,11 +184,11 @@ fn every_lookup_of_a_store_has_its_next_step() {
 fn where_nothing_is_under_way_nothing_can_be_seen() {
     for step in Step::ALL {
         for state in [State::Due, State::Parked, State::Closed] {
-            check(&at(*step, state), [None; 25]);
+            check(&at(*step, state), [None; 29]);
         }
     }
     for state in State::ALL {
-        check(&at(Step::Done, *state), [None; 25]);
+        check(&at(Step::Done, *state), [None; 29]);
     }
 }
 
@@ -242,9 +261,30 @@ fn a_domain_that_the_event_asks_for_is_never_replaced() {
 }
 
 #[test]
+fn a_domain_of_the_event_that_another_signup_holds_waits_for_it_or_parks() {
+    for step in [Step::User, Step::Store] {
+        for (state, wait) in [(State::InFlight, Retry(Wait::Backoff)), (State::Unknown, LookUp(Wait::Backoff))] {
+            let exact = Situation { domain_is_exact: true, is_too_old: true, ..at(step, state) };
+            for (hold, expected) in [(Open, wait), (Doubtful, Park(StoreUnclear)), (Taken, Park(DomainTaken))] {
+                assert_eq!(decide(&exact, Seen::DomainHeld(hold)), Ok(expected), "{step} {state} {hold:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_store_that_two_signups_may_have_made_is_looked_at_until_it_is_too_old() {
+    let old = Situation { is_too_old: true, ..at(Step::Store, State::Unknown) };
+    assert_eq!(decide(&old, Seen::PresentUnclear), Ok(Park(StoreUnclear)));
+    assert_eq!(decide(&old, Seen::Present), Ok(Park(StoreTokenLost)), "what is ours is ours, however old");
+}
+
+#[test]
 fn derived_domains_come_to_an_end() {
     let last = Situation { domain_try: DOMAIN_TRIES - 1, ..at(Step::Store, State::InFlight) };
-    assert_eq!(decide(&last, Seen::Rejected(Refusal::DomainTaken)), Ok(Park(DomainTaken)));
+    for seen in [Seen::Rejected(Refusal::DomainTaken), Seen::DomainHeld(Open), Seen::DomainHeld(Doubtful)] {
+        assert_eq!(decide(&last, seen), Ok(Park(DomainTaken)));
+    }
 }
 
 #[test]

@@ -247,6 +247,9 @@ async fn rests_for_a_reason(
                 by_email.is_some_and(|user| !own(user)) && row.account_id.is_some() && !world.shape.keep_user_tokens
             }
             ParkedReason::DomainTaken => by_domain.is_some_and(|store| !own(store)),
+            ParkedReason::StoreUnclear => {
+                doubted && row.account_id.is_some() && world.shape.keep_user_tokens && tokens(Scope::Store).is_empty()
+            }
             ParkedReason::SuspiciousLink => in_list(&books.bad_links),
             ParkedReason::RejectedByFoxy => in_list(&books.refused),
             ParkedReason::UserTokenRefused => in_list(&books.revoked),

@@ -4,6 +4,7 @@
 
 mod customers;
 mod in_doubt;
+mod names;
 mod outages;
 mod sweeping;
 mod world;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Act, By, Claimed, CorrectedKey, Correction, Custody, Deed, Doubt, Escrow, Facts, Filter, Forgetting, Ledger, Next,
-    OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Provisioning, ProvisioningId, Reseal, Scope, SignupId,
-    Source, State, Step, WorkerId,
+    Act, AttemptKind, By, Claimed, CorrectedKey, Correction, Custody, Deed, Doubt, Escrow, Facts, Filter, Forgetting,
+    Ledger, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Provisioning, ProvisioningId, Reseal, Scope,
+    SignupId, Source, State, Step, WorkerId,
 };
 use foxden_vault::KeyRing;
 
@@ -65,6 +65,7 @@ async fn working(ledger: &Ledger, custody: &Custody) {
     let claimed = accept(ledger, custody, &owner, "unknown").await;
     written(ledger, entry(&claimed, Next::Unknown { delay: LEASE, doubt: Doubt::Call })).await;
     late_token(ledger, custody, &owner).await;
+    names(ledger, custody, &owner).await;
     looking_up(ledger).await;
 }
 
@@ -90,11 +91,26 @@ async fn late_token(ledger: &Ledger, custody: &Custody, owner: &WorkerId) {
     assert_eq!(ledger.drain(&escrow).await.unwrap(), 1);
 }
 
+/// Under another signup's user: what is asked before a name is written.
+async fn names(ledger: &Ledger, custody: &Custody, owner: &WorkerId) {
+    let user = Some(row(ledger, &signup_id(90)).await.id);
+    let claimed = accept(ledger, custody, owner, "named").await;
+    let mut named = entry(&claimed, Next::InFlight { step: Step::Store, lease: LEASE });
+    (named.facts.user_from, named.shared_user) = (user.clone(), user.clone());
+    named.facts.store_domain = Some("named".to_owned());
+    let claimed = written(ledger, named).await;
+    for (kind, number) in [(AttemptKind::Create, 1), (AttemptKind::Lookup, 2)] {
+        let mut found = entry(&claimed, Next::InFlight { step: Step::Store, lease: LEASE });
+        (found.attempt.kind, found.shared_user) = (kind, user.clone());
+        found.facts.store_uri = Some(format!("https://api.foxycart.com/stores/named-{number}"));
+        written(ledger, found).await;
+    }
+}
+
 async fn looking_up(ledger: &Ledger) {
     let row = row(ledger, &signup_id(90)).await;
     let account = row.account_id.clone().unwrap();
-    ledger.is_store_of_another("https://api.foxycart.com/stores/12", &row.id).await.unwrap();
-    ledger.is_store_of_another("https://api.foxycart.com/stores/none", &row.id).await.unwrap();
+    ledger.store_claim(&row, "shop-90", "https://api.foxycart.com/stores/12").await.unwrap();
     ledger.another_may_have_the_user_of(&row, &account).await.unwrap();
     ledger.provisioned_for(&account).await.unwrap();
     ledger.credentials(&row.id).await.unwrap();
