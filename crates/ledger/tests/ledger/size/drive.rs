@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use foxden_ledger::{
     Act, AttemptKind, By, Claimed, CorrectedKey, Correction, Custody, Deed, Doubt, Escrow, Facts, Filter, Forgetting,
-    Ledger, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Provisioning, ProvisioningId, Reseal, Scope,
-    SignupId, Source, State, Step, WorkerId,
+    Ledger, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Provisioning, ProvisioningId, Reseal,
+    Scope, SignupId, Source, State, Step, WorkerId,
 };
 use foxden_vault::KeyRing;
 
@@ -40,7 +40,7 @@ async fn working(ledger: &Ledger, custody: &Custody) {
     let owner = WorkerId::new();
     ledger.now_ms().await.unwrap();
     ledger.sweep(NOW).await.unwrap();
-    let claims = ledger.claim(&owner, 32, LEASE).await.unwrap();
+    let claims = ledger.claim_places(&owner, Places { all: 32, for_new: Some(6) }, LEASE).await.unwrap();
     let leases: Vec<_> = claims.claimed.iter().map(|claimed| claimed.lease.clone()).collect();
     assert_eq!(ledger.renew(&owner, &leases, LEASE).await.unwrap().len(), 32);
 
