@@ -14,7 +14,7 @@ mod m20261122_000002_superseded_contents;
 mod m20261122_000003_index_keys_in_use;
 mod m20261122_000005_audit;
 mod m20261128_000006_doubt_has_an_end;
-mod m20261128_000007_queues_of_what_is_due;
+mod m20261128_000007_queues_and_tries;
 
 /// The list of migrations, in the order in which they run.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_index_keys_in_use::Migration),
             Box::new(m20261122_000005_audit::Migration),
             Box::new(m20261128_000006_doubt_has_an_end::Migration),
-            Box::new(m20261128_000007_queues_of_what_is_due::Migration),
+            Box::new(m20261128_000007_queues_and_tries::Migration),
         ]
     }
 }

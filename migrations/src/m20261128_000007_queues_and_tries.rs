@@ -1,5 +1,5 @@
 //! An index for each of the two queues of what is due, and for the leases: a claim reads as many rows as it takes,
-//! however many wait.
+//! however many wait. And how long a step was tried, which giving up goes by.
 
 use sea_orm_migration::prelude::*;
 
@@ -17,6 +17,14 @@ const INDEXES: [(&str, &str, &str); 3] = [
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // One at a time: SQLite alters no more than that in a statement.
+        for mut column in [
+            ColumnDef::new(Provisionings::Tries).integer().not_null().default(0).to_owned(),
+            ColumnDef::new(Provisionings::TriedMs).big_integer().not_null().default(0).to_owned(),
+        ] {
+            let add = Table::alter().table(Provisionings::Table).add_column(&mut column).to_owned();
+            manager.alter_table(add).await?;
+        }
         for (index, column, condition) in INDEXES {
             let create = format!("CREATE INDEX {index} ON provisionings ({column}) WHERE {condition}");
             manager.get_connection().execute_unprepared(&create).await?;
@@ -35,6 +43,9 @@ impl MigrationTrait for Migration {
         for (index, ..) in INDEXES {
             manager.get_connection().execute_unprepared(&format!("DROP INDEX {index}")).await?;
         }
+        for column in [Provisionings::TriedMs, Provisionings::Tries] {
+            manager.alter_table(Table::alter().table(Provisionings::Table).drop_column(column).to_owned()).await?;
+        }
         Ok(())
     }
 }
@@ -43,4 +54,6 @@ impl MigrationTrait for Migration {
 enum Provisionings {
     Table,
     LeaseOwner,
+    Tries,
+    TriedMs,
 }

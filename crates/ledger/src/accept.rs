@@ -210,6 +210,8 @@ fn row(signup: NewSignup, now: i64) -> ActiveModel {
         intents: Set(0),
         key_intent: Set(1),
         retries: Set(0),
+        tries: Set(0),
+        tried_ms: Set(0),
         lookups: Set(0),
         step_since: Set(now),
         due_at: Set(Some(now)),

@@ -150,6 +150,8 @@ fn as_unknown(update: UpdateMany<Entity>, now: i64) -> UpdateMany<Entity> {
         .col_expr(Column::InDoubt, Expr::val(true))
         .col_expr(Column::DueAt, Expr::val(now))
         .col_expr(Column::StepSince, Expr::val(now))
+        .col_expr(Column::Tries, Expr::val(0))
+        .col_expr(Column::TriedMs, Expr::val(0_i64))
         .col_expr(Column::UpdatedAt, Expr::val(now))
         .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
 }

@@ -193,6 +193,8 @@ async fn resume(
         .col_expr(Column::ParkedReason, Expr::val(None::<String>))
         .col_expr(Column::ParkedDetail, Expr::val(None::<String>))
         .col_expr(Column::Retries, Expr::val(0))
+        .col_expr(Column::Tries, Expr::val(0))
+        .col_expr(Column::TriedMs, Expr::val(0_i64))
         .col_expr(Column::Lookups, Expr::val(0))
         // Asked for again, so an earlier refusal no longer holds.
         .col_expr(Column::Refused, Expr::val(None::<String>))

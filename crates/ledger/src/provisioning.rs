@@ -63,6 +63,12 @@ pub struct Provisioning {
     pub intent_at_ms: Option<i64>,
     /// How many times in a row this step had no effect; paces the retries.
     pub retries: u32,
+    /// How often this step, with this natural key, was tried for nothing. What was not sent, since calls are paused or held
+    /// back, is no try.
+    pub tries: u32,
+    /// For how long it was tried: the pauses between those tries as they were planned, whatever clocks showed. Time in
+    /// which it waited for anything else is not in it.
+    pub tried_for: Duration,
     /// How many lookups of the current doubt have found nothing of ours, where that alone proves nothing.
     pub lookups: u32,
     /// Since when this step, with this natural key, has been tried; epoch milliseconds.
@@ -164,6 +170,8 @@ impl Provisioning {
             key_intent: count(row.key_intent, "key_intent")?,
             intent_at_ms: row.intent_at,
             retries: count(row.retries, "retries")?,
+            tries: count(row.tries, "tries")?,
+            tried_for: Duration::from_millis(u64::try_from(row.tried_ms).map_err(|_| damaged("tried_ms"))?),
             lookups: count(row.lookups, "lookups")?,
             id: ProvisioningId::from_row(row.id),
             signup_id: SignupId::from_row(row.signup_id),

@@ -96,6 +96,8 @@ pub struct Facts {
     pub store_domain: Option<String>,
     /// How many domains were found taken so far.
     pub domain_try: Option<u32>,
+    /// A try that came to nothing, and the pause that it has planned. They add up to how long the step was tried.
+    pub tried: Option<Duration>,
     /// A new generation of the user: a new natural key for the user step, like `store_domain`.
     pub generation: Option<u32>,
 }
@@ -273,7 +275,13 @@ fn apply(mut update: UpdateMany<Entity>, facts: &Facts, next: &Next, now: i64) -
             .col_expr(Column::DoubtEndedAt, Expr::val(None::<i64>))
             .col_expr(Column::KeyIntent, Expr::col(Column::Intents).add(1))
             .col_expr(Column::Retries, Expr::val(0))
+            .col_expr(Column::Tries, Expr::val(0))
+            .col_expr(Column::TriedMs, Expr::val(0_i64))
             .col_expr(Column::StepSince, Expr::val(now));
+    } else if let Some(pause) = facts.tried {
+        update = update
+            .col_expr(Column::Tries, Expr::col(Column::Tries).add(1))
+            .col_expr(Column::TriedMs, Expr::col(Column::TriedMs).add(millis(pause)));
     }
     update = update.col_expr(Column::UpdatedAt, Expr::val(now));
     let new_key = facts.store_domain.is_some() || facts.generation.is_some();

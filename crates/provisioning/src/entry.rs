@@ -120,6 +120,14 @@ impl<F: Calls> Runner<F> {
             }
             Decision::Park(reason) => Next::Parked { reason, detail: finding.note.clone() },
         };
+        if plan::is_a_try(finding.seen) && self.gate.is_up() {
+            facts.tried = match (&next, decision) {
+                // All calls wait for as long as Foxy has asked to; this signup's own pause is the schedule's.
+                (Next::Due { .. }, Decision::Retry(Wait::AtLeast(_))) => Some(self.policy.retry.wait(row.retries)),
+                (Next::Due { delay, .. } | Next::Unknown { delay, .. }, _) => Some(*delay),
+                _ => None,
+            };
+        }
         let event = self.policy.outcome_events.then(|| outcome_event(row, &facts, &next)).flatten();
         Entry {
             lease: claimed.lease.clone(),

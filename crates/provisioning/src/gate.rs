@@ -157,6 +157,12 @@ impl Gate {
         }
     }
 
+    /// Whether calls tell of the signups that they are sent for, and not of an outage or a set-up at fault.
+    pub(crate) fn is_up(&self) -> bool {
+        let state = self.lock();
+        !state.is_paused && state.breaker.standing() == Standing::Up
+    }
+
     /// The right to send a create call. After an outage one is tried at a time, and the others wait for what comes of it.
     pub(crate) async fn pass(&self) -> Result<Pass, Closed> {
         loop {

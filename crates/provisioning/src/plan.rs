@@ -16,6 +16,9 @@ pub use cancelling::{LeftBehind, NotCancellable, Presence, left_behind, may_canc
 /// past the lag that the operator allows for.
 pub const LOOKS_BEFORE_BELIEVING: u32 = 3;
 
+/// How often a step is tried at least before it is given up, however long the pauses between its tries are.
+pub const TRIES_BEFORE_GIVING_UP: u32 = 3;
+
 /// How many derived store domains are tried. The last ones end in a random tail, so more would not help.
 pub const DOMAIN_TRIES: u32 = 20;
 
@@ -44,8 +47,11 @@ pub struct Situation {
     pub mailbox_is_owned: bool,
     /// Counts the users made for it, from 1.
     pub generation: u32,
-    /// Whether retrying has gone on for as long as the settings allow.
+    /// Whether the step was tried for as long as the settings allow. Time in which calls were paused, down or held back, and
+    /// time in a queue, is none in which it was tried.
     pub is_too_old: bool,
+    /// How often it was tried, not counting what was just seen.
+    pub tries: u32,
 }
 
 /// What was seen: how a create call ended, or what a lookup answered.
@@ -201,7 +207,9 @@ fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::NoEffect(Cause::SetUp) => Some(Decision::Retry(Wait::Backoff)),
         Seen::NoEffect(Cause::HeldBack { at_least }) => Some(Decision::Retry(held_back(at_least))),
         Seen::NoEffect(Cause::Stopping) => Some(Decision::Retry(Wait::None)),
-        Seen::NoEffect(Cause::Passing { .. }) if at.is_too_old => Some(Decision::Park(ParkedReason::AttemptsExhausted)),
+        Seen::NoEffect(Cause::Passing { .. }) if is_given_up(at) => {
+            Some(Decision::Park(ParkedReason::AttemptsExhausted))
+        }
         Seen::NoEffect(Cause::Passing { at_least: None }) => Some(Decision::Retry(Wait::Backoff)),
         Seen::NoEffect(Cause::Passing { at_least: Some(least) }) => Some(Decision::Retry(Wait::AtLeast(least))),
         Seen::NoEffect(Cause::UserTokenRefused) if at.step == Step::Store => {
@@ -230,7 +238,7 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::TokenHeld { link_is_trusted } => Some(made(at.step, link_is_trusted)),
         // What is there is found, however old: nothing is sent for it.
         Seen::Present => Some(lost(at)),
-        Seen::Absent | Seen::Unclear if at.is_too_old => Some(Decision::Park(ParkedReason::AttemptsExhausted)),
+        Seen::Absent | Seen::Unclear if is_given_up(at) => Some(Decision::Park(ParkedReason::AttemptsExhausted)),
         Seen::Absent => Some(Decision::Retry(Wait::None)),
         Seen::AbsentAfterRefusal(refused) => believed_refusal(at, refused),
         Seen::PresentElsewhere if at.step != Step::Store => None,
@@ -238,7 +246,7 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::PresentElsewhere => Some(domain_gone(at, ParkedReason::DomainTaken)),
         Seen::PresentUnclear if at.step != Step::Store => None,
         // One of the two may yet bring proof.
-        Seen::PresentUnclear if at.is_too_old => Some(Decision::Park(ParkedReason::StoreUnclear)),
+        Seen::PresentUnclear if is_given_up(at) => Some(Decision::Park(ParkedReason::StoreUnclear)),
         Seen::PresentUnclear | Seen::Unclear => Some(Decision::LookUp(Wait::Backoff)),
         // Not sent again before it is looked up, where a call is in doubt.
         Seen::DomainHeld(hold) => Some(domain_held(at, hold, Decision::LookUp(Wait::Backoff))),
@@ -274,6 +282,16 @@ fn believed_refusal(at: &Situation, refused: RefusedFor) -> Option<Decision> {
         (_, RefusedFor::Unread) => Decision::Park(ParkedReason::RejectedByFoxy),
     };
     Some(if may_believe(at) { believed } else { Decision::LookUp(Wait::Backoff) })
+}
+
+const fn is_given_up(at: &Situation) -> bool {
+    at.is_too_old && at.tries + 1 >= TRIES_BEFORE_GIVING_UP
+}
+
+/// Whether what was seen says something of the signup. A fault of the set-up, a call that was held back, a worker that stops
+/// and a domain that another signup holds don't, so giving up doesn't count them.
+pub const fn is_a_try(seen: Seen) -> bool {
+    !matches!(seen, Seen::NoEffect(Cause::SetUp | Cause::HeldBack { .. } | Cause::Stopping) | Seen::DomainHeld(_))
 }
 
 const fn held_back(at_least: Option<Duration>) -> Wait {

@@ -278,7 +278,7 @@ impl<F: Calls> Runner<F> {
         match held.until() {
             None => Ok(MaySend::LeaseLost),
             Some(until) if until.saturating_duration_since(Instant::now()) < needed => {
-                let short = Cause::Passing { at_least: None };
+                let short = Cause::HeldBack { at_least: None };
                 let note = "not sent: less of the lease is left than the call may take";
                 Ok(MaySend::No(Box::new(Finding::of(Seen::NoEffect(short), "no_effect", note))))
             }
@@ -288,7 +288,7 @@ impl<F: Calls> Runner<F> {
     }
 
     fn situation(&self, row: &Provisioning, payload: Option<&Payload>) -> Situation {
-        // Both times are the ledger's: when the row was claimed or written, and when its step began.
+        // Both times are the ledger's: when the row was claimed or written, and when the call had ended.
         let since = |then: i64| Duration::from_millis(row.updated_at_ms.saturating_sub(then).max(0).unsigned_abs());
         // An earlier release wrote down only when the call was announced. It has ended with its lease.
         let announced = row.intent_at_ms.unwrap_or(row.updated_at_ms);
@@ -304,7 +304,8 @@ impl<F: Calls> Runner<F> {
             mailbox_is_owned: row.mailbox.is_some(),
             generation: row.generation,
             is_past_lag: since(doubt_ended) >= self.policy.listing_lag,
-            is_too_old: since(row.step_since_ms) >= self.policy.give_up_after,
+            is_too_old: row.tried_for >= self.policy.give_up_after,
+            tries: row.tries,
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Model {
     pub(crate) intents: i32,
     pub(crate) key_intent: i32,
     pub(crate) retries: i32,
+    pub(crate) tries: i32,
+    pub(crate) tried_ms: i64,
     pub(crate) lookups: i32,
     pub(crate) step_since: i64,
     pub(crate) due_at: Option<i64>,

@@ -10,7 +10,7 @@ use super::{
     Cause::{HeldBack, Passing, SetUp, Stopping, UserTokenRefused as RefusedToken},
     DOMAIN_TRIES, Decision,
     Decision::{AnnounceStore, Finish, LookUp, NextDomain, NextGeneration, Park, Retry},
-    GENERATIONS, LOOKS_BEFORE_BELIEVING, Refusal, Seen, Situation, Unopenable, Wait, decide,
+    GENERATIONS, LOOKS_BEFORE_BELIEVING, Refusal, Seen, Situation, TRIES_BEFORE_GIVING_UP, Unopenable, Wait, decide,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -59,6 +59,7 @@ fn at(step: Step, state: State) -> Situation {
         mailbox_is_owned: false,
         generation: 1,
         is_too_old: false,
+        tries: 0,
     }
 }
 
@@ -274,7 +275,7 @@ fn a_domain_of_the_event_that_another_signup_holds_waits_for_it_or_parks() {
 
 #[test]
 fn a_store_that_two_signups_may_have_made_is_looked_at_until_it_is_too_old() {
-    let old = Situation { is_too_old: true, ..at(Step::Store, State::Unknown) };
+    let old = Situation { is_too_old: true, tries: TRIES_BEFORE_GIVING_UP - 1, ..at(Step::Store, State::Unknown) };
     assert_eq!(decide(&old, Seen::PresentUnclear), Ok(Park(StoreUnclear)));
     assert_eq!(decide(&old, Seen::Present), Ok(Park(StoreTokenLost)), "what is ours is ours, however old");
 }
@@ -320,7 +321,7 @@ fn a_lost_user_with_an_owned_mailbox_is_superseded() {
 #[test]
 fn age_ends_retries_but_hides_no_success_and_blames_no_set_up() {
     for step in [Step::User, Step::Store] {
-        let old = |state| Situation { is_too_old: true, ..at(step, state) };
+        let old = |state| Situation { is_too_old: true, tries: TRIES_BEFORE_GIVING_UP - 1, ..at(step, state) };
         let passing = Seen::NoEffect(Passing { at_least: None });
         assert_eq!(decide(&old(State::InFlight), passing), Ok(Park(AttemptsExhausted)));
         assert_eq!(decide(&old(State::InFlight), Seen::NoEffect(SetUp)), Ok(Retry(Wait::Backoff)));
@@ -360,9 +361,19 @@ fn what_is_held_back_waits_however_old_it_is() {
     for step in [Step::User, Step::Store] {
         for (at_least, wait) in [(None, Wait::Backoff), (Some(SECOND), Wait::AtLeast(SECOND))] {
             let seen = Seen::NoEffect(HeldBack { at_least });
-            let old = |state| Situation { is_too_old: true, ..at(step, state) };
+            let old = |state| Situation { is_too_old: true, tries: 1000, ..at(step, state) };
             assert_eq!(decide(&old(State::InFlight), seen), Ok(Retry(wait)));
             assert_eq!(decide(&old(State::Unknown), seen), Ok(LookUp(wait)));
         }
+    }
+}
+
+#[test]
+fn nothing_is_given_up_before_it_was_tried_some_times() {
+    for step in [Step::User, Step::Store] {
+        let old = |state| Situation { is_too_old: true, tries: TRIES_BEFORE_GIVING_UP - 2, ..at(step, state) };
+        let passing = Seen::NoEffect(Passing { at_least: None });
+        assert_eq!(decide(&old(State::InFlight), passing), Ok(Retry(Wait::Backoff)));
+        assert_eq!(decide(&old(State::Unknown), Seen::Unclear), Ok(LookUp(Wait::Backoff)));
     }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
+mod ages;
 mod customers;
 mod in_doubt;
 mod names;
@@ -220,16 +221,19 @@ async fn a_fault_met_under_one_user_s_token_does_not_pause_the_others() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_reached_is_given_up_by_age_and_not_by_count() {
-    let world = World::new().await;
+async fn what_can_not_be_reached_is_given_up_by_how_long_it_was_tried() {
+    let world = World::with(|policy| policy.give_up_after = Duration::from_secs(3600)).await;
     world.sim.set_faults("POST /token: status 503".parse().unwrap());
     world.accept(&signup("s1")).await;
-    for _ in 0..30 {
-        assert_eq!(world.run_due().await, [Ending::Waiting(State::Due)]);
+    let mut tries = 1;
+    while world.run_due().await == [Ending::Waiting(State::Due)] {
+        tries += 1;
+        assert!(world.row("s1").await.tried_for < Duration::from_secs(3900));
         world.clock.advance(Duration::from_secs(301));
     }
-    world.clock.advance(Duration::from_secs(3600 * 24 * 7));
-    assert_eq!(world.run_due().await, [Ending::Parked(ParkedReason::AttemptsExhausted)]);
+    assert_eq!(world.row("s1").await.parked_reason, Some(ParkedReason::AttemptsExhausted));
+    // Some 8 minutes of waits that double, and then 5 minutes less 20 % at the least for each.
+    assert!((18..=24).contains(&tries), "{tries}");
     assert_eq!(world.sim.requests("POST /users"), 0);
 }
 

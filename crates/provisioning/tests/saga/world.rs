@@ -135,7 +135,11 @@ impl World {
 
     /// A worker whose breaker opens at so many failures in a row, and that looks for Foxy every few milliseconds.
     pub(crate) async fn with_breaker(failures: u32) -> Self {
-        let world = Self::new().await;
+        Self::with_breaker_and(failures, |_| {}).await
+    }
+
+    pub(crate) async fn with_breaker_and(failures: u32, change: impl FnOnce(&mut Policy)) -> Self {
+        let world = Self::with(change).await;
         let look = Schedule::new(Duration::from_millis(5), Duration::from_millis(20));
         world.with_gate(Gate::new(GateSettings { failures, look, ..GateSettings::default() }))
     }
