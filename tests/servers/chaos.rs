@@ -144,6 +144,8 @@ async fn killed_workers_and_restarted_servers_lose_nothing_and_double_nothing() 
     place.feed(&["migrate", "up"], "");
     place.set("FOXDEN_CONCURRENCY", "4");
     place.set("FOXDEN_LISTING_LAG", "1s");
+    let keeps_user_tokens = dice.happens(70);
+    place.set("FOXDEN_KEEP_USER_TOKENS", &keeps_user_tokens.to_string());
     // Slow enough that a kill meets calls under way.
     place.sim.set_latency("100..500".parse().unwrap());
     let (to_database, to_broker) =
@@ -184,6 +186,8 @@ async fn killed_workers_and_restarted_servers_lose_nothing_and_double_nothing() 
         wrong: Vec::new(),
         lost: 0,
         doubled: 0,
+        shared: 0,
+        keeps_user_tokens,
         repeated_outcomes: 0,
         resumed: 0,
     };

@@ -53,7 +53,11 @@ pub(super) fn tell(size: &Size, storm: &Storm, crew: &Crew, reckoning: &Reckonin
     }
     let closed = reckoning.rows.iter().filter(|row| row.state == State::Closed).count();
     let (lost, doubled, unexplained) = (reckoning.lost, reckoning.doubled, reckoning.wrong.len());
-    say(&format!("{closed} provisioned, parked {parked:?}; {lost} lost, {doubled} doubled, {unexplained} unexplained"));
+    let shared = reckoning.shared;
+    say(&format!(
+        "{closed} provisioned, parked {parked:?}; {lost} lost, {doubled} doubled, {shared} addresses on two rows, \
+         {unexplained} unexplained"
+    ));
     let (told, repeats, resumed) = (reckoning.outcomes.len(), reckoning.repeated_outcomes, reckoning.resumed);
     say(&format!("{told} outcome events, {repeats} of them repeats, {resumed} resumed; {:?}", logged(reckoning.place)));
 }

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use super::storm::STORE_EMAILS;
 use crate::{
     servers::{evidence::Evidence, parent_app::Taken},
     support::Place,
@@ -28,6 +29,9 @@ pub(super) struct Reckoning<'a> {
     pub(super) wrong: Vec<String>,
     pub(super) lost: usize,
     pub(super) doubled: usize,
+    /// Addresses on two rows.
+    pub(super) shared: usize,
+    pub(super) keeps_user_tokens: bool,
     pub(super) repeated_outcomes: usize,
     pub(super) resumed: usize,
 }
@@ -36,8 +40,10 @@ impl Reckoning<'_> {
     /// Compares everything.
     pub(super) async fn reckon(&mut self) {
         self.every_signup_has_one_row();
-        let users = self.by_signup(&self.books.users, |user| &user.email, "", "@customers.example", "user");
-        let stores = self.by_signup(&self.books.stores, |store| &store.name, "Engines ", "", "store");
+        self.no_store_is_on_two_rows();
+        let books = self.books;
+        let users = self.by_signup(&books.users, |user| &user.email, "@customers.example", "user");
+        let stores = self.by_signup(&books.stores, store_email, STORE_EMAILS, "store");
         let ledger = self.place.ledger().await;
         let ring = KeyRing::parse(&self.place.settings["FOXDEN_KEYS"]).unwrap();
         let custody = Custody::new(Arc::new(ring), "production");
@@ -68,18 +74,30 @@ impl Reckoning<'_> {
         }
     }
 
+    /// Whatever two signups want: an address that stands on two rows would give one customer's shop to another.
+    fn no_store_is_on_two_rows(&mut self) {
+        let mut seen = BTreeMap::new();
+        for row in self.rows {
+            if let Some(uri) = &row.store_uri
+                && let Some(other) = seen.insert(uri.as_str(), &row.signup_id)
+            {
+                self.shared += 1;
+                self.wrong.push(format!("{other} and {} have one store: {uri}", row.signup_id));
+            }
+        }
+    }
+
     /// What was made for each signup: one at most, and nothing that is nobody's.
-    fn by_signup<'a, T>(
+    fn by_signup<'b, T>(
         &mut self,
-        made: &'a [T],
-        name: impl Fn(&T) -> &String,
-        before: &str,
+        made: &'b [T],
+        name: impl Fn(&'b T) -> &'b str,
         after: &str,
         what: &str,
-    ) -> BTreeMap<String, &'a T> {
+    ) -> BTreeMap<String, &'b T> {
         let mut all = BTreeMap::new();
         for one in made {
-            let signup = name(one).strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+            let signup = name(one).strip_suffix(after);
             match signup.filter(|id| self.rows.iter().any(|row| row.signup_id.as_str() == *id)) {
                 None => self.wrong.push(format!("a {what} that is no signup's: {}", name(one))),
                 Some(id) => {
@@ -93,6 +111,19 @@ impl Reckoning<'_> {
         all
     }
 
+    /// Whether the row's user is the one that was made for it, or for the signup whose user it shares.
+    fn user_is_ours(&self, row: &Provisioning, own: Option<&BookedUser>) -> bool {
+        let Some(owner) = &row.user_from else {
+            return own.is_some_and(|user| Some(&user.uri) == row.user_uri.as_ref());
+        };
+        let Some(owner) = self.rows.iter().find(|other| other.id == *owner) else { return false };
+        own.is_none()
+            && owner.account_id.is_some()
+            && owner.account_id == row.account_id
+            && owner.is_provisioned()
+            && owner.user_uri == row.user_uri
+    }
+
     async fn row(
         &mut self,
         ledger: &Ledger,
@@ -102,7 +133,9 @@ impl Reckoning<'_> {
     ) {
         let kept = ledger.credentials(&row.id).await.unwrap();
         let sealed = |scope| kept.iter().filter(move |held| held.scope == scope && held.sealed.is_some());
-        let user_is_ours = user.is_some_and(|user| Some(&user.uri) == row.user_uri.as_ref());
+        let user_is_ours = self.user_is_ours(row, user);
+        // A user's token is with the signup it was made for.
+        let kept_tokens = usize::from(row.user_from.is_none());
         match (row.state, row.parked_reason) {
             (State::Closed, None) => {
                 self.expect(row.step == Step::Done, row, "closed is the end");
@@ -121,7 +154,8 @@ impl Reckoning<'_> {
                     grant.is_some_and(|grant| grant.scope == "store_full_access" && Some(grant.uri) == row.store_uri)
                 });
                 self.expect(opens, row, "its envelope opens to a token of exactly its store");
-                self.expect(sealed(Scope::User).count() == 0, row, "its user's token is wiped");
+                let kept = if self.keeps_user_tokens { kept_tokens } else { 0 };
+                self.expect(sealed(Scope::User).count() == kept, row, "its user's token is wiped, or kept as asked");
             }
             (State::Parked, Some(ParkedReason::UserTokenLost)) => {
                 self.expect(row.step == Step::User, row, "a lost user token parks the user step");
@@ -133,7 +167,7 @@ impl Reckoning<'_> {
                 self.expect(row.step == Step::Store, row, "a lost store token parks the store step");
                 self.expect(user_is_ours && store.is_some(), row, "there are its user and its store");
                 self.expect(sealed(Scope::Store).count() == 0, row, "its store's token is not in the ledger");
-                self.expect(sealed(Scope::User).count() == 1, row, "its user's token is kept");
+                self.expect(sealed(Scope::User).count() == kept_tokens, row, "its user's token is kept");
                 self.loss_is_explained(row, store.is_some_and(|store| store.answered));
             }
             _ => self.expect(false, row, "it came to rest in a way that no fault explains"),
@@ -212,4 +246,9 @@ impl Reckoning<'_> {
             self.wrong.push(format!("outcome events of no signup: {:?}", told.keys()));
         }
     }
+}
+
+/// By this a store is known: its name may be several signups'.
+fn store_email(store: &BookedStore) -> &str {
+    store.properties["store_email"].as_str().unwrap()
 }

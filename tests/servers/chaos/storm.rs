@@ -2,6 +2,7 @@
 
 use std::{cell::Cell, ops::Range, time::Duration};
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Size, crew::Crew, now_ms};
@@ -66,6 +67,24 @@ pub(super) fn signup_id(number: usize) -> String {
     format!("s{number:05}")
 }
 
+/// The signup event: a tenth of all share a store name, and half of those a customer too, whose signups use one user where
+/// its token is kept. Each store has an email of its own, by which it is known again.
+fn contended_event(number: usize) -> Value {
+    let id = signup_id(number);
+    let mut event = event(&id);
+    event["store"]["email"] = format!("{id}{STORE_EMAILS}").into();
+    if number.is_multiple_of(10) {
+        event["store"]["name"] = "Contended Engines".into();
+    }
+    if number % 20 == 10 {
+        event["user"]["id"] = "customer".into();
+    }
+    event
+}
+
+/// What the emails of all stores end in.
+pub(super) const STORE_EMAILS: &str = "@shops.example";
+
 /// Runs it to its end. Afterwards the servers are up, all signups are published, and the killed workers are on their way.
 pub(super) async fn rage(
     size: &Size,
@@ -93,13 +112,13 @@ async fn publish(signups: usize, length: Duration, mut dice: Dice, parent: &mut 
     while number < signups {
         let burst = (1 + dice.below(20)).min(signups - number);
         for _ in 0..burst {
-            let body = event(&signup_id(number)).to_string();
+            let body = contended_event(number).to_string();
             sent += parent.publish_surely(body.as_bytes()).await;
             if dice.happens(3) {
                 sent += parent.publish_surely(body.as_bytes()).await;
             }
             if dice.happens(3) {
-                let earlier = event(&signup_id(dice.below(number + 1))).to_string();
+                let earlier = contended_event(dice.below(number + 1)).to_string();
                 sent += parent.publish_surely(earlier.as_bytes()).await;
             }
             number += 1;
