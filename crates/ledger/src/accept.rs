@@ -8,13 +8,14 @@ use std::{
 use foxden_vault::{Fingerprint, Sealed};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, TryInsertResult,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, TryInsertResult,
     sea_query::OnConflict,
 };
 use tokio::time::Instant;
 
 use crate::{
     connect::{Ledger, millis},
+    connections::Transaction,
     entity::provisioning::{ActiveModel, Column, Entity, Model},
     error::LedgerError,
     ids::{ProvisioningId, SignupId, WorkerId},
@@ -173,7 +174,7 @@ impl Ledger {
 
     /// Now, read inside a transaction. On PostgreSQL that is a round trip, which the insert needs: the columns it
     /// fills are compared with the same clock later.
-    pub(crate) async fn now_in(&self, txn: &DatabaseTransaction) -> Result<i64, LedgerError> {
+    pub(crate) async fn now_in(&self, txn: &Transaction) -> Result<i64, LedgerError> {
         use sea_orm::sea_query::{Alias, Query};
         let query = Query::select().expr_as(self.now(), Alias::new("now")).to_owned();
         let row = txn.query_one(&query).await?.ok_or_else(vanished)?;

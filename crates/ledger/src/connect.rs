@@ -11,15 +11,14 @@ use std::{
 
 use foxden_migrations::Migrator;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DbBackend, Statement,
     sea_query::{Expr, SimpleExpr},
 };
 
 use crate::{
+    connections::{Connections, Transaction},
     database_url::{DatabaseUrl, DatabaseUrlError},
     error::LedgerError,
-    explain::Sent,
     pool,
     step_in::{StepIn, Steps, between},
 };
@@ -39,7 +38,7 @@ const MIGRATION_LOCK: i64 = 0x666f_7864_656e;
 /// `begin` is cancelled: transact-rs/sqlx issue 4385.)
 #[derive(Clone)]
 pub struct Ledger {
-    pub(crate) db: DatabaseConnection,
+    pub(crate) db: Connections,
     clock: Clock,
     /// The template that users' emails are made of from now on.
     pub(crate) mailbox: Option<Arc<str>>,
@@ -142,8 +141,7 @@ impl Ledger {
     /// The same ledger with a test that steps into each of its operations.
     #[must_use]
     pub fn with_steps(mut self, steps: Arc<dyn StepIn>) -> Self {
-        let watch = steps.clone();
-        self.db.set_metric_callback(move |info| watch.sent(Sent::new(info.statement, info.elapsed)));
+        self.db.show_to(steps.clone());
         self.steps = Some(steps);
         self
     }
@@ -151,6 +149,12 @@ impl Ledger {
     /// Whether this is the embedded database, which one machine has for itself.
     pub fn is_embedded(&self) -> bool {
         self.db.get_database_backend() == DbBackend::Sqlite
+    }
+
+    /// For how long the database has answered nothing at all, if that is so by the latest that was asked of it. An error that
+    /// it reports is an answer.
+    pub fn silent_for(&self) -> Option<Duration> {
+        self.db.silent_for()
     }
 
     /// How many write transactions this process has committed.
@@ -185,18 +189,13 @@ impl Ledger {
         .await
     }
 
-    /// Begins a write transaction. `IMMEDIATE` on SQLite: a deferred one that reads first fails at once under a
-    /// second writer, whatever the busy timeout.
-    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, LedgerError> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        Ok(self.db.begin_with_options(options).await?)
+    /// Begins a write transaction.
+    pub(crate) async fn begin(&self) -> Result<Transaction, LedgerError> {
+        Ok(self.db.begin().await?)
     }
 
     /// Commits and counts.
-    pub(crate) async fn commit(&self, txn: DatabaseTransaction) -> Result<(), LedgerError> {
+    pub(crate) async fn commit(&self, txn: Transaction) -> Result<(), LedgerError> {
         txn.commit().await?;
         self.count_commit();
         Ok(())
@@ -268,11 +267,11 @@ impl Ledger {
                 // A migration of a large ledger takes as long as it takes.
                 txn.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
                 let lock = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
-                txn.query_one_raw(Statement::from_string(DbBackend::Postgres, lock)).await?;
+                txn.patiently(|inner| inner.query_one_raw(Statement::from_string(DbBackend::Postgres, lock))).await?;
             }
             match down {
-                None => Migrator::up(&txn, None).await?,
-                Some(steps) => Migrator::down(&txn, Some(steps)).await?,
+                None => txn.patiently(|inner| Migrator::up(inner, None)).await?,
+                Some(steps) => txn.patiently(|inner| Migrator::down(inner, Some(steps))).await?,
             }
             ledger.commit(txn).await
         })

@@ -6,14 +6,14 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QuerySelect,
-    TryInsertResult, UpdateMany,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect, TryInsertResult, UpdateMany,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
 
 use crate::{
     connect::Ledger,
+    connections::Transaction,
     entity::{
         credential,
         provisioning::{Column, Entity, Model},
@@ -47,13 +47,13 @@ impl Ledger {
 }
 
 /// Locks the row that a token belongs to.
-pub(crate) async fn lock_row(txn: &DatabaseTransaction, id: &ProvisioningId) -> Result<(), LedgerError> {
+pub(crate) async fn lock_row(txn: &Transaction, id: &ProvisioningId) -> Result<(), LedgerError> {
     let row = Entity::find().filter(Column::Id.eq(id.as_str())).lock_exclusive().one(txn).await?;
     row.map(|_| ()).ok_or_else(|| LedgerError::NotOurs { id: id.to_string() })
 }
 
 pub(crate) async fn insert(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     id: &ProvisioningId,
     new: &NewCredential,
     now: i64,
@@ -77,11 +77,7 @@ pub(crate) async fn insert(
 }
 
 /// Whether the token of this store was kept for this provisioning, be it wiped since.
-pub(crate) async fn proves(
-    txn: &DatabaseTransaction,
-    id: &ProvisioningId,
-    store_uri: &str,
-) -> Result<bool, LedgerError> {
+pub(crate) async fn proves(txn: &Transaction, id: &ProvisioningId, store_uri: &str) -> Result<bool, LedgerError> {
     use credential::Column as C;
     let token = credential::Entity::find()
         .filter(C::ProvisioningId.eq(id.as_str()))
@@ -93,7 +89,7 @@ pub(crate) async fn proves(
 /// Lets a provisioning go on that was parked without the token that has come now: the next lookup finds it before
 /// anything else. A token of an earlier natural key is of no use to it, and one behind a suspicious link stays so.
 pub(crate) async fn resume(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     id: &ProvisioningId,
     credential: &NewCredential,
     now: i64,
@@ -112,7 +108,7 @@ pub(crate) async fn resume(
 /// Undoes the parking of a row, just written in this transaction, whose token is here after all. Answers the row as it
 /// then stands.
 pub(crate) async fn unpark_for_token_held(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     row: &Model,
     now: i64,
 ) -> Result<Option<Model>, LedgerError> {

@@ -240,6 +240,50 @@ fn sqlx_is_passing(cause: &sea_orm::sqlx::Error) -> bool {
     }
 }
 
+/// How far connections can be trusted after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// It is a row's own error, or none of the database's.
+    Kept,
+    /// This connection may be in another state than its library thinks.
+    NoneOfThis,
+    /// So may be all that were opened before: they share a server, or a way to it, that has changed.
+    NoneOfAll,
+}
+
+/// What an error says of its connection. Kept are only: PostgreSQL's classes 22 (data) and 23 (constraints); SQLite's
+/// TOOBIG (18), CONSTRAINT (19) and MISMATCH (20); and what never reached a database. All sessions are given up for
+/// PostgreSQL 25006 (read-only), 57P01 to 57P05 (the server ends it), classes 08 (connection) and 58 (its system), and
+/// whatever breaks the connection itself.
+pub(crate) fn trust_after(error: &DbErr) -> Trust {
+    let cause = match error {
+        DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause))
+        | DbErr::Conn(RuntimeErr::SqlxError(cause)) => cause,
+        DbErr::Conn(_) | DbErr::Exec(_) | DbErr::Query(_) | DbErr::ConnectionAcquire(_) => return Trust::NoneOfThis,
+        _ => return Trust::Kept,
+    };
+    match &**cause {
+        sea_orm::sqlx::Error::Database(db) => {
+            let code = db.code().unwrap_or_default();
+            if !is_postgres(db.as_ref()) {
+                let kept = code.parse::<i64>().is_ok_and(|code| matches!(code & 0xff, 18..=20));
+                return if kept { Trust::Kept } else { Trust::NoneOfThis };
+            }
+            match code.get(..2) {
+                Some("22" | "23") => Trust::Kept,
+                Some("08" | "58") => Trust::NoneOfAll,
+                _ if code == "25006" || code.starts_with("57P0") => Trust::NoneOfAll,
+                _ => Trust::NoneOfThis,
+            }
+        }
+        sea_orm::sqlx::Error::Io(_) | sea_orm::sqlx::Error::Tls(_) | sea_orm::sqlx::Error::Protocol(_) => {
+            Trust::NoneOfAll
+        }
+        _ => Trust::NoneOfThis,
+    }
+}
+
 /// PostgreSQL 42P01/42703 (undefined table, column); SQLite says it only in words, in its generic class 1.
 fn lacks_a_table(cause: &sea_orm::sqlx::Error) -> bool {
     let sea_orm::sqlx::Error::Database(db) = cause else { return false };

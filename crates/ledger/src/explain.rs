@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use sea_orm::{ConnectionTrait as _, Statement, TransactionTrait as _};
+use sea_orm::{ConnectionTrait as _, Statement};
 
 use crate::{connect::Ledger, error::LedgerError};
 

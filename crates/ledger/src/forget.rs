@@ -5,13 +5,14 @@
 
 use foxden_vault::{Fingerprint, KeyId};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QuerySelect as _, sea_query::Expr,
+    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
+    sea_query::Expr,
 };
 
 use crate::{
     audit::{self, By, Deed},
     connect::Ledger,
+    connections::Transaction,
     entity::{
         attempt, credential, outbox,
         provisioning::{Column, Entity},
@@ -111,7 +112,7 @@ impl Ledger {
 }
 
 /// Why it must not be forgotten now.
-async fn refusal(txn: &DatabaseTransaction, row: &Provisioning) -> Result<Option<Forget>, LedgerError> {
+async fn refusal(txn: &Transaction, row: &Provisioning) -> Result<Option<Forget>, LedgerError> {
     if row.state != State::Closed {
         return Ok(Some(Forget::NotClosed(row.state)));
     }
@@ -124,7 +125,7 @@ async fn refusal(txn: &DatabaseTransaction, row: &Provisioning) -> Result<Option
 }
 
 async fn wipe(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     before: Provisioning,
     what: Forgetting,
     by: &By,
@@ -173,7 +174,7 @@ fn kept_domain(row: &Provisioning, what: Forgetting) -> Option<String> {
 }
 
 /// Notes are free of personal data by what is struck out of them; this does not rest on it.
-async fn wipe_evidence(txn: &DatabaseTransaction, row: &Provisioning, domain: Option<&str>) -> Result<(), LedgerError> {
+async fn wipe_evidence(txn: &Transaction, row: &Provisioning, domain: Option<&str>) -> Result<(), LedgerError> {
     use attempt::Column as A;
     attempt::Entity::update_many()
         .col_expr(A::Note, Expr::val(None::<String>))
@@ -191,7 +192,7 @@ async fn wipe_evidence(txn: &DatabaseTransaction, row: &Provisioning, domain: Op
 }
 
 /// What was told is deleted. What still is to be told has to be, but names the customer no longer.
-async fn wipe_outcomes(txn: &DatabaseTransaction, row: &Provisioning) -> Result<(), LedgerError> {
+async fn wipe_outcomes(txn: &Transaction, row: &Provisioning) -> Result<(), LedgerError> {
     use outbox::Column as O;
     // By the signup: answers to duplicates belong to no provisioning.
     let own = || O::SignupId.eq(row.signup_id.as_str());
@@ -213,7 +214,7 @@ async fn wipe_outcomes(txn: &DatabaseTransaction, row: &Provisioning) -> Result<
 /// The user's tokens go in any case: nothing can be made under a user whose customer is not known. Answers how many were
 /// wiped, and how many are left.
 async fn wipe_tokens(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     row: &Provisioning,
     what: Forgetting,
     now: i64,

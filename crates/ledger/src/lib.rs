@@ -13,6 +13,7 @@ mod audit;
 mod cancel;
 mod claim;
 mod connect;
+mod connections;
 mod credentials;
 mod custody;
 mod database_url;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Select,
+    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::OnConflict,
 };
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     connect::{Ledger, millis},
+    connections::Transaction,
     entity::{
         outbox::{ActiveModel, Column, Entity},
         provisioning,
@@ -105,11 +105,7 @@ pub struct Waiting {
 }
 
 /// Tells that a provisioning goes on, if it was told that it was parked: whoever tells nothing is told nothing.
-pub(crate) async fn tell_resumed(
-    txn: &DatabaseTransaction,
-    provisioning_id: &str,
-    now: i64,
-) -> Result<(), LedgerError> {
+pub(crate) async fn tell_resumed(txn: &Transaction, provisioning_id: &str, now: i64) -> Result<(), LedgerError> {
     let parked = Entity::find()
         .filter(Column::ProvisioningId.eq(provisioning_id))
         .filter(Column::Kind.eq(OutcomeKind::Parked.as_str()))
@@ -124,13 +120,13 @@ pub(crate) async fn tell_resumed(
 }
 
 /// Whether anything was ever told of a signup, as far as the outbox remembers.
-pub(crate) async fn was_told(txn: &DatabaseTransaction, signup_id: &str) -> Result<bool, LedgerError> {
+pub(crate) async fn was_told(txn: &Transaction, signup_id: &str) -> Result<bool, LedgerError> {
     Ok(Entity::find().filter(Column::SignupId.eq(signup_id)).one(txn).await?.is_some())
 }
 
 /// Commits an event with what it tells of.
 pub(crate) async fn insert_event(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     provisioning_id: &str,
     event: OutcomeEvent,
     now: i64,

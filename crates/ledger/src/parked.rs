@@ -3,7 +3,7 @@
 use foxden_vault::{Fingerprint, Sealed};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::{
     audit::{self, By, Deed},
     connect::Ledger,
+    connections::Transaction,
     entity::{
         attempt,
         provisioning::{Column, Entity},
@@ -178,7 +179,7 @@ impl Ledger {
 /// parked as it was read.
 async fn resume(
     mut update: UpdateMany<Entity>,
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     parked: &Provisioning,
     in_doubt: bool,
     now: i64,
@@ -212,7 +213,7 @@ async fn resume(
 
 /// Writes down who has made it go on, and tells the parent app that it does.
 async fn leave_evidence(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     parked: &Provisioning,
     kind: AttemptKind,
     who: &str,

@@ -1,10 +1,10 @@
-//! The pool of connections to either database, with what each connection is set to before it is used.
+//! Opening connections to either database, with what each one is set to before it is used.
 
 use std::time::Duration;
 
 use log::LevelFilter;
 use sea_orm::{
-    DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector,
+    SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
         self, ConnectOptions as _, Connection as _, Executor as _,
         pool::PoolOptions,
@@ -14,6 +14,7 @@ use sea_orm::{
 };
 
 use crate::{
+    connections::Connections,
     database_url::{DatabaseUrl, Target},
     diagnosis,
     error::LedgerError,
@@ -36,8 +37,12 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const SLOW: Duration = Duration::from_secs(1);
 
-/// Opens the pool. SQLite gets one connection whatever `size` says.
-pub(crate) async fn open(url: &DatabaseUrl, size: u32) -> Result<DatabaseConnection, LedgerError> {
+/// PostgreSQL ends a statement after 15 s and says so. One that is unanswered for longer is not answered any more: a host
+/// that is gone sends nothing, not even an error.
+const PATIENCE: Duration = Duration::from_secs(17);
+
+/// Opens the connections. SQLite gets one whatever `size` says.
+pub(crate) async fn open(url: &DatabaseUrl, size: u32) -> Result<Connections, LedgerError> {
     match url.target()? {
         Target::Sqlite(options) => {
             if let Some(file) = url.file() {
@@ -51,7 +56,7 @@ pub(crate) async fn open(url: &DatabaseUrl, size: u32) -> Result<DatabaseConnect
 
 /// Changing a fresh file to WAL fails at once, whatever the busy timeout, while another process does the same; that is over
 /// in a moment.
-async fn open_embedded(options: SqliteConnectOptions) -> Result<DatabaseConnection, LedgerError> {
+async fn open_embedded(options: SqliteConnectOptions) -> Result<Connections, LedgerError> {
     // Full: a commit that returned survives a power cut, which promise 1 rests on.
     let options = options
         .create_if_missing(true)
@@ -65,7 +70,6 @@ async fn open_embedded(options: SqliteConnectOptions) -> Result<DatabaseConnecti
         .log_slow_statements(LevelFilter::Debug, SLOW);
     let pool = PoolOptions::<Sqlite>::new()
         .max_connections(1)
-        .min_connections(1)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
@@ -76,20 +80,23 @@ async fn open_embedded(options: SqliteConnectOptions) -> Result<DatabaseConnecti
             Err(error) if error.is_passing() && started.elapsed() < ACQUIRE_TIMEOUT => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            ended => return Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(ended?)),
+            first => {
+                let connect = SqlxSqliteConnector::from_sqlx_sqlite_pool;
+                let open = move || connect(pool.clone().connect_lazy_with(options.clone()));
+                return Ok(Connections::new(connect(first?), 1, ACQUIRE_TIMEOUT, None, Box::new(open)));
+            }
         }
     }
 }
 
-async fn open_server(options: PgConnectOptions, size: u32) -> Result<DatabaseConnection, LedgerError> {
+async fn open_server(options: PgConnectOptions, size: u32) -> Result<Connections, LedgerError> {
     let options = options
         // PgBouncer refuses it, and the ledger has no floating point columns.
         .extra_float_digits(None)
         .log_statements(LevelFilter::Trace)
         .log_slow_statements(LevelFilter::Debug, SLOW);
     let pool = PoolOptions::<Postgres>::new()
-        .max_connections(size)
-        .min_connections(1)
+        .max_connections(1)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
@@ -101,8 +108,12 @@ async fn open_server(options: PgConnectOptions, size: u32) -> Result<DatabaseCon
                 Ok(true)
             })
         });
-    match pool.connect_with(options.clone()).await {
-        Ok(pool) => Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool)),
+    match pool.clone().connect_with(options.clone()).await {
+        Ok(first) => {
+            let connect = SqlxPostgresConnector::from_sqlx_postgres_pool;
+            let open = move || connect(pool.clone().connect_lazy_with(options.clone()));
+            Ok(Connections::new(connect(first), size, ACQUIRE_TIMEOUT, Some(PATIENCE), Box::new(open)))
+        }
         // The pool says no more than that the time was over, or what the operating system calls it.
         Err(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => Err(diagnosis::of_silence(&options).await),
         Err(error) => Err(LedgerError::from_connecting(error)),

@@ -5,13 +5,14 @@ use std::time::Duration;
 use foxden_vault::Sealed;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
     sea_query::{Expr, OnConflict},
 };
 use tokio::time::Instant;
 
 use crate::{
     connect::{Ledger, millis},
+    connections::Transaction,
     credentials,
     entity::{
         attempt,
@@ -343,7 +344,7 @@ fn release(update: UpdateMany<Entity>, state: State, due_at: Option<i64>) -> Upd
 /// What became of an entry whose first commit happened after all. Where it has been gone on with since, that was
 /// somebody else's right.
 async fn written_before(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     entry: &Entry,
     asked_at: Instant,
     now: i64,
@@ -358,12 +359,7 @@ async fn written_before(
 }
 
 /// Whether it is new.
-async fn insert_attempt(
-    txn: &DatabaseTransaction,
-    lease: &Lease,
-    attempt: &Attempt,
-    now: i64,
-) -> Result<bool, LedgerError> {
+async fn insert_attempt(txn: &Transaction, lease: &Lease, attempt: &Attempt, now: i64) -> Result<bool, LedgerError> {
     let row = attempt::ActiveModel {
         id: Set(attempt.id.to_string()),
         provisioning_id: Set(lease.id.to_string()),

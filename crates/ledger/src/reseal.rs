@@ -7,12 +7,13 @@ use std::{
 
 use foxden_vault::{Fingerprint, KeyId, SealError, Sealed};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait, QueryFilter, QueryResult, QuerySelect, Value,
+    ColumnTrait, ConnectionTrait as _, EntityTrait, QueryFilter, QueryResult, QuerySelect, Value,
     sea_query::{LockBehavior, LockType},
 };
 
 use crate::{
     connect::Ledger,
+    connections::Transaction,
     custody::{Custody, CustodyError, NotResealed},
     entity::{credential, provisioning},
     error::LedgerError,
@@ -250,11 +251,7 @@ impl Ledger {
 
 /// Locks those of the rows that nobody else has, and answers which: a statement on many rows that waited for some while
 /// it held others could deadlock with a worker's that renews its leases.
-async fn lock_free(
-    txn: &DatabaseTransaction,
-    contents: Contents,
-    anew: &[Anew],
-) -> Result<HashSet<String>, LedgerError> {
+async fn lock_free(txn: &Transaction, contents: Contents, anew: &[Anew]) -> Result<HashSet<String>, LedgerError> {
     let rows = anew.iter().map(|anew| anew.row.as_str());
     let free: Vec<String> = match contents {
         Contents::Event => {

@@ -4,12 +4,13 @@
 //! domain, and a store that is found is only then one signup's if none of the others may have made it.
 
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, Query},
 };
 
 use crate::{
     connect::Ledger,
+    connections::Transaction,
     credentials,
     entity::{
         attempt, credential,
@@ -84,7 +85,7 @@ impl Ledger {
 /// What stands in the way of an entry of a signup that uses the user of `owner`. Until the transaction ends, no other
 /// signup under that user can choose a domain or claim a store.
 pub(crate) async fn contention(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     entry: &Entry,
     owner: &ProvisioningId,
 ) -> Result<Option<Contention>, LedgerError> {
@@ -106,7 +107,7 @@ pub(crate) async fn contention(
 }
 
 /// Locks what the signups under one user have in common: the row of the signup that made the user.
-pub(crate) async fn lock(txn: &DatabaseTransaction, owner: &ProvisioningId) -> Result<(), LedgerError> {
+pub(crate) async fn lock(txn: &Transaction, owner: &ProvisioningId) -> Result<(), LedgerError> {
     Entity::find().filter(Column::Id.eq(owner.as_str())).lock_exclusive().one(txn).await?;
     Ok(())
 }
@@ -133,7 +134,7 @@ fn holds(domain: &str) -> Condition {
 const KNOWN_TO_EXIST: [ParkedReason; 2] = [ParkedReason::StoreTokenLost, ParkedReason::SuspiciousLink];
 
 async fn holder(
-    txn: &DatabaseTransaction,
+    txn: &Transaction,
     id: &ProvisioningId,
     owner: &ProvisioningId,
     domain: &str,
@@ -204,7 +205,7 @@ async fn claim(
 }
 
 /// Whoever else has this address without proof has it by a mistake of an earlier release.
-async fn release_unproven(txn: &DatabaseTransaction, id: &ProvisioningId, store_uri: &str) -> Result<(), LedgerError> {
+async fn release_unproven(txn: &Transaction, id: &ProvisioningId, store_uri: &str) -> Result<(), LedgerError> {
     Entity::update_many()
         .col_expr(Column::StoreUri, Expr::val(None::<String>))
         .filter(Column::StoreUri.eq(store_uri))
