@@ -99,7 +99,7 @@ pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<(), Broken> {
     for (kind, key) in [(Kind::Store, "engines"), (Kind::User, "s1@customers.example")] {
         if dice.u32(..100) < 15 {
             trace.say(format!("a stranger has {key}"));
-            world.books().make_strangers(kind, key);
+            world.books().make_strangers(kind, key, Duration::from_secs(86_400));
         }
     }
     let mut act = Act { world: &mut world, dice: &mut dice, trace, start: Instant::now(), jumped: Duration::ZERO };

@@ -27,7 +27,9 @@ pub(crate) struct Thing {
     pub(crate) signup: String,
     /// Whose a store is.
     pub(crate) owner: String,
-    /// When the call that made it was sent.
+    /// The call that made it; none of ours for a stranger's.
+    call: Option<usize>,
+    /// When that was sent.
     called_at: Instant,
 }
 
@@ -46,6 +48,10 @@ pub(crate) struct Call {
     pub(crate) boot: Boot,
     owner: String,
     at: Instant,
+    /// Its place among all calls, once it has one.
+    number: Option<usize>,
+    /// When it ended for its sender, who may have been killed.
+    ended_at: Option<Instant>,
     /// When it arrived, among all that happened.
     order: usize,
     /// Whether its sender was given a sure answer: made, nothing made, or refused.
@@ -84,15 +90,17 @@ impl Books {
         self.things.iter().find(|thing| thing.kind == kind && thing.key == key)
     }
 
-    /// Somebody else's.
-    pub(crate) fn make_strangers(&mut self, kind: Kind, key: &str) {
+    /// Somebody else's, made as long ago.
+    pub(crate) fn make_strangers(&mut self, kind: Kind, key: &str, ago: Duration) {
         let call = Call {
             kind,
             key: key.to_owned(),
             signup: String::new(),
             boot: 0,
             owner: "a stranger".to_owned(),
-            at: Instant::now() - Duration::from_secs(86_400),
+            at: Instant::now() - ago,
+            number: None,
+            ended_at: None,
             order: 0,
             sure: true,
             open: false,
@@ -113,6 +121,7 @@ impl Books {
             token: format!("token-{number}"),
             signup: call.signup.clone(),
             owner: call.owner.clone(),
+            call: call.number,
             called_at: call.at,
         };
         self.things.push(made.clone());
@@ -134,12 +143,14 @@ impl Books {
                 self.broken.push(format!("two calls at once: {call:?} and {earlier:?}"));
             }
         }
-        self.calls.push(call);
-        self.calls.len() - 1
+        let number = self.calls.len();
+        self.calls.push(Call { number: Some(number), ..call });
+        number
     }
 
     fn end(&mut self, number: usize, sure: bool) {
         self.calls[number].open = false;
+        self.calls[number].ended_at.get_or_insert_with(Instant::now);
         self.calls[number].sure |= sure;
     }
 
@@ -159,14 +170,19 @@ impl Books {
         let Self { calls, late, things, .. } = self;
         for call in calls.iter_mut().filter(|call| call.boot == boot && call.open) {
             call.open = false;
+            call.ended_at = Some(Instant::now());
             if still_come && !things.iter().any(|thing| thing.kind == call.kind && thing.key == call.key) {
                 late.push(call.clone());
             }
         }
     }
 
+    /// What a listing shows that lags by `hidden_for`, at the most, behind the end of the call that made a thing.
     fn visible(&self, kind: Kind, key: &str, hidden_for: Duration) -> Option<&Thing> {
-        self.find(kind, key).filter(|thing| thing.called_at.elapsed() >= hidden_for)
+        let thing = self.find(kind, key)?;
+        let since = thing.call.map_or(Some(thing.called_at), |number| self.calls[number].ended_at);
+        let is_listed = hidden_for.is_zero() || since.is_some_and(|since| since.elapsed() >= hidden_for);
+        is_listed.then_some(thing)
     }
 }
 
@@ -176,7 +192,7 @@ pub(crate) struct Shop {
     pub(crate) books: Arc<Mutex<Books>>,
     pub(crate) director: Director,
     pub(crate) boot: Boot,
-    /// For how long after a call a listing may lack what it made.
+    /// For how long after a call's end a listing may lack what it made.
     pub(crate) lag: Duration,
     /// Whether leases are what they seem: no clock jumps.
     pub(crate) clocks_agree: bool,
@@ -193,13 +209,14 @@ impl Shop {
         self.books.lock().unwrap()
     }
 
-    async fn create(&self, call: Call, deadline: Instant) -> Ended {
+    async fn create(&self, mut call: Call, deadline: Instant) -> Ended {
         let operation = if call.kind == Kind::User { "create_user" } else { "create_store" };
         if Instant::now() >= deadline {
             return Ended::Failed(Outcome::NoEffect(NoEffect::NotSent(NotSent::DeadlinePassed)));
         }
         let signup = call.signup.clone();
         let number = self.books().receive(call.clone(), self.clocks_agree);
+        call.number = Some(number);
         let ended = self.answer(operation, &call, deadline).await;
         let mut books = self.books();
         let sure = match &ended {
@@ -297,6 +314,8 @@ impl Shop {
             boot: self.boot,
             owner: owner.to_owned(),
             at: Instant::now(),
+            number: None,
+            ended_at: None,
             order: 0,
             sure: false,
             open: true,
