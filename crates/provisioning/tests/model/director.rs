@@ -78,6 +78,12 @@ impl Point {
         format!("{phase} {}", self.operation)
     }
 
+    /// Whether it is a call to Foxy, and not to the ledger or an escrow.
+    pub(crate) fn is_at_foxy(&self) -> bool {
+        const AT_FOXY: [&str; 5] = ["create_user", "create_store", "email_exists", "find_store", "store_domain_exists"];
+        AT_FOXY.contains(&self.operation)
+    }
+
     /// Lets it go on.
     pub(crate) fn resume(self, order: Order) {
         // Nobody may be left to hear it: a call whose deadline has passed.
@@ -170,9 +176,14 @@ impl Director {
 
     /// Takes one of this boot, if there is any.
     pub(crate) fn take_of(&self, boot: Boot) -> Option<Point> {
+        self.take_where(|point| point.boot == boot)
+    }
+
+    /// Takes the first one like this, if there is any.
+    pub(crate) fn take_where(&self, like_this: impl Fn(&Point) -> bool) -> Option<Point> {
         self.held_up();
         let mut stage = self.stage();
-        let at = stage.points.iter().position(|point| point.boot == boot)?;
+        let at = stage.points.iter().position(like_this)?;
         Some(stage.points.remove(at))
     }
 

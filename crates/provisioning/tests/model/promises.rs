@@ -10,8 +10,8 @@ use foxden_ledger::{Filter, OutcomeKind, ParkedReason, Provisioning, Scope, Stat
 use foxden_vault::Sealed;
 
 use crate::{
-    shop::{Call, Kind},
-    world::World,
+    shop::{Call, Kind, Thing},
+    world::{Shape, World},
 };
 
 /// What was true after the last step.
@@ -55,6 +55,7 @@ impl Promises {
         self.steps_are_legal(&rows)?;
         self.no_signup_is_lost(world, &rows)?;
         self.no_effect_is_doubled(world, &rows)?;
+        addresses_are_their_own(world, &rows)?;
         self.calls_are_announced(world, &rows)?;
         self.no_token_is_dropped(world, &rows, &in_escrow).await?;
         self.rows = rows;
@@ -143,9 +144,11 @@ impl Promises {
                         safe.insert(token.expose().to_owned());
                     }
                     None => {
-                        promise!(held.scope == Scope::User, "{id}: a store's token was wiped");
-                        promise!(row.state == State::Closed && !world.shape.keep_user_tokens, "{id}: wiped too early");
-                        wiped.insert(id.as_str());
+                        let is_given_up = world.acts.given_up_stores.contains(id);
+                        promise!(held.scope == Scope::User || is_given_up, "{id}: a store's token was wiped");
+                        let is_of_no_use = world.shape.may_wipe_user_tokens() || row.forgotten_at_ms.is_some();
+                        promise!(row.state == State::Closed && is_of_no_use, "{id}: wiped too early");
+                        wiped.insert((id.as_str(), held.scope));
                     }
                 }
             }
@@ -153,7 +156,8 @@ impl Promises {
         let books = world.books();
         for token in self.safe.difference(&safe) {
             let thing = books.things.iter().find(|thing| thing.token == *token).unwrap();
-            let served = thing.kind == Kind::User && wiped.contains(thing.signup.as_str());
+            let scope = if thing.kind == Kind::User { Scope::User } else { Scope::Store };
+            let served = wiped.contains(&(thing.signup.as_str(), scope));
             promise!(served, "the token of {thing:?} was safe and is gone");
         }
         drop(books);
@@ -173,14 +177,25 @@ impl Promises {
             let went_on = |id: &str| {
                 events.iter().any(|told| told.event.data.signup_id == id && told.event.kind == OutcomeKind::Resumed)
             };
-            let is_provisioned =
-                |id: &str| self.rows.get(id).is_some_and(|row| row.state == State::Closed && !went_on(id));
-            rests_for_a_reason(world, row, is_provisioned).await?;
+            // Whose customer was forgotten, nobody knows as another's.
+            let is_provisioned = |id: &str| {
+                self.rows
+                    .get(id)
+                    .is_some_and(|row| row.is_provisioned() && row.forgotten_at_ms.is_none() && !went_on(id))
+            };
+            rests_for_a_reason(world, &self.rows, row, is_provisioned).await?;
             let told: Vec<_> =
                 events.iter().filter(|told| told.event.data.signup_id == id).map(|told| told.event.kind).collect();
             let (last, before) = told.split_last().ok_or_else(|| format!("nothing was told of {id}"))?;
-            let expected = if row.state == State::Closed { OutcomeKind::Provisioned } else { OutcomeKind::Parked };
-            let in_pairs = before.chunks(2).all(|pair| *pair == [OutcomeKind::Parked, OutcomeKind::Resumed]);
+            let expected = match row.state {
+                State::Closed if row.is_cancelled() => OutcomeKind::Cancelled,
+                State::Closed => OutcomeKind::Provisioned,
+                _ => OutcomeKind::Parked,
+            };
+            let in_pairs = before.chunks(2).all(|pair| {
+                *pair == [OutcomeKind::Parked, OutcomeKind::Resumed]
+                    || (row.is_cancelled() && *pair == [OutcomeKind::Parked])
+            });
             promise!(*last == expected && in_pairs, "{id} came to {row:?}, and {told:?} was told");
         }
         let books = world.books();
@@ -190,6 +205,20 @@ impl Promises {
         }
         Ok(())
     }
+}
+
+/// A store's address stands on one row, and that is the signup's that the store was made for.
+fn addresses_are_their_own(world: &World, rows: &BTreeMap<String, Provisioning>) -> Result<(), Broken> {
+    let books = world.books();
+    let mut stand = BTreeMap::new();
+    for (id, row) in rows {
+        let Some(uri) = &row.store_uri else { continue };
+        let other = stand.insert(uri, id);
+        promise!(other.is_none(), "{uri} stands on the rows of {other:?} and {id}");
+        let store = books.things.iter().find(|thing| thing.uri == *uri);
+        promise!(store.is_some_and(|store| store.signup == *id), "{id} has the address of {store:?}: {row:?}");
+    }
+    Ok(())
 }
 
 async fn rows(world: &World) -> BTreeMap<String, Provisioning> {
@@ -205,6 +234,7 @@ pub(crate) fn at_rest(row: &Provisioning) -> bool {
 /// Provisioned with everything that belongs to it, or parked for a reason that is true.
 async fn rests_for_a_reason(
     world: &World,
+    rows: &BTreeMap<String, Provisioning>,
     row: &Provisioning,
     is_provisioned: impl Fn(&str) -> bool,
 ) -> Result<(), Broken> {
@@ -215,15 +245,31 @@ async fn rests_for_a_reason(
         let sealed = of_scope.filter_map(|held| held.sealed.as_ref());
         sealed.map(|sealed| world.custody.open_token(&row.id, scope, sealed).unwrap().expose().to_owned()).collect()
     };
-    // Where a call of its own ended unsure, a stranger's can't be told from ours; nobody is asked to believe that it is.
+    // Where a call of its own ended unsure, a stranger's user can't be told from ours: there is no list to look into.
     let evidence = world.ledger.attempts(&row.id).await.unwrap();
     let doubted = evidence.iter().any(|call| call.intent >= row.key_intent && call.outcome == "unknown");
+    // Its customer was forgotten after it was seen that it has a token, and before it was taken.
+    let owner_is_forgotten = match &row.user_from {
+        Some(owner) => rows.values().any(|row| row.id == *owner && row.forgotten_at_ms.is_some()),
+        None => false,
+    };
+    let domain = world.domain_of(row);
+    let mut others_doubted = false;
+    for other in rows.values().filter(|other| other.id != row.id && other.account_id == row.account_id) {
+        let evidence = world.ledger.attempts(&other.id).await.unwrap();
+        others_doubted |= evidence.iter().any(|call| call.outcome == "unknown" && call.natural_key == domain);
+    }
     let books = world.books();
-    let by_domain = books.find(Kind::Store, row.store_domain.as_deref().unwrap_or_default());
+    let by_domain = books.find(Kind::Store, domain.as_deref().unwrap_or_default());
     let by_email = books.find(Kind::User, &world.email_of(row));
-    let own = |thing: &crate::shop::Thing| thing.signup == id;
+    let own = |thing: &Thing| thing.signup == id;
     let in_list = |list: &[String]| list.iter().any(|told| told == id || Some(told) == row.store_domain.as_ref());
     let holds = match (row.state, row.parked_reason) {
+        // Its last reason stays on the row of one that was parked.
+        (State::Closed, _) if row.is_cancelled() => world.acts.cancelled.contains(id) && row.payload.is_none(),
+        (State::Closed, None) if row.forgotten_at_ms.is_some() => {
+            books.things.iter().any(|thing| thing.kind == Kind::Store && own(thing)) && row.payload.is_none()
+        }
         (State::Closed, None) => {
             row.step == Step::Done
                 && by_domain.is_some_and(|store| {
@@ -232,31 +278,35 @@ async fn rests_for_a_reason(
                         && Some(&store.owner) == row.user_uri.as_ref()
                         && tokens(Scope::Store) == [store.token.clone()]
                 })
-                && (world.shape.keep_user_tokens
+                && (world.shape.may_keep_user_tokens()
                     || kept.iter().all(|held| held.scope != Scope::User || held.sealed.is_none()))
         }
         (State::Parked, Some(reason)) => match reason {
             ParkedReason::UserTokenLost => {
                 by_email.is_some_and(|user| own(user) || doubted) && tokens(Scope::User).is_empty()
             }
-            ParkedReason::StoreTokenLost => {
-                by_domain.is_some_and(|store| own(store) || doubted) && tokens(Scope::Store).is_empty()
-            }
+            ParkedReason::StoreTokenLost => by_domain.is_some_and(own) && tokens(Scope::Store).is_empty(),
             ParkedReason::EmailTaken => by_email.is_some_and(|user| !own(user) && !is_provisioned(&user.signup)),
             ParkedReason::UserTokenNotKept => {
-                by_email.is_some_and(|user| !own(user)) && row.account_id.is_some() && !world.shape.keep_user_tokens
+                by_email.is_some_and(|user| !own(user))
+                    && row.account_id.is_some()
+                    && world.shape.may_wipe_user_tokens()
             }
             ParkedReason::DomainTaken => by_domain.is_some_and(|store| !own(store)),
-            ParkedReason::StoreUnclear => {
-                doubted && row.account_id.is_some() && world.shape.keep_user_tokens && tokens(Scope::Store).is_empty()
-            }
             ParkedReason::SuspiciousLink => in_list(&books.bad_links),
             ParkedReason::RejectedByFoxy => in_list(&books.refused),
-            ParkedReason::UserTokenRefused => in_list(&books.revoked),
+            ParkedReason::UserTokenRefused => in_list(&books.revoked) || owner_is_forgotten,
+            // Another signup of the customer once had a call for this domain in doubt. No address is named.
+            ParkedReason::StoreUnclear => {
+                row.store_uri.is_none()
+                    && tokens(Scope::Store).is_empty()
+                    && row.parked_detail.as_ref().is_some_and(|detail| !detail.contains("http") && detail.contains(id))
+                    && others_doubted
+            }
+            ParkedReason::AttemptsExhausted => world.shape.give_up_after < Shape::default().give_up_after,
             ParkedReason::DomainReserved
             | ParkedReason::CaptchaRefused
             | ParkedReason::InvalidEvent
-            | ParkedReason::AttemptsExhausted
             | ParkedReason::KeyMissing => false,
         },
         _ => false,

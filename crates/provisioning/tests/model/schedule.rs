@@ -1,5 +1,7 @@
 //! One random schedule: what happens to a world is drawn from a seed, then everybody is given time to come to rest.
 
+mod persons;
+
 use std::{cell::RefCell, time::Duration};
 
 use fastrand::Rng;
@@ -7,19 +9,19 @@ use foxden_ledger::Filter;
 use tokio::time::Instant;
 
 use crate::{
-    director::{Fate, Order, Phase},
+    director::{Boot, Fate, Order, Phase},
     promises::{Broken, Promises, at_rest},
     shop::Kind,
     world::{Shape, Signup, World, signup},
 };
 
-const WORKERS: usize = 3;
+pub(crate) const WORKERS: usize = 3;
 
 /// How many rounds a world may take to come to rest. Each is a minute or more.
 const ROUNDS: usize = 200;
 
 /// Every way for an operation to go wrong.
-const ALL_FATES: [Order; 12] = [
+pub(crate) const ALL_FATES: [Order; 12] = [
     Order::Away,
     Order::Foxy(Fate::NotSent),
     Order::Foxy(Fate::Limited),
@@ -50,15 +52,21 @@ impl Trace {
 
 /// What is drawn for a schedule before it begins.
 #[derive(Debug)]
-struct Plan {
-    shape: Shape,
-    steps: usize,
+pub(crate) struct Plan {
+    pub(crate) shape: Shape,
+    pub(crate) steps: usize,
     /// In percent: how often an operation goes wrong.
-    faults: u32,
+    pub(crate) faults: u32,
     /// Which ways there are to go wrong: few, so that they meet.
-    fates: Vec<Order>,
+    pub(crate) fates: Vec<Order>,
     /// In percent of all steps.
-    kills: u32,
+    pub(crate) kills: u32,
+    /// In percent of all steps: how often a stranger takes a domain that a signup is out for.
+    pub(crate) strangers: u32,
+    /// In percent of all steps: how often a person does something.
+    pub(crate) persons: u32,
+    /// In percent: how often a worker that goes on does so up to Foxy's door, so that fewer steps meet more of Foxy.
+    pub(crate) rush: u32,
 }
 
 impl Plan {
@@ -76,7 +84,18 @@ impl Plan {
             fates,
             faults: *[0, 10, 25, 50].get(dice.usize(..4)).unwrap(),
             kills: *[0, 2, 5, 10].get(dice.usize(..4)).unwrap(),
+            strangers: 0,
+            persons: 0,
+            rush: 0,
         }
+    }
+
+    /// Some worlds have people in them, and workers whose settings differ. Drawn last, so that all else stays what it was.
+    fn draw_people(&mut self, dice: &mut Rng) {
+        if dice.u32(..100) < 30 {
+            self.persons = 6;
+        }
+        self.shape.settings_differ = dice.u32(..100) < 15;
     }
 }
 
@@ -93,8 +112,10 @@ fn draw_signups(dice: &mut Rng) -> Vec<Signup> {
 /// Runs the schedule of a seed to its end.
 pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<(), Broken> {
     let mut dice = Rng::with_seed(seed);
-    let plan = Plan::draw(&mut dice);
-    let mut world = World::new(plan.shape, draw_signups(&mut dice), WORKERS).await;
+    let mut plan = Plan::draw(&mut dice);
+    let signups = draw_signups(&mut dice);
+    plan.draw_people(&mut dice);
+    let world = World::new(plan.shape, signups, WORKERS).await;
     trace.say(format!("{plan:?}, {} signups", world.signups.len()));
     for (kind, key) in [(Kind::Store, "engines"), (Kind::User, "s1@customers.example")] {
         if dice.u32(..100) < 15 {
@@ -102,10 +123,20 @@ pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<(), Broken> {
             world.books().make_strangers(kind, key, Duration::from_secs(86_400));
         }
     }
-    let mut act = Act { world: &mut world, dice: &mut dice, trace, start: Instant::now(), jumped: Duration::ZERO };
-    let mut promises = Promises::default();
+    play(&plan, world, &mut dice, Promises::default(), trace).await
+}
+
+/// Plays what is drawn step by step, and lets the world come to rest.
+pub(crate) async fn play(
+    plan: &Plan,
+    mut world: World,
+    dice: &mut Rng,
+    mut promises: Promises,
+    trace: &Trace,
+) -> Result<(), Broken> {
+    let mut act = Act { world: &mut world, dice, trace, start: Instant::now(), jumped: Duration::ZERO };
     for _ in 0..plan.steps {
-        act.step(&plan).await;
+        act.step(plan).await;
         act.world.director.settle().await;
         promises.hold(act.world).await?;
     }
@@ -127,11 +158,17 @@ impl Act<'_> {
 
     /// One thing happens.
     async fn step(&mut self, plan: &Plan) {
+        if plan.persons > 0 && self.dice.u32(..100) < plan.persons {
+            return self.person().await;
+        }
+        if plan.strangers > 0 && self.dice.u32(..100) < plan.strangers {
+            return self.take_domain().await;
+        }
         let held_up = self.world.director.held_up();
         let at = self.dice.usize(..WORKERS);
         let boot = self.world.posts[at].boot;
         if held_up > 0 && self.dice.u32(..100) < 70 {
-            return self.resume(held_up, plan);
+            return self.resume(held_up, plan).await;
         }
         if self.dice.u32(..100) < plan.kills {
             return self.kill(at).await;
@@ -189,12 +226,27 @@ impl Act<'_> {
         }
     }
 
-    fn resume(&mut self, held_up: usize, plan: &Plan) {
+    async fn resume(&mut self, held_up: usize, plan: &Plan) {
         let point = self.world.director.take(self.dice.usize(..held_up));
         let goes_wrong = self.dice.u32(..100) < plan.faults;
         let order = if goes_wrong { self.fault(point.operation, point.phase, &plan.fates) } else { Order::Go };
-        self.say(&format!("worker {} goes on {}: {order:?}", point.boot, point.name()));
+        let boot = point.boot;
+        self.say(&format!("worker {boot} goes on {}: {order:?}", point.name()));
         point.resume(order);
+        if plan.rush > 0 && self.dice.u32(..100) < plan.rush {
+            self.rush(boot).await;
+        }
+    }
+
+    /// A worker goes on until all it does is held up at Foxy's door.
+    async fn rush(&mut self, boot: Boot) {
+        let director = self.world.director.clone();
+        director.settle().await;
+        while let Some(point) = director.take_where(|point| point.boot == boot && !point.is_at_foxy()) {
+            self.say(&format!("worker {boot} goes on {}", point.name()));
+            point.resume(Order::Go);
+            director.settle().await;
+        }
     }
 
     fn fault(&mut self, operation: &str, phase: Phase, fates: &[Order]) -> Order {
@@ -238,6 +290,17 @@ impl Act<'_> {
         }
     }
 
+    /// A stranger takes the domain of a signup that has not come to its end.
+    async fn take_domain(&mut self) {
+        let rows = self.world.ledger.list(&Filter { limit: 100, ..Filter::default() }).await.unwrap();
+        let domains: Vec<String> =
+            rows.into_iter().filter(|row| !at_rest(row)).filter_map(|row| row.store_domain).collect();
+        if let Some(domain) = self.dice.choice(domains) {
+            self.say(&format!("a stranger takes {domain}, if it is free"));
+            self.world.books().make_strangers(Kind::Store, &domain, Duration::ZERO);
+        }
+    }
+
     /// The database's clock is set, and the workers' are not.
     fn jump(&mut self) {
         let by = Duration::from_secs(self.dice.u64(1..120));
@@ -272,11 +335,13 @@ pub(crate) async fn finish(world: &World, promises: &mut Promises, trace: &Trace
 /// No more faults, and time for everything. Then all must be true that can be asked of a world at rest.
 pub(crate) async fn come_to_rest(world: &mut World, promises: &mut Promises, trace: &Trace) -> Result<(), Broken> {
     let director = world.director.clone();
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         finish(world, promises, trace).await?;
         // Only once nobody is held up: what is asked of the database takes no time here.
-        trace.say("  at last: a minute passes".to_owned());
-        world.pass(Duration::from_secs(61)).await;
+        // First as long as a lease, later as long as the longest pause.
+        let pause = Duration::from_secs(if round < 3 { 61 } else { 121 });
+        trace.say(format!("  at last: {pause:?} pass"));
+        world.pass(pause).await;
         finish(world, promises, trace).await?;
         while world.books().late() > 0 {
             world.books().work_late(0);

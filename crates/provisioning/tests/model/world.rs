@@ -25,7 +25,7 @@ pub(crate) const LISTING_LAG: Duration = Duration::from_secs(600);
 const LOOKUP_DELAY: Duration = Duration::from_secs(5);
 
 /// What differs between worlds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// How long a lease is.
     pub(crate) lease: Duration,
@@ -35,13 +35,59 @@ pub(crate) struct Shape {
     pub(crate) keep_user_tokens: bool,
     /// By how much the ledger's clock may run ahead of the workers'.
     pub(crate) clock_jumps: Duration,
+    /// For how long a step is tried.
+    pub(crate) give_up_after: Duration,
+    /// One worker has other settings than the others: it keeps users' tokens where they don't, and the reverse; it has
+    /// the mailboxes, or not; it allows for twice the lag, and gives up after half the time.
+    pub(crate) settings_differ: bool,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        let lease = Duration::from_secs(60);
-        Self { lease, mailbox: false, keep_user_tokens: false, clock_jumps: Duration::ZERO }
+        Self {
+            lease: Duration::from_secs(60),
+            mailbox: false,
+            keep_user_tokens: false,
+            clock_jumps: Duration::ZERO,
+            give_up_after: Duration::from_secs(3600 * 24 * 7),
+            settings_differ: false,
+        }
     }
+}
+
+impl Shape {
+    /// The settings of the worker at this post.
+    fn at(self, number: usize) -> Self {
+        if !self.settings_differ || number != 1 {
+            return self;
+        }
+        Self {
+            mailbox: !self.mailbox,
+            keep_user_tokens: !self.keep_user_tokens,
+            give_up_after: self.give_up_after / 2,
+            ..self
+        }
+    }
+
+    /// Whether there is a worker that keeps users' tokens.
+    pub(crate) const fn may_keep_user_tokens(self) -> bool {
+        self.keep_user_tokens || self.settings_differ
+    }
+
+    /// Whether there is a worker that wipes users' tokens once their stores are there.
+    pub(crate) const fn may_wipe_user_tokens(self) -> bool {
+        !self.keep_user_tokens || self.settings_differ
+    }
+}
+
+/// What people have done.
+#[derive(Debug, Default)]
+pub(crate) struct Acts {
+    /// Signups that were closed before they were provisioned.
+    pub(crate) cancelled: BTreeSet<String>,
+    /// Signups that were forgotten with their stores' tokens.
+    pub(crate) given_up_stores: BTreeSet<String>,
+    pub(crate) corrections: usize,
 }
 
 /// One signup of the parent app's.
@@ -74,6 +120,7 @@ pub(crate) struct World {
     pub(crate) custody: Custody,
     pub(crate) shape: Shape,
     pub(crate) signups: Vec<Signup>,
+    pub(crate) acts: Acts,
     /// Signups whose message was acknowledged.
     pub(crate) acknowledged: Arc<Mutex<BTreeSet<usize>>>,
     pub(crate) posts: Vec<Post>,
@@ -130,6 +177,7 @@ impl World {
             custody: Custody::new(Arc::new(KeyRing::parse(&key).unwrap()), "test"),
             shape,
             signups,
+            acts: Acts::default(),
             acknowledged: Arc::default(),
             posts: Vec::new(),
             killed: BTreeSet::new(),
@@ -147,8 +195,9 @@ impl World {
     fn boot(&mut self, number: usize) -> Post {
         self.boots += 1;
         let (boot, owner, stop) = (self.boots, WorkerId::new(), CancellationToken::new());
+        let settings = self.shape.at(number);
         let mut ledger = self.ledger.clone().with_steps(self.director.steps(boot));
-        if self.shape.mailbox {
+        if settings.mailbox {
             ledger = ledger.with_mailbox("shop+{signup_id}.{generation}@platform.example");
         }
         let escrow_dir = self.dir.path().join(format!("escrow-{number}"));
@@ -176,11 +225,11 @@ impl World {
             policy: Policy {
                 call_timeout: second * 20,
                 lookup_delay: LOOKUP_DELAY,
-                listing_lag: LISTING_LAG,
+                listing_lag: if settings == self.shape { LISTING_LAG } else { LISTING_LAG * 2 },
                 retry: Schedule::new(second * 2, second * 120).steady(),
                 recording: Policy::RECORDING.steady(),
-                give_up_after: second * 3600 * 24 * 7,
-                keep_user_tokens: self.shape.keep_user_tokens,
+                give_up_after: settings.give_up_after,
+                keep_user_tokens: settings.keep_user_tokens,
                 keep_payloads: false,
                 outcome_events: true,
             },
@@ -281,6 +330,12 @@ impl World {
     /// Whether the ledger's clock runs as the workers' do.
     pub(crate) fn clocks_agree(&self) -> bool {
         self.shape.clock_jumps.is_zero()
+    }
+
+    /// The domain that its store has, or would have; none if it is yet to be derived.
+    pub(crate) fn domain_of(&self, row: &Provisioning) -> Option<String> {
+        let asked = || self.signups.iter().find(|signup| signup.id == row.signup_id)?.payload.store.domain.clone();
+        row.store_domain.clone().or_else(asked)
     }
 
     /// The email that its user has, or would have.
