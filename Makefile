@@ -57,9 +57,9 @@ chaos: export FOXDEN_TEST_CHAOS_CUTS ?= 30
 chaos:
 	cargo test --package foxden --test end_to_end --locked chaos -- --nocapture
 
-schedules: ## The saga's model test from a seed of chance; FOXDEN_TEST_SEED repeats one, FOXDEN_TEST_SCHEDULES says how many
+schedules: ## The saga's two model tests from a random seed; FOXDEN_TEST_SEED repeats one, FOXDEN_TEST_SCHEDULES sets how many of each
 schedules: export FOXDEN_TEST_SEED ?= $(shell od -An -N6 -tu8 /dev/urandom | tr -d ' ')
-schedules: export FOXDEN_TEST_SCHEDULES ?= 50000
+schedules: export FOXDEN_TEST_SCHEDULES ?= 25000
 schedules:
 	cargo test --package foxden-provisioning --test model --locked no_order -- --nocapture
 

@@ -7,6 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
+mod contended;
 mod crash_points;
 mod director;
 mod leases;
@@ -24,6 +25,9 @@ use crate::schedule::Trace;
 
 /// In every run; more by the environment.
 const SCHEDULES: u64 = 10_000;
+
+/// Of those with contended names, each of which takes longer.
+const CONTENDED_SCHEDULES: u64 = 2_000;
 
 #[expect(clippy::disallowed_methods, reason = "the one door by which a test is told of its size")]
 fn number(variable: &str) -> Option<u64> {
@@ -49,20 +53,35 @@ fn end_on_panic() {
     }));
 }
 
+/// What schedules are drawn from.
+#[derive(Clone, Copy)]
+enum Form {
+    /// Everything, evenly.
+    Any,
+    /// Signups that want the same names.
+    Contended,
+}
+
 /// Runs one schedule from nothing to its end, on a clock of its own that only the test moves.
-fn one(seed: u64) -> Result<(), String> {
+fn one(form: Form, seed: u64) -> Result<(), String> {
     let trace = Trace::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     AT.set(Some(seed));
-    let ended = runtime.block_on(Box::pin(schedule::run(seed, &trace)));
+    let ended = match form {
+        Form::Any => runtime.block_on(Box::pin(schedule::run(seed, &trace))),
+        Form::Contended => runtime.block_on(Box::pin(contended::run(seed, &trace))),
+    };
     AT.set(None);
     ended.map_err(|broken| format!("{}\n{broken}", trace.tell()))
 }
 
-#[test]
-fn no_order_of_events_breaks_a_promise() {
+fn all(form: Form) {
     let first = number("FOXDEN_TEST_SEED").unwrap_or(1);
-    let schedules = number("FOXDEN_TEST_SCHEDULES").unwrap_or(SCHEDULES);
+    let usual = match form {
+        Form::Any => SCHEDULES,
+        Form::Contended => CONTENDED_SCHEDULES,
+    };
+    let schedules = number("FOXDEN_TEST_SCHEDULES").unwrap_or(usual);
     let next = AtomicU64::new(first);
     end_on_panic();
     let work = || {
@@ -71,7 +90,7 @@ fn no_order_of_events_breaks_a_promise() {
             if seed >= first + schedules {
                 return;
             }
-            if let Err(broken) = one(seed) {
+            if let Err(broken) = one(form, seed) {
                 next.store(u64::MAX / 2, Ordering::Relaxed);
                 panic!("FOXDEN_TEST_SEED={seed} FOXDEN_TEST_SCHEDULES=1 repeats it\n{broken}");
             }
@@ -83,4 +102,14 @@ fn no_order_of_events_breaks_a_promise() {
             scope.spawn(work);
         }
     });
+}
+
+#[test]
+fn no_order_of_events_breaks_a_promise() {
+    all(Form::Any);
+}
+
+#[test]
+fn no_order_of_events_breaks_a_promise_among_signups_that_want_one_name() {
+    all(Form::Contended);
 }

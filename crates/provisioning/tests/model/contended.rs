@@ -1,0 +1,79 @@
+//! Schedules in which names are contended: several signups of one customer want a store of one name, answers are lost,
+//! listings lag, and strangers take domains between a look and a call.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::{
+    director::{Fate, Order},
+    promises::{Broken, Promises},
+    schedule::{Plan, Trace, WORKERS, finish, play},
+    world::{Shape, Signup, World, signup},
+};
+
+/// What leaves a call in doubt without an effect, and with one.
+const DOUBTS: [Order; 2] = [Order::Foxy(Fate::Doubt), Order::Away];
+
+/// What else hides how a call has ended. The others are met in the schedules that draw from everything.
+const FATES: [Order; 5] = [
+    Order::Foxy(Fate::NotSent),
+    Order::Foxy(Fate::Late),
+    Order::Foxy(Fate::NoToken),
+    Order::Foxy(Fate::Garbled),
+    Order::Foxy(Fate::Lag),
+];
+
+fn draw(dice: &mut Rng) -> Plan {
+    let others = FATES.into_iter().filter(|_| dice.u32(..100) < 30);
+    let fates = DOUBTS.into_iter().chain(others).collect();
+    Plan {
+        shape: Shape {
+            keep_user_tokens: dice.bool(),
+            // Beyond every lag, and within what a world is given to come to rest.
+            give_up_after: Duration::from_secs(1800),
+            settings_differ: dice.u32(..100) < 15,
+            ..Shape::default()
+        },
+        steps: dice.usize(15..50),
+        fates,
+        faults: *[20, 40, 60].get(dice.usize(..3)).unwrap(),
+        kills: *[0, 2, 5].get(dice.usize(..3)).unwrap(),
+        strangers: *[0, 3, 8].get(dice.usize(..3)).unwrap(),
+        persons: *[0, 0, 6].get(dice.usize(..3)).unwrap(),
+        rush: 90,
+    }
+}
+
+/// Where users' tokens are not kept, signups of one customer have to end at the first one's email; so most have their own.
+fn draw_signups(dice: &mut Rng, plan: &Plan) -> Vec<Signup> {
+    let shared = if plan.shape.keep_user_tokens { 100 } else { 20 };
+    (1..=dice.usize(3..=4))
+        .map(|number| {
+            // The first one makes the user, and is out of the others' way.
+            let domain = if number == 1 { Some("first") } else { (dice.u32(..100) < 25).then_some("engines") };
+            let account = (dice.u32(..100) < shared).then_some("customer");
+            signup(number, domain, account)
+        })
+        .collect()
+}
+
+/// Runs the schedule of a seed to its end.
+pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<(), Broken> {
+    let mut dice = Rng::with_seed(seed);
+    let plan = draw(&mut dice);
+    let signups = draw_signups(&mut dice, &plan);
+    let mut world = World::new(plan.shape, signups, WORKERS).await;
+    trace.say(format!("{plan:?}, {} signups", world.signups.len()));
+    let mut promises = Promises::default();
+    // The customer's user is there, as a rule, so that the others' stores are made under it.
+    if dice.u32(..100) < 75 {
+        finish(&world, &mut promises, trace).await?;
+        world.deliver(0, 0);
+        finish(&world, &mut promises, trace).await?;
+        for number in 1..world.signups.len() {
+            world.deliver(number, number % WORKERS);
+        }
+    }
+    play(&plan, world, &mut dice, promises, trace).await
+}
