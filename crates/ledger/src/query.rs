@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use foxden_vault::Sealed;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, Func},
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{Expr, Func, Query},
 };
 
 use crate::{
@@ -248,24 +248,36 @@ impl Ledger {
         Ok((leave_out_damaged(rows.into_iter().map(Provisioning::from_row)), tokens))
     }
 
-    /// The provisioning whose kept user token serves this customer, the oldest first: only closed ones, since a user
-    /// of one that is still in work may yet turn out to be lost.
+    /// The provisioning whose kept user token serves this customer: of those that have one, the oldest. Only closed ones,
+    /// since a user of one that is still in work may yet turn out to be lost.
     ///
     /// # Errors
     /// When the database does not answer or a row is damaged.
     pub async fn provisioned_for(&self, account_id: &str) -> Result<Option<Provisioning>, LedgerError> {
+        use credential::Column as C;
         let ledger = self.clone();
-        let query = Entity::find()
-            .filter(Column::AccountId.eq(account_id))
-            .filter(Column::State.eq(State::Closed.as_str()))
-            .filter(Column::Step.eq(Step::Done.as_str()))
-            .filter(Column::UserFrom.is_null())
-            .order_by_asc(Column::AcceptedAt);
+        let live_token = Query::select()
+            .expr(Expr::val(1))
+            .from(credential::Entity)
+            .and_where(Expr::col((credential::Entity, C::ProvisioningId)).equals((Entity, Column::Id)))
+            .and_where(C::Scope.eq(Scope::User.as_str()))
+            .and_where(C::Sealed.is_not_null())
+            .to_owned();
+        let query = with_a_user_for(account_id).filter(Expr::exists(live_token)).order_by_asc(Column::AcceptedAt);
         self.detached(
             "provisioned_for",
             async move { query.one(&ledger.db).await?.map(Provisioning::from_row).transpose() },
         )
         .await
+    }
+
+    /// Whether a user was made for this customer, be its token kept or not.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn has_provisioned(&self, account_id: &str) -> Result<bool, LedgerError> {
+        let (ledger, query) = (self.clone(), with_a_user_for(account_id));
+        self.detached("has_provisioned", async move { Ok(query.one(&ledger.db).await?.is_some()) }).await
     }
 
     /// The evidence of a provisioning, the oldest first.
@@ -296,6 +308,15 @@ impl Ledger {
             })
             .collect())
     }
+}
+
+/// Provisioned signups of a customer that have made the customer's user.
+fn with_a_user_for(account_id: &str) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::AccountId.eq(account_id))
+        .filter(Column::State.eq(State::Closed.as_str()))
+        .filter(Column::Step.eq(Step::Done.as_str()))
+        .filter(Column::UserFrom.is_null())
 }
 
 fn read(row: credential::Model) -> Result<Credential, LedgerError> {

@@ -120,8 +120,8 @@ impl ParkedReason {
                  the one in the settings."
             }
             Self::UserTokenNotKept => {
-                "This customer (user.id in the event) already has a Foxy user that foxden made, but its token was \
-                 wiped after the first store, as is the default."
+                "This customer (user.id in the event) already has a Foxy user that foxden made, and no token of it can be \
+                 used: it was wiped after the first store, as is the default, or FOXDEN_KEEP_USER_TOKENS is off."
             }
             Self::DomainTaken => "The store domain that the event asks for is in use by another Foxy store.",
             Self::DomainReserved => "The store domain that the event asks for has a form that Foxy keeps for itself.",
@@ -168,7 +168,8 @@ impl ParkedReason {
             }
             Self::UserTokenNotKept => {
                 "Set FOXDEN_KEEP_USER_TOKENS=true before the first store of a customer who will have several. For this \
-                 one, publish the signup again, under the same signup id, with another email."
+                 one, publish the signup again, under the same signup id, with another email. If the token was kept \
+                 (`foxden show` of the earlier signup), set it and `foxden retry SIGNUP_ID`."
             }
             Self::DomainTaken | Self::DomainReserved => {
                 "Publish the signup again, under the same signup id, with another store.domain, or without one: then \

@@ -121,17 +121,17 @@ impl<F: Calls> Runner<F> {
             Ok(false) => {}
             Err(_) => return again(unknown),
         }
-        let earlier = match self.ledger.provisioned_for(account).await {
-            Ok(earlier) => earlier?,
-            Err(_) => return again(unknown),
-        };
-        if !self.policy.keep_user_tokens {
-            return Some((Seen::Rejected(Refusal::EmailOfOwnUser), None));
+        if self.policy.keep_user_tokens {
+            // It ended while this call was under way.
+            match self.ledger.provisioned_for(account).await {
+                Ok(Some(_)) => return again("another signup of this customer has made the user, which is used next"),
+                Ok(None) => {}
+                Err(_) => return again(unknown),
+            }
         }
-        // It ended while this call was under way.
-        match self.user_credential(&earlier).await {
-            Ok(Some(_)) => again("another signup of this customer has made the user, which is used next"),
-            Ok(None) => Some((Seen::Rejected(Refusal::EmailOfOwnUser), None)),
+        match self.ledger.has_provisioned(account).await {
+            Ok(true) => Some((Seen::Rejected(Refusal::EmailOfOwnUser), None)),
+            Ok(false) => None,
             Err(_) => again(unknown),
         }
     }
@@ -220,9 +220,6 @@ impl<F: Calls> Runner<F> {
             return Ok(None);
         };
         let Some(earlier) = self.ledger.provisioned_for(account).await? else { return Ok(None) };
-        if self.user_credential(&earlier).await?.is_none() {
-            return Ok(None);
-        }
         let payload = match self.open(row) {
             Ok(payload) => payload,
             Err(why) => return Ok(Some(unopenable(why))),

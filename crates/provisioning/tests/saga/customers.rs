@@ -90,3 +90,24 @@ async fn an_old_refusal_does_not_hide_a_sibling_that_is_making_the_user() {
     assert_eq!(world.settle("s1").await, PROVISIONED);
     assert_eq!(world.sim.books().users.len(), 1);
 }
+
+#[tokio::test]
+async fn a_further_store_is_made_under_the_oldest_user_whose_token_was_kept() {
+    let forgetful = World::new().await;
+    forgetful.accept_for(&signup("s1"), "s1", "customer-7").await;
+    assert_eq!(forgetful.settle("s1").await, PROVISIONED);
+    let world = forgetful.with_policy(|policy| policy.keep_user_tokens = true);
+    for id in ["s2", "s3"] {
+        world.accept_for(&signup(id), id, "customer-7").await;
+        assert_eq!(world.settle(id).await, PROVISIONED);
+    }
+    let mut same_email = signup("s2");
+    same_email.store.name = "Another Shop".into();
+    world.accept_for(&same_email, "s4", "customer-7").await;
+    assert_eq!(world.settle("s4").await, PROVISIONED);
+    let (users, second) = (world.sim.books().users.len(), world.row("s2").await);
+    assert_eq!(users, 2, "the first one's token was wiped, the second one's serves the others");
+    for id in ["s3", "s4"] {
+        assert_eq!(world.row(id).await.user_from, Some(second.id.clone()));
+    }
+}

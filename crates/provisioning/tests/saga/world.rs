@@ -211,6 +211,14 @@ impl World {
         self.restarted()
     }
 
+    /// The same with a worker under other settings.
+    pub(crate) fn with_policy(&self, change: impl FnOnce(&mut Policy)) -> Self {
+        let mut policy = self.policy.clone();
+        change(&mut policy);
+        let (sim, ledger, clock) = (self.sim.clone(), self.ledger.clone(), self.clock.clone());
+        Self::boot(sim, ledger, clock, self.custody.clone(), self.foxy.clone(), policy)
+    }
+
     /// The same with a worker whose key ring is another one.
     pub(crate) fn with_other_keys(&self) -> Self {
         self.rebooted(custody())

@@ -113,6 +113,7 @@ async fn looking_up(ledger: &Ledger) {
     ledger.store_claim(&row, "shop-90", "https://api.foxycart.com/stores/12").await.unwrap();
     ledger.another_may_have_the_user_of(&row, &account).await.unwrap();
     ledger.provisioned_for(&account).await.unwrap();
+    ledger.has_provisioned(&account).await.unwrap();
     ledger.credentials(&row.id).await.unwrap();
     ledger.attempts(&row.id).await.unwrap();
     ledger.superseded_contents(&row).await.unwrap();
