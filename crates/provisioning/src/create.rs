@@ -2,7 +2,7 @@
 
 use foxden_ledger::{Credential, Facts, NewCredential, Payload, Provisioning, Scope, Step};
 use foxden_vault::{RefreshToken, Sealed};
-use foxy_api::{CreatedStore, Line, LinkProblem, NoEffect, Outcome, Report, ResourceUri};
+use foxy_api::{CreatedStore, Line, LinkProblem, NewStore, NewUser, NoEffect, Outcome, Report, ResourceUri};
 use tokio::time::Instant;
 
 use crate::{
@@ -15,9 +15,19 @@ use crate::{
     runner::{Runner, Stop},
 };
 
+/// A call that is ready to be sent, or the finding that leaves nothing to send.
+enum Prepared<S> {
+    User(NewUser),
+    Store(S, NewStore),
+    Settled(Finding),
+}
+
 impl<F: Calls> Runner<F> {
     /// Sends the create call of the row's step, under the intent that is committed for it. A user that was made comes
     /// with its session, for the store step that follows.
+    ///
+    /// # Errors
+    /// Only once the call was sent; else its row would be swept in doubt of a call that never was.
     pub(crate) async fn create(
         &self,
         row: &Provisioning,
@@ -26,50 +36,66 @@ impl<F: Calls> Runner<F> {
         lease_end: Instant,
         pass: &Pass,
     ) -> Result<(Finding, Option<F::Session>), Stop> {
+        let prepared = match self.prepare(row, payload, session).await {
+            Ok(Prepared::Settled(finding)) => return Ok((finding, None)),
+            Ok(prepared) => prepared,
+            Err(stop) => return Ok((not_prepared(&stop), None)),
+        };
+        if let Some(late) = self.too_late(lease_end) {
+            return Ok((late, None));
+        }
         let wanted = || self.gate.still_lets(pass).is_ok();
+        match prepared {
+            Prepared::Settled(finding) => Ok((finding, None)),
+            Prepared::User(user) => {
+                let report = self.foxy.create_user(&user, line_of(row), lease_end, &wanted).await;
+                self.user_report(row, payload, report).await
+            }
+            Prepared::Store(session, store) => {
+                let report = self.foxy.create_store(&session, &store, lease_end, &wanted).await;
+                Ok((self.store_report(row, payload, report)?, None))
+            }
+        }
+    }
+
+    /// All that the ledger has to be asked for before a call.
+    async fn prepare(
+        &self,
+        row: &Provisioning,
+        payload: &Payload,
+        session: Option<F::Session>,
+    ) -> Result<Prepared<F::Session>, Stop> {
         if row.in_doubt
             && let Some(held) = self.token_held(row).await?
         {
-            return Ok((held, None));
+            return Ok(Prepared::Settled(held));
         }
         match row.step {
             Step::User => {
                 if let Some(reused) = self.user_of_same_customer(row).await? {
-                    return Ok((reused, None));
+                    return Ok(Prepared::Settled(reused));
                 }
-                let user = match request::user_email(row, payload).and_then(|email| request::new_user(payload, email)) {
-                    Ok(user) => user,
-                    Err(why) => return Ok((unopenable(why), None)),
-                };
-                if let Some(late) = self.too_late(lease_end) {
-                    return Ok((late, None));
-                }
-                let report = self.foxy.create_user(&user, line_of(row), lease_end, &wanted).await;
-                self.user_report(row, payload, report).await
+                let user = request::user_email(row, payload).and_then(|email| request::new_user(payload, email));
+                Ok(user.map_or_else(|why| Prepared::Settled(unopenable(why)), Prepared::User))
             }
             Step::Store | Step::Done => {
                 // The natural key of a call is committed before the call is sent.
                 let Some(domain) = row.store_domain.clone() else {
                     let mut chosen = Finding::of(Seen::DomainUnset, "domain_chosen", "");
                     chosen.facts.store_domain = Some(domain_at(row.domain_try, payload));
-                    return Ok((chosen, None));
+                    return Ok(Prepared::Settled(chosen));
                 };
                 let session = match session {
                     Some(session) => session,
                     None => match self.user_session(row).await? {
                         Ok(session) => session,
-                        Err(finding) => return Ok((*finding, None)),
+                        Err(finding) => return Ok(Prepared::Settled(*finding)),
                     },
                 };
-                let store = match request::new_store(payload, &domain) {
-                    Ok(store) => store,
-                    Err(why) => return Ok((unopenable(why), None)),
-                };
-                if let Some(late) = self.too_late(lease_end) {
-                    return Ok((late, None));
-                }
-                let report = self.foxy.create_store(&session, &store, lease_end, &wanted).await;
-                Ok((self.store_report(row, payload, report)?, None))
+                Ok(match request::new_store(payload, &domain) {
+                    Ok(store) => Prepared::Store(session, store),
+                    Err(why) => Prepared::Settled(unopenable(why)),
+                })
             }
         }
     }
@@ -262,6 +288,17 @@ impl<F: Calls> Runner<F> {
 /// Only a signup's very first call begins something; a retry of it finishes what was begun.
 pub(crate) fn line_of(row: &Provisioning) -> Line {
     if row.step == Step::User && row.intents <= 1 { Line::New } else { Line::Begun }
+}
+
+/// The finding that nothing was sent, since what had to be known first could not be asked for.
+pub(crate) fn not_prepared(stop: &Stop) -> Finding {
+    tracing::warn!(
+        event = "provisioning.not_sent",
+        error = stop as &dyn std::error::Error,
+        "the call was announced and not sent, since the ledger did not answer; it is tried again",
+    );
+    let note = "not sent: the ledger did not answer before the call";
+    Finding::of(Seen::NoEffect(Cause::HeldBack { at_least: None }), "no_effect", note)
 }
 
 pub(crate) fn unopenable(why: Unopenable) -> Finding {

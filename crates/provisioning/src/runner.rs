@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{
-    Claimed, Custody, CustodyError, DrainError, Escrow, EscrowError, Ledger, LedgerError, ParkedReason, Payload,
+    Claimed, Custody, CustodyError, DrainError, Escrow, EscrowError, Facts, Ledger, LedgerError, ParkedReason, Payload,
     Provisioning, Recorded, State,
 };
 use foxden_vault::SealError;
@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 
 use crate::{
     calls::Calls,
-    create::{line_of, unopenable},
+    create::{line_of, not_prepared, unopenable},
     entry::Settled,
     finding::{Finding, concerns_all},
     gate::{Gate, Pass},
@@ -177,7 +177,7 @@ impl<F: Calls> Runner<F> {
         let (mut finding, session) = match &payload {
             Err(why) => (unopenable(*why), None),
             Ok(payload) => match row.state {
-                State::InFlight => match self.may_send(held).await? {
+                State::InFlight => match self.may_send(held).await {
                     MaySend::Until(end, allowed) => {
                         let (finding, session) = self.create(row, payload, session, end, &allowed).await?;
                         pass = Some(allowed);
@@ -203,15 +203,22 @@ impl<F: Calls> Runner<F> {
         let mut decision = plan::decide(&situation, finding.seen)?;
         // Before a token is given up for lost: it may have come while we looked, or lie in our own escrow.
         if situation.in_doubt && gives_up_a_token(decision) {
-            if self.escrow.holds(&row.id).await? {
-                let drained = self.ledger.drain(&self.escrow).await?;
-                if drained > 0 {
-                    tracing::info!(event = "escrow.drained", drained, "tokens were moved into the ledger");
+            match self.token_after_all(row).await {
+                Ok(None) => {}
+                Ok(Some(held)) => {
+                    finding = held;
+                    decision = plan::decide(&situation, finding.seen)?;
                 }
-            }
-            if let Ok(Some(held)) = self.token_held(row).await {
-                finding = held;
-                decision = plan::decide(&situation, finding.seen)?;
+                Err(error) => {
+                    tracing::warn!(
+                        event = "provisioning.token_not_looked_for",
+                        error = &error as &dyn std::error::Error,
+                        "a token may lie where it could not be looked for; it is looked up again",
+                    );
+                    finding.seen = if row.state == State::Unknown { Seen::Unclear } else { Seen::Unknown };
+                    finding.facts = Facts::default();
+                    decision = plan::decide(&situation, finding.seen)?;
+                }
             }
         }
         let settled = self.settle(&claimed, &situation, &mut finding, decision, payload.as_ref(), held).await?;
@@ -235,6 +242,17 @@ impl<F: Calls> Runner<F> {
                 })
             }
         }
+    }
+
+    /// A token of this step that was recorded while it was looked up, or that lies in our own escrow.
+    async fn token_after_all(&self, row: &Provisioning) -> Result<Option<Finding>, Stop> {
+        if self.escrow.holds(&row.id).await? {
+            let drained = self.ledger.drain(&self.escrow).await?;
+            if drained > 0 {
+                tracing::info!(event = "escrow.drained", drained, "tokens were moved into the ledger");
+            }
+        }
+        self.token_held(row).await
     }
 
     /// Opens what the signup asks for.
@@ -262,28 +280,30 @@ impl<F: Calls> Runner<F> {
 
     /// Whether a create call may be sent now: not while stopping, not while the gate is closed, and not with less of the
     /// lease left than the call may take.
-    async fn may_send(&self, held: &Held) -> Result<MaySend, Stop> {
+    async fn may_send(&self, held: &Held) -> MaySend {
         if self.stop.is_cancelled() {
-            return Ok(MaySend::No(Box::new(stopping())));
+            return MaySend::No(Box::new(stopping()));
         }
         let pass = match self.stop.run_until_cancelled(self.gate.pass()).await {
-            None => return Ok(MaySend::No(Box::new(stopping()))),
-            Some(Err(why)) => return Ok(MaySend::No(Box::new(Finding::of_closed(why)))),
+            None => return MaySend::No(Box::new(stopping())),
+            Some(Err(why)) => return MaySend::No(Box::new(Finding::of_closed(why))),
             Some(Ok(pass)) => pass,
         };
         let needed = self.policy.call_timeout + LEASE_MARGIN;
-        if held.until().is_some_and(|until| until.saturating_duration_since(Instant::now()) < needed) {
-            self.leases.renew().await?;
+        if held.until().is_some_and(|until| until.saturating_duration_since(Instant::now()) < needed)
+            && let Err(error) = self.leases.renew().await
+        {
+            return MaySend::No(Box::new(not_prepared(&error.into())));
         }
         match held.until() {
-            None => Ok(MaySend::LeaseLost),
+            None => MaySend::LeaseLost,
             Some(until) if until.saturating_duration_since(Instant::now()) < needed => {
                 let short = Cause::HeldBack { at_least: None };
                 let note = "not sent: less of the lease is left than the call may take";
-                Ok(MaySend::No(Box::new(Finding::of(Seen::NoEffect(short), "no_effect", note))))
+                MaySend::No(Box::new(Finding::of(Seen::NoEffect(short), "no_effect", note)))
             }
             // More than the call may take, where it has to wait for its turn under the rate of calls.
-            Some(until) => Ok(MaySend::Until(until - LEASE_MARGIN, pass)),
+            Some(until) => MaySend::Until(until - LEASE_MARGIN, pass),
         }
     }
 

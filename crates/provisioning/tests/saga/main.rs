@@ -8,6 +8,7 @@ mod in_doubt;
 mod names;
 mod outages;
 mod sweeping;
+mod unsent;
 mod world;
 
 use std::time::Duration;
