@@ -154,18 +154,17 @@ impl Finding {
     }
 }
 
-/// Whether every other call would meet the fault too. One met under a user's token may be that user's alone.
+/// Whether it is certain that every other call would meet the fault too: a harmless call has met it (the token endpoint, the
+/// client's home document), or none could show it (a captcha). Of the others one signup may be alone with it (a firewall that
+/// dislikes its name) or one user; the gate finds out.
 pub(crate) const fn concerns_all(fault: &SetupFault, step: Step) -> bool {
     match fault {
         SetupFault::InvalidClient
         | SetupFault::GrantRefused
         | SetupFault::CaptchaDemanded
         | SetupFault::CaptchaRefused => true,
-        SetupFault::Forbidden
-        | SetupFault::InsufficientScope
-        | SetupFault::TokenRefused
-        | SetupFault::ForeignLink { .. }
-        | SetupFault::MissingLink(_) => matches!(step, Step::User),
+        SetupFault::ForeignLink { .. } | SetupFault::MissingLink(_) => matches!(step, Step::User),
+        SetupFault::Forbidden | SetupFault::InsufficientScope | SetupFault::TokenRefused => false,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod breaker;
 mod keeper;
+mod suspicion;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,6 +21,7 @@ use tokio::{
 
 use crate::schedule::Schedule;
 use breaker::{Breaker, Recovered, Standing};
+use suspicion::{Suspicion, Verdict};
 
 /// When a gate closes, and how often it looks whether it may open.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +66,10 @@ struct Shared {
 struct State {
     breaker: Breaker,
     is_paused: bool,
+    of_client: Suspicion,
+    of_users: Suspicion,
+    /// A harmless call is to show whether a fault is of the set-up.
+    is_in_question: bool,
     /// How often it was closed for the set-up, or found unmended, since something was made.
     pauses: u32,
     /// Nothing is claimed before this: the rate of calls would hold it back anyway.
@@ -81,6 +87,15 @@ pub(crate) enum Sign {
     Outage,
     /// Nothing.
     None,
+}
+
+/// By what right a call is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Right {
+    /// The client's own.
+    Client,
+    /// A user's.
+    User,
 }
 
 /// Why a call may not be sent.
@@ -111,6 +126,9 @@ impl Gate {
         let state = State {
             breaker: Breaker::new(settings.failures),
             is_paused: false,
+            of_client: Suspicion::default(),
+            of_users: Suspicion::default(),
+            is_in_question: false,
             pauses: 0,
             held_until: None,
             new_held_until: None,
@@ -234,6 +252,23 @@ impl Gate {
         drop(pass);
     }
 
+    /// A call for this signup, or user, has met a fault that may be its alone: it pauses calls once enough others have met it
+    /// too, or a harmless call does.
+    pub(crate) fn suspect(&self, right: Right, fault: &SetupFault, whose: &str) {
+        let mut state = self.lock();
+        match state.suspicion(right).met(fault, whose) {
+            Verdict::Known => {}
+            Verdict::Look => state.is_in_question = true,
+            Verdict::OfAll => state.pause(fault),
+        }
+        self.publish(&mut state);
+    }
+
+    /// A create with this right was answered.
+    pub(crate) fn right_is_good(&self, right: Right) {
+        self.lock().suspicion(right).is_disproved();
+    }
+
     /// Something was made: the next fault of the set-up is a new one.
     pub(crate) fn succeeded(&self) {
         self.lock().pauses = 0;
@@ -274,6 +309,13 @@ impl State {
             _ if self.is_paused => Err(Closed::Paused),
             Standing::Down => Err(Closed::Down),
             Standing::Up | Standing::Trying => Ok(()),
+        }
+    }
+
+    fn suspicion(&mut self, right: Right) -> &mut Suspicion {
+        match right {
+            Right::Client => &mut self.of_client,
+            Right::User => &mut self.of_users,
         }
     }
 

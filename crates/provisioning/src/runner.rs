@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{
     Claimed, Custody, CustodyError, DrainError, Escrow, EscrowError, Facts, Ledger, LedgerError, ParkedReason, Payload,
-    Provisioning, Recorded, State,
+    Provisioning, Recorded, State, Step,
 };
 use foxden_vault::SealError;
 use foxy_api::{Foxy, Line};
@@ -17,7 +17,7 @@ use crate::{
     create::{line_of, not_prepared, unopenable},
     entry::Settled,
     finding::{Finding, concerns_all},
-    gate::{Gate, Pass},
+    gate::{Gate, Pass, Right, Sign},
     leases::{Held, Leases},
     plan::{self, Cause, Decision, Illegal, Seen, Situation, Unopenable},
     policy::{LEASE_MARGIN, Policy},
@@ -263,6 +263,16 @@ impl<F: Calls> Runner<F> {
 
     /// Lets the gate know what a call has shown.
     fn tell_gate(&self, pass: Option<Pass>, finding: &Finding, row: &Provisioning) {
+        let right = if row.step == Step::User { Right::Client } else { Right::User };
+        match &finding.fault {
+            // Signups may share a user, and then its right.
+            Some(fault) if !concerns_all(fault, row.step) => {
+                let whose = row.user_from.as_ref().unwrap_or(&row.id);
+                self.gate.suspect(right, fault, whose.as_str());
+            }
+            None if pass.is_some() && finding.sign == Sign::Answered => self.gate.right_is_good(right),
+            _ => {}
+        }
         let fault = finding.fault.as_ref().filter(|fault| concerns_all(fault, row.step));
         if fault.is_none() && finding.credential.is_some() {
             self.gate.succeeded();

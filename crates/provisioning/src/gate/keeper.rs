@@ -68,6 +68,9 @@ impl Gate {
         if state.is_paused {
             return Next::Look(settings.pause.wait(state.pauses.saturating_sub(1)));
         }
+        if state.is_in_question {
+            return Next::Look(Duration::ZERO);
+        }
         let held_until = [state.held_until, state.new_held_until].into_iter().flatten().min();
         match (held_until, state.breaker.trial_due_since()) {
             (Some(until), _) => Next::Release(until),
@@ -79,6 +82,7 @@ impl Gate {
     pub(super) fn looked(&self, seen: Result<(), ReadError>) {
         let now = Instant::now();
         let mut state = self.lock();
+        state.is_in_question = false;
         match seen {
             Ok(()) => {
                 state.resume();
