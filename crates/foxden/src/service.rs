@@ -283,7 +283,7 @@ impl Pulse {
         }
         let now = self.ledger.now_ms().await?;
         let moving = |state| !matches!(state, State::Parked | State::Closed);
-        let oldest_open_ms = standings.iter().filter(|s| moving(s.state)).map(|s| now - s.oldest_ms).max();
+        let oldest_open_ms = standings.iter().filter(|s| moving(s.state)).map(|s| (now - s.oldest_ms).max(0)).max();
         let cancelled = standings.iter().filter(|s| s.is_cancelled()).map(|s| s.count).sum();
         let outbox = self.ledger.count_waiting_events().await?;
         Ok(Measured { counts, cancelled, oldest_open_ms, outbox })

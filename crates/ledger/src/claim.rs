@@ -34,7 +34,7 @@ pub struct Places {
 
 /// The two queues of what is due. Each has an index of its own, in the order in which it is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Queue {
+pub(crate) enum Queue {
     /// A create call was announced before.
     Begun,
     /// None was.
@@ -52,7 +52,7 @@ pub struct Claims {
 
 impl Queue {
     /// The condition of the index, word for word and without a parameter: else SQLite does not use the index.
-    fn condition(self) -> SimpleExpr {
+    pub(crate) fn condition(self) -> SimpleExpr {
         match self {
             Self::Begun => Expr::cust("intents <> 0"),
             Self::New => Expr::cust("intents = 0"),
@@ -200,6 +200,7 @@ impl Ledger {
                 CaseStatement::new().case(was_due(), State::Due.as_str()).finally(Expr::col(Column::State)).into(),
             )
             .col_expr(Column::DueAt, self.now().add(millis(DAMAGED_PAUSE)))
+            .col_expr(Column::UpdatedAt, self.now())
             .col_expr(Column::LeaseOwner, Expr::val(None::<String>))
             .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
             .filter(Column::Id.is_in(ids))
@@ -223,7 +224,9 @@ impl Ledger {
             let asked_at = Instant::now();
             let now = ledger.now();
             let kept = Entity::update_many()
-                .col_expr(Column::LeaseUntil, now.add(millis(lease)))
+                .col_expr(Column::LeaseUntil, now.clone().add(millis(lease)))
+                // A lease is as long as it ends after its row was written, should the clock be set back.
+                .col_expr(Column::UpdatedAt, now)
                 .filter(Column::LeaseOwner.eq(owner.as_str()))
                 .filter(Column::Id.is_in(leases.iter().map(|lease| lease.id.as_str())))
                 .exec_with_returning(&ledger.db)

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect,
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{Expr, LockBehavior, LockType},
 };
 use uuid::Uuid;
 
 use crate::{
+    claim::Queue,
     connect::{Ledger, millis},
     entity::{
         attempt,
@@ -30,21 +31,50 @@ pub struct Swept {
     pub intent: u32,
 }
 
+/// At most this many rows are changed at a time, so that nothing else waits long for them.
+const AT_A_TIME: u64 = 500;
+
 impl Ledger {
+    /// Sets the times of open rows back, where the clock was: a row that was written in the future was written before that.
+    /// It keeps its distances: it waits for as long as was planned, and its lease is as long as it was, from now on. So
+    /// nothing waits for the clock to catch up, and nothing is tried before its time.
+    async fn set_times_back(&self) -> Result<(), LedgerError> {
+        let now = self.now();
+        // Those with the latest times first: only some are looked at, and what waits as planned is not among them for long.
+        let latest = |time: Column| {
+            let future = Expr::col(time).gt(now.clone());
+            Entity::find().select_only().column(Column::Id).filter(future).order_by_desc(time).limit(AT_A_TIME)
+        };
+        let waiting = |queue: Queue| latest(Column::DueAt).filter(queue.condition());
+        for ids in [waiting(Queue::New), waiting(Queue::Begun), latest(Column::LeaseUntil)] {
+            let mut update = Entity::update_many().col_expr(Column::UpdatedAt, now.clone());
+            for time in [Column::DueAt, Column::LeaseUntil, Column::IntentAt, Column::DoubtEndedAt, Column::StepSince] {
+                let ahead = Expr::col(Column::UpdatedAt).sub(now.clone());
+                update = update.col_expr(time, Expr::col(time).sub(ahead));
+            }
+            let was_written_in_the_future = Expr::col(Column::UpdatedAt).gt(now.clone());
+            update.filter(was_written_in_the_future).filter(self.is_one_of(ids.into_query())).exec(&self.db).await?;
+        }
+        Ok(())
+    }
+
     /// Moves every announced call whose worker's lease has expired to `unknown`, due for its first lookup after
     /// `lookup_after`, and writes the evidence. The epoch is raised, so that the old owner's writes no longer count.
+    ///
+    /// Before that it sets the times of what waits or is leased back, where the clock was.
     ///
     /// # Errors
     /// When the database does not answer; then nothing was moved.
     pub async fn sweep(&self, lookup_after: Duration) -> Result<Vec<Swept>, LedgerError> {
         let ledger = self.clone();
         self.detached("sweep", async move {
+            ledger.set_times_back().await?;
             let txn = ledger.begin().await?;
             let now = ledger.now_in(&txn).await?;
             let expired = Entity::find()
                 .filter(Column::State.eq(State::InFlight.as_str()))
                 .filter(Column::LeaseUntil.lt(now))
-                .limit(500)
+                .limit(AT_A_TIME)
                 .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
                 .all(&txn)
                 .await?;

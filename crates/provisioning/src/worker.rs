@@ -1,13 +1,13 @@
 //! The worker: takes what is due, runs it under permits, keeps leases, and sweeps up after workers that vanished.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{Claimed, Escrow, Ledger, LedgerWatch};
 use foxy_api::Foxy;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{calls::Calls, capacity::Capacity, gate::Gate, leases::Leases, runner::Runner};
+use crate::{calls::Calls, capacity::Capacity, gate::Gate, leases::Leases, policy::LEASE_MARGIN, runner::Runner};
 
 /// How often the escrow is looked into.
 const ESCROW_PAUSE: Duration = Duration::from_secs(5);
@@ -22,6 +22,8 @@ pub struct Worker<F = Foxy> {
     gate: Gate,
     capacity: Capacity,
     tasks: TaskTracker,
+    /// Rung when a sweep has made something due.
+    swept: Arc<Notify>,
 }
 
 impl<F: Calls> Worker<F> {
@@ -34,7 +36,7 @@ impl<F: Calls> Worker<F> {
         gate: Gate,
         capacity: Capacity,
     ) -> Self {
-        Self { ledger, watch, runner, leases, gate, capacity, tasks: TaskTracker::new() }
+        Self { ledger, watch, runner, leases, gate, capacity, tasks: TaskTracker::new(), swept: Arc::default() }
     }
 
     /// Runs one provisioning in the background; the permit comes back when it has ended, a panic included.
@@ -91,7 +93,10 @@ impl<F: Calls> Worker<F> {
             };
             self.capacity.claimed(taken, wanted);
             drop(permits);
-            if taken < wanted && stop.run_until_cancelled(tokio::time::sleep(poll)).await.is_none() {
+            let pause = async {
+                tokio::select! { () = tokio::time::sleep(poll) => {}, () = self.swept.notified() => {} }
+            };
+            if taken < wanted && stop.run_until_cancelled(pause).await.is_none() {
                 return;
             }
         }
@@ -100,12 +105,17 @@ impl<F: Calls> Worker<F> {
     /// Moves calls whose worker vanished to `unknown`, until `stop`.
     pub async fn sweep(&self, lookup_after: Duration, stop: &CancellationToken) {
         // Often enough that what a killed worker left is taken over soon after its lease has expired.
-        let pause = (self.leases.length() / 10).clamp(Duration::from_millis(100), Duration::from_secs(5));
+        let pause = (self.leases.length() / 10).clamp(Duration::from_millis(100), Duration::from_secs(2));
+        // Its call has ended by this much before its lease did, and that is time in which it need not be waited for.
+        let lookup_after = lookup_after.saturating_sub(LEASE_MARGIN);
         // At once when it starts: what it left itself, or others before it, may have waited for someone to come.
         loop {
             match self.ledger.sweep(lookup_after).await {
                 Ok(swept) => {
                     self.watch.is_up();
+                    if !swept.is_empty() {
+                        self.swept.notify_one();
+                    }
                     for row in swept {
                         tracing::warn!(
                             event = "lease.expired",

@@ -10,12 +10,9 @@ use super::{
     reckoning::Reckoning,
     say,
     storm::Storm,
-    takeovers::{LEASE_MS, takeovers},
+    takeovers::{LEASE_MS, MARGIN_MS, takeovers},
 };
 use crate::{servers::evidence::Evidence, support::Place};
-
-/// What a takeover may take beyond the lease, by the product's promise.
-const TAKEOVER_MARGIN_MS: i64 = 5_000;
 
 /// Log lines with these event names are counted, over all boots.
 const COUNTED: [&str; 8] = [
@@ -105,7 +102,7 @@ fn what_expired(storm: &Storm, crew: &Crew, reckoning: &Reckoning<'_>) {
     ] {
         of_the_killed += took.len();
         let [median, longest] = [took.get(took.len() / 2), took.last()].map(|ms| ms.copied().unwrap_or_default());
-        let late = took.iter().filter(|took| **took > LEASE_MS + TAKEOVER_MARGIN_MS).count();
+        let late = took.iter().filter(|took| **took > LEASE_MS + MARGIN_MS).count();
         say(&format!(
             "from kill to takeover, {when}: {} calls, median {median} ms, longest {longest} ms, {late} later than lease + \
              5 s",

@@ -6,6 +6,12 @@ use super::{crew::Crew, reckoning::Reckoning, storm::Storm};
 /// of it after the kill.
 pub(super) const LEASE_MS: i64 = 13_000;
 
+/// What a takeover may take beyond the lease, by the product's promise.
+pub(super) const MARGIN_MS: i64 = 5_000;
+
+/// From this many kills on, late takeovers fail the test.
+pub(super) const ENOUGH_KILLS: usize = 50;
+
 /// All takeovers, in milliseconds from kill to takeover, the shortest first.
 #[derive(Default)]
 pub(super) struct Takeovers {
@@ -42,6 +48,11 @@ pub(super) fn takeovers(storm: &Storm, crew: &Crew, reckoning: &Reckoning<'_>) -
         kind.sort_unstable();
     }
     all
+}
+
+/// How many were late with nothing to excuse it.
+pub(super) fn late_in_the_calm(storm: &Storm, crew: &Crew, reckoning: &Reckoning<'_>) -> usize {
+    takeovers(storm, crew, reckoning).calm.iter().filter(|took| **took > LEASE_MS + MARGIN_MS).count()
 }
 
 /// Whether someone was at work all the time.

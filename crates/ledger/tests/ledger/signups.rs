@@ -360,3 +360,48 @@ pub(crate) async fn what_was_begun_is_claimed_first_and_what_was_not_has_its_sha
     begin(&ledger, &custody, 20..24).await;
     assert_eq!(claim(8, Some(7)).await.len(), 6, "two new, and all four that are due again");
 }
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+pub(crate) async fn what_waits_is_tried_after_its_pause_though_the_clock_was_set_back(ledger: Ledger) {
+    let (clock, custody, owner) = (ManualClock::new(START_MS), custody(), WorkerId::new());
+    let ledger = ledger.with_clock(&clock);
+    let pause = Duration::from_secs(60);
+    let retried = accept(&ledger, &custody, &owner, "retried").await;
+    written(&ledger, entry(&retried, Next::Due { step: Step::User, delay: pause })).await;
+    let doubted = accept(&ledger, &custody, &owner, "doubted").await;
+    written(&ledger, entry(&doubted, Next::Unknown { delay: pause, doubt: Doubt::Call })).await;
+    ledger.accept_queued(vec![signup(&custody, "new")]).await.unwrap();
+    clock.set_back(DAY);
+    let claim = async || {
+        let claims = ledger.claim(&owner, 10, LEASE).await.unwrap().claimed;
+        let mut ids: Vec<_> = claims.into_iter().map(|claimed| claimed.provisioning.signup_id.to_string()).collect();
+        ids.sort();
+        ids
+    };
+    assert!(claim().await.is_empty(), "all is due tomorrow");
+    ledger.sweep(Duration::ZERO).await.unwrap();
+    assert_eq!(claim().await, ["new"], "what was to wait waits for as long as was planned");
+    clock.advance(pause - Duration::from_millis(1));
+    ledger.sweep(Duration::ZERO).await.unwrap();
+    assert!(claim().await.is_empty(), "and once is enough");
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(claim().await, ["doubted", "retried"]);
+    assert!(row(&ledger, "doubted").await.doubt_ended_at_ms.unwrap() <= clock.now_ms(), "a lag counts from the past");
+}
+
+pub(crate) async fn a_lease_lasts_no_longer_though_the_clock_was_set_back(ledger: Ledger) {
+    let (clock, custody, owner) = (ManualClock::new(START_MS), custody(), WorkerId::new());
+    let ledger = ledger.with_clock(&clock);
+    accept(&ledger, &custody, &owner, "vanished").await;
+    let kept = accept(&ledger, &custody, &owner, "kept").await;
+    clock.advance(LEASE / 2);
+    assert_eq!(ledger.renew(&owner, &[kept.lease.clone()], LEASE).await.unwrap().len(), 1);
+    clock.set_back(DAY);
+    assert!(ledger.sweep(Duration::ZERO).await.unwrap().is_empty(), "both may be alive");
+    clock.advance(LEASE - Duration::from_secs(1));
+    assert_eq!(ledger.renew(&owner, &[kept.lease.clone()], LEASE).await.unwrap().len(), 1);
+    clock.advance(Duration::from_secs(2));
+    let swept = ledger.sweep(Duration::ZERO).await.unwrap();
+    assert_eq!(swept.iter().map(|swept| swept.signup_id.as_str()).collect::<Vec<_>>(), ["vanished"]);
+}
