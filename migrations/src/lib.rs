@@ -15,6 +15,7 @@ mod m20261122_000003_index_keys_in_use;
 mod m20261122_000005_audit;
 mod m20261128_000006_doubt_has_an_end;
 mod m20261128_000007_queues_and_tries;
+mod m20261128_000008_one_publisher;
 
 /// The list of migrations, in the order in which they run.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000005_audit::Migration),
             Box::new(m20261128_000006_doubt_has_an_end::Migration),
             Box::new(m20261128_000007_queues_and_tries::Migration),
+            Box::new(m20261128_000008_one_publisher::Migration),
         ]
     }
 }
