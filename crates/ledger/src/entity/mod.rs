@@ -5,4 +5,5 @@ pub(crate) mod audit;
 pub(crate) mod credential;
 pub(crate) mod outbox;
 pub(crate) mod provisioning;
+pub(crate) mod publishing_lease;
 pub(crate) mod superseded;

@@ -7,6 +7,7 @@ mod cancelling;
 mod forgetting;
 mod keys;
 mod orphans;
+mod outbox;
 mod rotation;
 mod siblings;
 mod signups;
@@ -80,6 +81,10 @@ macro_rules! all_rules {
             siblings::only_proof_makes_a_store_another_signup_s,
             siblings::a_domain_once_in_doubt_is_contended_for_good,
             siblings::no_address_stands_on_two_rows,
+            outbox::one_worker_publishes_until_it_gives_its_lease_back_or_the_lease_is_over,
+            outbox::of_many_workers_that_want_to_publish_one_does,
+            outbox::a_clock_that_was_set_back_leaves_the_outbox_to_someone,
+            outbox::what_was_confirmed_is_marked_also_for_a_worker_that_has_lost_its_lease,
             signups::the_schema_goes_down_and_up_again,
         );
     };
