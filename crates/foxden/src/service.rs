@@ -34,8 +34,12 @@ pub(crate) struct Service {
     pub(crate) worker: WorkerId,
 }
 
-/// How often a publisher without a broker problem looks for outcome events that nobody announced to it.
-const OUTBOX_POLL: Duration = Duration::from_secs(5);
+/// How often the publisher looks for other workers' outcome events: the parent app waits for them. It costs the database
+/// one look at an index.
+const OUTBOX_POLL: Duration = Duration::from_millis(250);
+
+/// How long outcome events that no queue takes rest at first.
+const OUTBOX_REST: Duration = Duration::from_secs(5);
 
 /// Published outcome events are kept for so long, for a person who asks whether one was sent.
 const KEEP_PUBLISHED: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -95,6 +99,7 @@ impl Service {
             async move { Pulse { ledger, workers, gate, every: settings.heartbeat }.beat(&stop).await }
         });
         if let Some(amqp) = amqp {
+            let publisher = worker.clone();
             let consumer = ConsumerParts {
                 settings: amqp.clone(),
                 door: Door::new(ledger.clone(), custody, Source::Amqp),
@@ -115,8 +120,15 @@ impl Service {
             };
             let consuming = consume(consumer, stop.clone());
             taking.start("consumer", broker.clone().say_if_failed("broker.consumer_ended", consuming));
-            let publisher =
-                PublisherParts { settings: amqp, ledger, ledger_watch: watch, poll: OUTBOX_POLL, wake: outbox_filled };
+            let publisher = PublisherParts {
+                settings: amqp,
+                ledger,
+                ledger_watch: watch,
+                worker: publisher,
+                poll: OUTBOX_POLL,
+                rest: OUTBOX_REST,
+                wake: outbox_filled,
+            };
             let publishing = publish_outcomes(publisher, end.clone());
             resting.start("publisher", broker.clone().say_if_failed("broker.publisher_ended", publishing));
         }

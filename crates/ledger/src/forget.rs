@@ -20,7 +20,6 @@ use crate::{
     },
     error::LedgerError,
     ids::SignupId,
-    outbox::OutcomeData,
     provisioning::Provisioning,
     state::{Act, ParkedReason, Scope, State, Step},
 };
@@ -198,10 +197,11 @@ async fn wipe_outcomes(txn: &Transaction, row: &Provisioning) -> Result<(), Ledg
     let own = || O::SignupId.eq(row.signup_id.as_str());
     outbox::Entity::delete_many().filter(own()).filter(O::PublishedAt.is_not_null()).exec(txn).await?;
     for waiting in outbox::Entity::find().filter(own()).all(txn).await? {
-        let damaged = |_| LedgerError::Damaged { id: row.id.to_string(), column: "outbox.body" };
-        let mut told: OutcomeData = serde_json::from_str(&waiting.body).map_err(damaged)?;
-        told.user_id = None;
-        let body = serde_json::to_string(&told).expect("strings and options always serialize");
+        // Read as it is: a later release may have written more than this one knows. Of what can't be read nothing is left.
+        let mut told: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&waiting.body).unwrap_or_default();
+        told.remove("user_id");
+        let body = serde_json::Value::Object(told).to_string();
         outbox::Entity::update_many()
             .col_expr(O::Body, Expr::val(body))
             .filter(O::Seq.eq(waiting.seq))

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    sea_query::OnConflict,
+    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{Expr, OnConflict},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -26,6 +26,9 @@ use crate::{
 /// What stands for the provisioning of an event that belongs to none. The column takes no null: the previous release could
 /// not read it (decision 0015).
 const OF_NO_PROVISIONING: &str = "";
+
+/// How many published events one statement deletes: other writers wait for it.
+const FORGET_PAGE: u64 = 500;
 
 /// What an outcome event tells the parent app. How it is worded on the wire is the intake's business.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,15 +111,22 @@ pub struct Waiting {
 pub(crate) async fn tell_resumed(txn: &Transaction, provisioning_id: &str, now: i64) -> Result<(), LedgerError> {
     let parked = Entity::find()
         .filter(Column::ProvisioningId.eq(provisioning_id))
-        .filter(Column::Kind.eq(OutcomeKind::Parked.as_str()))
+        .filter(kind_is_parked("="))
         .order_by_desc(Column::Seq)
         .one(txn)
         .await?;
     let Some(parked) = parked else { return Ok(()) };
-    let damaged = |_| LedgerError::Damaged { id: provisioning_id.to_owned(), column: "outbox.body" };
-    let told: OutcomeData = serde_json::from_str(&parked.body).map_err(damaged)?;
+    // What can't be read any more must not keep the signup from going on.
+    let told = serde_json::from_str(&parked.body)
+        .unwrap_or_else(|_| OutcomeData { signup_id: parked.signup_id, ..OutcomeData::default() });
     let event = OutcomeEvent { kind: OutcomeKind::Resumed, data: OutcomeData { reason: None, advice: None, ..told } };
     insert_event(txn, provisioning_id, event, now).await
+}
+
+/// Whether an event tells of a parked signup. In the words of the partial indexes `outbox_parked` and `outbox_to_forget`,
+/// since a value that is bound would not be known to be theirs.
+fn kind_is_parked(is: &str) -> Expr {
+    Expr::cust(format!("kind {is} '{}'", OutcomeKind::Parked))
 }
 
 /// Whether anything was ever told of a signup, as far as the outbox remembers.
@@ -198,24 +208,6 @@ impl Ledger {
         self.read_events(Entity::find().filter(Column::PublishedAt.is_null()), limit).await
     }
 
-    /// The events that may be published next: of each signup the oldest that waits, unless it is of a kind that rests. So
-    /// a signup's events keep their order, and what nobody takes stands in nobody else's way.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn next_events(&self, limit: u64, resting: &[OutcomeKind]) -> Result<Vec<Waiting>, LedgerError> {
-        let oldest_of_each = Entity::find()
-            .select_only()
-            .column_as(Column::Seq.min(), "seq")
-            .filter(Column::PublishedAt.is_null())
-            .group_by(Column::SignupId)
-            .into_query();
-        let next = Entity::find()
-            .filter(Column::Seq.in_subquery(oldest_of_each))
-            .filter(Column::Kind.is_not_in(resting.iter().map(|kind| kind.as_str())));
-        self.read_events(next, limit).await
-    }
-
     async fn read_events(&self, query: Select<Entity>, limit: u64) -> Result<Vec<Waiting>, LedgerError> {
         let ledger = self.clone();
         let query = query.order_by_asc(Column::Seq).limit(limit);
@@ -269,14 +261,34 @@ impl Ledger {
     /// When the database does not answer.
     pub async fn forget_published(&self, keep: Duration) -> Result<u64, LedgerError> {
         let before = self.now_ms().await? - millis(keep);
+        let mut forgotten = 0;
+        loop {
+            let page = self.forget_page(before).await?;
+            forgotten += page;
+            if page < FORGET_PAGE {
+                return Ok(forgotten);
+            }
+        }
+    }
+
+    async fn forget_page(&self, before: i64) -> Result<u64, LedgerError> {
         let ledger = self.clone();
         self.detached("forget_published", async move {
-            let gone = Entity::delete_many()
+            let old: Vec<i64> = Entity::find()
+                .select_only()
+                .column(Column::Seq)
+                .filter(Column::PublishedAt.is_not_null())
                 .filter(Column::PublishedAt.lt(before))
-                .filter(Column::Kind.ne(OutcomeKind::Parked.as_str()))
-                .exec(&ledger.db)
+                .filter(kind_is_parked("<>"))
+                .order_by_asc(Column::PublishedAt)
+                .limit(FORGET_PAGE)
+                .into_tuple()
+                .all(&ledger.db)
                 .await?;
-            Ok(gone.rows_affected)
+            if old.is_empty() {
+                return Ok(0);
+            }
+            Ok(Entity::delete_many().filter(Column::Seq.is_in(old)).exec(&ledger.db).await?.rows_affected)
         })
         .await
     }

@@ -27,9 +27,12 @@ mod refusal;
 #[cfg(test)]
 mod servers;
 mod settings;
+mod tenure;
 mod thing;
 mod tls;
 mod topology;
+mod unread;
+mod walk;
 
 pub use broker_error::{BrokerCause, BrokerError, IntakeError, PublishError};
 pub use broker_url::{AmqpUrl, AmqpUrlError};

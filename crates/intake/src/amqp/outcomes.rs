@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use foxden_ledger::{Ledger, LedgerWatch};
+use foxden_ledger::{Ledger, LedgerWatch, OutcomeKind, WorkerId};
 use lapin::{Channel, Connection};
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -30,23 +30,38 @@ pub struct PublisherParts {
     pub ledger: Ledger,
     /// Told whether the ledger answers.
     pub ledger_watch: LedgerWatch,
-    /// How often the outbox is looked at unasked: other workers' events, and those of an earlier run.
+    /// This boot.
+    pub worker: WorkerId,
+    /// How often the outbox is looked at unasked, for other workers' events, and by the workers that don't publish, whether
+    /// the one that does is still there.
     pub poll: Duration,
+    /// How long a kind of event that no queue takes rests at first.
+    pub rest: Duration,
     /// Rung when an event was committed here, so that it need not wait for the next look.
     pub wake: Arc<Notify>,
 }
 
 /// Publishes outcome events until `shutdown`, over as many connections as it takes. At least once, under stable ids, and
-/// in order per signup.
+/// in order per signup. Of several workers one publishes at a time (decision 0028); the others keep their connections open
+/// and stand by.
 ///
 /// Cancel `shutdown` after the work that writes events has ended: what waits then is still sent, for up to 5 s.
 ///
 /// # Errors
 /// For settings that can't work, and when the broker was there and refused for too long.
 pub async fn publish_outcomes(parts: PublisherParts, shutdown: CancellationToken) -> Result<(), IntakeError> {
+    publish_known(parts, OutcomeKind::ALL.to_vec(), shutdown).await
+}
+
+/// The same for a release that knows these kinds of events.
+pub(super) async fn publish_known(
+    parts: PublisherParts,
+    known: Vec<OutcomeKind>,
+    shutdown: CancellationToken,
+) -> Result<(), IntakeError> {
     let names = Names::of(&parts.settings)?;
-    let (ledger, watch) = (parts.ledger.clone(), parts.ledger_watch.clone());
-    let mut outbox = Outbox::new(ledger, watch, names.outcome_exchange.clone(), parts.poll);
+    let (ledger, watch, exchange) = (parts.ledger.clone(), parts.ledger_watch.clone(), names.outcome_exchange.clone());
+    let mut outbox = Outbox::new(ledger, watch, exchange, parts.rest, parts.worker.clone(), known);
     let mut outage = Outage::new("outcomes", &parts.settings);
     loop {
         let opened = tokio::select! {
@@ -58,7 +73,9 @@ pub async fn publish_outcomes(parts: PublisherParts, shutdown: CancellationToken
             Ok((connection, channel)) => {
                 outage.is_up();
                 let channel = ConfirmedChannel::new(channel, &connection);
-                let ended = publish(&mut outbox, &channel, &connection, &parts, &shutdown).await;
+                let ended = publish(&mut outbox, &channel, &parts, &shutdown).await;
+                // First, since a broker that is silent does not answer our leave either.
+                outbox.give_up(ended.is_ok()).await;
                 connection::close(connection).await;
                 match ended {
                     Ok(()) => return Ok(()),
@@ -92,29 +109,29 @@ async fn open(settings: &AmqpSettings, names: &Names) -> Result<(Connection, Cha
 async fn publish(
     outbox: &mut Outbox,
     channel: &ConfirmedChannel,
-    connection: &Connection,
     parts: &PublisherParts,
     shutdown: &CancellationToken,
 ) -> Result<(), BrokerError> {
     loop {
+        // With nothing to send, only this tells that the broker has gone.
+        if !channel.is_open() {
+            return Err(BrokerError::Gone);
+        }
         {
             let mut flush = pin!(outbox.flush(channel));
             tokio::select! {
                 biased;
                 flushed = &mut flush => flushed?,
                 // A round that has begun is carried on: the fate of what was sent should be known.
-                () = shutdown.cancelled() => return timeout(LAST_ROUNDS, flush).await.unwrap_or(Ok(())),
+                () = shutdown.cancelled() => timeout(LAST_ROUNDS, flush).await.unwrap_or(Ok(()))?,
             }
         }
+        let is_ours = outbox.is_ours();
         tokio::select! {
             biased;
-            () = shutdown.cancelled() => return timeout(LAST_ROUNDS, outbox.flush(channel)).await.unwrap_or(Ok(())),
-            () = parts.wake.notified() => {}
+            () = shutdown.cancelled() => return timeout(LAST_ROUNDS, outbox.finish(channel)).await.unwrap_or(Ok(())),
+            () = parts.wake.notified(), if is_ours => {}
             () = tokio::time::sleep(parts.poll) => {}
-        }
-        // With nothing to send, only this tells that the broker has gone.
-        if !connection.status().connected() {
-            return Err(BrokerError::Gone);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    By, Cancellation, Claimed, Facts, Filter, Ledger, ManualClock, Next, OutcomeData, OutcomeEvent, OutcomeKind,
+    By, Cancellation, Claimed, Facts, Filter, Ledger, Look, ManualClock, Next, OutcomeData, OutcomeEvent, OutcomeKind,
     ParkedReason, Provisioning, Recorded, Retried, Scope, SignupId, State, Step, WorkerId,
 };
 
@@ -57,7 +57,7 @@ pub(crate) async fn a_cancelled_signup_is_closed_where_it_stood_and_told_of_behi
     assert_eq!(told_of, ("cancel", "a person", Some("by mistake")));
     assert_eq!(evidence.note.as_deref(), Some("was parked: domain_taken; by mistake"));
     assert_eq!(told(&ledger).await, [OutcomeKind::Parked, OutcomeKind::Cancelled]);
-    assert_eq!(ledger.next_events(10, &[]).await.unwrap().len(), 1, "one after the other");
+    assert_eq!(ledger.next_events(everything()).await.unwrap().ready.len(), 1, "one after the other");
     assert!(ledger.standings().await.unwrap()[0].is_cancelled());
 
     let listed = async |cancelled| {
@@ -141,7 +141,7 @@ pub(crate) async fn what_is_told_of_no_provisioning_is_one_event_for_each_id_in_
     }
     assert_eq!(told(&ledger).await.len(), 5);
     let next = async || {
-        let next = ledger.next_events(10, &[]).await.unwrap();
+        let next = ledger.next_events(everything()).await.unwrap().ready;
         let ids: Vec<_> = next.iter().map(|next| next.event.data.signup_id.clone()).collect();
         (ids, next.into_iter().map(|next| next.seq).collect())
     };
@@ -154,4 +154,8 @@ pub(crate) async fn what_is_told_of_no_provisioning_is_one_event_for_each_id_in_
     let id = SignupId::parse("s1").unwrap();
     assert_eq!(ledger.retry(&id, "a person").await.unwrap(), Retried::Due);
     assert_eq!(told(&ledger).await.last(), Some(&OutcomeKind::Resumed));
+}
+
+fn everything() -> Look {
+    Look { kinds: OutcomeKind::ALL.to_vec(), ..Look::default() }
 }

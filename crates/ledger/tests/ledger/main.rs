@@ -107,6 +107,12 @@ macro_rules! all_rules_with_a_meddler {
             audit::without_a_record_no_token_is_opened,
             audit::the_example_opens_a_stores_token,
             size::no_statement_reads_or_sorts_a_whole_table,
+            outbox::an_event_of_an_unknown_kind_is_passed_over_with_what_is_behind_it,
+            outbox::a_damaged_event_holds_up_nothing_behind_it,
+            outbox::a_signup_goes_on_though_what_was_told_of_it_is_damaged,
+            outbox::a_signup_is_forgotten_whatever_stands_in_its_events,
+            outbox::a_long_outbox_is_looked_at_in_parts,
+            outbox::old_published_events_are_forgotten_but_for_those_that_tell_of_a_parked_signup,
         );
     };
 }

@@ -15,7 +15,7 @@ use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::bench::{Bench, soon};
-use crate::{Admitted, IntakeError, PublisherParts, publish_outcomes, testing};
+use crate::{Admitted, IntakeError, PublisherParts, amqp::outcomes::publish_known, testing};
 
 const LEASE: Duration = Duration::from_secs(90);
 
@@ -26,15 +26,22 @@ struct Publishing {
 
 impl Publishing {
     fn start(bench: &Bench) -> Self {
+        Self::start_knowing(bench, OutcomeKind::ALL)
+    }
+
+    /// One of a release that knows these kinds.
+    fn start_knowing(bench: &Bench, known: &[OutcomeKind]) -> Self {
         let shutdown = CancellationToken::new();
         let parts = PublisherParts {
             settings: bench.settings.clone(),
             ledger: bench.ledger.clone(),
             ledger_watch: LedgerWatch::default(),
+            worker: WorkerId::new(),
             poll: Duration::from_millis(50),
+            rest: Duration::from_millis(50),
             wake: Arc::new(Notify::new()),
         };
-        let task = tokio::spawn(publish_outcomes(parts, shutdown.clone()));
+        let task = tokio::spawn(publish_known(parts, known.to_vec(), shutdown.clone()));
         Self { shutdown, task }
     }
 
@@ -183,5 +190,92 @@ async fn what_waits_when_the_publisher_is_stopped_is_still_sent() {
     publishing.stop().await;
     assert_eq!(heard(&bench, &queue).await.0, "s-2");
     assert_eq!(bench.ledger.count_waiting_events().await.unwrap(), 0);
+    bench.tidy_up().await;
+}
+
+/// What waits, as rows of the outbox that belong to no provisioning.
+async fn tell(bench: &Bench, numbers: std::ops::Range<usize>, kind: OutcomeKind) {
+    for number in numbers {
+        let data = OutcomeData { signup_id: format!("s-{number}"), ..OutcomeData::default() };
+        bench.ledger.tell(format!("e-{number}"), OutcomeEvent { kind, data }).await.unwrap();
+    }
+}
+
+/// How many messages a queue got, which no one takes from it.
+async fn count(bench: &Bench, queue: &str) -> u32 {
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    bench.channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap().message_count()
+}
+
+#[tokio::test]
+async fn of_several_publishers_one_sends_each_event_once_and_the_next_takes_over_when_it_stops() {
+    let bench = Bench::new().await;
+    let queue = listen(&bench, &["#"]).await;
+    tell(&bench, 0..150, OutcomeKind::Rejected).await;
+    let mut crew: Vec<Publishing> = (0..3).map(|_| Publishing::start(&bench)).collect();
+    nothing_waits(&bench).await;
+    tell(&bench, 150..300, OutcomeKind::Rejected).await;
+    nothing_waits(&bench).await;
+    while let Some(publishing) = crew.pop() {
+        publishing.stop().await;
+        let sent = 300 + 20 * (3 - crew.len());
+        if !crew.is_empty() {
+            tell(&bench, sent - 20..sent, OutcomeKind::Rejected).await;
+            nothing_waits(&bench).await;
+            assert_eq!(usize::try_from(count(&bench, &queue).await).unwrap(), sent);
+        }
+    }
+    bench.tidy_up().await;
+}
+
+#[tokio::test]
+async fn events_of_an_unknown_kind_wait_and_hold_up_no_other_signup() {
+    use OutcomeKind::{Duplicate, Parked, Provisioned};
+    let bench = Bench::new().await;
+    let queue = listen(&bench, &["#"]).await;
+    for n in 0..120 {
+        commit(&bench, &format!("unknown-{n}"), &[Duplicate]).await;
+    }
+    commit(&bench, "s-1", &[Parked, Duplicate, Provisioned]).await;
+    let knows_less = Publishing::start_knowing(&bench, &[Parked, Provisioned]);
+    assert_eq!(heard(&bench, &queue).await, ("s-1".to_owned(), "signup.parked".to_owned()));
+    soon(async {
+        while bench.ledger.count_waiting_events().await.unwrap() > 122 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    commit(&bench, "s-2", &[Provisioned]).await;
+    assert_eq!(heard(&bench, &queue).await.0, "s-2", "what is new is still sent");
+    knows_less.stop().await;
+
+    let knows_all = Publishing::start(&bench);
+    nothing_waits(&bench).await;
+    let mut of_s1 = Vec::new();
+    for _ in 0..122 {
+        let (subject, key) = heard(&bench, &queue).await;
+        if subject == "s-1" {
+            of_s1.push(key);
+        }
+    }
+    assert_eq!(of_s1, ["signup.duplicate", "signup.provisioned"], "in order, also behind what was unknown");
+    knows_all.stop().await;
+    bench.tidy_up().await;
+}
+
+#[tokio::test]
+async fn a_publisher_that_meets_unknown_kinds_makes_way_for_one_that_knows_them() {
+    use OutcomeKind::{Duplicate, Provisioned};
+    let bench = Bench::new().await;
+    let queue = listen(&bench, &["#"]).await;
+    let knows_less = Publishing::start_knowing(&bench, &[Provisioned]);
+    commit(&bench, "s-1", &[Provisioned]).await;
+    assert_eq!(heard(&bench, &queue).await.0, "s-1");
+    let knows_all = Publishing::start(&bench);
+    commit(&bench, "s-2", &[Duplicate]).await;
+    assert_eq!(heard(&bench, &queue).await.0, "s-2");
+    for publishing in [knows_less, knows_all] {
+        publishing.stop().await;
+    }
     bench.tidy_up().await;
 }

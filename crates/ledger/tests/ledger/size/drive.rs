@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use foxden_ledger::{
     Act, AttemptKind, By, Claimed, CorrectedKey, Correction, Custody, Deed, Doubt, Escrow, Facts, Filter, Forgetting,
-    Ledger, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Provisioning, ProvisioningId, Reseal,
-    Scope, SignupId, Source, State, Step, WorkerId,
+    Ledger, Look, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Provisioning, ProvisioningId,
+    Reseal, Scope, SignupId, Source, State, Step, WorkerId,
 };
 use foxden_vault::KeyRing;
 
@@ -124,11 +124,17 @@ async fn telling(ledger: &Ledger) {
     let row = row(ledger, &signup_id(98)).await;
     ledger.tell("00000000-0000-0000-0000-000000000001".into(), event(&row, OutcomeKind::Rejected)).await.unwrap();
     ledger.tell_standing(&row.id, answer).await.unwrap();
-    let next = ledger.next_events(100, &[OutcomeKind::Rejected]).await.unwrap();
-    ledger.next_events(100, &[]).await.unwrap();
+    let (publisher, lease) = (WorkerId::new(), Duration::from_secs(14));
+    let held = ledger.take_publishing(&publisher, lease).await.unwrap().unwrap();
+    let look = |after, set_aside| Look { after, kinds: OutcomeKind::ALL.to_vec(), set_aside };
+    let next = ledger.next_events(look(0, vec![])).await.unwrap();
+    ledger.next_events(look(next.more_after.unwrap(), vec![1, 2, 3])).await.unwrap();
+    assert!(ledger.holds_publishing(&held).await.unwrap());
+    ledger.published(&held, lease, next.ready.iter().take(25).map(|event| event.seq).collect()).await.unwrap();
+    ledger.release_publishing(&held).await.unwrap();
     ledger.waiting_events(100).await.unwrap();
     ledger.count_waiting_events().await.unwrap();
-    ledger.mark_published(next.iter().map(|event| event.seq).collect()).await.unwrap();
+    ledger.mark_published(next.ready.iter().skip(25).take(25).map(|event| event.seq).collect()).await.unwrap();
     ledger.forget_published(Duration::from_secs(7 * 24 * 3600)).await.unwrap();
 }
 
