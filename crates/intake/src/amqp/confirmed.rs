@@ -177,16 +177,13 @@ impl Round {
         while let Some(next) = self.pending.front_mut() {
             let answer = next.await;
             self.pending.pop_front();
-            self.take(answer)?;
+            self.take(answer).map_err(BrokerError::failed(DOING))?;
         }
         Ok(())
     }
 
-    fn take(&mut self, answer: lapin::Result<Confirmation>) -> Result<(), BrokerError> {
-        let answer = answer.map_err(|error| {
-            self.answers.push(None);
-            BrokerError::failed(DOING)(error)
-        })?;
+    fn take(&mut self, answer: lapin::Result<Confirmation>) -> lapin::Result<()> {
+        let answer = answer.inspect_err(|_| self.answers.push(None))?;
         self.answers.push(Some(!matches!(answer, Confirmation::Ack(_))));
         if let Some(message) = answer.take_message() {
             self.returned.insert(message.properties.message_id().clone());
