@@ -224,6 +224,7 @@ fn row(signup: NewSignup, now: i64) -> ActiveModel {
         updated_at: Set(now),
         closed_at: NotSet,
         forgotten_at: NotSet,
+        restored_to: NotSet,
     }
 }
 

@@ -229,7 +229,7 @@ impl Ledger {
     }
 
     /// The same for as long as it takes.
-    async fn undisturbed<T, F>(work: F) -> Result<T, LedgerError>
+    pub(crate) async fn undisturbed<T, F>(work: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, LedgerError>> + Send + 'static,

@@ -91,7 +91,10 @@ impl Ledger {
                 txn.rollback().await?;
                 return Ok(refused);
             }
-            if resume(Entity::update_many(), &txn, &parked, parked.in_doubt, now).await?.is_none() {
+            if resume(Entity::update_many(), &txn, &parked, parked.in_doubt || is_restored(&parked), now)
+                .await?
+                .is_none()
+            {
                 txn.rollback().await?;
                 return Ok(Retried::NotParked(State::InFlight));
             }
@@ -123,12 +126,12 @@ impl Ledger {
                 .col_expr(Column::AccountId, Expr::val(correction.account_id))
                 .col_expr(Column::Payload, Expr::val(correction.payload.into_bytes()))
                 .col_expr(Column::Fingerprint, Expr::val(correction.fingerprint.as_bytes().to_vec()));
-            let in_doubt = parked.in_doubt && correction.key == CorrectedKey::Kept;
+            let in_doubt = is_restored(&parked) || (parked.in_doubt && correction.key == CorrectedKey::Kept);
             if correction.key != CorrectedKey::Kept {
-                update = update
-                    .col_expr(Column::InDoubt, Expr::val(false))
-                    .col_expr(Column::DoubtEndedAt, Expr::val(None::<i64>))
-                    .col_expr(Column::KeyIntent, Expr::col(Column::Intents).add(1));
+                update = update.col_expr(Column::KeyIntent, Expr::col(Column::Intents).add(1));
+            }
+            if !in_doubt {
+                update = update.col_expr(Column::DoubtEndedAt, Expr::val(None::<i64>));
             }
             if let CorrectedKey::Store(domain) = correction.key {
                 update = update.col_expr(Column::DomainTry, Expr::val(0));
@@ -175,6 +178,11 @@ impl Ledger {
     }
 }
 
+/// Whether the row comes from an older copy of the ledger. It may have gone on after that, perhaps with this very content.
+const fn is_restored(parked: &Provisioning) -> bool {
+    parked.restored_to_ms.is_some()
+}
+
 /// Due at once, for a lookup where it is in doubt. Its step starts anew: retries, lookups and age. `None`: it is no longer
 /// parked as it was read.
 async fn resume(
@@ -191,6 +199,7 @@ async fn resume(
     }
     let rows = update
         .col_expr(Column::State, Expr::val(state.as_str()))
+        .col_expr(Column::InDoubt, Expr::val(in_doubt))
         .col_expr(Column::ParkedReason, Expr::val(None::<String>))
         .col_expr(Column::ParkedDetail, Expr::val(None::<String>))
         .col_expr(Column::Retries, Expr::val(0))

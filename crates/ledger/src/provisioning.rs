@@ -87,6 +87,9 @@ pub struct Provisioning {
     pub closed_at_ms: Option<i64>,
     /// When its customer was forgotten; epoch milliseconds.
     pub forgotten_at_ms: Option<i64>,
+    /// The time of the copy of the ledger that the row was restored from; epoch milliseconds. What happened to it after that
+    /// is not known, so whatever key it tries is in doubt.
+    pub restored_to_ms: Option<i64>,
 }
 
 /// A worker's exclusive, expiring right to a provisioning. Every write under it names its epoch.
@@ -192,6 +195,7 @@ impl Provisioning {
             updated_at_ms: row.updated_at,
             closed_at_ms: row.closed_at,
             forgotten_at_ms: row.forgotten_at,
+            restored_to_ms: row.restored_to,
         })
     }
 }

@@ -6,7 +6,7 @@ use foxden_vault::Sealed;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
-    sea_query::{Expr, OnConflict},
+    sea_query::{CaseStatement, Expr, OnConflict, SimpleExpr},
 };
 use tokio::time::Instant;
 
@@ -93,7 +93,8 @@ pub struct Facts {
     pub user_from: Option<ProvisioningId>,
     /// The Foxy store.
     pub store_uri: Option<String>,
-    /// A new natural key for the store step; with it `in_doubt` is cleared and the step's clock starts anew.
+    /// A new natural key for the store step; with it `in_doubt` is cleared, unless the row was restored from
+    /// an older copy, and the step's clock starts anew.
     pub store_domain: Option<String>,
     /// How many domains were found taken so far.
     pub domain_try: Option<u32>,
@@ -271,9 +272,13 @@ fn apply(mut update: UpdateMany<Entity>, facts: &Facts, next: &Next, now: i64) -
         update = update.col_expr(Column::Generation, Expr::val(i32::try_from(count).unwrap_or(i32::MAX)));
     }
     if facts.store_domain.is_some() || facts.generation.is_some() {
+        // A row of an older copy of the ledger may have tried the new key, too, after the copy was made.
+        let if_restored = |then: SimpleExpr, otherwise: SimpleExpr| {
+            CaseStatement::new().case(Expr::col(Column::RestoredTo).is_not_null(), then).finally(otherwise).into()
+        };
         update = update
-            .col_expr(Column::InDoubt, Expr::val(false))
-            .col_expr(Column::DoubtEndedAt, Expr::val(None::<i64>))
+            .col_expr(Column::InDoubt, if_restored(Expr::val(true), Expr::val(false)))
+            .col_expr(Column::DoubtEndedAt, if_restored(Expr::col(Column::DoubtEndedAt), Expr::val(None::<i64>)))
             .col_expr(Column::KeyIntent, Expr::col(Column::Intents).add(1))
             .col_expr(Column::Retries, Expr::val(0))
             .col_expr(Column::Tries, Expr::val(0))

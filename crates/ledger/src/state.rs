@@ -306,6 +306,8 @@ words! {
         Reseal = "reseal",
         /// The OAuth client was given another secret.
         RotateSecret = "rotate_secret",
+        /// The ledger was marked as restored from an older copy.
+        MarkRestored = "mark_restored",
     }
 }
 

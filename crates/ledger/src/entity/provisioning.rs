@@ -42,6 +42,7 @@ pub(crate) struct Model {
     pub(crate) updated_at: i64,
     pub(crate) closed_at: Option<i64>,
     pub(crate) forgotten_at: Option<i64>,
+    pub(crate) restored_to: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -8,6 +8,7 @@ mod forgetting;
 mod keys;
 mod orphans;
 mod outbox;
+mod restored;
 mod rotation;
 mod siblings;
 mod signups;
@@ -85,6 +86,11 @@ macro_rules! all_rules {
             outbox::of_many_workers_that_want_to_publish_one_does,
             outbox::a_clock_that_was_set_back_leaves_the_outbox_to_someone,
             outbox::what_was_confirmed_is_marked_also_for_a_worker_that_has_lost_its_lease,
+            restored::whatever_is_open_in_a_restored_ledger_is_looked_up_first,
+            restored::a_ledger_is_marked_once_for_each_copy,
+            restored::a_ledger_is_not_marked_while_it_is_worked_on_or_for_a_wrong_time,
+            restored::a_restored_row_is_in_doubt_under_whatever_key_it_tries,
+            restored::a_retry_of_a_restored_row_looks_first,
             signups::the_schema_goes_down_and_up_again,
         );
     };

@@ -1,0 +1,159 @@
+//! Marking a ledger that was restored from an older copy: Foxy may have more than its rows say.
+
+use sea_orm::{ConnectionTrait as _, Value};
+
+use crate::{
+    audit::{self, By, Deed},
+    connect::Ledger,
+    connections::Transaction,
+    error::LedgerError,
+    state::{Act, AttemptKind},
+};
+
+/// What asking to mark a restored ledger came to. Unless it is marked, nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MarkRestored {
+    /// It is marked.
+    Marked(Marked),
+    /// Leases are alive: a worker is at work, or was when the copy was made.
+    InUse {
+        /// How many.
+        leases: u64,
+        /// When the last of them ends; epoch milliseconds.
+        until_ms: i64,
+    },
+    /// It holds a signup that was accepted after the time given, so the copy is not that old.
+    Newer {
+        /// When the newest was accepted; epoch milliseconds.
+        accepted_at_ms: i64,
+    },
+    /// The time given has not come yet.
+    Future {
+        /// What the ledger's clock shows; epoch milliseconds.
+        now_ms: i64,
+    },
+}
+
+/// How many rows were marked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Marked {
+    /// Those that go on by themselves, after a lookup.
+    pub open: u64,
+    /// Those that rest until someone acts. They begin with a lookup then.
+    pub parked: u64,
+    /// Those that an earlier run for the same copy had marked.
+    pub marked_before: u64,
+    /// Those that are closed, and were left alone.
+    pub closed: u64,
+}
+
+/// The rows to mark. One that was accepted later than the copy was made is not from it.
+const UNMARKED: &str = "state <> 'closed' AND accepted_at <= $1 AND (restored_to IS NULL OR restored_to <> $1)";
+
+impl Ledger {
+    /// Marks every row that is not closed as one that comes from a copy of the ledger made at `to_ms`. What happened to its
+    /// signup between then and now is unknown, so whatever it stands at is in doubt, and so is every natural key that it
+    /// tries from now on: it is looked up before anything is sent.
+    ///
+    /// One transaction that keeps workers out while it lasts, which on a large ledger is longer than other operations may
+    /// take. To repeat it for the same copy is harmless, also after workers have gone on.
+    ///
+    /// # Errors
+    /// When the database does not answer; then nothing is marked, or it is not known.
+    pub async fn mark_restored(&self, to_ms: i64, by: &By) -> Result<MarkRestored, LedgerError> {
+        let (ledger, by) = (self.clone(), by.clone());
+        Self::undisturbed(async move {
+            let txn = ledger.begin().await?;
+            if !ledger.is_embedded() {
+                txn.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
+                // Nobody may claim between the look at the leases and the commit.
+                let lock = "LOCK TABLE provisionings IN SHARE ROW EXCLUSIVE MODE";
+                txn.patiently(|inner| inner.execute_unprepared(lock)).await?;
+            }
+            let now = ledger.now_in(&txn).await?;
+            if let Some(refused) = ledger.refusal(&txn, to_ms, now).await? {
+                txn.rollback().await?;
+                return Ok(refused);
+            }
+            let marked = ledger.count_marks(&txn, to_ms).await?;
+            let (to, when) = (Value::from(to_ms), Value::from(now));
+            let evidence = format!(
+                "INSERT INTO attempts (id, provisioning_id, intent, epoch, owner, kind, step, started_at, ended_at, \
+                 outcome, note) SELECT {}, id, intents, epoch, $3, $4, step, $2, $2, 'restored', \
+                 'the ledger was restored from an older copy' FROM provisionings WHERE {UNMARKED}",
+                ledger.fresh_id()
+            );
+            let (owner, kind): (String, _) = (by.who.chars().take(36).collect(), AttemptKind::Person.as_str());
+            let values = [to.clone(), when.clone(), owner.into(), kind.into()];
+            let evidence = ledger.statement(&evidence, values);
+            txn.patiently(|inner| inner.execute_raw(evidence)).await?;
+            // The step's age begins again: nobody could work on it meanwhile. Whatever call it had has ended by now, since
+            // no worker is at work. What is parked is in doubt from when it goes on; until then it is judged as it stood.
+            let update = format!(
+                "UPDATE provisionings SET restored_to = $1, epoch = epoch + 1, updated_at = $2, doubt_ended_at = $2, \
+                 refused = NULL, lookups = 0, retries = 0, tries = 0, tried_ms = 0, step_since = $2, \
+                 lease_owner = NULL, lease_until = NULL, in_doubt = CASE WHEN state = 'parked' THEN in_doubt ELSE TRUE END, \
+                 due_at = CASE WHEN state = 'parked' THEN due_at ELSE $2 END, \
+                 state = CASE WHEN state = 'parked' THEN state ELSE 'unknown' END WHERE {UNMARKED}"
+            );
+            let update = ledger.statement(&update, [to, when]);
+            txn.patiently(|inner| inner.execute_raw(update)).await?;
+            let detail = format!("open: {}, parked: {}", marked.open, marked.parked);
+            let deed = Deed { detail: Some(detail), ..Deed::to_all(Act::MarkRestored) };
+            audit::write(&txn, &by, &deed, now).await?;
+            ledger.commit(txn).await?;
+            Ok(MarkRestored::Marked(marked))
+        })
+        .await
+    }
+
+    /// Why the ledger must not be marked.
+    async fn refusal(&self, txn: &Transaction, to_ms: i64, now: i64) -> Result<Option<MarkRestored>, LedgerError> {
+        if to_ms > now {
+            return Ok(Some(MarkRestored::Future { now_ms: now }));
+        }
+        let alive = "SELECT COUNT(*) AS n, MAX(lease_until) AS last FROM provisionings WHERE lease_until >= $1";
+        if let Some(row) = txn.query_one_raw(self.statement(alive, [now.into()])).await?
+            && let Some(until_ms) = row.try_get::<Option<i64>>("", "last")?
+        {
+            let leases = row.try_get::<i64>("", "n")?.unsigned_abs();
+            return Ok(Some(MarkRestored::InUse { leases, until_ms }));
+        }
+        // Those that came after an earlier run are no part of the copy.
+        let newer = "SELECT MAX(accepted_at) AS newest FROM provisionings WHERE accepted_at > $1 \
+                     AND NOT EXISTS (SELECT 1 FROM provisionings WHERE restored_to = $1)";
+        let newest = txn.query_one_raw(self.statement(newer, [to_ms.into()])).await?;
+        let newest = newest.map(|row| row.try_get::<Option<i64>>("", "newest")).transpose()?.flatten();
+        Ok(newest.map(|accepted_at_ms| MarkRestored::Newer { accepted_at_ms }))
+    }
+
+    async fn count_marks(&self, txn: &Transaction, to_ms: i64) -> Result<Marked, LedgerError> {
+        let query = format!(
+            "SELECT COALESCE(SUM(CASE WHEN {UNMARKED} AND state <> 'parked' THEN 1 ELSE 0 END), 0) AS open, \
+             COALESCE(SUM(CASE WHEN {UNMARKED} AND state = 'parked' THEN 1 ELSE 0 END), 0) AS parked, \
+             COALESCE(SUM(CASE WHEN restored_to = $1 THEN 1 ELSE 0 END), 0) AS marked, \
+             COALESCE(SUM(CASE WHEN state = 'closed' THEN 1 ELSE 0 END), 0) AS closed FROM provisionings"
+        );
+        let query = self.statement(&query, [to_ms.into()]);
+        let Some(row) = txn.patiently(|inner| inner.query_one_raw(query)).await? else {
+            return Ok(Marked::default());
+        };
+        let count = |name| Ok::<_, LedgerError>(row.try_get::<i64>("", name)?.unsigned_abs());
+        Ok(Marked {
+            open: count("open")?,
+            parked: count("parked")?,
+            marked_before: count("marked")?,
+            closed: count("closed")?,
+        })
+    }
+
+    /// A random id, as an expression that gives another one for each row.
+    fn fresh_id(&self) -> &'static str {
+        if self.is_embedded() {
+            "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-8' || \
+             substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"
+        } else {
+            "CAST(gen_random_uuid() AS TEXT)"
+        }
+    }
+}
