@@ -104,6 +104,10 @@ impl Calls for Prompt {
         Ok(StoreSearch::Absent)
     }
 
+    async fn stores(&self, (): &()) -> Result<Vec<ResourceUri>, ReadError> {
+        Ok(Vec::new())
+    }
+
     async fn email_exists(&self, _: &str) -> Result<bool, ReadError> {
         Ok(false)
     }

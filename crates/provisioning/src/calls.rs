@@ -55,6 +55,9 @@ pub trait Calls: Clone + Send + Sync + 'static {
         domain: &str,
     ) -> impl Future<Output = Result<StoreSearch, ReadError>> + Send;
 
+    /// The addresses of all of this user's stores.
+    fn stores(&self, session: &Self::Session) -> impl Future<Output = Result<Vec<ResourceUri>, ReadError>> + Send;
+
     /// Whether a user with this email exists.
     fn email_exists(&self, email: &str) -> impl Future<Output = Result<bool, ReadError>> + Send;
 
@@ -106,6 +109,10 @@ impl Calls for Foxy {
 
     async fn find_store(&self, session: &UserSession, domain: &str) -> Result<StoreSearch, ReadError> {
         session.find_store(domain).await
+    }
+
+    async fn stores(&self, session: &UserSession) -> Result<Vec<ResourceUri>, ReadError> {
+        Ok(session.stores().await?.into_iter().map(|store| store.uri).collect())
     }
 
     async fn email_exists(&self, email: &str) -> Result<bool, ReadError> {

@@ -47,13 +47,45 @@ impl<F: Calls> Runner<F> {
         Ok(finding)
     }
 
+    /// Whether the user has a store that no row knows of. A row of an older copy of the ledger may have made it, under a
+    /// domain that the row does not have: by a correction, or with a random tail.
+    async fn has_unknown_store(
+        &self,
+        row: &Provisioning,
+        session: &F::Session,
+        domain: &str,
+    ) -> Result<Result<bool, ReadError>, Stop> {
+        let stores = match self.foxy.stores(session).await {
+            Ok(stores) => stores,
+            Err(error) => return Ok(Err(error)),
+        };
+        for uri in stores {
+            if self.ledger.store_claim(row, domain, uri.as_str()).await? != StoreClaim::Proven {
+                return Ok(Ok(true));
+            }
+        }
+        Ok(Ok(false))
+    }
+
     /// Among the user's own stores first: only that tells our store from somebody else's.
     async fn look_for_store(&self, row: &Provisioning, domain: &str) -> Result<Result<Finding, ReadError>, Stop> {
         let session = match self.user_session(row).await? {
             Ok(session) => session,
             Err(finding) => return Ok(Ok(*finding)),
         };
-        match self.foxy.find_store(&session, domain).await {
+        let search = self.foxy.find_store(&session, domain).await;
+        if row.restored_to_ms.is_some() && !matches!(search, Ok(StoreSearch::Found { .. })) {
+            match self.has_unknown_store(row, &session, domain).await? {
+                Ok(true) => {
+                    let note =
+                        "restored from an older copy, and the user has a store that no signup of this ledger holds";
+                    return Ok(Ok(Finding::of_answer(Seen::Present, "present", note)));
+                }
+                Ok(false) => {}
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        match search {
             Ok(StoreSearch::Found { uri }) => {
                 let claim = self.ledger.store_claim(row, domain, uri.as_str()).await?;
                 return Ok(Ok(found(row, claim, &uri)));

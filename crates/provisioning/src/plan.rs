@@ -47,6 +47,8 @@ pub struct Situation {
     pub mailbox_is_owned: bool,
     /// Counts the users made for it, from 1.
     pub generation: u32,
+    /// Whether it comes from an older copy of the ledger, so that it may have gone further than its row says.
+    pub is_restored: bool,
     /// Whether the step was tried for as long as the settings allow. Time in which calls were paused, down or held back, and
     /// time in a queue, is none in which it was tried.
     pub is_too_old: bool,
@@ -352,7 +354,8 @@ fn domain_held(at: &Situation, hold: Hold, wait: Decision) -> Decision {
 
 fn lost(at: &Situation) -> Decision {
     match at.step {
-        Step::User if at.mailbox_is_owned && at.generation < GENERATIONS => Decision::NextGeneration,
+        // The user of a restored signup may have its store by now; another user would be given a second one.
+        Step::User if at.mailbox_is_owned && at.generation < GENERATIONS && !at.is_restored => Decision::NextGeneration,
         Step::User => Decision::Park(ParkedReason::UserTokenLost),
         Step::Store | Step::Done => Decision::Park(ParkedReason::StoreTokenLost),
     }

@@ -333,6 +333,7 @@ impl<F: Calls> Runner<F> {
             domain_is_exact: payload.is_some_and(|payload| payload.store.domain.is_some()),
             mailbox_is_owned: row.mailbox.is_some(),
             generation: row.generation,
+            is_restored: row.restored_to_ms.is_some(),
             is_past_lag: since(doubt_ended) >= self.policy.listing_lag,
             is_too_old: row.tried_for >= self.policy.give_up_after,
             tries: row.tries,

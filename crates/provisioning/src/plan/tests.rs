@@ -58,6 +58,7 @@ fn at(step: Step, state: State) -> Situation {
         domain_is_exact: false,
         mailbox_is_owned: false,
         generation: 1,
+        is_restored: false,
         is_too_old: false,
         tries: 0,
     }

@@ -395,6 +395,18 @@ impl Calls for Shop {
         .await
     }
 
+    async fn stores(&self, session: &String) -> Result<Vec<ResourceUri>, ReadError> {
+        let origins = ApiOrigins::explicit("http://127.0.0.1:9").unwrap();
+        self.read("stores", session, |books, hidden_for| {
+            let is_listed = |thing: &&Thing| {
+                thing.kind == Kind::Store && thing.owner == *session && thing.called_at.elapsed() >= hidden_for
+            };
+            let uri = |store: &Thing| ResourceUri::parse(&store.uri, &origins).unwrap();
+            books.things.iter().filter(is_listed).map(uri).collect()
+        })
+        .await
+    }
+
     async fn email_exists(&self, email: &str) -> Result<bool, ReadError> {
         self.read("email_exists", email, |books, hidden_for| books.visible(Kind::User, email, hidden_for).is_some())
             .await

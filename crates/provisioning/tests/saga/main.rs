@@ -8,6 +8,7 @@ mod in_doubt;
 mod names;
 mod outages;
 mod setup_faults;
+mod restored;
 mod sweeping;
 mod unsent;
 mod world;

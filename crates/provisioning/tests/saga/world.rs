@@ -219,6 +219,12 @@ impl World {
         Self::boot(sim, ledger, clock, self.custody.clone(), self.foxy.clone(), policy)
     }
 
+    /// The same with a worker on another copy of the ledger.
+    pub(crate) fn with_ledger(&self, ledger: Ledger) -> Self {
+        let (sim, ledger, clock) = (self.sim.clone(), ledger.with_clock(&self.clock), self.clock.clone());
+        Self::boot(sim, ledger, clock, self.custody.clone(), self.foxy.clone(), self.policy.clone())
+    }
+
     /// The same with a worker whose key ring is another one.
     pub(crate) fn with_other_keys(&self) -> Self {
         self.rebooted(custody())

@@ -1,0 +1,103 @@
+//! A ledger that was restored from an older copy: Foxy has more than its rows say.
+
+use std::time::Duration;
+
+use foxden_ledger::{By, Ledger, MarkRestored, State};
+use foxden_provisioning::Ending;
+
+use crate::{
+    PROVISIONED, STORE_LOST, USER_LOST,
+    world::{World, signup},
+};
+
+/// A world whose ledger is a file.
+async fn on_file() -> (World, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::connect(&format!("sqlite:{}/ledger.db", dir.path().display()), 1).await.unwrap();
+    ledger.migrate_up().await.unwrap();
+    (World::on(ledger).await, dir)
+}
+
+/// Copies the ledger as it stands. Nothing is at work on it.
+async fn copied(dir: &tempfile::TempDir) -> String {
+    let (url, copy) = (format!("sqlite:{}/ledger.db", dir.path().display()), dir.path().join("copy.db"));
+    let db = sea_orm::Database::connect(&url).await.unwrap();
+    let statement = format!("VACUUM INTO '{}'", copy.display());
+    sea_orm::ConnectionTrait::execute_unprepared(&db, &statement).await.unwrap();
+    format!("sqlite:{}", copy.display())
+}
+
+/// A worker on the copy, which is marked.
+async fn restored(world: &World, copy: &str, copied_at: i64) -> World {
+    let restored = world.with_ledger(Ledger::connect(copy, 1).await.unwrap());
+    world.clock.advance(Duration::from_secs(3600));
+    let marked = restored.ledger.mark_restored(copied_at, &By::new("a person")).await.unwrap();
+    assert!(matches!(marked, MarkRestored::Marked(marked) if marked.open == 1), "{marked:?}");
+    restored
+}
+
+#[tokio::test]
+async fn a_restored_signup_whose_user_exists_makes_no_second_one() {
+    for template in [None, Some("shop+{signup_id}.{generation}@platform.example")] {
+        let (world, dir) = on_file().await;
+        let world = match template {
+            None => world,
+            Some(template) => world.with_mailbox(template),
+        };
+        // The mailbox is written with the first intent.
+        world.sim.set_faults("POST /users: status 429 first 1".parse().unwrap());
+        world.accept(&signup("s1")).await;
+        assert_eq!(world.run_due().await, [Ending::Waiting(State::Due)]);
+        let (copy, copied_at) = (copied(&dir).await, world.clock.now_ms());
+        assert_eq!(world.settle("s1").await, PROVISIONED);
+        let restored = restored(&world, &copy, copied_at).await;
+        assert_eq!(restored.settle("s1").await, USER_LOST, "{template:?}");
+        assert_eq!((world.sim.books().users.len(), world.sim.books().stores.len()), (1, 1), "{template:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_restored_signup_whose_store_exists_makes_no_second_one() {
+    let (world, dir) = on_file().await;
+    world.sim.set_faults("POST /stores: status 429 first 1".parse().unwrap());
+    world.accept(&signup("s1")).await;
+    assert_eq!(world.run_due().await, [Ending::Waiting(State::Due)]);
+    let (copy, copied_at) = (copied(&dir).await, world.clock.now_ms());
+    assert_eq!(world.settle("s1").await, PROVISIONED);
+    let restored = restored(&world, &copy, copied_at).await;
+    assert_eq!(restored.settle("s1").await, STORE_LOST);
+    assert_eq!(world.sim.books().stores.len(), 1);
+}
+
+#[tokio::test]
+async fn a_restored_signup_whose_store_has_another_domain_makes_no_second_one() {
+    let (world, dir) = on_file().await;
+    world.sim.set_faults("POST /stores: status 429 first 1".parse().unwrap());
+    world.accept(&signup("s1")).await;
+    assert_eq!(world.run_due().await, [Ending::Waiting(State::Due)]);
+    let (copy, copied_at) = (copied(&dir).await, world.clock.now_ms());
+    // Another customer takes the domain, and moves away after the signup has taken the next one.
+    let mut stranger = signup("s2");
+    stranger.store.name = signup("s1").store.name;
+    assert_eq!(world.accept_and_run(&stranger).await, PROVISIONED);
+    assert_eq!(world.settle("s1").await, PROVISIONED);
+    assert_eq!(world.row("s1").await.store_domain.as_deref(), Some("engines-s1-2"));
+    let restored = restored(&world, &copy, copied_at).await;
+    assert_eq!(restored.settle("s1").await, STORE_LOST);
+    assert_eq!(world.sim.books().stores.len(), 2, "the stranger's and its own");
+    assert_eq!(restored.row("s1").await.store_uri, None, "which of the user's stores it is, is not known");
+}
+
+#[tokio::test]
+async fn a_restored_signup_that_went_no_further_is_provisioned() {
+    for fault in ["POST /users: status 429 first 1", "POST /stores: status 429 first 1"] {
+        let (world, dir) = on_file().await;
+        world.sim.set_faults(fault.parse().unwrap());
+        world.accept(&signup("s1")).await;
+        assert_eq!(world.run_due().await, [Ending::Waiting(State::Due)]);
+        let (copy, copied_at) = (copied(&dir).await, world.clock.now_ms());
+        let restored = restored(&world, &copy, copied_at).await;
+        assert_eq!(restored.settle("s1").await, PROVISIONED, "{fault}");
+        restored.books_agree().await;
+    }
+}
