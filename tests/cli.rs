@@ -119,6 +119,22 @@ async fn what_is_not_there_ends_with_status_4_and_says_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_ledger_is_marked_for_a_reason_and_the_time_of_its_copy() {
+    let place = Place::new().await;
+    place.feed(&["submit", "-"], &event("acct_1").to_string());
+    let ended = place.run(&["migrate", "restored", "--at", "2020-01-01T00:00:00Z"]);
+    assert!(ended.status.code() == Some(2) && text(&ended.stderr).contains("--reason"), "{ended:?}");
+    let ended = place.run(&["migrate", "restored", "--at", "2020-01-01T00:00:00Z", "--reason", "disk lost"]);
+    assert!(ended.status.code() == Some(1) && text(&ended.stderr).contains("give the time of the copy"), "{ended:?}");
+    let now = time::OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339).unwrap();
+    let asked = ["migrate", "restored", "--at", &now, "--reason", "disk lost", "--json"];
+    let said: Value = serde_json::from_str(&place.feed(&asked, "")).unwrap();
+    assert_eq!((&said["open"], &said["marked_before"], &said["closed"]), (&1.into(), &0.into(), &0.into()));
+    assert!(place.feed(&asked[..6], "").contains("publish every signup since then again"));
+    assert!(place.feed(&["show", "acct_1"], "").contains("from a copy of the ledger made at"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn looking_at_a_ledger_in_the_wrong_directory_makes_none() {
     let place = Place::new().await;
     for arguments in [

@@ -1,4 +1,6 @@
-//! `foxden migrate`: the ledger's schema.
+//! `foxden migrate`: the ledger's schema, and a ledger that was restored from an older copy.
+
+mod restored;
 
 use std::path::Path;
 
@@ -40,6 +42,9 @@ pub(crate) enum Command {
     /// List the migrations and whether they are applied
     #[command(after_help = STATUS_HELP)]
     Status,
+    /// Say that the ledger was restored from an older copy, so that Foxy is looked at before anything is sent
+    #[command(after_help = restored::HELP)]
+    Restored(restored::Options),
 }
 
 /// `foxden migrate down …`
@@ -78,5 +83,6 @@ pub(crate) async fn run(config: Option<&Path>, command: Command) -> anyhow::Resu
             }
             Ok(if migrations.iter().all(|(_, applied)| *applied) { Exit::Done } else { Exit::InPart })
         }
+        Command::Restored(options) => restored::run(&settings, options).await,
     }
 }

@@ -78,6 +78,9 @@ fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt
     if let Some(forgotten) = row.forgotten_at_ms {
         field("forgotten", &output::moment(forgotten));
     }
+    if let Some(copied) = row.restored_to_ms {
+        field("restored", &format!("from a copy of the ledger made at {}", output::moment(copied)));
+    }
     if let Some(due) = row.due_at_ms {
         let when = if due > now { format!("in {}", output::span(due - now)) } else { "now".to_owned() };
         field("due", &when);

@@ -179,6 +179,7 @@ pub(crate) fn row_json(row: &Provisioning) -> Value {
         "due_at": row.due_at_ms.and_then(output::rfc3339),
         "closed_at": row.closed_at_ms.and_then(output::rfc3339),
         "forgotten_at": row.forgotten_at_ms.and_then(output::rfc3339),
+        "restored_to": row.restored_to_ms.and_then(output::rfc3339),
         "took_ms": row.closed_at_ms.map(|closed| closed - row.accepted_at_ms),
     })
 }
