@@ -111,9 +111,9 @@ impl ParkedReason {
                  lost answer; Foxy gives it out only once, so no call can bring it back."
             }
             Self::StoreUnclear => {
-                "A call to create the Foxy store ended without its answer, and another signup of the same customer \
-                 (user.id) has a call for the same domain in doubt. Which of them made the store that is there, if one \
-                 is, can't be told. The detail names both signups."
+                "Two signups of the same customer (user.id) want one store domain, and a call for it ended without its \
+                 answer, for this signup, the other, or both. Which of them made the store that is there, if one is, \
+                 can't be told. The detail names both signups."
             }
             Self::UserTokenRefused => {
                 "Foxy refuses the token of this signup's user: it was revoked, or belongs to another OAuth client than \
