@@ -1,5 +1,5 @@
-//! Schedules in which names are contended: several signups of one customer want a store of one name, answers are lost,
-//! listings lag, and strangers take domains between a look and a call.
+//! Schedules in which names are contended: several signups of one customer want a store of one name, answers are
+//! lost, listings lag, and strangers take domains between a look and a call.
 
 use std::time::Duration;
 
@@ -45,7 +45,8 @@ fn draw(dice: &mut Rng) -> Plan {
     }
 }
 
-/// Where users' tokens are not kept, signups of one customer have to end at the first one's email; so most have their own.
+/// Where users' tokens are not kept, signups of one customer have to end at the first one's email; so most have their
+/// own.
 fn draw_signups(dice: &mut Rng, plan: &Plan) -> Vec<Signup> {
     let shared = if plan.shape.keep_user_tokens { 100 } else { 20 };
     (1..=dice.usize(3..=4))

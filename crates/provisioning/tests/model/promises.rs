@@ -255,7 +255,12 @@ async fn rests_for_a_reason(
     };
     let domain = world.domain_of(row);
     let mut others_doubted = false;
-    for other in rows.values().filter(|other| other.id != row.id && other.account_id == row.account_id) {
+    for other in rows.values().filter(|other| other.id != row.id) {
+        // Forgetting wipes whose it was and what it called for; a call that was cancelled has no evidence of its end.
+        others_doubted |= other.forgotten_at_ms.is_some() || (other.in_doubt && other.store_domain == domain);
+        if other.account_id != row.account_id {
+            continue;
+        }
         let evidence = world.ledger.attempts(&other.id).await.unwrap();
         others_doubted |= evidence.iter().any(|call| call.outcome == "unknown" && call.natural_key == domain);
     }

@@ -90,7 +90,8 @@ impl Plan {
         }
     }
 
-    /// Some worlds have people in them, and workers whose settings differ. Drawn last, so that all else stays what it was.
+    /// Some worlds have people in them, and workers whose settings differ. Drawn last, so that all else stays what it
+    /// was.
     fn draw_people(&mut self, dice: &mut Rng) {
         if dice.u32(..100) < 30 {
             self.persons = 6;

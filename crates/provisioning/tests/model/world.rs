@@ -37,8 +37,8 @@ pub(crate) struct Shape {
     pub(crate) clock_jumps: Duration,
     /// For how long a step is tried.
     pub(crate) give_up_after: Duration,
-    /// One worker has other settings than the others: it keeps users' tokens where they don't, and the reverse; it has
-    /// the mailboxes, or not; it allows for twice the lag, and gives up after half the time.
+    /// One worker has other settings than the others: it keeps users' tokens where they don't, and the reverse; it
+    /// has the mailboxes, or not; it allows for twice the lag, and gives up after half the time.
     pub(crate) settings_differ: bool,
 }
 
