@@ -396,11 +396,11 @@ pub(crate) async fn a_lease_lasts_no_longer_though_the_clock_was_set_back(ledger
     accept(&ledger, &custody, &owner, "vanished").await;
     let kept = accept(&ledger, &custody, &owner, "kept").await;
     clock.advance(LEASE / 2);
-    assert_eq!(ledger.renew(&owner, &[kept.lease.clone()], LEASE).await.unwrap().len(), 1);
+    assert_eq!(ledger.renew(&owner, std::slice::from_ref(&kept.lease), LEASE).await.unwrap().len(), 1);
     clock.set_back(DAY);
     assert!(ledger.sweep(Duration::ZERO).await.unwrap().is_empty(), "both may be alive");
     clock.advance(LEASE - Duration::from_secs(1));
-    assert_eq!(ledger.renew(&owner, &[kept.lease.clone()], LEASE).await.unwrap().len(), 1);
+    assert_eq!(ledger.renew(&owner, std::slice::from_ref(&kept.lease), LEASE).await.unwrap().len(), 1);
     clock.advance(Duration::from_secs(2));
     let swept = ledger.sweep(Duration::ZERO).await.unwrap();
     assert_eq!(swept.iter().map(|swept| swept.signup_id.as_str()).collect::<Vec<_>>(), ["vanished"]);
