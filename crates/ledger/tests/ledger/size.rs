@@ -17,7 +17,7 @@ use std::{
 
 use foxden_ledger::{Ledger, Pause, Sent, StepIn};
 
-use self::plans::{Exception, Judge, on_both, on_sqlite};
+use self::plans::{Exception, Judge, on_both, on_postgres, on_sqlite};
 use crate::support::meddle;
 
 /// Operations that are not driven, and why.

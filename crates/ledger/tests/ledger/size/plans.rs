@@ -27,6 +27,10 @@ pub(crate) const fn on_sqlite(operation: &'static str, text: &'static str, why: 
     Exception { operation, text, why, on: &[EMBEDDED] }
 }
 
+pub(crate) const fn on_postgres(operation: &'static str, text: &'static str, why: &'static str) -> Exception {
+    Exception { operation, text, why, on: &[SERVER] }
+}
+
 impl Exception {
     fn is_for(&self, embedded: bool, operation: &str, text: &str) -> bool {
         self.on.contains(&embedded) && self.operation == operation && text.contains(self.text)
