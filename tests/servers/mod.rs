@@ -20,5 +20,6 @@ mod pooler;
 mod relay;
 mod restarts;
 mod secrets;
+mod silence;
 mod submit;
 mod telling;

@@ -1,5 +1,6 @@
 //! A relay between the workers and a server: it can cut every connection that it carries, at any moment, or just after a
-//! commit, whose answer nobody then hears.
+//! commit, whose answer nobody then hears. And it can let them fall silent, one way or both: they stay open, and what comes
+//! that way is swallowed.
 
 use std::{
     sync::{
@@ -27,11 +28,20 @@ pub(super) struct Relay {
     accepting: JoinHandle<()>,
 }
 
+/// A direction.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    ToServer,
+    ToClient,
+}
+
 /// What all connections are told.
 #[derive(Default)]
 struct Orders {
     /// A connection ends once this is no longer what it was when it began.
     cuts: u64,
+    /// The same for falling silent, each way.
+    silences: [u64; 2],
     /// All are to be cut at a commit, after so many others.
     commits_first: Option<usize>,
 }
@@ -66,6 +76,11 @@ impl Relay {
         cut(&self.orders);
     }
 
+    /// Swallows what comes this way on the connections that there are. New ones are served.
+    pub(super) fn silence(&self, way: Way) {
+        self.orders.send_modify(|orders| orders.silences[way as usize] += 1);
+    }
+
     /// Cuts all connections once the server has done a commit, after so many others, and before it is heard of. Answers
     /// false if no such commit came in time; then nothing was cut.
     pub(super) async fn cut_at_commit(&self, commits_first: usize, patience: Duration) -> bool {
@@ -86,7 +101,10 @@ impl Drop for Relay {
 }
 
 fn cut(orders: &watch::Sender<Orders>) {
-    orders.send_modify(|orders| *orders = Orders { cuts: orders.cuts + 1, commits_first: None });
+    orders.send_modify(|orders| {
+        orders.cuts += 1;
+        orders.commits_first = None;
+    });
 }
 
 /// Whether this commit is the one to cut at.
@@ -119,13 +137,20 @@ async fn carry(client: TcpStream, server: TcpStream, orders: &watch::Sender<Orde
         stream.set_nodelay(true).unwrap();
     }
     let mut told = orders.subscribe();
-    let began = told.borrow().cuts;
+    let (began, silences) = {
+        let orders = told.borrow();
+        (orders.cuts, orders.silences)
+    };
+    let is_silent = |way: Way| orders.borrow().silences[way as usize] != silences[way as usize];
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let is_unheard = AtomicBool::new(false);
     let requests = async {
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
+            if is_silent(Way::ToServer) {
+                continue;
+            }
             let request = &buffer[..length];
             if request.windows(COMMIT.len()).any(|said| said == COMMIT) && is_ordered(orders) {
                 is_unheard.store(true, Ordering::Relaxed);
@@ -138,6 +163,9 @@ async fn carry(client: TcpStream, server: TcpStream, orders: &watch::Sender<Orde
     let answers = async {
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
+            if is_silent(Way::ToClient) {
+                continue;
+            }
             if is_unheard.load(Ordering::Relaxed) {
                 cut(orders);
             } else if to_client.write_all(&buffer[..length]).await.is_err() {
