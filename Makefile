@@ -14,7 +14,7 @@ CARGO_DENY := $(or $(shell command -v cargo-deny 2>/dev/null),target/tools/bin/c
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo env run test test-fast chaos schedules size restarts check fmt fmt-check clippy doc scripts-check deny advisories examples-tools sdk-tools fuzz bench contract clean-demo
+.PHONY: help demo env run test test-fast chaos schedules outcomes size restarts check fmt fmt-check clippy doc scripts-check deny advisories examples-tools sdk-tools fuzz bench contract clean-demo
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +72,12 @@ restarts: ## The long restart test: 100 workers stopped in good order under load
 restarts: export FOXDEN_TEST_RESTARTS ?= 100
 restarts:
 	scripts/services.sh with -- cargo test --package foxden --test end_to_end --locked servers::restarts -- --nocapture
+
+outcomes: ## The long test of outcome events: 1,500 of them while publishers are killed 60 times; FOXDEN_TEST_SEED repeats one
+outcomes: export FOXDEN_TEST_OUTCOMES ?= 1500
+outcomes: export FOXDEN_TEST_OUTCOME_KILLS ?= 60
+outcomes:
+	scripts/services.sh with -- cargo test --package foxden --test end_to_end --locked servers::publishers -- --nocapture
 
 check: fmt-check clippy doc scripts-check deny ## Format, lints, documentation, scripts and dependencies, warnings denied
 

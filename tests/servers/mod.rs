@@ -17,6 +17,7 @@ mod outages;
 mod own_servers;
 mod parent_app;
 mod pooler;
+mod publishers;
 mod relay;
 mod restarts;
 mod secrets;
