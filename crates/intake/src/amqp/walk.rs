@@ -101,9 +101,7 @@ mod tests {
         assert!(!walk.begin([rests_until].into_iter()).1);
         advance(Duration::from_millis(60)).await;
         assert!(walk.begin([rests_until].into_iter()).1);
-        assert!(!{
-            walk.ends(4000);
-            walk.begin([rests_until].into_iter()).1
-        });
+        walk.ends(4000);
+        assert!(!walk.begin([rests_until].into_iter()).1);
     }
 }
