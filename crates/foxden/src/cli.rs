@@ -19,7 +19,7 @@ use crate::commands::{
     max_term_width = 100,
     after_help = "Settings come from foxden.toml and from FOXDEN_* environment variables; deploy/foxden.env.example lists them.\n\
         Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 done in part, 4 no such signup or dead letter,\n\
-        5 the broker could not be reached, 6 the broker refuses.\n\n\
+        5 the broker could not be reached, 6 the broker refuses, 7 the database answers nothing.\n\n\
         To see it at work with nothing set up:  foxden demo"
 )]
 pub(crate) struct Cli {

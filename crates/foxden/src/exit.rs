@@ -23,6 +23,8 @@ pub(crate) enum Exit {
     BrokerAway = 5,
     /// The broker is there and refuses; a worker put up with it for `FOXDEN_AMQP_GIVE_UP_AFTER`. Somebody must act.
     BrokerRefuses = 6,
+    /// The ledger's database answered nothing at all for `FOXDEN_DATABASE_GIVE_UP_AFTER`. Another start may find a way.
+    LedgerSilent = 7,
 }
 
 impl Exit {

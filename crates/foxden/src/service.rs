@@ -28,6 +28,8 @@ pub(crate) struct Service {
     pub(crate) settings: WorkerSettings,
     /// Whether new stores are marked with their signup's id.
     pub(crate) marks_stores: bool,
+    /// How long to live with a database that answers nothing; `None`: without end.
+    pub(crate) ledger_give_up_after: Option<Duration>,
     /// The broker, if there is one.
     pub(crate) amqp: Option<AmqpSettings>,
     /// This boot.
@@ -47,7 +49,19 @@ const KEEP_PUBLISHED: Duration = Duration::from_secs(7 * 24 * 3600);
 impl Service {
     /// Works until `stop`, then lets what is under way end.
     pub(crate) async fn run(self, stop: CancellationToken) -> Ended {
-        let Self { ledger, escrow, custody, foxy, policy, gate, settings, marks_stores, amqp, worker } = self;
+        let Self {
+            ledger,
+            escrow,
+            custody,
+            foxy,
+            policy,
+            gate,
+            settings,
+            marks_stores,
+            ledger_give_up_after,
+            amqp,
+            worker,
+        } = self;
         let lookup_delay = policy.lookup_delay;
         let gate = Gate::new(gate);
         let leases = Leases::new(ledger.clone(), worker.clone(), settings.lease);
@@ -94,6 +108,17 @@ impl Service {
             let (workers, stop) = (workers.clone(), stop.clone());
             async move { workers.sweep(lookup_delay, &stop).await }
         });
+        let ledger_is_silent = Arc::new(AtomicBool::new(false));
+        if let Some(after) = ledger_give_up_after {
+            let silence = Silence { ledger: ledger.clone(), workers: workers.clone(), after };
+            let (stop, is_silent) = (stop.clone(), ledger_is_silent.clone());
+            taking.start("silence", async move {
+                if silence.comes(&stop).await {
+                    is_silent.store(true, Ordering::Relaxed);
+                    stop.cancel();
+                }
+            });
+        }
         taking.start("heartbeat", {
             let (ledger, workers, gate, stop) = (ledger.clone(), workers.clone(), gate.clone(), stop.clone());
             async move { Pulse { ledger, workers, gate, every: settings.heartbeat }.beat(&stop).await }
@@ -147,6 +172,8 @@ impl Service {
             Ended::Broken
         } else if broker.gave_up.load(Ordering::Relaxed) {
             Ended::BrokerRefuses
+        } else if ledger_is_silent.load(Ordering::Relaxed) {
+            Ended::LedgerSilent
         } else if quiet && drained {
             Ended::InOrder
         } else {
@@ -166,6 +193,49 @@ pub(crate) enum Ended {
     Broken,
     /// By itself, since the broker was there and refused for too long.
     BrokerRefuses,
+    /// By itself, since the database answered nothing for too long.
+    LedgerSilent,
+}
+
+/// Finds out that the ledger's database answers nothing at all. A server that refuses, or is starting, is waited for: that is
+/// an answer. Where there is none, the way from this process may be dead, and another process may find one.
+struct Silence {
+    ledger: Ledger,
+    workers: Worker,
+    after: Duration,
+}
+
+impl Silence {
+    /// Waits for it. `false`: the worker stops for another reason.
+    async fn comes(self, stop: &CancellationToken) -> bool {
+        let mut said = false;
+        while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await.is_some() {
+            let Some(silent_for) = self.ledger.silent_for().filter(|silent_for| *silent_for >= self.after) else {
+                continue;
+            };
+            if self.ledger.answers().await {
+                continue;
+            }
+            let (silent_s, in_memory) = (silent_for.as_secs(), self.workers.tokens_in_memory());
+            if in_memory == 0 {
+                tracing::error!(
+                    event = "ledger.given_up",
+                    silent_s,
+                    "the database answers nothing, not even a new connection; stopping, so that another start may find a way"
+                );
+                return true;
+            }
+            if !std::mem::replace(&mut said, true) {
+                tracing::error!(
+                    event = "ledger.silent",
+                    silent_s,
+                    in_memory,
+                    "the database answers nothing, and tokens are in memory only; not stopping: free the escrow's disk"
+                );
+            }
+        }
+        false
+    }
 }
 
 /// Parts of the worker that run until they are told to stop. One that ends before that takes the worker with it: a worker

@@ -157,6 +157,11 @@ impl Ledger {
         self.db.silent_for()
     }
 
+    /// Whether the database answers a new connection, if only by refusing it; a file always does. Takes up to some seconds.
+    pub async fn answers(&self) -> bool {
+        self.db.answers().await
+    }
+
     /// How many write transactions this process has committed.
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)

@@ -17,10 +17,12 @@ use std::{
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
     QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
+    sqlx::postgres::PgConnectOptions,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    diagnosis,
     error::{Trust, trust_after},
     explain::Sent,
     step_in::StepIn,
@@ -50,6 +52,8 @@ struct Shared {
     generation: AtomicU64,
     /// Since when nothing was answered, if that is so.
     silent_since: Mutex<Option<Instant>>,
+    /// Where the server is; not set for a file.
+    server: OnceLock<PgConnectOptions>,
     /// A test that is shown every statement.
     watch: OnceLock<Arc<dyn StepIn>>,
 }
@@ -105,6 +109,7 @@ impl Connections {
             idle: Mutex::new(vec![Kept { db: first, generation: 0 }]),
             generation: AtomicU64::new(0),
             silent_since: Mutex::new(None),
+            server: OnceLock::new(),
             watch: OnceLock::new(),
         }))
     }
@@ -133,9 +138,25 @@ impl Connections {
         drop(self.0.watch.set(watch));
     }
 
+    /// The same, knowing where the server is.
+    pub(crate) fn of_server(self, server: PgConnectOptions) -> Self {
+        drop(self.0.server.set(server));
+        self
+    }
+
     /// For how long nothing has been answered, if that is so by the latest that was asked.
     pub(crate) fn silent_for(&self) -> Option<Duration> {
         lock(&self.0.silent_since).map(|since| since.elapsed())
+    }
+
+    /// Whether there is an answer to a connection of its own, if only that there is no server. An answer ends the silence.
+    pub(crate) async fn answers(&self) -> bool {
+        let Some(server) = self.0.server.get() else { return true };
+        let answers = diagnosis::look(server).await.answers;
+        if answers {
+            *lock(&self.0.silent_since) = None;
+        }
+        answers
     }
 
     /// Waits for what is under way, then closes every connection. Nothing can be asked afterwards.

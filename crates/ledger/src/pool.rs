@@ -111,11 +111,13 @@ async fn open_server(options: PgConnectOptions, size: u32) -> Result<Connections
     match pool.clone().connect_with(options.clone()).await {
         Ok(first) => {
             let connect = SqlxPostgresConnector::from_sqlx_postgres_pool;
+            let looked_at = options.clone();
             let open = move || connect(pool.clone().connect_lazy_with(options.clone()));
-            Ok(Connections::new(connect(first), size, ACQUIRE_TIMEOUT, Some(PATIENCE), Box::new(open)))
+            let connections = Connections::new(connect(first), size, ACQUIRE_TIMEOUT, Some(PATIENCE), Box::new(open));
+            Ok(connections.of_server(looked_at))
         }
         // The pool says no more than that the time was over, or what the operating system calls it.
-        Err(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => Err(diagnosis::of_silence(&options).await),
+        Err(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => Err(diagnosis::look(&options).await.error),
         Err(error) => Err(LedgerError::from_connecting(error)),
     }
 }

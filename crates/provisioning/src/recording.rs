@@ -1,6 +1,13 @@
 //! Recording what a call came to, whatever the ledger does meanwhile.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use foxden_ledger::{Entry, NewCredential, ProvisioningId, Recorded};
 use tokio::time::Instant;
@@ -10,6 +17,31 @@ use crate::{calls::Calls, leases::Held, runner::Runner};
 /// How long the first commit of a token may take before the token goes to the escrow as well.
 const ESCROW_AFTER: Duration = Duration::from_millis(250);
 
+/// Counts tokens that no disk has. Cheap to clone; clones are one count.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InMemory(Arc<AtomicUsize>);
+
+/// One such token, until this is dropped.
+pub(crate) struct OneInMemory(InMemory);
+
+impl InMemory {
+    fn one(&self) -> OneInMemory {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        OneInMemory(self.clone())
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for OneInMemory {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl<F: Calls> Runner<F> {
     /// Records, as often as it takes. A token in hand is never dropped: if its first commit fails or takes long, it goes
     /// to the escrow as well. A finding without one is given up when the lease is over, since the call is then looked up
@@ -17,6 +49,7 @@ impl<F: Calls> Runner<F> {
     pub(crate) async fn record(&self, entry: Entry, held: &Held) -> Option<Recorded> {
         let (id, token) = (entry.lease.id.clone(), entry.credential.clone());
         let (mut in_escrow, mut escrow_failed) = (false, false);
+        let mut in_memory_only = None;
         let mut failures = 0;
         loop {
             let mut recording = pin!(self.ledger.record(entry.clone()));
@@ -27,6 +60,8 @@ impl<F: Calls> Runner<F> {
                     if !matches!(in_time, Ok(Ok(_))) {
                         in_escrow = self.put_in_escrow(&id, token, escrow_failed).await;
                         escrow_failed |= !in_escrow;
+                        // Counted for as long as no disk has it.
+                        in_memory_only = (!in_escrow).then(|| self.in_memory.one());
                     }
                     match in_time {
                         Ok(recorded) => recorded,
@@ -37,6 +72,7 @@ impl<F: Calls> Runner<F> {
             };
             match recorded {
                 Ok(recorded) => {
+                    drop(in_memory_only.take());
                     if failures > 0 || escrow_failed {
                         tracing::info!(event = "ledger.recorded_late", failures, "the result is recorded after all");
                     }

@@ -21,6 +21,7 @@ use crate::{
     leases::{Held, Leases},
     plan::{self, Cause, Decision, Illegal, Seen, Situation, Unopenable},
     policy::{LEASE_MARGIN, Policy},
+    recording::InMemory,
     tell::tell,
 };
 
@@ -37,6 +38,8 @@ pub struct Runner<F = Foxy> {
     outbox_filled: Arc<Notify>,
     pub(crate) stop: CancellationToken,
     pub(crate) marks_stores: bool,
+    /// How many tokens neither the ledger nor the escrow has taken yet.
+    pub(crate) in_memory: InMemory,
 }
 
 /// What a runner is made of.
@@ -119,6 +122,7 @@ impl<F: Calls> Runner<F> {
             outbox_filled: parts.outbox_filled,
             stop: parts.stop,
             marks_stores: false,
+            in_memory: InMemory::default(),
         }
     }
 

@@ -166,6 +166,11 @@ impl<F: Calls> Worker<F> {
         self.tasks.len()
     }
 
+    /// How many tokens neither the ledger nor the escrow has taken yet: they end with this process.
+    pub fn tokens_in_memory(&self) -> usize {
+        self.runner.in_memory.count()
+    }
+
     /// Waits for what is under way to end. `false`: the time was over first.
     pub async fn drain(&self, grace: Duration) -> bool {
         self.tasks.close();

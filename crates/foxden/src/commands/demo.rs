@@ -93,6 +93,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Exit> {
         gate: wiring::gate(&settings.foxy),
         settings: settings.worker,
         marks_stores: settings.provisioning.mark_stores,
+        ledger_give_up_after: None,
         amqp: None,
         worker: WorkerId::new(),
     };

@@ -18,7 +18,8 @@ pub(crate) const HELP: &str = "\
 Takes signup events from RabbitMQ if FOXDEN_AMQP_URL is set, and what is due in the ledger. Logs to standard output: JSON,
 or readable on a terminal. SIGTERM or Ctrl-C lets what is under way end within FOXDEN_SHUTDOWN_GRACE; a second one, a
 second later or more, ends at once, which loses nothing but leaves calls to be looked up. A broker that is away is waited
-for; one that is there and refuses for FOXDEN_AMQP_GIVE_UP_AFTER ends the worker with status 6.
+for; one that is there and refuses for FOXDEN_AMQP_GIVE_UP_AFTER ends the worker with status 6. A database that
+answers nothing at all for FOXDEN_DATABASE_GIVE_UP_AFTER ends it with status 7.
 
 Examples:
   foxden worker
@@ -65,6 +66,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
         gate: wiring::gate(&settings.foxy),
         settings: settings.worker,
         marks_stores: settings.provisioning.mark_stores,
+        ledger_give_up_after: settings.database.give_up_after,
         amqp,
         worker,
     };
@@ -102,6 +104,13 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
                 "stopped, since the broker refuses; what broker.refused says must be mended"
             );
             Ok(Exit::BrokerRefuses)
+        }
+        Ended::LedgerSilent => {
+            tracing::error!(
+                event = "worker.cut_off",
+                "stopped, since the ledger's database answered nothing for too long; start it again"
+            );
+            Ok(Exit::LedgerSilent)
         }
     }
 }

@@ -4,10 +4,16 @@
 //! | --- | --- | --- |
 //! | `FOXDEN_DATABASE_URL` (`_FILE`) | `sqlite:foxden.db` | `sqlite:PATH`, or `postgres://…` to share the work among workers |
 //! | `FOXDEN_DATABASE_POOL` | `8` | how many connections to PostgreSQL, 1 to 64; at least one for every 64 of `FOXDEN_CONCURRENCY` |
+//! | `FOXDEN_DATABASE_GIVE_UP_AFTER` | `2m` | how long a worker lives with a PostgreSQL that answers nothing at all, 5s to 24h; `never`, or `0`: without end |
+
+use std::time::Duration;
 
 use foxden_ledger::DatabaseUrl;
 
 use super::{Need, reader::Reader, text};
+
+/// A connection or statement is given up after some seconds, so a shorter time would say nothing.
+const GIVE_UP_AFTER: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_hours(24);
 
 /// How many signups in work one connection can serve.
 ///
@@ -22,6 +28,8 @@ pub(crate) struct DatabaseSettings {
     pub(crate) url: DatabaseUrl,
     /// How many connections to PostgreSQL; SQLite has one writer anyway.
     pub(crate) pool: u32,
+    /// How long a worker lives with a database that answers nothing at all; `None`: without end.
+    pub(crate) give_up_after: Option<Duration>,
 }
 
 impl DatabaseSettings {
@@ -38,7 +46,11 @@ impl DatabaseSettings {
             Ok(url)
         });
         let pool = reader.value("FOXDEN_DATABASE_POOL", |text| text::number_within(text, &(1..=64)));
-        Some(Self { url: url?, pool: pool? })
+        let give_up_after = reader.value("FOXDEN_DATABASE_GIVE_UP_AFTER", |text| match text {
+            "never" | "0" => Ok(None),
+            text => text::duration_within(text, &GIVE_UP_AFTER).map(Some).map_err(|error| format!("{error}; or never")),
+        });
+        Some(Self { url: url?, pool: pool?, give_up_after: give_up_after? })
     }
 
     /// Notes a mistake if commits would queue up.

@@ -93,6 +93,11 @@ pub(super) const VARIABLES: &[Variable] = &[
     // The ledger.
     url("FOXDEN_DATABASE_URL", Some("sqlite:foxden.db"), "where the ledger is: sqlite:PATH or postgres://…"),
     defaulted("FOXDEN_DATABASE_POOL", "8", "how many connections to PostgreSQL, 1 to 64"),
+    defaulted(
+        "FOXDEN_DATABASE_GIVE_UP_AFTER",
+        "2m",
+        "how long a worker lives with a PostgreSQL that answers nothing at all; never, or 0, without end",
+    ),
     // The broker.
     url(
         "FOXDEN_AMQP_URL",
