@@ -42,6 +42,8 @@ struct Orders {
     cuts: u64,
     /// The same for falling silent, each way.
     silences: [u64; 2],
+    /// New connections are taken, and nothing is done with them.
+    is_deaf: bool,
     /// All are to be cut at a commit, after so many others.
     commits_first: Option<usize>,
 }
@@ -79,6 +81,13 @@ impl Relay {
     /// Swallows what comes this way on the connections that there are. New ones are served.
     pub(super) fn silence(&self, way: Way) {
         self.orders.send_modify(|orders| orders.silences[way as usize] += 1);
+    }
+
+    /// Swallows everything, also on connections that come from now on.
+    pub(super) fn go_deaf(&self) {
+        self.orders.send_modify(|orders| orders.is_deaf = true);
+        self.silence(Way::ToServer);
+        self.silence(Way::ToClient);
     }
 
     /// Cuts all connections once the server has done a commit, after so many others, and before it is heard of. Answers
@@ -123,6 +132,14 @@ async fn accept(listener: TcpListener, server: (String, u16), orders: Arc<watch:
         let (client, _) = listener.accept().await.unwrap();
         let (server, orders) = (server.clone(), orders.clone());
         tokio::spawn(async move {
+            if orders.borrow().is_deaf {
+                // It stays open until all are cut.
+                let mut told = orders.subscribe();
+                let began = told.borrow().cuts;
+                drop(told.wait_for(|orders| orders.cuts != began).await);
+                drop(client);
+                return;
+            }
             // A server that is away looks like one that hangs up.
             if let Ok(server) = TcpStream::connect(server).await {
                 carry(client, server, &orders).await;
