@@ -16,6 +16,7 @@ mod m20261122_000005_audit;
 mod m20261128_000006_doubt_has_an_end;
 mod m20261128_000007_queues_and_tries;
 mod m20261128_000008_one_publisher;
+mod m20261128_000009_late_tokens;
 mod m20261128_000010_restored_to;
 
 /// The list of migrations, in the order in which they run.
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000006_doubt_has_an_end::Migration),
             Box::new(m20261128_000007_queues_and_tries::Migration),
             Box::new(m20261128_000008_one_publisher::Migration),
+            Box::new(m20261128_000009_late_tokens::Migration),
             Box::new(m20261128_000010_restored_to::Migration),
         ]
     }

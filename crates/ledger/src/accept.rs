@@ -225,6 +225,8 @@ fn row(signup: NewSignup, now: i64) -> ActiveModel {
         closed_at: NotSet,
         forgotten_at: NotSet,
         restored_to: NotSet,
+        tokens_forgotten_at: NotSet,
+        links_forgotten_at: NotSet,
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     error::LedgerError,
     ids::ProvisioningId,
     outbox::tell_resumed,
+    provisioning::Provisioning,
     record::NewCredential,
     state::{ParkedReason, Scope, State, Step},
 };
@@ -33,47 +34,172 @@ impl Ledger {
     /// [`LedgerError::NotOurs`] if this ledger has no such provisioning. Else when the commit did not happen or is not
     /// known to have: try again.
     pub async fn keep_credential(&self, id: &ProvisioningId, credential: NewCredential) -> Result<(), LedgerError> {
+        self.keep_late(id, credential, Road::Escrow { is_other: true }).await.map(drop)
+    }
+
+    pub(crate) async fn keep_late(
+        &self,
+        id: &ProvisioningId,
+        credential: NewCredential,
+        road: Road,
+    ) -> Result<Kept, LedgerError> {
         let (ledger, id) = (self.clone(), id.clone());
         self.detached("keep_credential", async move {
             let txn = ledger.begin().await?;
             let now = ledger.now_in(&txn).await?;
-            lock_row(&txn, &id).await?;
-            insert(&txn, &id, &credential, now).await?;
-            resume(&txn, &id, &credential, now).await?;
-            ledger.commit(txn).await
+            let row = lock_row(&txn, &id).await?;
+            let kept = insert(&txn, &row, &credential, road, now).await?;
+            if !matches!(kept, Kept::Wiped | Kept::Differs) {
+                resume(&txn, &id, &credential, now).await?;
+            }
+            ledger.commit(txn).await?;
+            report(&row, &credential, kept, true);
+            Ok(kept)
         })
         .await
     }
 }
 
-/// Locks the row that a token belongs to.
-pub(crate) async fn lock_row(txn: &Transaction, id: &ProvisioningId) -> Result<(), LedgerError> {
-    let row = Entity::find().filter(Column::Id.eq(id.as_str())).lock_exclusive().one(txn).await?;
-    row.map(|_| ()).ok_or_else(|| LedgerError::NotOurs { id: id.to_string() })
+/// By which road a token has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Road {
+    /// In the answer to the call, in the hands of the worker that made it.
+    Answer,
+    /// As a file that could be opened.
+    Escrow {
+        /// It is known to be another one than that which is here.
+        is_other: bool,
+    },
 }
 
+/// What became of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It is the one of its call.
+    First,
+    /// It was here.
+    Known,
+    /// There is another envelope of its call; nothing was written.
+    Differs,
+    /// Two tokens of one call are kept.
+    Beside,
+    /// Its customer was forgotten: there is a row without it.
+    Wiped,
+}
+
+/// Locks the row that a token belongs to.
+pub(crate) async fn lock_row(txn: &Transaction, id: &ProvisioningId) -> Result<Model, LedgerError> {
+    let row = Entity::find().filter(Column::Id.eq(id.as_str())).lock_exclusive().one(txn).await?;
+    row.ok_or_else(|| LedgerError::NotOurs { id: id.to_string() })
+}
+
+/// Keeps a token of the locked row. Of two that differ the one from the call's own answer has the call's number, and so is
+/// the one in use.
 pub(crate) async fn insert(
     txn: &Transaction,
-    id: &ProvisioningId,
+    row: &Model,
     new: &NewCredential,
+    road: Road,
     now: i64,
-) -> Result<(), LedgerError> {
+) -> Result<Kept, LedgerError> {
     use credential::Column as C;
-    let row = credential::ActiveModel {
+    let intent = i32::try_from(new.intent).unwrap_or(i32::MAX);
+    let is_forgotten = match new.scope {
+        Scope::User => row.forgotten_at.is_some(),
+        Scope::Store => row.tokens_forgotten_at.is_some(),
+    };
+    let mut fresh = credential::ActiveModel {
         id: Set(Uuid::now_v7().to_string()),
-        provisioning_id: Set(id.to_string()),
+        provisioning_id: Set(row.id.clone()),
         scope: Set(new.scope.as_str().to_owned()),
-        intent: Set(i32::try_from(new.intent).unwrap_or(i32::MAX)),
-        resource_uri: Set(new.resource_uri.clone()),
-        sealed: Set(Some(new.sealed.as_bytes().to_vec())),
+        intent: Set(intent),
+        beside_intent: Set(None),
+        resource_uri: Set(new.resource_uri.clone().filter(|_| row.links_forgotten_at.is_none())),
+        sealed: Set((!is_forgotten).then(|| new.sealed.as_bytes().to_vec())),
         created_at: Set(now),
-        wiped_at: Set(None),
+        wiped_at: Set(is_forgotten.then_some(now)),
     };
     let key = OnConflict::columns([C::ProvisioningId, C::Scope, C::Intent]).do_nothing().to_owned();
-    match credential::Entity::insert_many([row]).on_conflict(key).try_insert().exec_without_returning(txn).await? {
-        // The same answer was recorded before: this is a repeat after a commit whose confirmation was lost.
-        TryInsertResult::Inserted(_) | TryInsertResult::Conflicted | TryInsertResult::Empty => Ok(()),
+    let inserting = credential::Entity::insert_many([fresh.clone()]).on_conflict(key).try_insert();
+    match inserting.exec_without_returning(txn).await? {
+        TryInsertResult::Inserted(1..) => return Ok(if is_forgotten { Kept::Wiped } else { Kept::First }),
+        TryInsertResult::Inserted(0) | TryInsertResult::Conflicted | TryInsertResult::Empty => {}
     }
+    let of_scope = credential::Entity::find()
+        .filter(C::ProvisioningId.eq(row.id.as_str()))
+        .filter(C::Scope.eq(new.scope.as_str()))
+        .all(txn)
+        .await?;
+    let Some(first) = of_scope.iter().find(|held| held.intent == intent) else { return Ok(Kept::Known) };
+    let is_it = |held: &&credential::Model| held.sealed.as_deref() == Some(new.sealed.as_bytes());
+    let known = of_scope.iter().filter(|held| held.intent == intent || held.beside_intent == Some(intent)).find(is_it);
+    // A repeat after a commit whose confirmation was lost; or one that was wiped since, and stays so.
+    if first.sealed.is_none() || known.is_some_and(|known| known.id == first.id || road != Road::Answer) {
+        return Ok(Kept::Known);
+    }
+    let beside = of_scope.iter().map(|held| held.intent).filter(|intent| *intent < 0).min().unwrap_or(0) - 1;
+    match road {
+        Road::Escrow { is_other: false } => return Ok(Kept::Differs),
+        Road::Escrow { is_other: true } => {
+            (fresh.intent, fresh.beside_intent) = (Set(beside), Set(Some(intent)));
+            credential::Entity::insert(fresh).exec_without_returning(txn).await?;
+        }
+        Road::Answer => {
+            move_to(txn, &first.id, beside, Some(intent)).await?;
+            match known {
+                Some(known) => move_to(txn, &known.id, intent, None).await?,
+                None => drop(credential::Entity::insert(fresh).exec_without_returning(txn).await?),
+            }
+        }
+    }
+    Ok(Kept::Beside)
+}
+
+async fn move_to(txn: &Transaction, id: &str, intent: i32, beside_intent: Option<i32>) -> Result<(), LedgerError> {
+    use credential::Column as C;
+    credential::Entity::update_many()
+        .col_expr(C::Intent, Expr::val(intent))
+        .col_expr(C::BesideIntent, Expr::val(beside_intent))
+        .filter(C::Id.eq(id))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// Says what a person should know of a token once it is committed. `row` is as it stood when the token came, `is_late` says
+/// that its call's result is not recorded with it.
+pub(crate) fn report(row: &Model, token: &NewCredential, kept: Kept, is_late: bool) {
+    let (signup_id, scope, attempt) = (row.signup_id.as_str(), token.scope.as_str(), token.intent);
+    match kept {
+        Kept::Wiped => tracing::warn!(
+            event = "token.late_wiped",
+            signup_id,
+            scope,
+            attempt,
+            "a token came for a signup whose customer was forgotten; it was wiped",
+        ),
+        Kept::Beside => tracing::error!(
+            event = "token.kept_beside",
+            signup_id,
+            scope,
+            attempt,
+            "there are two different tokens of one call; both are kept, and that of the call's own answer is used",
+        ),
+        Kept::First if is_late && is_left_behind(row, token) => tracing::warn!(
+            event = "token.left_behind",
+            signup_id,
+            scope,
+            attempt,
+            "a token came for a user or a store that its signup has left behind; it is kept",
+        ),
+        Kept::First | Kept::Known | Kept::Differs => {}
+    }
+}
+
+fn is_left_behind(row: &Model, token: &NewCredential) -> bool {
+    // A damaged row is reported by whoever reads it for its own sake.
+    let row = Provisioning::from_row(row.clone());
+    row.is_ok_and(|row| row.has_left_behind(token.scope, token.intent, token.resource_uri.as_deref()))
 }
 
 /// Whether the token of this store was kept for this provisioning, be it wiped since.
@@ -82,6 +208,7 @@ pub(crate) async fn proves(txn: &Transaction, id: &ProvisioningId, store_uri: &s
     let token = credential::Entity::find()
         .filter(C::ProvisioningId.eq(id.as_str()))
         .filter(C::Scope.eq(Scope::Store.as_str()))
+        .filter(C::BesideIntent.is_null())
         .filter(C::ResourceUri.eq(store_uri));
     Ok(token.one(txn).await?.is_some())
 }

@@ -6,6 +6,7 @@ use foxden_vault::{Binding, ClientSecret, Fingerprint, KeyId, KeyRing, OpenError
 use serde::Serialize;
 
 use crate::{
+    escrow::{Envelope, EnvelopeCheck},
     ids::{ProvisioningId, SignupId},
     payload::{Payload, StoreDetails, UserDetails},
     state::Scope,
@@ -212,6 +213,21 @@ impl Custody {
         known: &Fingerprint,
     ) -> Option<bool> {
         self.ring.matches(CODES_FINGERPRINT, &content_and_codes(signup_id, account_id, payload), known)
+    }
+}
+
+impl EnvelopeCheck for Custody {
+    fn try_token(&self, id: &ProvisioningId, scope: Scope, sealed: &Sealed) -> Envelope {
+        match self.open_token(id, scope, sealed) {
+            Ok(_) => Envelope::Opens,
+            Err(CustodyError::KeyMissing(key)) => Envelope::KeyMissing(key),
+            Err(CustodyError::Refused | CustodyError::Content) => Envelope::Refused,
+        }
+    }
+
+    fn is_same_token(&self, id: &ProvisioningId, scope: Scope, one: &Sealed, other: &Sealed) -> bool {
+        let open = |sealed| self.open_token(id, scope, sealed);
+        matches!((open(one), open(other)), (Ok(one), Ok(other)) if one.expose() == other.expose())
     }
 }
 

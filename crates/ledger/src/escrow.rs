@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     connect::Ledger,
+    credentials::{Kept, Road},
     error::LedgerError,
     ids::ProvisioningId,
     record::NewCredential,
@@ -28,6 +29,8 @@ use crate::{
 
 /// What the files' names end in. Anything else in the directory is left alone.
 const SUFFIX: &str = "escrow";
+/// Where files go that hold no token of ours.
+const REJECTED: &str = "rejected";
 /// A file of a later release is left for that release.
 const VERSION: u32 = 1;
 
@@ -63,9 +66,44 @@ pub enum DrainError {
     /// The ledger did not take it.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A file is not what this release writes.
+    /// A file is of a later release.
     #[error("the escrow file {0} is not one that this release can read; keep it, and ask which release wrote it")]
     Unreadable(String),
+    /// A file's envelope is sealed with a key that is not here.
+    #[error("the escrow file {file} is sealed with the key {key}, which is not in the key ring: add it")]
+    KeyMissing {
+        /// The file's name.
+        file: String,
+        /// The key.
+        key: KeyId,
+    },
+}
+
+/// What is known of an envelope without its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Envelope {
+    /// It opens where it says it belongs.
+    Opens,
+    /// Its key is not here.
+    KeyMissing(KeyId),
+    /// It was altered, is another row's, or is no envelope of ours.
+    Refused,
+}
+
+/// Tries envelopes on their place, for a ledger that opens none itself.
+pub trait EnvelopeCheck: Sync {
+    /// Whether a token's envelope opens as one of this row and scope.
+    fn try_token(&self, id: &ProvisioningId, scope: Scope, sealed: &Sealed) -> Envelope;
+
+    /// Whether two envelopes of one place hold the same token.
+    fn is_same_token(&self, id: &ProvisioningId, scope: Scope, one: &Sealed, other: &Sealed) -> bool;
+}
+
+/// What a file turns out to be.
+enum Content {
+    Token(ProvisioningId, NewCredential),
+    OfLaterRelease,
+    NotOurs,
 }
 
 /// One token's file.
@@ -115,8 +153,8 @@ impl Escrow {
                 text => text.map_err(failed)?,
             };
             match parse(&text) {
-                Some((_, credential)) => *counts.entry(credential.sealed.key_id()).or_default() += 1,
-                None => unreadable += 1,
+                Content::Token(_, credential) => *counts.entry(credential.sealed.key_id()).or_default() += 1,
+                Content::OfLaterRelease | Content::NotOurs => unreadable += 1,
             }
         }
         Ok((counts, unreadable))
@@ -167,6 +205,28 @@ impl Escrow {
         Ok(self.files().await?.iter().any(is_of_this))
     }
 
+    /// Moves a file out of the way that holds no token of ours, and keeps it for a person to look at.
+    async fn reject(&self, path: PathBuf) -> Result<(), EscrowError> {
+        let name = path.file_name().unwrap_or_default().display().to_string();
+        let to = self.dir.join(REJECTED);
+        let aside = to.join(format!("{name}.{}", ProvisioningId::new()));
+        self.on_disk("move a file aside that holds no token", move || {
+            make_private(&to)?;
+            match fs::rename(&path, &aside) {
+                // Somebody else has.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                moved => moved,
+            }
+        })
+        .await?;
+        tracing::error!(
+            event = "escrow.rejected",
+            file = name,
+            "an escrow file holds no token that opens where it says it belongs; it was moved to the directory rejected",
+        );
+        Ok(())
+    }
+
     fn path_of(&self, id: &ProvisioningId, credential: &NewCredential) -> PathBuf {
         self.dir.join(format!("{id}.{}.{}.{SUFFIX}", credential.scope, credential.intent))
     }
@@ -196,8 +256,8 @@ impl Ledger {
     ///
     /// # Errors
     /// When the ledger does not answer; and, once all others are moved, for a file that can't be read or that the ledger
-    /// refuses. Nothing is removed that the ledger does not have.
-    pub async fn drain(&self, escrow: &Escrow) -> Result<usize, DrainError> {
+    /// refuses. Nothing is removed that the ledger does not have; what does not open in its place is moved aside.
+    pub async fn drain(&self, escrow: &Escrow, check: &dyn EnvelopeCheck) -> Result<usize, DrainError> {
         let (mut drained, mut stuck) = (0, None);
         for path in escrow.files().await? {
             let reading = path.clone();
@@ -206,12 +266,39 @@ impl Ledger {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 text => text.map(Some),
             });
-            let Some(text) = text.await? else { continue };
-            let Some((id, credential)) = parse(&text) else {
-                stuck = Some(DrainError::Unreadable(path.file_name().unwrap_or_default().display().to_string()));
-                continue;
+            let text = match text.await {
+                Ok(Some(text)) => text,
+                Ok(None) => continue,
+                Err(error) => {
+                    stuck = Some(error.into());
+                    continue;
+                }
             };
-            match self.keep_credential(&id, credential).await {
+            let file = || path.file_name().unwrap_or_default().display().to_string();
+            let (id, credential) = match parse(&text) {
+                // A name and a content that differ were not written by us.
+                Content::Token(id, credential) if escrow.path_of(&id, &credential) == path => (id, credential),
+                Content::OfLaterRelease => {
+                    stuck = Some(DrainError::Unreadable(file()));
+                    continue;
+                }
+                Content::Token(..) | Content::NotOurs => {
+                    escrow.reject(path).await?;
+                    continue;
+                }
+            };
+            match check.try_token(&id, credential.scope, &credential.sealed) {
+                Envelope::Opens => {}
+                Envelope::KeyMissing(key) => {
+                    stuck = Some(DrainError::KeyMissing { file: file(), key });
+                    continue;
+                }
+                Envelope::Refused => {
+                    escrow.reject(path).await?;
+                    continue;
+                }
+            }
+            match self.keep_from_escrow(&id, credential, check).await {
                 Ok(()) => {}
                 Err(error) if error.is_passing() => return Err(error.into()),
                 Err(error) => {
@@ -223,6 +310,26 @@ impl Ledger {
             drained += 1;
         }
         stuck.map_or(Ok(drained), Err)
+    }
+
+    /// Keeps a token that opens, unless the same one is here under another envelope.
+    async fn keep_from_escrow(
+        &self,
+        id: &ProvisioningId,
+        credential: NewCredential,
+        check: &dyn EnvelopeCheck,
+    ) -> Result<(), LedgerError> {
+        let kept = self.keep_late(id, credential.clone(), Road::Escrow { is_other: false }).await?;
+        if kept != Kept::Differs {
+            return Ok(());
+        }
+        let is_same = |held: &Sealed| check.is_same_token(id, credential.scope, held, &credential.sealed);
+        let held = self.credentials(id).await?;
+        let mut of_call = held.iter().filter(|held| (held.scope, held.intent) == (credential.scope, credential.intent));
+        if of_call.any(|held| held.sealed.as_ref().is_some_and(is_same)) {
+            return Ok(());
+        }
+        self.keep_late(id, credential, Road::Escrow { is_other: true }).await.map(drop)
     }
 }
 
@@ -239,11 +346,22 @@ fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn parse(text: &[u8]) -> Option<(ProvisioningId, NewCredential)> {
-    let deposit: Deposit = serde_json::from_slice(text).ok()?;
-    if deposit.version != VERSION {
-        return None;
+fn parse(text: &[u8]) -> Content {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
     }
+    match serde_json::from_slice::<Versioned>(text) {
+        Ok(Versioned { version: VERSION }) => {
+            token(text).map_or(Content::NotOurs, |(id, token)| Content::Token(id, token))
+        }
+        Ok(_) => Content::OfLaterRelease,
+        Err(_) => Content::NotOurs,
+    }
+}
+
+fn token(text: &[u8]) -> Option<(ProvisioningId, NewCredential)> {
+    let deposit: Deposit = serde_json::from_slice(text).ok()?;
     let credential = NewCredential {
         scope: Scope::parse(&deposit.scope)?,
         intent: deposit.intent,

@@ -139,8 +139,13 @@ async fn wipe(
         .col_expr(Column::StoreDomain, Expr::val(domain.clone()))
         .col_expr(Column::ForgottenAt, Expr::val(now))
         .col_expr(Column::UpdatedAt, Expr::val(now));
+    // For tokens that come after this.
+    if what.tokens {
+        update = update.col_expr(Column::TokensForgottenAt, Expr::val(now));
+    }
     if what.links {
         update = update
+            .col_expr(Column::LinksForgottenAt, Expr::val(now))
             .col_expr(Column::UserFrom, Expr::val(None::<String>))
             .col_expr(Column::UserUri, Expr::val(None::<String>))
             .col_expr(Column::StoreUri, Expr::val(None::<String>));

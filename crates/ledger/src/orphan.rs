@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, ConnectionTrait as _, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
     sea_query::{CaseStatement, Expr},
 };
 
 use crate::{
     connect::Ledger,
     entity::{
-        credential,
+        attempt, credential,
         provisioning::{Column, Entity},
     },
     error::{LedgerError, leave_out_damaged},
@@ -69,6 +70,7 @@ impl Ledger {
         let ids = Entity::find().select_only().column(Column::Id).filter(has_some()).into_query();
         let tokens = credential::Entity::find()
             .filter(C::Scope.eq(Scope::User.as_str()))
+            .filter(C::BesideIntent.is_null())
             .filter(C::ResourceUri.is_not_null())
             .filter(C::ProvisioningId.in_subquery(ids))
             .order_by_asc(C::Intent);
@@ -81,6 +83,82 @@ impl Ledger {
         }
         let rows = leave_out_damaged(rows.into_iter().map(Provisioning::from_row));
         Ok(rows.iter().flat_map(|row| left_behind(row, late.get(row.id.as_str()).map_or(&[], Vec::as_slice))).collect())
+    }
+}
+
+/// A store at Foxy that its signup does not use: it was made under a domain that was given up, and its token came late.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftStore {
+    /// The signup it was made for.
+    pub signup_id: SignupId,
+    /// The create call that made it.
+    pub intent: u32,
+    /// The domain of that call.
+    pub domain: Option<String>,
+    /// Its address at Foxy, if its link could be trusted.
+    pub store_uri: Option<String>,
+    /// Whether its token is here, sealed.
+    pub has_token: bool,
+    /// The step at which the signup stands.
+    pub step: Step,
+    /// Where the signup stands.
+    pub state: State,
+    /// Why the signup is parked; of a cancelled one, why it was.
+    pub parked_reason: Option<ParkedReason>,
+}
+
+impl Ledger {
+    /// Lists the stores that were left behind, those of the newest signup first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn left_stores(&self) -> Result<Vec<LeftStore>, LedgerError> {
+        use attempt::Column as A;
+        use credential::Column as C;
+        let ledger = self.clone();
+        let (tokens, rows, calls) = self
+            .detached("left_stores", async move {
+                let superseded = "SELECT c.id FROM credentials c JOIN provisionings p ON p.id = c.provisioning_id \
+                                  WHERE c.scope = $1 AND c.beside_intent IS NULL AND \
+                                  ((p.step = 'store' AND c.intent < p.key_intent) OR (p.step = 'done' \
+                                  AND p.store_uri IS NOT NULL AND COALESCE(c.resource_uri, '') <> p.store_uri))";
+                let found =
+                    ledger.db.query_all_raw(ledger.statement(superseded, [Scope::Store.as_str().into()])).await?;
+                let ids = found.iter().map(|row| row.try_get::<String>("", "id")).collect::<Result<Vec<_>, _>>()?;
+                if ids.is_empty() {
+                    return Ok(Default::default());
+                }
+                let tokens = credential::Entity::find().filter(C::Id.is_in(ids)).all(&ledger.db).await?;
+                let of = || tokens.iter().map(|token| token.provisioning_id.as_str());
+                let rows = Entity::find().filter(Column::Id.is_in(of())).all(&ledger.db).await?;
+                let calls = attempt::Entity::find()
+                    .filter(A::ProvisioningId.is_in(of()))
+                    .filter(A::NaturalKey.is_not_null())
+                    .all(&ledger.db)
+                    .await?;
+                Ok((tokens, rows, calls))
+            })
+            .await?;
+        let mut rows = leave_out_damaged(rows.into_iter().map(Provisioning::from_row));
+        rows.sort_by(|a, b| (b.accepted_at_ms, b.id.as_str()).cmp(&(a.accepted_at_ms, a.id.as_str())));
+        let stores = rows.iter().flat_map(|row| {
+            let own = tokens.iter().filter(|token| token.provisioning_id == row.id.as_str());
+            let calls = &calls;
+            own.map(move |token| LeftStore {
+                signup_id: row.signup_id.clone(),
+                intent: u32::try_from(token.intent).unwrap_or(0),
+                domain: calls
+                    .iter()
+                    .find(|call| (call.provisioning_id.as_str(), call.intent) == (row.id.as_str(), token.intent))
+                    .and_then(|call| call.natural_key.clone()),
+                store_uri: token.resource_uri.clone(),
+                has_token: token.sealed.is_some(),
+                step: row.step,
+                state: row.state,
+                parked_reason: row.parked_reason,
+            })
+        });
+        Ok(stores.collect())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     entity::provisioning::Model,
     error::LedgerError,
     ids::{ProvisioningId, SignupId, WorkerId},
-    state::{ParkedReason, RefusedFor, Source, State, Step},
+    state::{ParkedReason, RefusedFor, Scope, Source, State, Step},
 };
 
 /// One provisioning, as its row stood when it was read.
@@ -142,6 +142,18 @@ impl Provisioning {
             State::Closed if self.is_provisioned() => "provisioned",
             State::Closed => "cancelled",
             state => state.as_str(),
+        }
+    }
+
+    /// Whether a token of this call opens a user or a store that this signup has moved on from: another domain's, another
+    /// generation's.
+    pub fn has_left_behind(&self, scope: Scope, intent: u32, resource_uri: Option<&str>) -> bool {
+        let is_another = |own: &Option<String>| own.is_some() && own.as_deref() != resource_uri;
+        match (scope, self.step) {
+            (Scope::User, Step::User) | (Scope::Store, Step::Store) => intent < self.key_intent,
+            (Scope::User, Step::Store | Step::Done) => is_another(&self.user_uri),
+            (Scope::Store, Step::Done) => is_another(&self.store_uri),
+            (Scope::Store, Step::User) => false,
         }
     }
 

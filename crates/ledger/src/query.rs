@@ -1,6 +1,6 @@
 //! Reading: what people and the program ask the ledger.
 
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::HashMap};
 
 use foxden_vault::Sealed;
 use sea_orm::{
@@ -55,6 +55,8 @@ pub struct Credential {
     pub scope: Scope,
     /// The create call that Foxy answered with it.
     pub intent: u32,
+    /// 0 for the token of that call; else it is another one, which stands beside it.
+    pub serial: u32,
     /// The user or store it opens.
     pub resource_uri: Option<String>,
     /// The token; `None` once wiped.
@@ -162,7 +164,8 @@ impl Ledger {
         Ok(leave_out_damaged(read))
     }
 
-    /// The tokens kept for a provisioning, in the order of the calls that Foxy answered with them.
+    /// The tokens kept for a provisioning, in the order of the calls that Foxy answered with them; of several of one call the
+    /// one in use is the last.
     ///
     /// # Errors
     /// When the database does not answer or a row is damaged.
@@ -174,7 +177,9 @@ impl Ledger {
             .order_by_asc(C::Intent)
             .order_by_asc(C::Id);
         let rows = self.detached("credentials", async move { Ok(query.all(&ledger.db).await?) }).await?;
-        rows.into_iter().map(read).collect()
+        let mut held: Vec<Credential> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        held.sort_by_key(|held| (held.intent, Reverse(held.serial)));
+        Ok(held)
     }
 
     /// Whether another provisioning of this customer may have made the user that stands in the way of this one, or may have
@@ -323,7 +328,8 @@ fn read(row: credential::Model) -> Result<Credential, LedgerError> {
     let damaged = |column| LedgerError::Damaged { id: row.provisioning_id.clone(), column };
     Ok(Credential {
         scope: Scope::parse(&row.scope).ok_or_else(|| damaged("scope"))?,
-        intent: u32::try_from(row.intent).map_err(|_| damaged("intent"))?,
+        intent: u32::try_from(row.beside_intent.unwrap_or(row.intent)).map_err(|_| damaged("intent"))?,
+        serial: row.beside_intent.map_or(0, |_| row.intent.unsigned_abs()),
         sealed: row.sealed.map(Sealed::from_bytes).transpose().map_err(|_| damaged("sealed"))?,
         resource_uri: row.resource_uri,
         created_at_ms: row.created_at,

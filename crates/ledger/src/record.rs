@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     connect::{Ledger, millis},
     connections::Transaction,
-    credentials,
+    credentials::{self, Road},
     entity::{
         attempt,
         provisioning::{Column, Entity},
@@ -190,10 +190,17 @@ impl Ledger {
             if let Some(owner) = &shared {
                 siblings::lock(&txn, owner).await?;
             }
+            let mut came = None;
             if let Some(credential) = &entry.credential {
-                credentials::lock_row(&txn, &entry.lease.id).await?;
-                credentials::insert(&txn, &entry.lease.id, credential, now).await?;
+                let row = credentials::lock_row(&txn, &entry.lease.id).await?;
+                let kept = credentials::insert(&txn, &row, credential, Road::Answer, now).await?;
+                came = Some((row, kept));
             }
+            let report = |is_late| {
+                if let (Some((row, kept)), Some(credential)) = (&came, &entry.credential) {
+                    credentials::report(row, credential, *kept, is_late);
+                }
+            };
             if !insert_attempt(&txn, &entry.lease, &entry.attempt, now).await? {
                 let written = written_before(&txn, &entry, asked_at, now).await?;
                 txn.rollback().await?;
@@ -216,6 +223,7 @@ impl Ledger {
                     credentials::resume(&txn, &entry.lease.id, credential, now).await?;
                 }
                 ledger.commit(txn).await?;
+                report(true);
                 return Ok(Recorded::LeaseLost);
             };
             if let Next::Provisioned { keep_user_token: false, .. } = entry.next {
@@ -238,6 +246,7 @@ impl Ledger {
             let mut claimed = Claimed::new(row, &entry.lease.owner, asked_at, Duration::ZERO)?;
             claimed.lease.until = lease;
             ledger.commit(txn).await?;
+            report(false);
             Ok(Recorded::Written(Box::new(claimed)))
         })
         .await

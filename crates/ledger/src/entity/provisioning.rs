@@ -43,6 +43,8 @@ pub(crate) struct Model {
     pub(crate) closed_at: Option<i64>,
     pub(crate) forgotten_at: Option<i64>,
     pub(crate) restored_to: Option<i64>,
+    pub(crate) tokens_forgotten_at: Option<i64>,
+    pub(crate) links_forgotten_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Accepted, By, CorrectedKey, Correction, Custody, Doubt, Forget, Forgetting, Forgotten, Ledger, NewSignup, Next,
-    OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, ProvisioningId, Retried, Scope, SignupId, Source, State,
-    Step, WorkerId,
+    Accepted, By, CorrectedKey, Correction, Custody, Doubt, Escrow, Forget, Forgetting, Forgotten, Ledger,
+    NewCredential, NewSignup, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, ProvisioningId, Retried,
+    Scope, SignupId, Source, State, Step, WorkerId,
 };
+use foxden_vault::RefreshToken;
 
 use crate::cancelling::cancellation;
 use crate::support::{LEASE, accept, custody, entry, payload, row, signup, token, written};
@@ -161,7 +162,40 @@ pub(crate) async fn only_a_signup_at_rest_is_forgotten(ledger: Ledger) {
     assert_eq!(ledger.retry(&id("s1"), "a person").await.unwrap(), Retried::Cancelled);
     let left = row(&ledger, "s1").await;
     assert_eq!((left.state, left.step, left.standing()), (State::Closed, Step::User, "cancelled"));
-    assert_eq!(forgotten(&ledger, "s1", ALL).await.tokens_wiped, 1);
+    assert_eq!(forgotten(&ledger, "s1", ALL).await.tokens_wiped, 0, "the late one never was there");
+}
+
+pub(crate) async fn a_token_that_comes_after_its_customer_was_forgotten_is_wiped(ledger: Ledger) {
+    let custody = full(&ledger, "s1").await;
+    forgotten(&ledger, "s1", ALL).await;
+    let row = row(&ledger, "s1").await;
+    let dir = tempfile::tempdir().unwrap();
+    let escrow = Escrow::open(&dir.path().join("escrow")).unwrap();
+    for scope in [Scope::User, Scope::Store] {
+        let sealed = custody.seal_token(&row.id, scope, &RefreshToken::new("late")).unwrap();
+        let late = NewCredential { scope, intent: 9, resource_uri: Some("https://api.foxycart.com/9".into()), sealed };
+        escrow.keep(&row.id, &late).await.unwrap();
+    }
+    assert_eq!(ledger.drain(&escrow, &custody).await.unwrap(), 2);
+    let held = ledger.credentials(&row.id).await.unwrap();
+    assert!(held.iter().all(|held| held.sealed.is_none() && held.resource_uri.is_none()), "{held:?}");
+    assert_eq!(held.iter().filter(|held| held.intent == 9).count(), 2, "that they came is known");
+}
+
+pub(crate) async fn what_was_not_to_be_forgotten_is_kept_also_if_it_comes_later(ledger: Ledger) {
+    let custody = full(&ledger, "s1").await;
+    forgotten(&ledger, "s1", Forgetting::default()).await;
+    let id = row(&ledger, "s1").await.id;
+    for scope in [Scope::User, Scope::Store] {
+        let sealed = custody.seal_token(&id, scope, &RefreshToken::new("late")).unwrap();
+        let uri = Some("https://api.foxycart.com/9".into());
+        let late = NewCredential { scope, intent: 9, resource_uri: uri, sealed };
+        ledger.keep_credential(&id, late).await.unwrap();
+    }
+    let held = ledger.credentials(&id).await.unwrap();
+    let late = |scope| held.iter().find(|held| (held.scope, held.intent) == (scope, 9)).unwrap();
+    assert!(late(Scope::Store).sealed.is_some() && late(Scope::Store).resource_uri.is_some());
+    assert!(late(Scope::User).sealed.is_none(), "a user's token goes in any case");
 }
 
 pub(crate) async fn a_user_that_another_signup_needs_is_not_forgotten(ledger: Ledger) {

@@ -15,6 +15,7 @@ mod signups;
 mod size;
 mod support;
 mod tokens;
+mod two_tokens;
 
 /// Runs every rule on one database.
 macro_rules! rules {
@@ -48,6 +49,11 @@ macro_rules! all_rules {
             tokens::what_is_in_the_escrow_is_drained_into_the_ledger_once,
             tokens::an_escrow_file_that_can_not_be_read_is_named_and_kept,
             tokens::a_token_of_another_ledger_stays_in_the_escrow,
+            two_tokens::what_does_not_open_in_its_place_takes_no_token_s_key_and_is_put_aside,
+            two_tokens::a_file_under_a_key_that_is_not_here_stays_where_it_is,
+            two_tokens::of_two_tokens_of_one_call_both_are_kept_and_that_of_its_answer_is_used,
+            two_tokens::a_token_that_is_here_under_another_envelope_is_no_second_one,
+            two_tokens::a_store_of_a_domain_that_was_given_up_is_listed_once_its_token_comes,
             tokens::a_token_that_comes_while_its_row_is_parked_is_not_left_beside_it,
             tokens::a_token_of_an_earlier_key_resumes_nothing,
             signups::the_next_events_are_each_signup_s_oldest_but_for_kinds_that_rest,
@@ -91,6 +97,8 @@ macro_rules! all_rules {
             restored::a_ledger_is_not_marked_while_it_is_worked_on_or_for_a_wrong_time,
             restored::a_restored_row_is_in_doubt_under_whatever_key_it_tries,
             restored::a_retry_of_a_restored_row_looks_first,
+            forgetting::a_token_that_comes_after_its_customer_was_forgotten_is_wiped,
+            forgetting::what_was_not_to_be_forgotten_is_kept_also_if_it_comes_later,
             signups::the_schema_goes_down_and_up_again,
         );
     };

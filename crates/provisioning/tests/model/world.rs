@@ -103,6 +103,7 @@ pub(crate) struct Post {
     pub(crate) boot: Boot,
     escrow_dir: PathBuf,
     escrow: Escrow,
+    custody: Custody,
     owner: WorkerId,
     ledger: Ledger,
     leases: Leases,
@@ -240,7 +241,8 @@ impl World {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { gate.keep(&shop, &CancellationToken::new()).await });
-        let mut post = Post { boot, escrow_dir, escrow, owner, ledger, leases, runner, stop, tasks };
+        let custody = self.custody.clone();
+        let mut post = Post { boot, escrow_dir, escrow, custody, owner, ledger, leases, runner, stop, tasks };
         post.drain(&self.director);
         post
     }
@@ -389,8 +391,8 @@ impl Post {
     }
 
     pub(crate) fn drain(&mut self, director: &Director) {
-        let (ledger, escrow) = (self.ledger.clone(), self.escrow.clone());
-        self.spawn(director, async move { drop(ledger.drain(&escrow).await) });
+        let (ledger, escrow, custody) = (self.ledger.clone(), self.escrow.clone(), self.custody.clone());
+        self.spawn(director, async move { drop(ledger.drain(&escrow, &custody).await) });
     }
 
     /// Forgets tasks that have ended; one that panicked ends the test.

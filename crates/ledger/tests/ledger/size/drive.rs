@@ -88,7 +88,7 @@ async fn late_token(ledger: &Ledger, custody: &Custody, owner: &WorkerId) {
     let dir = tempfile::tempdir().unwrap();
     let escrow = Escrow::open(dir.path()).unwrap();
     escrow.keep(&lost.lease.id, &token(&lost, custody, Scope::User, "late").unwrap()).await.unwrap();
-    assert_eq!(ledger.drain(&escrow).await.unwrap(), 1);
+    assert_eq!(ledger.drain(&escrow, custody).await.unwrap(), 1);
 }
 
 /// Under another signup's user: what is asked before a name is written.
@@ -168,6 +168,7 @@ async fn reading(ledger: &Ledger) {
     ledger.standings().await.unwrap();
     ledger.count_orphans().await.unwrap();
     ledger.orphans().await.unwrap();
+    ledger.left_stores().await.unwrap();
     let listed = async |filter: Filter| ledger.list(&Filter { limit: 100, ..filter }).await.unwrap();
     listed(Filter::default()).await;
     for state in State::ALL {
