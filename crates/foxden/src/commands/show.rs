@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
-use foxden_ledger::{Audited, Credential, ParkedReason, PastAttempt, Provisioning, State};
+use foxden_ledger::{Audited, Credential, ParkedReason, PastAttempt, Provisioning, Scope, State};
 use serde_json::{Value, json};
 
 use super::{cancel, explain, status};
@@ -90,7 +90,7 @@ fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt
             Some(sealed) => format!("sealed with key {}", sealed.key_id()),
             None => "wiped, no longer needed".to_owned(),
         };
-        field("token", &format!("{}: {kept}", credential.scope));
+        field("token", &format!("{}: {kept}{}", credential.scope, aside(row, credential)));
     }
     if let (State::Parked, Some(reason)) = (row.state, row.parked_reason) {
         output::say("");
@@ -104,6 +104,27 @@ fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt
         output::say("");
         print_attempts(attempts);
     }
+}
+
+/// What there is to say of a token that is not the one in use.
+fn aside(row: &Provisioning, credential: &Credential) -> String {
+    let call = credential.intent;
+    let whose = match credential.scope {
+        Scope::User => "user",
+        Scope::Store => "store",
+    };
+    if has_left_behind(row, credential) {
+        let uri = credential.resource_uri.as_deref().unwrap_or("no trusted address");
+        format!("; of a {whose} that was left behind (call {call}, {uri})")
+    } else if credential.serial > 0 {
+        format!("; differs from the one in use of the same call ({call})")
+    } else {
+        String::new()
+    }
+}
+
+fn has_left_behind(row: &Provisioning, credential: &Credential) -> bool {
+    row.has_left_behind(credential.scope, credential.intent, credential.resource_uri.as_deref())
 }
 
 fn explain_parked(row: &Provisioning, reason: ParkedReason) {
@@ -163,6 +184,9 @@ fn as_json(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttem
         .map(|credential| {
             json!({
                 "scope": credential.scope.as_str(),
+                "call": credential.intent,
+                "in_use": credential.serial == 0 && !has_left_behind(row, credential),
+                "left_behind": has_left_behind(row, credential),
                 "resource_uri": credential.resource_uri,
                 "key_id": credential.sealed.as_ref().map(|sealed| sealed.key_id().to_string()),
                 "wiped": credential.sealed.is_none(),

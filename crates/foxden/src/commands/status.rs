@@ -26,7 +26,8 @@ pub(crate) struct Options {
     /// With --list: only those in this state
     #[arg(long, value_name = "STATE", requires = "list")]
     state: Option<StateArg>,
-    /// List the Foxy users that were left behind because their tokens were lost (FOXDEN_USER_EMAIL)
+    /// List the Foxy users that were left behind because their tokens were lost (FOXDEN_USER_EMAIL), and the stores of
+    /// domains that were given up
     #[arg(long, conflicts_with_all = ["list", "state"])]
     orphans: bool,
     /// Print JSON, for scripts
