@@ -42,7 +42,39 @@ pub(super) fn country(text: &str) -> Result<(), String> {
     if CODES.binary_search(&text.to_ascii_uppercase().as_str()).is_ok() {
         return Err("must be in upper case".to_owned());
     }
+    if let Some(meant) = meant(&text.to_ascii_uppercase()) {
+        return Err(format!("must be a country code of ISO 3166-1 alpha-2; write {meant}"));
+    }
     Err("must be a country code of ISO 3166-1 alpha-2, such as US".to_owned())
+}
+
+/// The assigned code that was probably meant: for reserved codes (ISO 3166-1, exceptional reservations), and for the
+/// three-letter codes and names that are most common in signup forms.
+fn meant(text: &str) -> Option<&'static str> {
+    Some(match text {
+        "UK" | "GBR" | "ENGLAND" | "SCOTLAND" | "WALES" | "UNITED KINGDOM" | "GREAT BRITAIN" => "GB",
+        "USA" | "U.S." | "U.S.A." | "UNITED STATES" | "UNITED STATES OF AMERICA" => "US",
+        "EL" | "GRC" | "GREECE" => "GR",
+        "CAN" | "CANADA" => "CA",
+        "AUS" | "AUSTRALIA" => "AU",
+        "NZL" | "NEW ZEALAND" => "NZ",
+        "DEU" | "GER" | "GERMANY" => "DE",
+        "FRA" | "FRANCE" => "FR",
+        "ESP" | "SPAIN" => "ES",
+        "ITA" | "ITALY" => "IT",
+        "NLD" | "NETHERLANDS" | "THE NETHERLANDS" => "NL",
+        "BEL" | "BELGIUM" => "BE",
+        "CHE" | "SUI" | "SWITZERLAND" => "CH",
+        "AUT" | "AUSTRIA" => "AT",
+        "IRL" | "IRELAND" => "IE",
+        "MEX" | "MEXICO" => "MX",
+        "BRA" | "BRAZIL" => "BR",
+        "JPN" | "JAPAN" => "JP",
+        "IND" | "INDIA" => "IN",
+        "SGP" | "SINGAPORE" => "SG",
+        "HKG" | "HONG KONG" => "HK",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -60,8 +92,13 @@ mod tests {
             assert_eq!(country(code), Ok(()), "{code}");
         }
         assert_eq!(country("us").unwrap_err(), "must be in upper case");
-        // UK is reserved, not assigned; EU and XK are not countries of the standard.
-        for code in ["UK", "EU", "XK", "USA", "", "U"] {
+        // UK and EL are reserved, not assigned.
+        for (code, meant) in [("UK", "GB"), ("usa", "US"), ("EL", "GR")] {
+            let cure = format!("must be a country code of ISO 3166-1 alpha-2; write {meant}");
+            assert_eq!(country(code).unwrap_err(), cure);
+        }
+        // EU and XK are not countries of the standard.
+        for code in ["EU", "XK", "ABC", "", "U"] {
             assert_eq!(
                 country(code).unwrap_err(),
                 "must be a country code of ISO 3166-1 alpha-2, such as US",

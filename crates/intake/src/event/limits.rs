@@ -27,6 +27,8 @@ pub(super) const STORE_NAME_MAX: usize = 50;
 pub(super) const STORE_DOMAIN_MAX: usize = 100;
 pub(super) const STORE_URL_MAX: usize = 300;
 pub(super) const STORE_EMAIL_MAX: usize = 300;
+/// A code has two. What is longer may be a country's name, whose code the answer can then suggest.
+pub(super) const COUNTRY_NAME_MAX: usize = 100;
 pub(super) const POSTAL_CODE_MAX: usize = 50;
 pub(super) const REGION_MAX: usize = 100;
 pub(super) const FROM_EMAIL_MAX: usize = 100;

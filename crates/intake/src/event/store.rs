@@ -9,9 +9,9 @@ use super::{
     checks::{self, is_property_name},
     fields::{Fields, scalar},
     limits::{
-        FROM_EMAIL_MAX, LOGO_URL_MAX, POSTAL_CODE_MAX, PROPERTIES_MAX, PROPERTY_NAME_MAX, PROPERTY_TEXT_MAX,
-        RECEIPT_CONTINUE_URL_MAX, REGION_MAX, SHORT_WORD_MAX, STORE_DOMAIN_MAX, STORE_EMAIL_MAX, STORE_NAME_MAX,
-        STORE_URL_MAX, STORE_VERSION_URI_MAX,
+        COUNTRY_NAME_MAX, FROM_EMAIL_MAX, LOGO_URL_MAX, POSTAL_CODE_MAX, PROPERTIES_MAX, PROPERTY_NAME_MAX,
+        PROPERTY_TEXT_MAX, RECEIPT_CONTINUE_URL_MAX, REGION_MAX, SHORT_WORD_MAX, STORE_DOMAIN_MAX, STORE_EMAIL_MAX,
+        STORE_NAME_MAX, STORE_URL_MAX, STORE_VERSION_URI_MAX,
     },
     mistakes::Mistakes,
     node::Node,
@@ -28,7 +28,7 @@ pub(super) const DOMAIN: Text = Text::optional("domain", STORE_DOMAIN_MAX, Domai
 pub(super) const FULL_DOMAIN: Text = DOMAIN.with_form(FullDomain);
 pub(super) const URL: Text = Text::required("url", STORE_URL_MAX, WebUrl);
 pub(super) const EMAIL: Text = Text::required("email", STORE_EMAIL_MAX, Emails);
-pub(super) const COUNTRY: Text = Text::required("country", 2, Country);
+pub(super) const COUNTRY: Text = Text::required("country", COUNTRY_NAME_MAX, Country);
 /// As it is outside of the US.
 pub(super) const REGION: Text = Text::required("region", REGION_MAX, Anything);
 pub(super) const US_REGION: Text = REGION.with_form(UsRegion);
