@@ -2,12 +2,15 @@
 
 use url::Url;
 
-use super::limits::{LABEL_MAX, PROPERTY_NAME_MAX, USER_ID_MAX};
+use super::{
+    characters,
+    limits::{LABEL_MAX, PROPERTY_NAME_MAX, USER_ID_MAX},
+};
 
 /// The answer of a check.
 pub(super) type Checked = Result<(), String>;
 
-/// What every text of an event must be: not empty, not too long, without control characters, without blanks around it.
+/// What every text of an event must be: visible, not too long, without control characters, without blanks around it.
 ///
 /// Blanks around a value are refused instead of trimmed: a value that differs from what the parent app has on file would
 /// be hard to find again.
@@ -23,24 +26,47 @@ pub(super) fn text(value: &str, max: usize) -> Checked {
     if let Some(at) = value.chars().position(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         return Err(format!("has a control character at position {}", at + 1));
     }
+    if let Some((at, c)) = characters::find(value, characters::reorders_text) {
+        return Err(format!("has {} at position {at}, which reorders the text around it", characters::named(c)));
+    }
     if value.trim() != value {
         return Err("begins or ends with a blank".to_owned());
+    }
+    if value.chars().all(characters::is_invisible) {
+        return Err("has no visible character".to_owned());
     }
     Ok(())
 }
 
-/// One plain address. Whether it exists, only a mail to it could tell; this finds what can't be one.
+/// One plain address: a dot-atom at a domain (RFC 5322 section 3.4.1, RFC 6531 section 3.3), without quotes, comments or
+/// address literals. Nothing in it may be invisible, or two spellings of one mailbox would make two users.
 pub(super) fn email(value: &str) -> Checked {
-    let plausible = value.split_once('@').is_some_and(|(local, domain)| {
-        !local.is_empty()
-            && !domain.is_empty()
-            && !domain.contains('@')
-            && !domain.starts_with('.')
-            && !domain.ends_with('.')
-            // Blanks and separators would make it several addresses, or a name with an address.
-            && !value.contains(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '<' | '>'))
-    });
-    if plausible { Ok(()) } else { Err("must be one plain email address".to_owned()) }
+    if let Some((at, c)) = characters::find(value, characters::is_invisible) {
+        return Err(format!(
+            "has {} at position {at}; an email address has no invisible characters",
+            characters::named(c)
+        ));
+    }
+    let is_address = value
+        .split_once('@')
+        .is_some_and(|(local, domain)| local.split('.').all(is_atom) && domain.split('.').all(is_mail_label));
+    if is_address { Ok(()) } else { Err("must be one plain email address".to_owned()) }
+}
+
+/// One atom of an unquoted local part.
+fn is_atom(piece: &str) -> bool {
+    !piece.is_empty() && !piece.contains(NOT_IN_AN_ATOM)
+}
+
+/// The specials of RFC 5322 section 3.2.3 but for the dot, which separates atoms.
+pub(super) const NOT_IN_AN_ATOM: [char; 12] = ['@', ',', ';', ':', '<', '>', '(', ')', '[', ']', '\\', '"'];
+
+/// A DNS label, in either case and any script (RFC 6531 section 3.3).
+fn is_mail_label(label: &str) -> bool {
+    !label.is_empty()
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || !c.is_ascii())
 }
 
 /// One or several addresses, separated by commas (Foxy docs: rels/stores, `store_email`).
@@ -143,15 +169,47 @@ mod tests {
 
     #[test]
     fn a_text_is_counted_in_characters_and_has_no_control_characters_or_outer_blanks() {
-        sorts(|value| text(value, 3), &["é€𝄞", "a b"], &["", "abcd", "a\n", " a", "a\u{a0}", "a\u{7}b", "a\u{2028}b"]);
+        let bad = ["", "abcd", "a\n", " a", "a\u{a0}", "a\u{7}b", "a\u{2028}b", "\u{200b}", "\u{3164}\u{3164}"];
+        sorts(|value| text(value, 3), &["é€𝄞", "a b"], &bad);
+        assert_eq!(text("\u{3164}", 9).unwrap_err(), "has no visible character");
+        let reordered = "has U+202E RIGHT-TO-LEFT OVERRIDE at position 3, which reorders the text around it";
+        assert_eq!(text("ab\u{202e}c", 9).unwrap_err(), reordered);
+        // Many scripts spell with joiners, and emoji are built with them.
+        assert_eq!(text("نامه\u{200c}ای", 9), Ok(()));
         assert_eq!(text("ab\u{1b}c", 9).unwrap_err(), "has a control character at position 3");
         assert_eq!(text("äöüß", 3).unwrap_err(), "has 4 characters; at most 3 are allowed");
     }
 
     #[test]
     fn an_email_is_one_plain_address() {
-        let bad = ["a", "@b", "a@", "a@b@c", "a b@c", "a@b,c@d", "A <a@b>", "a@.b", "a@b.", "a@b;c"];
+        let bad = [
+            "a",
+            "@b",
+            "a@",
+            "a@b@c",
+            "a b@c",
+            "a@b,c@d",
+            "A <a@b>",
+            "a@.b",
+            "a@b.",
+            "a@b;c",
+            "a@example..com",
+            "mailto:a@example.com",
+            "a@exam/ple.com",
+            "a..b@c",
+            ".a@b",
+            "a.@b",
+            "\"a b\"@c",
+            "a@[127.0.0.1]",
+            "a@-b.com",
+            "a@b_c.com",
+        ];
         sorts(email, &["a@b", "jörg+shop@exämple.de"], &bad);
+        let zero_width = "has U+200B ZERO WIDTH SPACE at position 14; an email address has no invisible characters";
+        assert_eq!(email("a@example.com\u{200b}").unwrap_err(), zero_width);
+        for hidden in ['\u{202e}', '\u{ad}', '\u{2060}', '\u{feff}', '\u{3164}', '\u{e0041}', '\u{61c}', '\u{fff9}'] {
+            assert!(email(&format!("a{hidden}@example.com")).is_err(), "{hidden:?}");
+        }
         sorts(emails, &["a@b", "a@b,c@d", "a@b, c@d"], &["", ",", "a@b,", "a@b c@d"]);
     }
 

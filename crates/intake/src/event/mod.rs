@@ -4,6 +4,7 @@
 //! once. What passes is the ledger's [`Payload`] in Foxy's terms.
 
 mod captcha;
+mod characters;
 mod checks;
 mod cloud_event;
 mod countries;

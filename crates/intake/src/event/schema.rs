@@ -1,12 +1,13 @@
 //! The contract as JSON Schema (draft 2020-12), made of the rules that the parser checks by.
 //!
 //! A schema says a little less than the parser: not that a key is given twice, that a number such as `1.0` is no whole
-//! number here, what a URL's inside must be, or how large a body may be. It never refuses what the parser takes.
+//! number here, what a URL's inside must be, which characters are invisible, or how large a body may be. It never refuses
+//! what the parser takes.
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    EVENT_VERSION, SIGNUP_TYPE, captcha,
+    EVENT_VERSION, SIGNUP_TYPE, captcha, checks,
     cloud_event::{IDENTITY, JSON, SPECVERSION},
     countries,
     limits::{LABEL_MAX, PROPERTIES_MAX, PROPERTY_NAME_MAX, PROPERTY_TEXT_MAX},
@@ -21,8 +22,8 @@ pub(crate) const SIGNUP_FILE: &str = "signup.v1.schema.json";
 
 /// Blanks that are no control characters (Unicode, property `White_Space`), as members of a character class.
 const BLANKS: &str = r"\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000";
-/// What no text may have.
-const CONTROLS: &str = r"\u0000-\u001f\u007f-\u009f\u2028\u2029";
+/// What no text may have: controls, ends of lines, and what reorders the text around it (UAX #9).
+const CONTROLS: &str = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069";
 
 /// A plain signup event.
 pub(crate) fn signup() -> Value {
@@ -161,9 +162,15 @@ fn text(rule: &Text) -> Value {
 /// A form as a regular expression of ECMA-262, without look-around, which not every engine has.
 fn pattern(form: Form) -> String {
     let address = {
-        let character = |beyond: &str| format!("[^@{beyond},;<>{BLANKS}{CONTROLS}]");
-        let (any, no_dot) = (character(""), character("."));
-        format!("{any}+@{no_dot}(?:{any}*{no_dot})?")
+        let unseen = format!("{BLANKS}{CONTROLS}");
+        let specials: String = checks::NOT_IN_AN_ATOM.iter().map(|c| format!(r"\u{:04x}", u32::from(*c))).collect();
+        let atom = format!(r"[^.{specials}{unseen}]+");
+        // Everything that is not ASCII, and of ASCII the letters and digits.
+        let of_a_label =
+            |hyphen: &str| format!(r"[^\u0000-{hyphen}\u002e\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007f{unseen}]");
+        let (end, middle) = (of_a_label(r"\u002d"), of_a_label(r"\u002c"));
+        let label = format!("{end}(?:{middle}*{end})?");
+        format!(r"{atom}(?:\.{atom})*@{label}(?:\.{label})*")
     };
     let label = format!("[a-z0-9](?:[a-z0-9-]{{0,{}}}[a-z0-9])?", LABEL_MAX - 2);
     match form {

@@ -106,6 +106,12 @@ fn what_only_the_parser_knows_is_no_more_than_this() {
     for url in ["https://", "https://u:p@a/", "https://a b/", "https://[::1/"] {
         assert!(!problems(&with("store.url", json!(url))).is_empty(), "{url}");
     }
+    for (path, unseen) in
+        [("user.first_name", "\u{3164}"), ("user.email", "a\u{e0041}@b"), ("user.email", "a@b\u{200b}")]
+    {
+        let event = with(path, json!(unseen));
+        assert!(fits(&event) && !problems(&event).is_empty(), "{path}");
+    }
     assert!(fits(&with("store.url", json!("https://u:p@a/"))));
     assert!(
         fits(&with("user.affiliate_id", json!(1.0))) && !problems(&with("user.affiliate_id", json!(1.0))).is_empty()
@@ -216,6 +222,21 @@ fn border_values() -> Vec<Value> {
         "~!",
         "ü-1",
         "\u{1680}x",
+        "a\u{202e}b",
+        "a\u{200d}b",
+        "a..b@c",
+        "a@b..c",
+        "a@-b",
+        "a@b-",
+        "a@b-c.d",
+        "mailto:a@b",
+        "a@b/c",
+        "a/b@c",
+        "a@é.b",
+        "\"a\"@b",
+        "a@[b]",
+        "a\\@b",
+        "a@b_c",
     ];
     let mut values: Vec<Value> = texts.iter().map(|text| json!(text)).collect();
     values.extend([json!(0), json!(1), json!(2), json!(-1), json!(1.5), json!(u64::MAX), json!(true), json!(false)]);

@@ -262,7 +262,7 @@ prop_compose! {
     pub(super) fn valid_event()(
         (id, first, last, phone) in ("[!-~]{1,200}", word(), word(), proptest::option::of(word())),
         (name, domain) in (word(), proptest::option::of("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")),
-        (local, host) in ("[a-z0-9.+_-]{1,30}", "[a-z]{1,20}(\\.[a-z]{2,6}){0,2}"),
+        (local, host) in ("[a-z0-9+_-]{1,15}(\\.[a-z0-9+_'-]{1,10}){0,2}", "[a-z]{1,20}(\\.[a-z]{2,6}){0,2}"),
         (country, region, code) in (prop::sample::select(vec!["DE", "FR", "JP", "ZW"]), word(), word()),
     ) -> Value {
         let email = format!("{local}@{host}");
