@@ -13,6 +13,9 @@ use super::{
     mistakes::EventError,
 };
 
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A JSON value. Lists have no place in the contract, so that their content is not kept.
 #[derive(Clone, PartialEq)]
 pub(super) enum Node {
@@ -34,6 +37,8 @@ pub(super) fn read(body: &[u8]) -> Result<Node, EventError> {
     if let Err(error) = str::from_utf8(body) {
         return unreadable(format!("is not UTF-8 (byte {})", error.valid_up_to() + 1));
     }
+    // Writers on Windows begin with a byte order mark, which a reader may skip (RFC 8259 section 8.1).
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     if depth(body) > DEPTH_MAX {
         return unreadable(format!("nests deeper than {DEPTH_MAX} levels"));
     }
@@ -121,7 +126,15 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEPTH_MAX, depth, read};
+    use super::{DEPTH_MAX, Node, depth, read};
+
+    #[test]
+    fn a_byte_order_mark_at_the_beginning_is_skipped() {
+        assert!(read(b"\xef\xbb\xbf{}").is_ok_and(|node| node == Node::Object(Vec::new())));
+        for elsewhere in [&b"\xef\xbb\xbf\xef\xbb\xbf{}"[..], b" \xef\xbb\xbf{}", b"{}\xef\xbb\xbf"] {
+            assert!(read(elsewhere).is_err(), "{elsewhere:?}");
+        }
+    }
 
     #[test]
     fn brackets_inside_strings_are_no_nesting() {
