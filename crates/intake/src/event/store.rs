@@ -45,6 +45,9 @@ pub(super) const OPTIONAL: [Text; 7] = [
     Text::optional("store_version_uri", STORE_VERSION_URI_MAX, WebUrl),
 ];
 
+/// 2^63: no whole number from here on is exact as a float, and what fits 64 bits is not read as one.
+const BEYOND_64_BITS: f64 = 9_223_372_036_854_775_808.0;
+
 pub(super) const REMOTE_DOMAIN: &str = "use_remote_domain";
 
 /// Foxy's names of what the contract has fields for: not to be smuggled in through `store.properties`.
@@ -127,6 +130,10 @@ fn properties(node: Node, extra: &mut BTreeMap<String, Value>, mistakes: &mut Mi
 
 fn property(node: Node) -> Result<Value, String> {
     let value = scalar(node).ok_or("must be a string, a number, true or false")?;
+    // The parser has made a float of it, and dropped digits.
+    if value.as_f64().is_some_and(|number| number.abs() >= BEYOND_64_BITS && !value.is_u64() && !value.is_i64()) {
+        return Err("is a number beyond 64 bits, which would lose digits; send it as a string".to_owned());
+    }
     match value.as_str() {
         // An empty text may be what blanks one of Foxy's defaults.
         Some(text) if !text.is_empty() => checks::text(text, PROPERTY_TEXT_MAX).map(|()| value),

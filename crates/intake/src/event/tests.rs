@@ -182,6 +182,11 @@ fn types_are_not_guessed() {
         ("store.use_remote_domain", json!(1), "must be true or false"),
         ("store.properties", json!("x"), "must be an object"),
         ("store.properties.a", json!([1]), "must be a string, a number, true or false"),
+        (
+            "store.properties.a",
+            serde_json::from_str("18446744073709551616").unwrap(),
+            "is a number beyond 64 bits, which would lose digits; send it as a string",
+        ),
         ("store.properties.store_domain", json!("x"), "has a field of its own directly in store; give it there"),
         ("store.properties.logo_url", json!("x"), "has a field of its own directly in store; give it there"),
     ] {
