@@ -59,9 +59,10 @@ impl AmqpUrl {
             Some(Host::Ipv6(address)) => address.to_string(),
             _ => return Err(AmqpUrlError::Host),
         };
-        // A lone slash names the virtual host "", which nobody has, so that it is a mistake for the default one.
+        // By the letter of RabbitMQ's URI specification a lone slash names the virtual host "". Most clients read it as the
+        // default one, which is what a person who ends a URL with a slash means.
         let vhost = match url.path() {
-            "" => "/".to_owned(),
+            "" | "/" => "/".to_owned(),
             path => match path.strip_prefix('/') {
                 Some(vhost) if !vhost.is_empty() && !vhost.contains('/') => decoded(vhost)?,
                 _ => return Err(AmqpUrlError::Vhost),
@@ -85,6 +86,11 @@ impl AmqpUrl {
         // An IPv6 address needs its brackets back to be told from the port.
         let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
         format!("{}://{open}{host}{close}:{}", self.0.scheme, self.0.authority.port)
+    }
+
+    /// The virtual host.
+    pub fn vhost(&self) -> &str {
+        &self.0.vhost
     }
 
     /// Whether it asks for TLS.
@@ -157,7 +163,11 @@ mod tests {
         assert_eq!((url.0.vhost.as_str(), url.0.authority.host.as_str(), url.0.authority.port), ("/", "::1", 5672));
         assert_eq!(url.0.authority.userinfo.username, "guest");
         assert_eq!((url.0.query.heartbeat, url.display()), (Some(10), "amqp://[::1]:5672".to_owned()));
-        assert_eq!(AmqpUrl::parse("amqp://127.0.0.1:5673/%2f").unwrap().0.vhost, "/");
+        for whole in
+            ["amqp://127.0.0.1:5673/%2f", "amqp://guest:guest@127.0.0.1:5672/", "amqps://mq.example/?heartbeat=5"]
+        {
+            assert_eq!(AmqpUrl::parse(whole).unwrap().0.vhost, "/", "{whole}");
+        }
     }
 
     #[test]
@@ -167,7 +177,7 @@ mod tests {
             ("http://mq.example", AmqpUrlError::Form),
             ("not a url", AmqpUrlError::Form),
             ("amqp:///vhost", AmqpUrlError::Host),
-            ("amqp://mq.example/", AmqpUrlError::Vhost),
+            ("amqp://mq.example//", AmqpUrlError::Vhost),
             ("amqp://mq.example/a/b", AmqpUrlError::Vhost),
             ("amqp://a:%ff@mq.example", AmqpUrlError::Encoding),
             ("amqp://mq.example?verify=verify_none", AmqpUrlError::Query),
