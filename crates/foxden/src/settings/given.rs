@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use zeroize::Zeroizing;
 
 use super::{
-    config_file,
+    config_file, kubernetes,
     mistakes::Mistake,
     secret_url::SecretUrl,
     sources::{ConfigFile, Sources},
@@ -75,6 +75,7 @@ impl AllGiven {
                 continue;
             }
             match value.to_str() {
+                Some(text) if variables::find(name).is_none() && kubernetes::is_service_variable(name, text) => {}
                 Some(text) => {
                     all.add(name, Given::new(text.to_owned(), Origin::Environment), mistakes);
                 }

@@ -15,6 +15,7 @@ mod database;
 mod foxy;
 mod given;
 mod keys;
+mod kubernetes;
 mod mistakes;
 mod provisioning;
 mod reader;

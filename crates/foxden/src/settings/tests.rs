@@ -141,6 +141,13 @@ fn no_mistake_repeats_a_value() {
 }
 
 #[test]
+fn what_kubernetes_sets_for_services_is_ignored() {
+    let set = [("FOXDEN_PORT", "tcp://10.0.0.1:80"), ("FOXDEN_POSTGRESQL_SERVICE_HOST", "10.0.0.2")];
+    assert!(parse(set).is_ok());
+    assert!(mistake(parse([("FOXDEN_PORT", "80")])).starts_with("FOXDEN_PORT (environment): is not a setting"));
+}
+
+#[test]
 fn an_unknown_name_is_a_mistake_even_with_a_good_value() {
     assert_eq!(
         mistake(parse([("FOXDEN_LEASE_TIME", "90s")])),
