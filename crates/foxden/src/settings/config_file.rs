@@ -38,18 +38,19 @@ fn flatten(name: &str, path: &mut Vec<String>, table: Table, entries: &mut Vec<E
         let text = match value {
             Value::String(text) => Some(text),
             Value::Integer(number) => Some(number.to_string()),
+            Value::Float(number) => Some(number.to_string()),
             Value::Boolean(flag) => Some(flag.to_string()),
             Value::Table(section) => {
                 flatten(name, path, section, entries, mistakes);
                 path.pop();
                 continue;
             }
-            Value::Float(_) | Value::Datetime(_) | Value::Array(_) => None,
+            Value::Datetime(_) | Value::Array(_) => None,
         };
         if let Some(text) = text {
             entries.push(Entry { variable, given: Given::new(text, origin) });
         } else {
-            let problem = "expected text, a whole number, or true or false";
+            let problem = "expected text, a number, or true or false";
             mistakes.push(Mistake::new(variable, Some(origin), problem));
         }
         path.pop();
@@ -89,11 +90,17 @@ mod tests {
     }
 
     #[test]
-    fn lists_numbers_with_a_point_and_dates_are_mistakes() {
+    fn a_number_may_have_a_fraction() {
+        let (pairs, mistakes) = flat("[foxy]\nrate = 0.5");
+        assert_eq!((pairs, mistakes), (vec![("FOXDEN_FOXY_RATE".to_owned(), "0.5".to_owned())], vec![]));
+    }
+
+    #[test]
+    fn lists_and_dates_are_mistakes() {
         let (_, mistakes) = flat("[amqp]\nqueue = [\"s3cret\"]");
         assert_eq!(
             mistakes,
-            ["FOXDEN_AMQP_QUEUE (amqp.queue in foxden.toml): expected text, a whole number, or true or false"]
+            ["FOXDEN_AMQP_QUEUE (amqp.queue in foxden.toml): expected text, a number, or true or false"]
         );
     }
 
