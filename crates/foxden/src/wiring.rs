@@ -15,7 +15,7 @@ use crate::{
     secret_source::SecretFile,
     settings::{
         AmqpSettings, DatabaseSettings, FoxyApi, FoxySettings, KeySettings, ProvisioningSettings, Settings,
-        WorkerSettings,
+        WorkerSettings, proxy_variable,
     },
 };
 
@@ -214,6 +214,13 @@ pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
 
 /// Where Foxy is, with the simulator started if it is to play Foxy.
 async fn api(settings: &FoxySettings) -> anyhow::Result<(ApiOrigins, Option<Simulator>)> {
+    if let Some(variable) = proxy_variable().filter(|_| settings.api != FoxyApi::Simulator) {
+        tracing::warn!(
+            event = "foxy.proxy_unused",
+            variable,
+            "foxden calls Foxy directly, since a proxy would see its tokens; this variable has no effect",
+        );
+    }
     Ok(match &settings.api {
         FoxyApi::Production => (ApiOrigins::production(), None),
         FoxyApi::ProductionIo => (ApiOrigins::production_io(), None),

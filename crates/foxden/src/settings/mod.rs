@@ -40,7 +40,7 @@ pub(crate) use keys::KeySettings;
 pub(crate) use mistakes::Mistakes;
 pub(crate) use provisioning::ProvisioningSettings;
 pub(crate) use secret_url::SecretUrl;
-pub(crate) use sources::{Sources, names_of_ours};
+pub(crate) use sources::{Sources, names_of_ours, proxy_variable};
 pub(crate) use telemetry::{LogFormat, TelemetrySettings};
 pub(crate) use worker::WorkerSettings;
 

@@ -106,6 +106,18 @@ fn environment() -> BTreeMap<String, OsString> {
     ours.chain(no_color).collect()
 }
 
+/// The variables by which programs are commonly given a proxy, in the order in which they win.
+const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// The variable that names a proxy for HTTPS, if one does.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whether it is set only, and this is the one place that the rule is about"
+)]
+pub(crate) fn proxy_variable() -> Option<&'static str> {
+    PROXIES.into_iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
 /// The names of all variables that are foxden's, and of the password that reaches its PostgreSQL without one: what a
 /// command that foxden starts has no business to know.
 #[expect(clippy::disallowed_methods, reason = "names only, and this is the one place that the rule is about")]
