@@ -89,7 +89,11 @@ async fn a_bad_line_is_named_and_put_aside_and_the_rest_goes_on() {
     );
     std::fs::write(place.path("in"), lines(["s3"])).unwrap();
     let itself = place.feed_any(&["submit", "--rejects", "in", "in"], "");
-    assert!(String::from_utf8_lossy(&itself.stderr).contains("can't go into the file that is read"), "{itself:?}");
+    assert!(
+        String::from_utf8_lossy(&itself.stderr)
+            .contains("FILE and --rejects are the same file, in; give each one of its own"),
+        "{itself:?}"
+    );
     assert_eq!(accepted(&place).await, 2);
 }
 
@@ -106,7 +110,7 @@ async fn what_a_kill_has_cut_off_goes_on_where_it_was_and_each_signup_is_accepte
     let all = whole(&place, fed + 20);
     let rest = place.run(&[&["submit", "--json"], &keeps[..], &[&all]].concat());
     assert!(rest.status.success(), "{rest:?}");
-    assert!(String::from_utf8_lossy(&rest.stderr).contains("going on from line"), "{rest:?}");
+    assert!(String::from_utf8_lossy(&rest.stderr).contains("resuming from line"), "{rest:?}");
     let told = counts(&rest.stdout);
     let (submitted, known) = (told["submitted"].as_u64().unwrap() as usize, told["known"].as_u64().unwrap() as usize);
     assert_eq!((before + submitted, accepted(&place).await), (fed + 20, fed + 20));
@@ -129,7 +133,7 @@ async fn one_that_is_asked_to_stop_says_from_which_line_to_go_on() {
     assert_eq!(stopped.ended().await, Some(3), "{}", stopped.log());
     let log = stopped.log();
     let next = counts(log.lines().last().unwrap().as_bytes())["next_line"].as_u64().unwrap();
-    assert!(log.contains(&format!("go on with --from-line {next}")), "{log}");
+    assert!(log.contains(&format!("resume with --from-line {next}")), "{log}");
     let before = accepted(&place).await;
     assert_eq!(before as u64, next - 1, "what was taken is what was told");
 
@@ -137,4 +141,47 @@ async fn one_that_is_asked_to_stop_says_from_which_line_to_go_on() {
     let rest = place.json(&["submit", "--json", "--from-line", &next.to_string(), &all]);
     assert_eq!((rest["submitted"].as_u64(), rest["known"].as_u64()), (Some((fed + 5 - before) as u64), Some(0)));
     assert_eq!(accepted(&place).await, fed + 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_state_file_skips_is_counted_and_what_was_refused_there_is_named() {
+    let place = Place::new().await;
+    let (state, all) = (place.path("state"), place.path("all.jsonl"));
+    let [state, all] = [&state, &all].map(|path| path.to_str().unwrap().to_owned());
+    std::fs::write(&all, format!("{}broken\n", lines(["s1", "s2"]))).unwrap();
+    let first = place.run(&["submit", "--json", "--state", &state, &all]);
+    assert_eq!((&counts(&first.stdout)["refused"], &counts(&first.stdout)["skipped"]), (&1.into(), &0.into()));
+    std::fs::write(&all, lines(["s1", "s2", "s3"])).unwrap();
+    let again = place.run(&["submit", "--json", "--state", &state, &all]);
+    let told = counts(&again.stdout);
+    assert_eq!((&told["submitted"], &told["skipped"]), (&0.into(), &3.into()));
+    let said = String::from_utf8(again.stderr).unwrap();
+    let hint = format!(
+        "1 events before it were refused; if they were corrected in place, remove {state} to submit all of it again, \
+         which makes nothing twice"
+    );
+    assert!(said.contains(&hint), "{said}");
+    std::fs::remove_file(&state).unwrap();
+    let whole = counts(&place.run(&["submit", "--json", "--state", &state, &all]).stdout);
+    assert_eq!((&whole["submitted"], &whole["known"]), (&1.into(), &2.into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_state_file_belongs_to_one_ledger_however_its_path_is_written() {
+    let place = Place::new().await;
+    let (state, all) = (place.path("state"), whole(&place, 2));
+    let state = state.to_str().unwrap();
+    for dir in ["one", "two"] {
+        std::fs::create_dir(place.path(dir)).unwrap();
+    }
+    let submit_in = |dir: &str, url: &str| {
+        let mut command = place.command(&["submit", "--json", "--state", state, &all]);
+        command.current_dir(place.path(dir)).env("FOXDEN_DATABASE_URL", url).output().unwrap()
+    };
+    assert_eq!(counts(&submit_in("one", "sqlite:foxden.db").stdout)["submitted"], 2);
+    let same = submit_in("one", "sqlite:../one/foxden.db");
+    assert_eq!(counts(&same.stdout)["skipped"], 2, "{same:?}");
+    let other = submit_in("two", "sqlite:foxden.db");
+    assert_eq!(other.status.code(), Some(1), "{other:?}");
+    assert!(String::from_utf8_lossy(&other.stderr).contains("give each a state file of its own"), "{other:?}");
 }

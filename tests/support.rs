@@ -113,7 +113,7 @@ impl Place {
         self.dir.path().join(name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = program(arguments, self.dir.path());
         command.envs(&self.settings);
         command

@@ -25,7 +25,7 @@ async fn a_broker_that_dies_in_between_costs_no_signup() {
         .unwrap();
     assert_eq!(cut_off.ended().await, Some(5), "{}", cut_off.log());
     let log = cut_off.log();
-    assert!(log.contains("run the same command again, it goes on from line"), "{log}");
+    assert!(log.contains("run the same command again, it resumes from line"), "{log}");
     drop(feed);
     let all = whole(&place, fed + 20);
     let away = place.run(&[&["submit"], &keeps[..], &[&all]].concat());

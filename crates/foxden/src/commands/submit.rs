@@ -8,12 +8,16 @@ mod refusals;
 mod resume;
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use foxden_intake::SignupEvent;
 use serde_json::json;
@@ -44,8 +48,8 @@ harmless: a signup id that is known is not made again.
 
 With FOXDEN_AMQP_URL set, events are published to the broker, each confirmed; else they go straight into the ledger.
 
-Cut off half-way, it says from which line to go on. With --state it keeps that in a file, so that the same command goes
-on by itself, also after a kill; some events may then be submitted twice.
+Cut off half-way, it says from which line to resume. With --state it keeps that in a file, so that the same command
+resumes there, also after a kill; some events may then be submitted twice.
 
 Examples:
   foxden submit signup.json
@@ -97,6 +101,8 @@ struct Tally {
     submitted: u64,
     known: u64,
     corrected: u64,
+    /// Events before the line at which it began.
+    skipped: Arc<AtomicU64>,
 }
 
 pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
@@ -114,26 +120,37 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         settings = Settings::parse(&sources, Needs { keys: Need::Required, ..needs })?;
     }
     telemetry::init(&settings.telemetry, Output::Stderr)?;
+    files_of_their_own(&options)?;
     let mut resume = Resume::open(options.state, options.from_line)?;
     let (input, size) = open(&options.file)?;
-    let refusals = Refusals::open(options.rejects, &options.file)?;
-    let (destination, place) = if to_broker {
+    let refusals = Refusals::open(options.rejects)?;
+    let (destination, place, identity) = if to_broker {
         let amqp = wiring::amqp(settings.amqp.as_ref().context("FOXDEN_AMQP_URL is not set")?)?;
-        (Destination::broker(&amqp).await?, amqp.url.display().to_string())
+        let place = amqp.url.display();
+        let (vhost, exchange, key) = (amqp.url.vhost(), &amqp.exchange, &amqp.routing_key);
+        let identity = format!("{place}, virtual host {vhost}, exchange {exchange}, routing key {key}");
+        (Destination::broker(&amqp).await?, place, identity)
     } else {
-        let place = settings.database.url.display().to_string();
-        (Destination::ledger(settings).await?, place)
+        let url = settings.database.url.clone();
+        let destination = Destination::ledger(settings).await?;
+        let identity = match url.file() {
+            // By now it is there. The same relative path in another directory is another ledger.
+            Some(file) => format!("sqlite:{}", fs::canonicalize(file).unwrap_or_else(|_| file.to_owned()).display()),
+            None => url.display(),
+        };
+        (destination, url.display(), identity)
     };
-    resume.bind(&place)?;
-    if resume.next_line() > 1 {
-        output::note(format!("going on from line {}", resume.next_line()));
-    }
+    resume.bind(&identity)?;
+    resume.announce();
     let start = resume.start();
-    let mut run = Run { destination, resume, refusals, progress: Progress::new(size), tally: Tally::default() };
+    let skipped = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&skipped);
+    let tally = Tally { skipped, ..Tally::default() };
+    let mut run = Run { destination, resume, refusals, progress: Progress::new(size), tally };
     // Looking at the first line may have to wait for it.
     let read = async move {
         let documents = tokio::task::spawn_blocking(move || Documents::read(input)).await?;
-        anyhow::Ok(reader::read(documents.context("could not read the events")?, start))
+        anyhow::Ok(reader::read(documents.context("could not read the events")?, start, counted))
     };
     let ended = run.all(read).await;
     run.progress.end();
@@ -210,6 +227,7 @@ impl Run {
         let (lines, texts): (Vec<u64>, Vec<&[u8]>) = taken.map(|one| (one.line, one.bytes.as_slice())).unzip();
         let last = lines.last().zip(events.last());
         let last = last.map(|(line, event)| Mark { line: *line, signup_id: event.signup_id.to_string() });
+        let refused_before = self.refusals.count();
         let mut answers = self.submit(&texts, &events).await?.into_iter();
         for (document, refused) in &documents {
             let answer = match refused {
@@ -225,7 +243,8 @@ impl Run {
         }
         self.refusals.flush()?;
         if let Some((document, _)) = documents.last() {
-            self.resume.reached(document.line, last)?;
+            let refused = self.refusals.count() - refused_before;
+            self.resume.reached(document.line, last, refused)?;
             self.progress.at(documents.len() as u64, document.line + 1, document.end);
         }
         failed.map_or(Ok(()), |error| Err(error.context("could not read the events")))
@@ -236,17 +255,20 @@ impl Run {
     }
 
     fn report(&self, place: &str, to_broker: bool, is_cut_off: bool, json: bool) {
-        let (Tally { submitted, known, corrected }, refused) = (&self.tally, self.refusals.count());
+        let (Tally { submitted, known, corrected, skipped }, refused) = (&self.tally, self.refusals.count());
+        let skipped = skipped.load(Ordering::Relaxed);
         if json {
             let next_line = is_cut_off.then(|| self.resume.next_line());
             output::say_json(&json!({
-                "submitted": submitted, "known": known, "corrected": corrected, "refused": refused, "to": place,
-                "next_line": next_line,
+                "submitted": submitted, "known": known, "corrected": corrected, "refused": refused,
+                "skipped": skipped, "to": place, "next_line": next_line,
             }));
             return;
         }
         let mut line = format!("{} submitted to {place}", output::count(*submitted));
-        for (number, what) in [(*corrected, "corrected"), (*known, "known already"), (refused, "refused")] {
+        let further =
+            [(*corrected, "corrected"), (*known, "known already"), (refused, "refused"), (skipped, "skipped")];
+        for (number, what) in further {
             if number > 0 {
                 line.push_str(&format!(", {} {what}", output::count(number)));
             }
@@ -277,4 +299,29 @@ fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead + Send>, Option<u64>)> {
     let opened = File::open(file).with_context(|| format!("could not open {}", file.display()))?;
     let size = opened.metadata().ok().map(|meta| meta.len()).filter(|size| *size > 0);
     Ok((Box::new(BufReader::new(opened)), size))
+}
+
+/// Refuses one file for two purposes: the events, the state or the refused events would overwrite each other.
+fn files_of_their_own(options: &Options) -> anyhow::Result<()> {
+    let named = [
+        ("FILE", Some(&options.file).filter(|file| *file != Path::new("-"))),
+        ("--state", options.state.as_ref()),
+        ("--rejects", options.rejects.as_ref()),
+    ];
+    let named: Vec<_> = named.into_iter().filter_map(|(role, file)| Some((role, file?, whole(file?)))).collect();
+    for (at, (role, file, path)) in named.iter().enumerate() {
+        if let Some((other, ..)) = named[..at].iter().find(|(_, _, earlier)| earlier == path) {
+            bail!("{other} and {role} are the same file, {}; give each one of its own", file.display());
+        }
+    }
+    Ok(())
+}
+
+/// The path of a file, without links, whether it is there already or not.
+fn whole(file: &Path) -> PathBuf {
+    let of_parent = || {
+        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(fs::canonicalize(parent).ok()?.join(file.file_name()?))
+    };
+    fs::canonicalize(file).ok().or_else(of_parent).unwrap_or_else(|| file.to_owned())
 }

@@ -1,6 +1,12 @@
 //! Reading and checking events beside the submitting of those before them.
 
-use std::io;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use foxden_intake::{EventError, SignupEvent};
 use tokio::sync::mpsc;
@@ -32,10 +38,11 @@ pub(super) struct Start {
 
 /// Reads and checks on a thread of its own, since reading blocks. It ends with its input, with the first error, or when
 /// nobody takes what it has read.
-pub(super) fn read(input: Documents, start: Start) -> mpsc::Receiver<anyhow::Result<Item>> {
+/// What is left out before the beginning is counted in `skipped`.
+pub(super) fn read(input: Documents, start: Start, skipped: Arc<AtomicU64>) -> mpsc::Receiver<anyhow::Result<Item>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     std::thread::spawn(move || {
-        let ended = begin(input, start).and_then(|rest| {
+        let ended = begin(input, start, &skipped).and_then(|rest| {
             for document in rest {
                 let document = document?;
                 let event = SignupEvent::parse(&document.bytes);
@@ -53,11 +60,16 @@ pub(super) fn read(input: Documents, start: Start) -> mpsc::Receiver<anyhow::Res
 }
 
 /// Passes over what comes before the beginning.
-fn begin(input: Documents, start: Start) -> anyhow::Result<impl Iterator<Item = io::Result<Document>>> {
+fn begin(
+    input: Documents,
+    start: Start,
+    skipped: &AtomicU64,
+) -> anyhow::Result<impl Iterator<Item = io::Result<Document>> + use<>> {
     let mut input = input.peekable();
     let mut mark = start.mark;
     while let Some(document) = input.next_if(|next| next.as_ref().is_ok_and(|document| document.line < start.line)) {
         let document = document?;
+        skipped.fetch_add(1, Ordering::Relaxed);
         if mark.as_ref().is_some_and(|mark| mark.is_at(&document)) {
             mark = None;
         }
@@ -72,7 +84,7 @@ fn begin(input: Documents, start: Start) -> anyhow::Result<impl Iterator<Item = 
 #[derive(Debug, thiserror::Error)]
 #[error(
     "line {line} is not the event that was submitted from there: is this the input that the state file was begun with? Remove \
-     the state file to begin anew, which makes nothing twice"
+     the state file to begin again, which makes nothing twice"
 )]
 pub(super) struct OtherInput {
     line: u64,
@@ -82,7 +94,7 @@ pub(super) struct OtherInput {
 mod tests {
     use std::io::Cursor;
 
-    use super::{super::resume::Mark, Documents, Start, begin};
+    use super::{super::resume::Mark, AtomicU64, Documents, Start, begin};
 
     fn lines(start: Start) -> Result<Vec<u64>, String> {
         let event = |id: &str| {
@@ -92,7 +104,7 @@ mod tests {
         };
         let input = format!("{}\nbroken\n\n{}\n", event("s-1"), event("s-2"));
         let documents = Documents::read(Box::new(Cursor::new(input))).unwrap();
-        let rest = begin(documents, start).map_err(|error| error.to_string())?;
+        let rest = begin(documents, start, &AtomicU64::new(0)).map_err(|error| error.to_string())?;
         Ok(rest.map(|document| document.unwrap().line).collect())
     }
 

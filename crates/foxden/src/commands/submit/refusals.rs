@@ -1,13 +1,13 @@
 //! Events that are not taken: named with every mistake, counted, and put aside where that is asked for.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, BufWriter, IsTerminal as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use super::events::Document;
 use crate::{output, terminal::printable};
@@ -24,14 +24,10 @@ pub(super) struct Refusals {
 
 impl Refusals {
     /// Puts refused events into a file, behind what is there already. They are personal data, so it is its owner's alone.
-    pub(super) fn open(file: Option<PathBuf>, input: &Path) -> anyhow::Result<Self> {
+    pub(super) fn open(file: Option<PathBuf>) -> anyhow::Result<Self> {
         let open = |path: PathBuf| {
             let opened = File::options().create(true).append(true).mode(0o600).open(&path);
             let opened = opened.with_context(|| format!("could not open {} for refused events", path.display()))?;
-            // Read and written at once it would never end.
-            if fs::canonicalize(&path).ok() == fs::canonicalize(input).ok() {
-                bail!("refused events can't go into the file that is read: {}", path.display());
-            }
             anyhow::Ok((path, BufWriter::new(opened)))
         };
         Ok(Self { count: 0, file: file.map(open).transpose()?, is_seen: io::stderr().is_terminal() })

@@ -12,6 +12,7 @@ use foxden_intake::SignupEvent;
 use serde::{Deserialize, Serialize};
 
 use super::{events::Document, reader::Start};
+use crate::output;
 
 /// It is written so often at most. What was submitted since is submitted once more after a kill, which is harmless.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
@@ -41,6 +42,9 @@ struct Point {
     next_line: u64,
     /// The last event before that line.
     last: Option<Mark>,
+    /// How many events before that line were refused.
+    #[serde(default)]
+    refused: u64,
 }
 
 /// How far it is, and the file that says so, if one is kept.
@@ -65,7 +69,7 @@ impl Resume {
         let begun = self.point.to.get_or_insert_with(|| place.to_owned());
         ensure!(
             begun == place,
-            "the state file tells of a submitting to {begun}, and this is one to {place}; give each a state file of its own"
+            "the state file belongs to {begun}, and this goes to {place}; give each a state file of its own"
         );
         Ok(())
     }
@@ -80,9 +84,28 @@ impl Resume {
         self.point.next_line
     }
 
-    /// Everything up to this line is done with; `last` is the last event among it, if there is one.
-    pub(super) fn reached(&mut self, line: u64, last: Option<Mark>) -> anyhow::Result<()> {
+    /// Says at the start what is left out, since correcting it in place has no effect.
+    pub(super) fn announce(&self) {
+        let Point { next_line, refused, .. } = self.point;
+        if next_line <= 1 {
+            return;
+        }
+        output::note(format!("resuming from line {next_line}; what comes before it is skipped"));
+        if let (Some(file), 1..) = (&self.file, refused) {
+            output::note(format!(
+                "{} events before it were refused; if they were corrected in place, remove {} to submit all of it again, \
+                 which makes nothing twice",
+                output::count(refused),
+                file.display()
+            ));
+        }
+    }
+
+    /// Everything up to this line is done with; `last` is the last event among it, if there is one, and `refused` says how
+    /// many of it were.
+    pub(super) fn reached(&mut self, line: u64, last: Option<Mark>, refused: u64) -> anyhow::Result<()> {
         self.point.next_line = line + 1;
+        self.point.refused += refused;
         self.point.last = last.or_else(|| self.point.last.take());
         if self.saved.elapsed() >= SAVE_EVERY { self.save() } else { Ok(()) }
     }
@@ -100,15 +123,15 @@ impl Resume {
     pub(super) fn hint(&self) -> String {
         let next = self.point.next_line;
         match &self.file {
-            Some(_) => format!("run the same command again, it goes on from line {next}"),
-            None => format!("go on with --from-line {next}, or submit all of it again: nothing is made twice"),
+            Some(_) => format!("run the same command again, it resumes from line {next}"),
+            None => format!("resume with --from-line {next}, or submit all of it again: nothing is made twice"),
         }
     }
 }
 
 fn read(file: &Path) -> anyhow::Result<Point> {
     match fs::read(file) {
-        Ok(text) => serde_json::from_slice(&text).context("it is none; remove it to begin anew"),
+        Ok(text) => serde_json::from_slice(&text).context("it is none; remove it to begin again"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Point { next_line: 1, ..Point::default() }),
         Err(error) => Err(error.into()),
     }
@@ -135,8 +158,8 @@ mod tests {
         let mut begun = Resume::open(Some(file.clone()), None).unwrap();
         assert_eq!(begun.next_line(), 1);
         let mark = Mark { line: 7, signup_id: "s-7".to_owned() };
-        begun.reached(7, Some(mark.clone())).unwrap();
-        begun.reached(9, None).unwrap();
+        begun.reached(7, Some(mark.clone()), 0).unwrap();
+        begun.reached(9, None, 1).unwrap();
         begun.save().unwrap();
         begun.bind("here").unwrap();
         begun.save().unwrap();
@@ -146,6 +169,6 @@ mod tests {
         assert_eq!((again.line, again.mark), (10, Some(mark)));
         std::fs::write(&file, "").unwrap();
         let Err(error) = Resume::open(Some(file), None) else { panic!("an empty file is no state") };
-        assert!(format!("{error:#}").contains("remove it to begin anew"), "{error:#}");
+        assert!(format!("{error:#}").contains("remove it to begin again"), "{error:#}");
     }
 }
