@@ -185,3 +185,24 @@ async fn a_state_file_belongs_to_one_ledger_however_its_path_is_written() {
     assert_eq!(other.status.code(), Some(1), "{other:?}");
     assert!(String::from_utf8_lossy(&other.stderr).contains("give each a state file of its own"), "{other:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_in_another_form_are_refused_in_one_line_that_says_what_is_expected() {
+    let place = Place::new().await;
+    let pretty = format!("{:#}\n", event("s1")).repeat(100);
+    let list = serde_json::json!([event("s1"), event("s2")]).to_string();
+    for (input, expected) in [
+        (pretty.as_str(), "each event takes several lines; write one event a line: jq -c . FILE | foxden submit -"),
+        (list.as_str(), "the input is a list; write one event a line: jq -c '.[]' FILE | foxden submit -"),
+    ] {
+        let ended = place.feed_any(&["submit", "-"], input);
+        assert_eq!(ended.status.code(), Some(1));
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(
+            said.lines().filter(|line| !line.starts_with('{')).collect::<Vec<_>>(),
+            [format!("error: {expected}")]
+        );
+    }
+    let marked = place.feed_any(&["submit", "-"], &format!("\u{feff}{}", lines(["s1", "s2"])));
+    assert!(marked.status.success(), "{marked:?}");
+}

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     destination::{Answer, Destination},
-    events::Documents,
+    events::{Documents, OtherForm},
     progress::Progress,
     reader::{Item, OtherInput},
     refusals::Refusals,
@@ -150,14 +150,18 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     // Looking at the first line may have to wait for it.
     let read = async move {
         let documents = tokio::task::spawn_blocking(move || Documents::read(input)).await?;
-        anyhow::Ok(reader::read(documents.context("could not read the events")?, start, counted))
+        let documents = documents.map_err(|error| match error.is::<OtherForm>() {
+            true => error,
+            false => error.context("could not read the events"),
+        });
+        anyhow::Ok(reader::read(documents?, start, counted))
     };
     let ended = run.all(read).await;
     run.progress.end();
     let saved = run.resume.save();
     let is_whole = match ended {
         Ok(is_whole) => is_whole,
-        Err(error) if error.is::<OtherInput>() => return Err(error),
+        Err(error) if error.is::<OtherInput>() || error.is::<OtherForm>() => return Err(error),
         // The first cause is the one to be told, with the way to go on.
         Err(error) => return Err(error.context(format!("stopped before the end; {}", run.resume.hint()))),
     };

@@ -8,6 +8,22 @@ use serde::de::IgnoredAny;
 /// A file that holds one event over several lines is read whole; more than this is not one event.
 const WHOLE_MAX: u64 = 4 * BODY_MAX as u64;
 
+/// U+FEFF in UTF-8, which writers on Windows begin with.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+/// The same in UTF-16, of either byte order.
+const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
+/// The input is events in another form than one event a line. Each of its lines would be refused for itself.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OtherForm {
+    #[error("the input is a list; write one event a line: jq -c '.[]' FILE | foxden submit -")]
+    List,
+    #[error("each event takes several lines; write one event a line: jq -c . FILE | foxden submit -")]
+    SeveralLinesEach,
+    #[error("the input is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 FILE | foxden submit -")]
+    Utf16,
+}
+
 /// One event's text.
 pub(super) struct Document {
     /// The line it begins on.
@@ -31,7 +47,10 @@ pub(super) struct Documents {
 impl Documents {
     /// Looks at the first line that is not blank: if it is JSON by itself, the input is one event a line. If its brackets are
     /// open, the input is one event, unless a later line is an object by itself: then the first one is only broken.
-    pub(super) fn read(mut input: Box<dyn BufRead + Send>) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// [`OtherForm`], or why the input can't be read.
+    pub(super) fn read(mut input: Box<dyn BufRead + Send>) -> anyhow::Result<Self> {
         let (mut line, mut position) = (0, 0);
         loop {
             let mut bytes = Vec::new();
@@ -41,13 +60,26 @@ impl Documents {
             }
             line += 1;
             position += read;
-            if bytes.trim_ascii().is_empty() {
+            let mut is_cut = read > bytes.len() as u64;
+            if line == 1 && UTF_16.iter().any(|mark| bytes.starts_with(mark)) {
+                return Err(OtherForm::Utf16.into());
+            }
+            if line == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
+                bytes.drain(..BYTE_ORDER_MARK.len());
+            }
+            let text = bytes.trim_ascii();
+            if text.is_empty() {
                 continue;
             }
-            let mut is_cut = read > bytes.len() as u64;
+            if text.starts_with(b"[") && (is_cut || opens_more(text) || is_json(text) && input.fill_buf()?.is_empty()) {
+                return Err(OtherForm::List.into());
+            }
             if opens_more(&bytes) && !is_cut {
                 let mut more = Vec::new();
                 input.by_ref().take(WHOLE_MAX).read_to_end(&mut more)?;
+                if are_several(&[bytes.as_slice(), &more].concat()) {
+                    return Err(OtherForm::SeveralLinesEach.into());
+                }
                 let mut later = more.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
                 if later.any(|line| line.starts_with(b"{") && is_json(line))
                     && !is_json(&[bytes.as_slice(), &more].concat())
@@ -67,6 +99,12 @@ impl Documents {
 
 fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(text).is_ok()
+}
+
+/// Whether it is a value and the beginning of another object.
+fn are_several(text: &[u8]) -> bool {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
+    matches!(values.next(), Some(Ok(_))) && text[values.byte_offset()..].trim_ascii_start().starts_with(b"{")
 }
 
 /// Whether a line that is no JSON may be the beginning of some: its brackets are not closed.
@@ -127,7 +165,7 @@ mod tests {
 
     use foxden_intake::BODY_MAX;
 
-    use super::Documents;
+    use super::{Documents, OtherForm};
 
     fn split(input: &str) -> Vec<(u64, String)> {
         Documents::read(Box::new(Cursor::new(input.to_owned())))
@@ -175,6 +213,29 @@ mod tests {
         let input = format!("{{}}\n\"{}\"\n{{}}", "x".repeat(3 * BODY_MAX));
         let lines = split(&input);
         assert_eq!((lines.len(), lines[1].1.len()), (3, BODY_MAX + 2));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_before_either_form() {
+        assert_eq!(split("\u{feff}{\"a\":1}\n{\"b\":2}"), [at(1, "{\"a\":1}"), at(2, "{\"b\":2}")]);
+        assert_eq!(split("\u{feff}{\n \"a\": 1\n}\n"), [at(1, "{\n \"a\": 1\n}")]);
+        assert!(split("\u{feff}\n").is_empty());
+    }
+
+    #[test]
+    fn events_in_another_form_are_one_mistake() {
+        let form = |input: &[u8]| {
+            let error = Documents::read(Box::new(Cursor::new(input.to_owned()))).err().expect("an error");
+            error.downcast::<OtherForm>().unwrap()
+        };
+        for list in [&b"[]"[..], b"[{\"a\":1},{\"b\":2}]\n", b"\n[\n  {\n", b"[{},\n{}]"] {
+            assert!(matches!(form(list), OtherForm::List), "{list:?}");
+        }
+        let pretty = "{\n  \"a\": {}\n}\n".repeat(50_000);
+        assert!(matches!(form(pretty.as_bytes()), OtherForm::SeveralLinesEach));
+        assert!(matches!(form(b"\xff\xfe{\0}\0"), OtherForm::Utf16));
+        // A list among lines is one bad line.
+        assert_eq!(split("[1]\n{}"), [at(1, "[1]"), at(2, "{}")]);
     }
 
     #[test]
