@@ -1,64 +1,15 @@
 //! A disk that fills up and frees again, under an embedded ledger. What was acknowledged and published must be what another
 //! process reads.
 
-use std::{
-    fs::File,
-    io::Write as _,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::time::Duration;
 
-use super::parent_app::ParentApp;
+use super::{parent_app::ParentApp, small_disk::SmallDisk};
 use crate::support::{Place, event, server};
-
-/// A small file system of its own.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// Mounts it. `None`, and says so, where that is not allowed.
-    fn mount(at: &Path) -> Option<Self> {
-        std::fs::create_dir(at).unwrap();
-        let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m,mode=700", "foxden-test"]).arg(at).output();
-        match mounted {
-            Ok(output) if output.status.success() => Some(Self(at.to_owned())),
-            refused => {
-                assert!(!is_root, "root may mount: {refused:?}");
-                skipped();
-                None
-            }
-        }
-    }
-
-    /// Takes all the room that is left.
-    fn fill(&self) {
-        let mut filler = File::create(self.0.join("filler")).unwrap();
-        while filler.write_all(&[b'x'; 512]).is_ok() {}
-    }
-
-    fn free(&self) {
-        std::fs::remove_file(self.0.join("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("--lazy").arg(&self.0).status());
-    }
-}
-
-#[expect(clippy::print_stderr, reason = "what is not tested must be seen")]
-fn skipped() {
-    eprintln!("SKIPPED: only root may mount a small file system");
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_acknowledged_around_a_full_disk_is_there_for_the_next_process() {
     let mut place = Place::new().await;
-    let Some(disk) = SmallDisk::mount(&place.path("disk")) else { return };
+    let Some(disk) = SmallDisk::mount(&place.path("disk"), 24) else { return };
     place.set("FOXDEN_DATABASE_URL", &format!("sqlite:{}", place.path("disk/ledger.db").display()));
     let parent = ParentApp::join_broker(&mut place, &server("AMQP_URL")).await;
     let mut published = 0;

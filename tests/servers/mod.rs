@@ -24,5 +24,6 @@ mod relay;
 mod restarts;
 mod secrets;
 mod silence;
+mod small_disk;
 mod submit;
 mod telling;
