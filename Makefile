@@ -49,13 +49,15 @@ test-fast: export FOXDEN_TEST_SCHEDULES ?= 300
 test-fast:
 	cargo test --workspace --locked -- --skip servers::
 
-chaos: ## The long chaos test: workers killed, servers restarted, connections cut; FOXDEN_TEST_SEED repeats one
+chaos: ## The long chaos tests: workers killed, servers restarted, connections cut or silent, disks full; FOXDEN_TEST_SEED repeats one
 chaos: export FOXDEN_TEST_CHAOS_SIGNUPS ?= 2000
 chaos: export FOXDEN_TEST_CHAOS_KILLS ?= 100
 chaos: export FOXDEN_TEST_CHAOS_OUTAGES ?= 5
 chaos: export FOXDEN_TEST_CHAOS_CUTS ?= 30
+chaos: export FOXDEN_TEST_CHAOS_SILENCES ?= 3
+chaos: export FOXDEN_TEST_CHAOS_FULL_DISKS ?= 5
 chaos:
-	cargo test --package foxden --test end_to_end --locked chaos -- --nocapture
+	cargo test --package foxden --test end_to_end --locked chaos -- --nocapture --test-threads 1
 
 schedules: ## The saga's two model tests from a random seed; FOXDEN_TEST_SEED repeats one, FOXDEN_TEST_SCHEDULES sets how many of each
 schedules: export FOXDEN_TEST_SEED ?= $(shell od -An -N6 -tu8 /dev/urandom | tr -d ' ')

@@ -1,12 +1,13 @@
-//! Chaos: workers are killed at random moments, servers restarted under them and their connections cut, while the
-//! simulator fails in every way that a network and a busy server can. Afterwards promises 1 and 2 must hold row for row:
-//! no signup is lost, no effect is doubled, and what lost its token says so.
+//! Chaos: workers are killed at random moments, servers restarted under them, their connections cut or silenced and their
+//! disks filled, while the simulator fails in every way that a network and a busy server can. Afterwards promises 1 and 2
+//! must hold row for row: no signup is lost, no effect is doubled, and what lost its token says so.
 //!
 //! `make test` runs the short form, `make chaos` the long one. The seed is printed; `FOXDEN_TEST_SEED` repeats its
 //! decisions, though not how the machine took them.
 
 mod crew;
 mod figures;
+mod phases;
 mod reckoning;
 mod storm;
 mod takeovers;
@@ -21,7 +22,9 @@ use self::{
     reckoning::Reckoning,
     storm::{World, signup_id},
 };
-use super::{dice::Dice, evidence::evidence, own_servers::OwnServers, parent_app::ParentApp, relay::Relay};
+use super::{
+    dice::Dice, evidence::evidence, own_servers::OwnServers, parent_app::ParentApp, relay::Relay, small_disk::SmallDisk,
+};
 use crate::support::{Place, number, seed};
 
 const WORKERS: usize = 3;
@@ -57,7 +60,23 @@ struct Size {
     outages: usize,
     /// How often all connections to a server are cut.
     cuts: usize,
+    /// How often the ways to servers fall silent.
+    silences: usize,
+    /// How often the disk fills up.
+    fulls: usize,
 }
+
+/// Where the ledger is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Home {
+    /// In PostgreSQL.
+    Server,
+    /// In an SQLite file, which all workers share, on the disk that fills up.
+    File,
+}
+
+/// The disk's size in MiB: many times what a long storm writes.
+const DISK_MIB: u32 = 256;
 
 /// Says where to look, should the test fail.
 struct Trail {
@@ -128,41 +147,71 @@ async fn rows(ledger: &Ledger) -> Vec<Provisioning> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_workers_and_restarted_servers_lose_nothing_and_double_nothing() {
+    storm_over(Home::Server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_workers_on_a_file_whose_disk_fills_up_lose_nothing_and_double_nothing() {
+    storm_over(Home::File).await;
+}
+
+/// Servers, a place on them with its settings, and a disk where one may be mounted.
+async fn world(home: Home, dice: &mut Dice, seed: u64) -> (OwnServers, Place, Option<SmallDisk>, ParentApp) {
+    let servers = if home == Home::Server { OwnServers::up().await } else { OwnServers::up_broker().await };
+    // The simulator takes 0 for "any".
+    let config = foxy_sim::Config { seed: seed.max(1), ..foxy_sim::Config::default() };
+    let mut place = Place::with(config).await;
+    let disk = SmallDisk::mount(&place.path("disk"), DISK_MIB);
+    let broker = servers.url("AMQP_URL");
+    let parent = match home {
+        Home::Server => ParentApp::join_at(&mut place, &servers.url("DATABASE_URL"), &broker).await,
+        Home::File => {
+            place.set("FOXDEN_DATABASE_URL", &format!("sqlite:{}", place.path("disk/ledger.db").display()));
+            ParentApp::join_broker(&mut place, &broker).await
+        }
+    };
+    place.feed(&["migrate", "up"], "");
+    place.set("FOXDEN_CONCURRENCY", "4");
+    place.set("FOXDEN_LISTING_LAG", "1s");
+    place.set("FOXDEN_KEEP_USER_TOKENS", &dice.happens(70).to_string());
+    (servers, place, disk, parent)
+}
+
+async fn storm_over(home: Home) {
     let seed = seed();
     let size = Size {
         signups: number("FOXDEN_TEST_CHAOS_SIGNUPS", 150),
         kills: number("FOXDEN_TEST_CHAOS_KILLS", 6),
         outages: number("FOXDEN_TEST_CHAOS_OUTAGES", 1),
         cuts: number("FOXDEN_TEST_CHAOS_CUTS", 4),
+        silences: number("FOXDEN_TEST_CHAOS_SILENCES", 1),
+        fulls: number("FOXDEN_TEST_CHAOS_FULL_DISKS", 1),
     };
     let started = Instant::now();
     say(&format!("FOXDEN_TEST_SEED={seed}"));
     let mut dice = Dice::seeded(seed);
-    let servers = OwnServers::up().await;
-    // The simulator takes 0 for "any".
-    let config = foxy_sim::Config { seed: seed.max(1), ..foxy_sim::Config::default() };
-    let mut place = Place::with(config).await;
+    let (servers, mut place, disk, mut parent) = world(home, &mut dice, seed).await;
+    if home == Home::File && disk.is_none() {
+        return;
+    }
     place.dir.disable_cleanup(true);
     let _trail = Trail { seed, logs: place.dir.path().to_owned() };
-    let mut parent = ParentApp::join_at(&mut place, &servers.url("DATABASE_URL"), &servers.url("AMQP_URL")).await;
-    place.feed(&["migrate", "up"], "");
-    place.set("FOXDEN_CONCURRENCY", "4");
-    place.set("FOXDEN_LISTING_LAG", "1s");
-    let keeps_user_tokens = dice.happens(70);
-    place.set("FOXDEN_KEEP_USER_TOKENS", &keeps_user_tokens.to_string());
+    let keeps_user_tokens = place.settings["FOXDEN_KEEP_USER_TOKENS"] == "true";
     // Slow enough that a kill meets calls under way.
     place.sim.set_latency("100..500".parse().unwrap());
-    let (to_database, to_broker) =
-        (Relay::to(&servers.url("DATABASE_URL")).await, Relay::to(&servers.url("AMQP_URL")).await);
+    let mut ways = vec![("rabbitmq", "FOXDEN_AMQP_URL", Relay::to(&servers.url("AMQP_URL")).await)];
+    if home == Home::Server {
+        ways.push(("postgres", "FOXDEN_DATABASE_URL", Relay::to(&servers.url("DATABASE_URL")).await));
+    }
     // The test itself looks at both without a detour.
-    let by_relay = |variable, relay: &Relay| (variable, relay.through(&place.settings[variable]));
-    let settings = vec![by_relay("FOXDEN_DATABASE_URL", &to_database), by_relay("FOXDEN_AMQP_URL", &to_broker)];
+    let settings =
+        ways.iter().map(|(_, variable, relay)| (*variable, relay.through(&place.settings[*variable]))).collect();
     let mut crew = Crew::start(&place, WORKERS, settings);
     crew.all_up(&place).await;
 
     place.sim.set_faults(faults());
-    let relays = [("postgres", &to_database), ("rabbitmq", &to_broker)];
-    let world = World { place: &place, servers: &servers, relays };
+    let relays: Vec<_> = ways.iter().map(|(server, _, relay)| (*server, relay)).collect();
+    let world = World { place: &place, servers: &servers, relays: &relays, disk: disk.as_ref() };
     let storm = storm::rage(&size, &mut dice, &world, &mut parent, &mut crew).await;
     let raged = started.elapsed();
     place.sim.set_faults(FaultScript::default());
@@ -205,6 +254,9 @@ async fn killed_workers_and_restarted_servers_lose_nothing_and_double_nothing() 
 
     if storm.cuts.iter().map(|cut| cut.connections).sum::<usize>() == 0 && size.cuts > 0 {
         reckoning.wrong.push("the cuts met no connection".to_owned());
+    }
+    if storm.silences.iter().map(|silence| silence.connections).sum::<usize>() == 0 && size.silences > 0 {
+        reckoning.wrong.push("the silences met no connection".to_owned());
     }
 
     figures::tell(&size, &storm, &crew, &reckoning);

@@ -1,6 +1,6 @@
 //! The evidence that workers leave in the ledger, read without their help.
 
-use sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
+use sea_orm::{ConnectionTrait as _, Database, Statement};
 
 use crate::support::Place;
 
@@ -19,7 +19,7 @@ pub(super) struct Evidence {
 pub(super) async fn evidence(place: &Place) -> Vec<Evidence> {
     let database = Database::connect(&place.settings["FOXDEN_DATABASE_URL"]).await.unwrap();
     let query = "SELECT provisioning_id, owner, kind, step, outcome, started_at, ended_at FROM attempts ORDER BY id";
-    let rows = database.query_all_raw(Statement::from_string(DbBackend::Postgres, query)).await.unwrap();
+    let rows = database.query_all_raw(Statement::from_string(database.get_database_backend(), query)).await.unwrap();
     let text = |row: &sea_orm::QueryResult, column| row.try_get::<String>("", column).unwrap();
     rows.iter()
         .map(|row| Evidence {

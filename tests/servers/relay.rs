@@ -90,6 +90,17 @@ impl Relay {
         self.silence(Way::ToClient);
     }
 
+    /// Cuts all connections, and does nothing with those that come from now on.
+    pub(super) fn go_away(&self) {
+        self.orders.send_modify(|orders| orders.is_deaf = true);
+        self.cut();
+    }
+
+    /// Serves new connections again. Those that have fallen silent stay so.
+    pub(super) fn serve_again(&self) {
+        self.orders.send_modify(|orders| orders.is_deaf = false);
+    }
+
     /// Cuts all connections once the server has done a commit, after so many others, and before it is heard of. Answers
     /// false if no such commit came in time; then nothing was cut.
     pub(super) async fn cut_at_commit(&self, commits_first: usize, patience: Duration) -> bool {

@@ -17,7 +17,7 @@ pub(super) struct Crew {
     /// When the boots that were killed were killed, by their worker id; in milliseconds since the epoch. One that was
     /// killed before it had begun is not in here.
     pub(super) killed: BTreeMap<String, i64>,
-    /// How many boots gave up before they had begun, since the database was away.
+    /// How many boots gave up before they had begun, since the database was away or the escrow's disk full.
     pub(super) stillborn: usize,
     /// From when until when each boot that has ended was at work; in milliseconds since the epoch.
     pub(super) shifts: Vec<(i64, i64)>,
@@ -43,7 +43,7 @@ impl Crew {
     /// Starts whoever is to come back, under a new boot.
     ///
     /// # Panics
-    /// When a worker has ended by itself, other than for want of a database at its start.
+    /// When a worker has ended by itself, other than for want of a database or of room at its start.
     pub(super) fn tend(&mut self, place: &Place) {
         for post in &mut self.posts {
             if let Some(worker) = &mut post.worker
@@ -134,7 +134,8 @@ fn logged_at(line: &Value) -> i64 {
 }
 
 impl Post {
+    /// On the disk that fills up, where there is one.
     fn escrow(&self) -> String {
-        format!("escrow-{}", self.number)
+        format!("disk/escrow-{}", self.number)
     }
 }

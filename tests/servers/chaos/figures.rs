@@ -15,10 +15,11 @@ use super::{
 use crate::{servers::evidence::Evidence, support::Place};
 
 /// Log lines with these event names are counted, over all boots.
-const COUNTED: [&str; 8] = [
+const COUNTED: [&str; 9] = [
     "signup.duplicate",
     "lease.lost",
     "escrow.kept",
+    "escrow.failed",
     "escrow.drained",
     "provisioning.abandoned",
     "ledger.unavailable",
@@ -68,7 +69,7 @@ fn troubles(size: &Size, storm: &Storm, crew: &Crew) {
     say(&format!("{} signups, {} messages sent", size.signups, storm.sent));
     let (killed, stillborn) = (crew.killed.len(), crew.stillborn);
     say(&format!(
-        "{} kills, {killed} of them at work; {} starts of a worker, {stillborn} without a database",
+        "{} kills, {killed} of them at work; {} starts of a worker, {stillborn} without a database or room",
         size.kills,
         crew.boots()
     ));
@@ -89,6 +90,15 @@ fn troubles(size: &Size, storm: &Storm, crew: &Crew) {
         cut("postgres"),
         cut("rabbitmq"),
     ));
+    let seconds = |from: i64, until: i64| (until - from) as f64 / 1000.0;
+    for silence in &storm.silences {
+        let (servers, took) = (silence.servers.join(" and "), seconds(silence.from, silence.until));
+        let how = if silence.is_deaf { "new ones not served" } else { "new ones served" };
+        say(&format!("silence: {} connections to {servers}, {how}, {took:.1} s", silence.connections));
+    }
+    for full in &storm.fulls {
+        say(&format!("the disk was full for {:.1} s", seconds(full.from, full.until)));
+    }
 }
 
 /// Calls whose worker vanished.

@@ -1,13 +1,19 @@
-//! The storm: signups are published while workers are killed, servers restarted and connections cut, side by side.
+//! The storm: signups are published while workers are killed, servers restarted, connections cut or silenced, and disks
+//! filled, side by side.
 
 use std::{cell::Cell, ops::Range, time::Duration};
 
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Size, crew::Crew, now_ms};
+use super::{
+    Size,
+    crew::Crew,
+    now_ms,
+    phases::{self, Full, Silence},
+};
 use crate::{
-    servers::{dice::Dice, own_servers::OwnServers, parent_app::ParentApp, relay::Relay},
+    servers::{dice::Dice, own_servers::OwnServers, parent_app::ParentApp, relay::Relay, small_disk::SmallDisk},
     support::{Place, event},
 };
 
@@ -32,7 +38,9 @@ pub(super) struct World<'a> {
     pub(super) place: &'a Place,
     pub(super) servers: &'a OwnServers,
     /// The workers' ways to the servers, by the servers' names.
-    pub(super) relays: [(&'static str, &'a Relay); 2],
+    pub(super) relays: &'a [(&'static str, &'a Relay)],
+    /// Where the escrows are, and the ledger if it is a file.
+    pub(super) disk: Option<&'a SmallDisk>,
 }
 
 /// What the storm did.
@@ -43,6 +51,10 @@ pub(super) struct Storm {
     pub(super) outages: Vec<Outage>,
     /// When connections were cut.
     pub(super) cuts: Vec<Cut>,
+    /// When connections were silent.
+    pub(super) silences: Vec<Silence>,
+    /// When the disk was full.
+    pub(super) fulls: Vec<Full>,
 }
 
 /// A server was away; in milliseconds since the epoch.
@@ -60,6 +72,16 @@ pub(super) struct Cut {
     /// Just after a commit, whose answer was lost.
     pub(super) at_commit: bool,
     pub(super) at: i64,
+}
+
+impl Storm {
+    /// From when until when a worker may have waited for its database in vain; in milliseconds since the epoch.
+    pub(super) fn database_troubles(&self) -> Vec<(i64, i64)> {
+        let outages = self.outages.iter().filter(|o| o.server == "postgres").map(|outage| (outage.from, outage.until));
+        let cuts = self.cuts.iter().filter(|cut| cut.server == "postgres").map(|cut| (cut.at, cut.at));
+        let silences = self.silences.iter().filter_map(Silence::database_trouble);
+        outages.chain(cuts).chain(silences).chain(self.fulls.iter().map(Full::database_trouble)).collect()
+    }
 }
 
 /// The id of a signup.
@@ -94,15 +116,18 @@ pub(super) async fn rage(
     crew: &mut Crew,
 ) -> Storm {
     let length = KILL_EVERY * u32::try_from(size.kills).unwrap();
-    let (publishing, killing, failing, cutting) = (dice.split(), dice.split(), dice.split(), dice.split());
+    let [publishing, killing, failing, cutting, silencing, filling] = std::array::from_fn(|_| dice.split());
     let database_gone_at = Cell::new(None);
-    let (sent, (), outages, cuts) = tokio::join!(
+    let to_database = world.relays.iter().find(|(server, _)| *server == "postgres").map(|(_, relay)| *relay);
+    let (sent, (), outages, cuts, silences, fulls) = tokio::join!(
         publish(size.signups, length, publishing, parent),
         kill(size.kills, killing, world.place, crew, &database_gone_at),
-        fail(size.outages, length, failing, world.servers, &database_gone_at),
-        cut(size.cuts, length, cutting, &world.relays),
+        fail(size.outages, length, failing, world, &database_gone_at),
+        cut(size.cuts, length, cutting, world.relays),
+        phases::fall_silent(size.silences, length, silencing, world.relays),
+        phases::fill_up(size.fulls, length, filling, world.disk, to_database),
     );
-    Storm { sent, outages, cuts }
+    Storm { sent, outages, cuts, silences, fulls }
 }
 
 /// Publishes in bursts, about as long as the storm lasts. Answers how many messages were sent.
@@ -165,10 +190,11 @@ async fn fail(
     times: usize,
     length: Duration,
     mut dice: Dice,
-    servers: &OwnServers,
+    world: &World<'_>,
     database_gone_at: &Cell<Option<Instant>>,
 ) -> Vec<Outage> {
-    let mut turns: Vec<&str> = (0..times).flat_map(|_| ["rabbitmq", "postgres"]).collect();
+    let servers = world.servers;
+    let mut turns: Vec<&str> = (0..times).flat_map(|_| world.relays.iter().map(|(server, _)| *server)).collect();
     dice.shuffle(&mut turns);
     let pause = length / u32::try_from(turns.len() + 1).unwrap();
     let mut outages = Vec::new();

@@ -17,7 +17,7 @@ pub(super) const ENOUGH_KILLS: usize = 50;
 pub(super) struct Takeovers {
     /// While the database could be reached and someone was at work.
     pub(super) calm: Vec<i64>,
-    /// Where the database was away, or connections to it were cut, from when the lease may have ended.
+    /// Where the database was away, its disk full, or connections to it cut or silent, from when the lease may have ended.
     pub(super) disturbed: Vec<i64>,
     /// Where nobody was at work for some of that time.
     pub(super) unattended: Vec<i64>,
@@ -25,9 +25,7 @@ pub(super) struct Takeovers {
 
 /// Every call that expired after the kill of its worker.
 pub(super) fn takeovers(storm: &Storm, crew: &Crew, reckoning: &Reckoning<'_>) -> Takeovers {
-    let outages = storm.outages.iter().filter(|o| o.server == "postgres").map(|outage| (outage.from, outage.until));
-    let cuts = storm.cuts.iter().filter(|cut| cut.server == "postgres").map(|cut| (cut.at, cut.at));
-    let troubles: Vec<(i64, i64)> = outages.chain(cuts).collect();
+    let troubles = storm.database_troubles();
     let mut all = Takeovers::default();
     for expired in reckoning.attempts.iter().filter(|attempt| attempt.kind == "expired") {
         let taken_at = expired.ended_at;
