@@ -13,6 +13,7 @@ mod disk_full;
 mod evidence;
 mod keys;
 mod ledger_away;
+mod ledger_read_only;
 mod ledger_silent;
 mod main_job;
 mod outages;
