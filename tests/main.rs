@@ -14,6 +14,7 @@ mod corrections;
 mod custody;
 mod embedded;
 mod examples;
+mod file_sizes;
 mod keys;
 mod mark;
 mod orphans;

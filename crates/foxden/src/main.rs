@@ -6,6 +6,7 @@ mod core_dumps;
 #[cfg(test)]
 mod docs_tests;
 mod exit;
+mod file_sizes;
 mod output;
 mod person;
 mod private_file;
@@ -37,7 +38,12 @@ fn main() -> std::process::ExitCode {
         .enable_all()
         .build()
         .expect("the operating system gives a process its threads");
-    let ended = runtime.block_on(commands::run(cli));
+    let ended = runtime.block_on(async {
+        if let Err(error) = file_sizes::survive_limit() {
+            output::note(format!("warning: a limit on the size of files would end the program: {error}"));
+        }
+        commands::run(cli).await
+    });
     // Work that nobody waits for any more must not keep a stopped program alive.
     runtime.shutdown_background();
     match ended {
