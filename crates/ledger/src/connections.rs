@@ -6,6 +6,8 @@
 //! connection on which anything but a *row's own* error happened is closed and never used again, whatever is said of it. All
 //! statements and transactions of the ledger pass here (decision 0021).
 
+mod transaction;
+
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -15,9 +17,8 @@ use std::{
 };
 
 use sea_orm::{
-    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
-    sqlx::postgres::PgConnectOptions,
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _, sqlx::postgres::PgConnectOptions,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -27,6 +28,8 @@ use crate::{
     explain::Sent,
     step_in::StepIn,
 };
+
+pub(crate) use self::transaction::Transaction;
 
 /// How long closing a connection in good order may take. It is gone for us already.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,24 +74,6 @@ struct Lent {
     _place: OwnedSemaphorePermit,
 }
 
-/// An open write transaction. Dropped, it is rolled back, and its connection is kept only if that is known to have worked.
-pub(crate) struct Transaction {
-    inner: Option<DatabaseTransaction>,
-    lent: Option<Lent>,
-    standing: Mutex<Standing>,
-}
-
-/// How a transaction stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// Every statement so far was answered without an error.
-    Sound,
-    /// A row's own error: only a rollback can follow.
-    Failed,
-    /// Its connection can't be trusted.
-    Distrusted,
-}
-
 impl Connections {
     /// At most `size` connections; `first` is open already.
     pub(crate) fn new(
@@ -123,9 +108,7 @@ impl Connections {
         };
         let lent = self.lend().await?;
         match self.0.bounded(lent.db().begin_with_options(options)).await {
-            Ok(inner) => {
-                Ok(Transaction { inner: Some(inner), lent: Some(lent), standing: Mutex::new(Standing::Sound) })
-            }
+            Ok(inner) => Ok(Transaction::new(inner, lent)),
             Err(error) => {
                 self.0.judge(&error);
                 Err(error)
@@ -278,110 +261,6 @@ fn discard(kept: Kept) {
     }
 }
 
-impl Transaction {
-    /// Runs what may take as long as it takes, on the library's own transaction.
-    pub(crate) async fn patiently<'a, T, F>(
-        &'a self,
-        run: impl FnOnce(&'a DatabaseTransaction) -> F,
-    ) -> Result<T, DbErr>
-    where
-        F: Future<Output = Result<T, DbErr>>,
-    {
-        let done = run(self.inner()).await;
-        if done.is_err() {
-            *lock(&self.standing) = Standing::Distrusted;
-        }
-        done
-    }
-
-    fn inner(&self) -> &DatabaseTransaction {
-        self.inner.as_ref().expect("it is there until it ends")
-    }
-
-    /// Commits.
-    ///
-    /// # Errors
-    /// Whatever the error, the commit may have happened, unless an earlier statement has failed.
-    pub(crate) async fn commit(mut self) -> Result<(), DbErr> {
-        let (inner, lent) = self.take();
-        if self.standing() != Standing::Sound {
-            // PostgreSQL answers such a commit as if all were well, and rolls back.
-            self.abandon(inner, lent);
-            return Err(DbErr::Conn(RuntimeErr::Internal("an earlier statement of it has failed".to_owned())));
-        }
-        let shared = lent.shared.clone();
-        let committed = shared.bounded(inner.commit()).await;
-        match &committed {
-            Ok(()) => lent.give_back(),
-            Err(error) => drop(shared.judge(error)),
-        }
-        committed
-    }
-
-    /// Rolls back.
-    ///
-    /// # Errors
-    /// When that is not known to have worked; its connection is closed then, which rolls back as well.
-    pub(crate) async fn rollback(mut self) -> Result<(), DbErr> {
-        let (inner, lent) = self.take();
-        if self.standing() == Standing::Distrusted {
-            return Ok(());
-        }
-        let rolled_back = lent.shared.clone().bounded(inner.rollback()).await;
-        if rolled_back.is_ok() {
-            lent.give_back();
-        }
-        rolled_back
-    }
-
-    fn shared(&self) -> &Shared {
-        &self.lent.as_ref().expect("it is there until it ends").shared
-    }
-
-    fn standing(&self) -> Standing {
-        *lock(&self.standing)
-    }
-
-    fn take(&mut self) -> (DatabaseTransaction, Lent) {
-        let inner = self.inner.take().expect("it is there until it ends");
-        (inner, self.lent.take().expect("it is there until it ends"))
-    }
-
-    /// Ends it where no one can wait for that: its connection is kept if it can be rolled back.
-    fn abandon(&self, inner: DatabaseTransaction, lent: Lent) {
-        let runtime = tokio::runtime::Handle::try_current();
-        if self.standing() != Standing::Distrusted
-            && let Ok(runtime) = runtime
-        {
-            runtime.spawn(async move {
-                if lent.shared.clone().bounded(inner.rollback()).await.is_ok() {
-                    lent.give_back();
-                }
-            });
-        }
-    }
-
-    async fn run<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        if self.standing() != Standing::Sound {
-            return Err(DbErr::Conn(RuntimeErr::Internal("an earlier statement of it has failed".to_owned())));
-        }
-        let answer = self.shared().bounded(statement).await;
-        if let Err(error) = &answer {
-            let kept = self.shared().judge(error) == Trust::Kept;
-            *lock(&self.standing) = if kept { Standing::Failed } else { Standing::Distrusted };
-        }
-        answer
-    }
-}
-
-impl Drop for Transaction {
-    fn drop(&mut self) {
-        if let (Some(inner), Some(lent)) = (self.inner.take(), self.lent.take()) {
-            self.abandon(inner, lent);
-        }
-    }
-}
-
 #[async_trait::async_trait]
 impl ConnectionTrait for Connections {
     fn get_database_backend(&self) -> DbBackend {
@@ -402,29 +281,6 @@ impl ConnectionTrait for Connections {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.one(async |db| self.0.seen(statement, async |statement| db.query_all_raw(statement).await).await).await
-    }
-}
-
-#[async_trait::async_trait]
-impl ConnectionTrait for Transaction {
-    fn get_database_backend(&self) -> DbBackend {
-        self.inner().get_database_backend()
-    }
-
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.run(self.shared().seen(statement, async |statement| self.inner().execute_raw(statement).await)).await
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.run(self.inner().execute_unprepared(sql)).await
-    }
-
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.run(self.shared().seen(statement, async |statement| self.inner().query_one_raw(statement).await)).await
-    }
-
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.run(self.shared().seen(statement, async |statement| self.inner().query_all_raw(statement).await)).await
     }
 }
 
