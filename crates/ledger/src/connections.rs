@@ -176,6 +176,7 @@ impl Connections {
     /// Runs one statement on a connection of its own.
     async fn one<T>(&self, run: impl AsyncFnOnce(&DatabaseConnection) -> Result<T, DbErr>) -> Result<T, DbErr> {
         let lent = self.lend().await?;
+        self.0.prepare(lent.db()).await?;
         let answer = self.0.bounded(run(lent.db())).await;
         match &answer {
             Ok(_) => lent.give_back(),
@@ -206,6 +207,14 @@ impl Shared {
             Ok(_) | Err(_) => *silent_since = None,
         }
         answer
+    }
+
+    /// Does to a connection what a test wants done before its next statement, if there is one.
+    async fn prepare(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
+        match self.watch.get().and_then(|watch| watch.first()) {
+            Some(sql) => connection.execute_unprepared(sql).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Runs a statement in sight of a test, if there is one.

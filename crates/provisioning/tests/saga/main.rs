@@ -4,6 +4,7 @@
 
 mod ages;
 mod customers;
+mod full_disk;
 mod in_doubt;
 mod names;
 mod outages;

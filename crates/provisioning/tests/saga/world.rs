@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) stop: CancellationToken,
     foxy: Foxy,
     policy: Policy,
-    owner: WorkerId,
+    pub(crate) owner: WorkerId,
     pub(crate) escrow_dir: tempfile::TempDir,
 }
 
@@ -255,7 +255,7 @@ impl World {
         Self::boot(sim, ledger, clock, custody, self.foxy.clone(), self.policy.clone())
     }
 
-    fn sealed(&self, id: &str, payload: &Payload, account: Option<&str>) -> NewSignup {
+    pub(crate) fn sealed(&self, id: &str, payload: &Payload, account: Option<&str>) -> NewSignup {
         let (row, signup_id) = (ProvisioningId::new(), SignupId::parse(id).unwrap());
         NewSignup {
             payload: self.custody.seal_payload(&row, payload).unwrap(),
