@@ -30,7 +30,9 @@ async fn sessions_that_were_opened_read_only_are_replaced_once_the_database_take
     let (worker, mut settled) = (place.worker("worker"), 0);
     worker.until("broker.connected").await;
     for round in 0..2 {
-        let run = async |sql: String| drop(server.execute_unprepared(&sql).await.unwrap());
+        let run = async |sql: String| {
+            server.execute_unprepared(&sql).await.unwrap();
+        };
         run(format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
         // The sessions that there are can write; those that take their place can't.
         run(format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")).await;
