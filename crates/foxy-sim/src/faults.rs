@@ -55,6 +55,13 @@ pub enum Fault {
     Gzip,
     /// `invalid_token`: 401, as for a revoked access token. No work.
     InvalidToken,
+    /// `rotate` or `rotate(later)`: the token endpoint answers a refresh token with another one in its place. It
+    /// changes no other answer.
+    Rotate(OldToken),
+    /// `scope(user_full_access)`: the answer's token says that it has this scope.
+    Scope(String),
+    /// `token_type(mac)`: the answer's token says that it is of this type.
+    TokenType(String),
     /// `foreign_link` or `foreign_link(http://evil.invalid)`: all links of the answer lead to another origin.
     ForeignLink(String),
     /// `no_self_link`: the answer has no `self` link.
@@ -77,6 +84,16 @@ pub enum Fault {
     /// `listing_lag(2s)`: users and stores younger than this are missing from collections and reports.
     /// It changes no other answer, and joins whatever other fault strikes.
     ListingLag(Duration),
+}
+
+/// When a refresh token ends that another one replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OldToken {
+    /// At once.
+    #[default]
+    EndsAtOnce,
+    /// When the new one is used for the first time. Until then each use of the old one answers another successor.
+    EndsWithFirstUse,
 }
 
 /// What a 429 says of when to come back.

@@ -1,6 +1,6 @@
 //! Tokens and codes, and what they open.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,10 @@ pub(crate) enum Refused {
 pub(crate) struct Grants {
     access: HashMap<String, (Grantee, Instant)>,
     refresh: HashMap<String, Grantee>,
+    /// Those that open nothing any more: a record that is written again must not revive its first one.
+    ended: HashSet<String>,
+    /// By a new refresh token the one that ends with its first use.
+    replaces: HashMap<String, String>,
     codes: HashMap<String, Code>,
 }
 
@@ -59,7 +63,8 @@ impl Grants {
     pub(crate) fn draw(&self, dice: &mut Dice) -> String {
         loop {
             let token = dice.token();
-            if !self.refresh.contains_key(&token) && !self.access.contains_key(&token) {
+            let is_known = self.refresh.contains_key(&token) || self.access.contains_key(&token);
+            if !is_known && !self.ended.contains(&token) {
                 return token;
             }
         }
@@ -87,9 +92,27 @@ impl Grants {
         self.access.values_mut().for_each(|(_, expires_at)| *expires_at = now);
     }
 
-    /// Remembers a refresh token; it never changes and never ends here (10 years at Foxy).
+    /// Remembers a refresh token. It lives on (10 years at Foxy) unless the fault script replaces it.
     pub(crate) fn keep_refresh(&mut self, token: String, grantee: Grantee) {
-        self.refresh.insert(token, grantee);
+        if !self.ended.contains(&token) {
+            self.refresh.insert(token, grantee);
+        }
+    }
+
+    /// Ends a refresh token.
+    pub(crate) fn end_refresh(&mut self, token: String) {
+        self.refresh.remove(&token);
+        self.ended.insert(token);
+    }
+
+    /// Lets `old` end when `new` is used. Kept in memory only.
+    pub(crate) fn replace_later(&mut self, old: String, new: String) {
+        self.replaces.insert(new, old);
+    }
+
+    /// The refresh token that ends now that this one is used.
+    pub(crate) fn replaced_by(&mut self, used: &str) -> Option<String> {
+        self.replaces.remove(used)
     }
 
     /// What a refresh token opens.

@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::call::Call;
 use crate::core::{Core, lock};
+use crate::faults::OldToken;
 use crate::grants::Grantee;
 use crate::moment::foxy_date;
 use crate::records::Records;
@@ -78,6 +79,13 @@ pub(crate) fn answer(core: &Core, call: &Call) -> Reply {
         }
     };
     result.unwrap_or_else(|refusal| refusal)
+}
+
+/// Puts another refresh token into the token endpoint's answer to one.
+pub(crate) fn rotate(core: &Core, call: &Call, old: OldToken, reply: &mut Reply) {
+    if call.route() == Some(Route::Token) && reply.status == StatusCode::OK {
+        token::rotate(&mut lock(&core.records), call, old, reply);
+    }
 }
 
 /// The token object of token answers and of creations.

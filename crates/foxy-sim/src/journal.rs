@@ -32,6 +32,11 @@ pub(crate) enum Entry {
         /// What it opens, for whom.
         grantee: Grantee,
     },
+    /// A refresh token opens nothing any more.
+    Ended {
+        /// The refresh token.
+        refresh_token: String,
+    },
     /// The 201 of this user or store went out with its token.
     Answered(Resource),
 }

@@ -26,7 +26,7 @@ mod simulator;
 pub use books::{BookedStore, BookedUser, Books};
 pub use config::{CaptchaPolicy, Config, Latency, ParseConfigError};
 pub use error::StartError;
-pub use faults::{Fault, FaultParseError, FaultRule, FaultScript, RetryAfter, When};
+pub use faults::{Fault, FaultParseError, FaultRule, FaultScript, OldToken, RetryAfter, When};
 pub use grants::Grant;
 pub use routes::{ParseRouteError, RoutePattern};
 pub use simulator::Simulator;

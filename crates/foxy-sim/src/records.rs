@@ -166,6 +166,7 @@ impl Records {
                 self.attributes.remove(&id);
             }
             Entry::Granted { refresh_token, grantee } => self.grants.keep_refresh(refresh_token, grantee),
+            Entry::Ended { refresh_token } => self.grants.end_refresh(refresh_token),
             Entry::Answered(Resource::User(id)) => {
                 if let Some(user) = self.users.get_mut(&id) {
                     user.answered = true;

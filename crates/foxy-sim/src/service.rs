@@ -95,7 +95,10 @@ async fn run(core: Arc<Core>, call: Call, verdict: Verdict) -> Ending {
                 {
                     return stopped;
                 }
-                let reply = handlers::answer(&core, &call);
+                let mut reply = handlers::answer(&core, &call);
+                if let Fault::Rotate(old) = fault {
+                    handlers::rotate(&core, &call, old, &mut reply);
+                }
                 if let Fault::StallAfterWork(delay) = fault {
                     core.pause(delay).await;
                 }

@@ -58,6 +58,9 @@ pub(crate) fn instead_of_work(fault: &Fault, call: &Call) -> Option<Ending> {
         | Fault::Gzip
         | Fault::ForeignLink(_)
         | Fault::NoSelfLink
+        | Fault::Rotate(_)
+        | Fault::Scope(_)
+        | Fault::TokenType(_)
         | Fault::ListingLag(_) => return None,
     };
     Some(Ending::Answer(reply))
@@ -86,6 +89,8 @@ pub(crate) fn upon_answer(fault: &Fault, mut reply: Reply, base: &str) -> Ending
                 });
             }
         }
+        Fault::Scope(scope) => say_of_token(&mut reply, "scope", scope),
+        Fault::TokenType(token_type) => say_of_token(&mut reply, "token_type", token_type),
         Fault::Success(status) => reply.status = code(*status),
         Fault::Bom => reply.content = Content::Bytes([b"\xef\xbb\xbf".to_vec(), reply.bytes()].concat()),
         Fault::Gzip => {
@@ -117,6 +122,7 @@ pub(crate) fn upon_answer(fault: &Fault, mut reply: Reply, base: &str) -> Ending
         | Fault::Forbidden
         | Fault::RequestTimeout
         | Fault::Conflict
+        | Fault::Rotate(_)
         | Fault::ListingLag(_) => {}
     }
     Ending::Answer(reply)
@@ -130,6 +136,19 @@ pub(crate) fn captcha_demanded() -> Reply {
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
+}
+
+/// Changes a property of the token in an answer, be it the whole answer or a part of it.
+fn say_of_token(reply: &mut Reply, name: &str, text: &str) {
+    let Content::Json(Value::Object(document)) = &mut reply.content else { return };
+    let token = if document.contains_key("access_token") {
+        Some(document)
+    } else {
+        document.get_mut("token").and_then(Value::as_object_mut)
+    };
+    if let Some(token) = token {
+        token.insert(name.to_owned(), Value::from(text));
+    }
 }
 
 fn links(reply: &mut Reply, change: impl FnOnce(&mut Map<String, Value>)) {

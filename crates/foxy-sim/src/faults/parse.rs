@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Fault, FaultRule, FaultScript, RetryAfter, When};
+use super::{Fault, FaultRule, FaultScript, OldToken, RetryAfter, When};
 use crate::routes::ParseRouteError;
 
 /// What is wrong with a rule's text. Each names the part that is.
@@ -92,6 +92,9 @@ impl FromStr for Fault {
             "foreign_link" => return argument.origin().map(Self::ForeignLink),
             "redirect" => return argument.redirect(),
             "listing_lag" => return argument.duration().map(Self::ListingLag),
+            "rotate" => return argument.old_token().map(Self::Rotate),
+            "scope" => return argument.word().map(Self::Scope),
+            "token_type" => return argument.word().map(Self::TokenType),
             "cut_body" => Self::CutBody,
             "no_token" => Self::NoToken,
             "garbage" => Self::Garbage,
@@ -142,6 +145,18 @@ impl Argument<'_> {
         let origin = if self.text.is_empty() { "http://evil.invalid" } else { self.text.trim_end_matches('/') };
         let whole = url::Url::parse(origin).is_ok_and(|url| url.has_host());
         if whole { Ok(origin.to_owned()) } else { Err(self.wants("an origin such as http://evil.invalid")) }
+    }
+
+    fn old_token(&self) -> Result<OldToken, FaultParseError> {
+        match self.text {
+            "" => Ok(OldToken::EndsAtOnce),
+            "later" => Ok(OldToken::EndsWithFirstUse),
+            _ => Err(self.wants("nothing, or later")),
+        }
+    }
+
+    fn word(&self) -> Result<String, FaultParseError> {
+        if self.text.is_empty() { Err(self.wants("what the answer says")) } else { Ok(self.text.to_owned()) }
     }
 
     fn redirect(&self) -> Result<Fault, FaultParseError> {
@@ -241,6 +256,9 @@ mod tests {
             (Fault::Redirect { status: 301, location: Some("http://other.invalid/x".into()) }, When::First(1))
         );
         assert_eq!(rule("GET /: foreign_link").0, Fault::ForeignLink("http://evil.invalid".into()));
+        assert_eq!(rule("POST /token: rotate nth 2"), (Fault::Rotate(OldToken::EndsAtOnce), When::Nth(2)));
+        assert_eq!(rule("POST /token: rotate(later)").0, Fault::Rotate(OldToken::EndsWithFirstUse));
+        assert_eq!(rule("POST /token: token_type(mac)").0, Fault::TokenType("mac".into()));
     }
 
     #[test]

@@ -7,10 +7,11 @@ use super::{not_saved, token_object};
 use crate::access;
 use crate::call::Call;
 use crate::core::Core;
+use crate::faults::OldToken;
 use crate::grants::Grantee;
 use crate::journal::Entry;
 use crate::records::{Records, text};
-use crate::reply::Reply;
+use crate::reply::{Content, Reply};
 use crate::resource::{Resource, Scope};
 
 /// `POST /token`.
@@ -41,8 +42,11 @@ pub(crate) fn grant(core: &Core, records: &mut Records, call: &Call) -> Result<R
                 return Err(refuse("invalid_request", "Missing parameter: \"refresh_token\" is required"));
             }
             let grantee = records.grants.refresh(token).filter(|grantee| grantee.client_id == client_id);
-            let grantee = grantee.ok_or_else(|| refuse("invalid_grant", "Invalid refresh token"))?;
-            (grantee.clone(), Some(token.to_owned()))
+            let grantee = grantee.ok_or_else(|| refuse("invalid_grant", "Invalid refresh token"))?.clone();
+            if let Some(old) = records.grants.replaced_by(token) {
+                records.commit(Entry::Ended { refresh_token: old }).map_err(not_saved)?;
+            }
+            (grantee, Some(token.to_owned()))
         }
         "authorization_code" => {
             let code = text(&form, "code");
@@ -63,4 +67,25 @@ pub(crate) fn grant(core: &Core, records: &mut Records, call: &Call) -> Result<R
     let token = token_object(core, records, grantee, refresh_token.as_deref());
     // RFC 6749 section 5.1.
     Ok(Reply::json(StatusCode::OK, token).with_header(CACHE_CONTROL, "no-store"))
+}
+
+/// Gives out another refresh token in the place of the one that was used, and answers with that.
+pub(crate) fn rotate(records: &mut Records, call: &Call, old: OldToken, reply: &mut Reply) {
+    let Some(form) = call.form_only() else { return };
+    let used = text(&form, "refresh_token").to_owned();
+    let Some(grantee) = records.grants.refresh(&used).cloned() else { return };
+    let refresh_token = records.draw_token();
+    let granted = records.commit(Entry::Granted { refresh_token: refresh_token.clone(), grantee });
+    let ended = granted.and_then(|()| match old {
+        OldToken::EndsAtOnce => records.commit(Entry::Ended { refresh_token: used }),
+        OldToken::EndsWithFirstUse => {
+            records.grants.replace_later(used, refresh_token.clone());
+            Ok(())
+        }
+    });
+    match (ended, &mut reply.content) {
+        (Ok(()), Content::Json(token)) => token["refresh_token"] = refresh_token.into(),
+        (Ok(()), _) => {}
+        (Err(error), _) => *reply = not_saved(error),
+    }
 }

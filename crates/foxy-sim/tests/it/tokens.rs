@@ -104,3 +104,45 @@ async fn equal_seeds_give_equal_tokens() {
     let other = Foxy::with(Config::default()).await;
     assert_ne!(one.sim.client(), other.sim.client());
 }
+
+/// What a refresh token is answered with.
+async fn refreshed(foxy: &Foxy, refresh_token: &str) -> crate::foxy::Answer {
+    foxy.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
+}
+
+#[tokio::test]
+async fn a_rotated_refresh_token_ends_at_once_and_stays_ended_when_its_record_changes() {
+    let foxy = Foxy::start().await;
+    let user = foxy.user("ada@example.com").await;
+    let first = user.text_at("/token/refresh_token");
+    foxy.sim.set_faults("POST /token: rotate first 1".parse().unwrap());
+    let second = refreshed(&foxy, &first).await.text_at("/refresh_token");
+    assert_ne!(second, first);
+    let changed = foxy.request("PATCH", "/users/1").bearer_auth(user.access_token());
+    assert_eq!(send(changed.json(&serde_json::json!({"first_name": "Ada"}))).await.unwrap().status, 200);
+    assert_eq!(refreshed(&foxy, &first).await.text_at("/error"), "invalid_grant");
+    assert_eq!(refreshed(&foxy, &second).await.text_at("/refresh_token"), second);
+    assert!(foxy.sim.refresh_token_opens(&first).is_none());
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_rotated_later_ends_with_the_first_use_of_its_successor() {
+    let foxy = Foxy::start().await;
+    let first = foxy.user("ada@example.com").await.text_at("/token/refresh_token");
+    foxy.sim.set_faults("POST /token: rotate(later) first 2".parse().unwrap());
+    let second = refreshed(&foxy, &first).await.text_at("/refresh_token");
+    let third = refreshed(&foxy, &first).await.text_at("/refresh_token");
+    assert!(first != second && second != third && foxy.sim.refresh_token_opens(&first).is_some());
+    assert_eq!(refreshed(&foxy, &second).await.status, 200);
+    assert_eq!(refreshed(&foxy, &first).await.text_at("/error"), "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_token_says_of_itself_what_the_script_wants() {
+    let foxy = Foxy::start().await;
+    foxy.sim.set_faults("POST /token: token_type(mac); POST /users: scope(resource_read)".parse().unwrap());
+    let user = foxy.user("ada@example.com").await;
+    assert_eq!(user.text_at("/token/scope"), "resource_read");
+    let answer = refreshed(&foxy, &user.text_at("/token/refresh_token")).await;
+    assert_eq!((answer.text_at("/token_type"), answer.text_at("/scope")), ("mac".into(), "user_full_access".into()));
+}
