@@ -1,39 +1,26 @@
 //! One identity's way into the API: its access token, its home document's links, and the calls made with both.
 
 use std::mem::replace;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use foxden_vault::ClientSecret;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{Answer, OddAnswer};
 use crate::captcha::CaptchaSent;
 use crate::errors::Creating;
-use crate::http::{Failure, Fate, Http, Verb};
+use crate::http::{Failure, Verb};
 use crate::link::Links;
 use crate::oauth::{Bearer, Grant};
 use crate::outcome::{self, Created, Ending};
 use crate::pace::{Line, Turn};
 use crate::read::{self, Reading};
-use crate::secret::Secrets;
 use crate::single_flight::{Kept, SingleFlight};
+use crate::wire::{Wire, held_back, unavailable};
 use crate::{
-    ApiOrigins, CaptchaCode, Cause, Evidence, Granted, LinkProblem, NoEffect, NotSent, Outcome, ReadError, Report,
-    ResourceUri, SecretSource, Settings, SetupFault,
+    ApiOrigins, CaptchaCode, Cause, Evidence, LinkProblem, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri,
+    SetupFault,
 };
-
-/// What all identities share: the wire, the client's credentials, and the way to the token endpoint.
-#[derive(Debug)]
-pub(crate) struct Wire {
-    settings: Settings,
-    secrets: Secrets,
-    http: Http,
-    /// The links of the home document as the public sees it.
-    entry: SingleFlight<Links>,
-}
 
 /// An identity: the client itself, or one user.
 #[derive(Debug)]
@@ -89,129 +76,6 @@ pub(crate) struct Followed {
     pub(crate) uri: ResourceUri,
     /// The document's edition, to be forgotten should the link lead nowhere.
     pub(crate) edition: u64,
-}
-
-impl Wire {
-    /// The shared part of a client; nothing is fetched yet.
-    pub(crate) fn new(settings: Settings, source: Option<Arc<dyn SecretSource>>, http: Http) -> Self {
-        let secrets = Secrets::new(settings.client_secret.clone(), source);
-        Self { settings, secrets, http, entry: SingleFlight::new(None) }
-    }
-
-    /// The origins that links are checked against.
-    pub(crate) fn origins(&self) -> &ApiOrigins {
-        &self.settings.api
-    }
-
-    /// The OAuth client's id.
-    pub(crate) fn client_id(&self) -> &str {
-        &self.settings.client_id
-    }
-
-    /// Asks the token endpoint with the client's secret; with another, if there is one, should Foxy refuse it. `None` as turn
-    /// for what a call under way needs.
-    pub(crate) async fn token(&self, grant: &Grant, mut turn: Option<Turn>) -> Result<(Granted, Bearer), ReadError> {
-        let mut secret = self.secrets.first();
-        let mut refused = Vec::new();
-        loop {
-            let answered = self.ask_with(&secret, grant, turn.take()).await;
-            match &answered {
-                Ok(_) => self.secrets.took(&secret),
-                Err(ReadError::SetupFault(SetupFault::InvalidClient)) => {
-                    refused.push(secret);
-                    if let Some(other) = self.secrets.other_than(&refused).await {
-                        secret = other;
-                        continue;
-                    }
-                }
-                Err(_) => {}
-            }
-            return answered;
-        }
-    }
-
-    /// Asks the token endpoint; once more, should its link have moved since it was discovered.
-    async fn ask_with(
-        &self,
-        secret: &ClientSecret,
-        grant: &Grant,
-        mut turn: Option<Turn>,
-    ) -> Result<(Granted, Bearer), ReadError> {
-        let mut rediscovered = false;
-        loop {
-            let endpoint = follow(&self.entry, "fx:token", self.origins(), || self.discover_entry()).await?;
-            let since = Instant::now();
-            let credentials = (self.client_id(), secret.expose());
-            let asked = self.http.ask_for_token(&endpoint.uri, grant.form(), credentials, turn.take()).await;
-            let answer = asked.map_err(unavailable)?;
-            if !matches!(answer.status, 404 | 410) {
-                return grant.read(&answer, since);
-            }
-            self.entry.forget(endpoint.edition).await;
-            if replace(&mut rediscovered, true) {
-                return Err(ReadError::odd(OddAnswer::Status(answer.status)));
-            }
-        }
-    }
-
-    /// Sends a call that needs no token to what the public home document links as `rel`, once, before `deadline`.
-    pub(crate) async fn send_public<T>(
-        &self,
-        rel: &'static str,
-        body: &Value,
-        deadline: Instant,
-        judge: impl Fn(&Result<Answer, Failure>) -> Ending<T>,
-    ) -> Report<T> {
-        let begun = Instant::now();
-        let turn = match self.http.turn_to_create(Line::Begun, deadline).await {
-            Ok(turn) => turn,
-            Err(wait) => return held_back(wait, begun),
-        };
-        let link = async { follow(&self.entry, rel, self.origins(), || self.discover_entry()).await };
-        let (outcome, mut evidence) = match timeout_at(deadline, link).await {
-            Err(_) => (Outcome::NoEffect(NoEffect::NotSent(NotSent::DeadlinePassed)), Evidence::default()),
-            Ok(Err(error)) => {
-                let (reason, cause) = error.into_no_effect();
-                (Outcome::NoEffect(reason), Evidence { cause, ..Evidence::default() })
-            }
-            Ok(Ok(link)) => {
-                let body = body.to_string().into_bytes();
-                let to = (Verb::Post, &link.uri);
-                let exchange = self.http.change(to, None, None, body, deadline, Some(turn)).await;
-                let outcome = match judge(&exchange) {
-                    Ending::Final(outcome) => outcome,
-                    // There was no token to be stale.
-                    Ending::StaleToken => Outcome::NoEffect(NoEffect::SetupFault(SetupFault::Forbidden)),
-                    Ending::StaleLink => {
-                        self.entry.forget(link.edition).await;
-                        Outcome::NoEffect(NoEffect::LinksChanged)
-                    }
-                };
-                (outcome, outcome::evidence(&exchange, self.origins()))
-            }
-        };
-        evidence.elapsed = begun.elapsed();
-        Report { outcome, evidence }
-    }
-
-    /// Waits until a read may begin.
-    pub(crate) async fn turn_to_read(&self) -> Result<Turn, ReadError> {
-        self.http.turn_to_read().await.map_err(|wait| ReadError::HeldBack { wait })
-    }
-
-    /// Nobody waits for a turn any more.
-    pub(crate) fn stop_waiting(&self) {
-        self.http.stop_waiting();
-    }
-
-    async fn discover_entry(&self) -> Result<Links, ReadError> {
-        let answer = self.http.get(&ResourceUri::home(self.origins()), None, None).await.map_err(unavailable)?;
-        match read::judge(&answer) {
-            Reading::Document(document) => Ok(Links::of(&document)),
-            Reading::Failed(error) => Err(error),
-            Reading::Gone { .. } | Reading::StaleToken => Err(ReadError::odd(OddAnswer::Status(answer.status))),
-        }
-    }
 }
 
 impl Access {
@@ -429,20 +293,5 @@ pub(crate) async fn follow<F: Future<Output = Result<Links, ReadError>>>(
         if discovered.load(Ordering::Relaxed) || !matches!(problem, LinkProblem::Missing { .. }) {
             return Err(problem.into());
         }
-    }
-}
-
-/// A call whose turn would come too late.
-fn held_back<T>(wait: Duration, begun: Instant) -> Report<T> {
-    let evidence = Evidence { elapsed: begun.elapsed(), ..Evidence::default() };
-    Report { outcome: Outcome::NoEffect(NoEffect::HeldBack { wait }), evidence }
-}
-
-/// A read without an answer: whether it was sent makes no difference.
-fn unavailable(failure: Failure) -> ReadError {
-    match (failure.fate, failure.cause) {
-        (Fate::HeldBack(wait), _) => ReadError::HeldBack { wait },
-        (_, Some(source)) => ReadError::Unavailable { retry_after: None, source },
-        (_, None) => ReadError::Unavailable { retry_after: None, source: OddAnswer::None.cause() },
     }
 }

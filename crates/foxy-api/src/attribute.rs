@@ -5,10 +5,11 @@ use std::fmt;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use crate::access::{Access, To, Wire};
+use crate::access::{Access, To};
 use crate::errors::Creating;
 use crate::http::Verb;
 use crate::link::Links;
+use crate::wire::Wire;
 use crate::{ApiOrigins, Document, Evidence, NoEffect, NotSent, Outcome, Report, ResourceUri, outcome};
 
 /// A note on a resource (Foxy docs: rels/attributes). `Debug` shows its name only.

@@ -7,10 +7,10 @@ use foxden_vault::ClientSecret;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::access::Wire;
 use crate::errors::Creating;
 use crate::http::Http;
 use crate::link::Links;
+use crate::wire::Wire;
 use crate::{ApiOrigins, ClientError, Granted, LinkProblem, Report, ResourceUri, Settings, outcome};
 
 /// An OAuth client to be created (Foxy docs: rels/create_client). Partly personal data: `Debug` shows the id only.

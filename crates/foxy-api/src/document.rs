@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::access::{Access, Wire};
+use crate::access::Access;
 use crate::link::Links;
+use crate::wire::Wire;
 use crate::{ApiOrigins, Attribute, ReadError, ResourceUri};
 
 /// A client, a user or a store as Foxy shows it. Mostly personal data: `Debug` shows the address only.

@@ -7,13 +7,14 @@ use foxden_vault::{AuthorizationCode, ClientSecret, RefreshToken};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::access::{Access, Followed, Found, To, When, Wire, follow};
+use crate::access::{Access, Followed, Found, To, When, follow};
 use crate::answer::OddAnswer;
 use crate::errors::Creating;
 use crate::http::{Http, Verb};
 use crate::link::Links;
 use crate::oauth::Grant;
 use crate::single_flight::SingleFlight;
+use crate::wire::Wire;
 use crate::{
     ApiOrigins, ClientError, CreatedUser, Document, Granted, Line, NewUser, ReadError, Report, SecretSource, Settings,
     StoreSession, TokenError, UserSession, outcome,

@@ -31,6 +31,7 @@ mod single_flight;
 mod store;
 mod store_session;
 mod user;
+mod wire;
 
 pub use attribute::{Attribute, Visibility};
 pub use captcha::{CaptchaCode, CaptchaCodeError};

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::access::{Access, Found, Wire};
+use crate::access::{Access, Found};
 use crate::answer::OddAnswer;
 use crate::link::Links;
+use crate::wire::Wire;
 use crate::{ApiOrigins, LinkProblem, ReadError, ResourceUri, document};
 
 /// More pages than any user has. A server whose pages never end must not keep us for ever.
