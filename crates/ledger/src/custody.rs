@@ -6,7 +6,7 @@ use foxden_vault::{Binding, ClientSecret, Fingerprint, KeyId, KeyRing, OpenError
 use serde::Serialize;
 
 use crate::{
-    escrow::{Envelope, EnvelopeCheck},
+    draining::{Envelope, EnvelopeCheck},
     ids::{ProvisioningId, SignupId},
     payload::{Payload, StoreDetails, UserDetails},
     state::Scope,

@@ -13,17 +13,12 @@ use std::{
     sync::Arc,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use foxden_vault::{KeyId, Sealed};
-use serde::{Deserialize, Serialize};
+use foxden_vault::KeyId;
 
 use crate::{
-    connect::Ledger,
-    credentials::{Kept, Road},
-    error::LedgerError,
+    deposit::{self, Content},
     ids::ProvisioningId,
     record::NewCredential,
-    state::Scope,
     step_in::{StepIn, Steps, between},
 };
 
@@ -31,9 +26,6 @@ use crate::{
 const SUFFIX: &str = "escrow";
 /// Where files go that hold no token of ours.
 const REJECTED: &str = "rejected";
-/// A file of a later release is left for that release.
-const VERSION: u32 = 1;
-
 /// A directory of tokens on their way into the ledger. Cheap to clone.
 #[derive(Clone)]
 pub struct Escrow {
@@ -55,66 +47,6 @@ pub struct EscrowError {
     doing: &'static str,
     #[source]
     source: io::Error,
-}
-
-/// Why a file could not be drained. The file stays.
-#[derive(Debug, thiserror::Error)]
-pub enum DrainError {
-    /// The directory could not be read or a file not be removed.
-    #[error(transparent)]
-    Escrow(#[from] EscrowError),
-    /// The ledger did not take it.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// A file is of a later release.
-    #[error("the escrow file {0} is not one that this release can read; keep it, and ask which release wrote it")]
-    Unreadable(String),
-    /// A file's envelope is sealed with a key that is not here.
-    #[error("the escrow file {file} is sealed with the key {key}, which is not in the key ring: add it")]
-    KeyMissing {
-        /// The file's name.
-        file: String,
-        /// The key.
-        key: KeyId,
-    },
-}
-
-/// What is known of an envelope without its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Envelope {
-    /// It opens where it says it belongs.
-    Opens,
-    /// Its key is not here.
-    KeyMissing(KeyId),
-    /// It was altered, is another row's, or is no envelope of ours.
-    Refused,
-}
-
-/// Tries envelopes on their place, for a ledger that opens none itself.
-pub trait EnvelopeCheck: Sync {
-    /// Whether a token's envelope opens as one of this row and scope.
-    fn try_token(&self, id: &ProvisioningId, scope: Scope, sealed: &Sealed) -> Envelope;
-
-    /// Whether two envelopes of one place hold the same token.
-    fn is_same_token(&self, id: &ProvisioningId, scope: Scope, one: &Sealed, other: &Sealed) -> bool;
-}
-
-/// What a file turns out to be.
-enum Content {
-    Token(ProvisioningId, NewCredential),
-    OfLaterRelease,
-    NotOurs,
-}
-
-/// One token's file.
-#[derive(Serialize, Deserialize)]
-struct Deposit {
-    version: u32,
-    provisioning_id: String,
-    scope: String,
-    intent: u32,
-    resource_uri: Option<String>,
-    sealed: String,
 }
 
 impl Escrow {
@@ -152,7 +84,7 @@ impl Escrow {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 text => text.map_err(failed)?,
             };
-            match parse(&text) {
+            match deposit::read(&text) {
                 Content::Token(_, credential) => *counts.entry(credential.sealed.key_id()).or_default() += 1,
                 Content::OfLaterRelease | Content::NotOurs => unreadable += 1,
             }
@@ -173,15 +105,7 @@ impl Escrow {
     /// When the file system refuses; the token is then in memory only.
     pub async fn keep(&self, id: &ProvisioningId, credential: &NewCredential) -> Result<(), EscrowError> {
         let (dir, path) = (self.dir.clone(), self.path_of(id, credential));
-        let deposit = Deposit {
-            version: VERSION,
-            provisioning_id: id.to_string(),
-            scope: credential.scope.as_str().to_owned(),
-            intent: credential.intent,
-            resource_uri: credential.resource_uri.clone(),
-            sealed: STANDARD.encode(credential.sealed.as_bytes()),
-        };
-        let text = serde_json::to_vec(&deposit).expect("strings and numbers always serialize");
+        let text = deposit::write(id, credential);
         self.on_disk("keep a token in it", move || write_durably(&dir, &path, &text)).await
     }
 
@@ -206,7 +130,7 @@ impl Escrow {
     }
 
     /// Moves a file out of the way that holds no token of ours, and keeps it for a person to look at.
-    async fn reject(&self, path: PathBuf) -> Result<(), EscrowError> {
+    pub(crate) async fn reject(&self, path: PathBuf) -> Result<(), EscrowError> {
         let name = path.file_name().unwrap_or_default().display().to_string();
         let to = self.dir.join(REJECTED);
         let aside = to.join(format!("{name}.{}", ProvisioningId::new()));
@@ -227,17 +151,17 @@ impl Escrow {
         Ok(())
     }
 
-    fn path_of(&self, id: &ProvisioningId, credential: &NewCredential) -> PathBuf {
+    pub(crate) fn path_of(&self, id: &ProvisioningId, credential: &NewCredential) -> PathBuf {
         self.dir.join(format!("{id}.{}.{}.{SUFFIX}", credential.scope, credential.intent))
     }
 
-    async fn files(&self) -> Result<Vec<PathBuf>, EscrowError> {
+    pub(crate) async fn files(&self) -> Result<Vec<PathBuf>, EscrowError> {
         let dir = self.dir.clone();
         self.on_disk("list it", move || list(&dir)).await
     }
 
     /// Runs file system work where it may block.
-    async fn on_disk<T: Send + 'static>(
+    pub(crate) async fn on_disk<T: Send + 'static>(
         &self,
         doing: &'static str,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -248,88 +172,6 @@ impl Escrow {
         };
         let done = between(self.steps.clone(), doing, || io::Error::other("stepped in"), on_disk).await;
         done.map_err(|source| EscrowError { path: self.dir.display().to_string(), doing, source })
-    }
-}
-
-impl Ledger {
-    /// Moves every token in the escrow into the ledger. Answers how many. Another process may drain the same directory.
-    ///
-    /// # Errors
-    /// When the ledger does not answer; and, once all others are moved, for a file that can't be read or that the ledger
-    /// refuses. Nothing is removed that the ledger does not have; what does not open in its place is moved aside.
-    pub async fn drain(&self, escrow: &Escrow, check: &dyn EnvelopeCheck) -> Result<usize, DrainError> {
-        let (mut drained, mut stuck) = (0, None);
-        for path in escrow.files().await? {
-            let reading = path.clone();
-            let text = escrow.on_disk("read a token in it", move || match fs::read(&reading) {
-                // Drained by somebody else in the meantime.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                text => text.map(Some),
-            });
-            let text = match text.await {
-                Ok(Some(text)) => text,
-                Ok(None) => continue,
-                Err(error) => {
-                    stuck = Some(error.into());
-                    continue;
-                }
-            };
-            let file = || path.file_name().unwrap_or_default().display().to_string();
-            let (id, credential) = match parse(&text) {
-                // A name and a content that differ were not written by us.
-                Content::Token(id, credential) if escrow.path_of(&id, &credential) == path => (id, credential),
-                Content::OfLaterRelease => {
-                    stuck = Some(DrainError::Unreadable(file()));
-                    continue;
-                }
-                Content::Token(..) | Content::NotOurs => {
-                    escrow.reject(path).await?;
-                    continue;
-                }
-            };
-            match check.try_token(&id, credential.scope, &credential.sealed) {
-                Envelope::Opens => {}
-                Envelope::KeyMissing(key) => {
-                    stuck = Some(DrainError::KeyMissing { file: file(), key });
-                    continue;
-                }
-                Envelope::Refused => {
-                    escrow.reject(path).await?;
-                    continue;
-                }
-            }
-            match self.keep_from_escrow(&id, credential, check).await {
-                Ok(()) => {}
-                Err(error) if error.is_passing() => return Err(error.into()),
-                Err(error) => {
-                    stuck = Some(error.into());
-                    continue;
-                }
-            }
-            escrow.on_disk("remove a token from it", move || remove(&path)).await?;
-            drained += 1;
-        }
-        stuck.map_or(Ok(drained), Err)
-    }
-
-    /// Keeps a token that opens, unless the same one is here under another envelope.
-    async fn keep_from_escrow(
-        &self,
-        id: &ProvisioningId,
-        credential: NewCredential,
-        check: &dyn EnvelopeCheck,
-    ) -> Result<(), LedgerError> {
-        let kept = self.keep_late(id, credential.clone(), Road::Escrow { is_other: false }).await?;
-        if kept != Kept::Differs {
-            return Ok(());
-        }
-        let is_same = |held: &Sealed| check.is_same_token(id, credential.scope, held, &credential.sealed);
-        let held = self.credentials(id).await?;
-        let mut of_call = held.iter().filter(|held| (held.scope, held.intent) == (credential.scope, credential.intent));
-        if of_call.any(|held| held.sealed.as_ref().is_some_and(is_same)) {
-            return Ok(());
-        }
-        self.keep_late(id, credential, Road::Escrow { is_other: true }).await.map(drop)
     }
 }
 
@@ -344,31 +186,6 @@ fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
-}
-
-fn parse(text: &[u8]) -> Content {
-    #[derive(Deserialize)]
-    struct Versioned {
-        version: u32,
-    }
-    match serde_json::from_slice::<Versioned>(text) {
-        Ok(Versioned { version: VERSION }) => {
-            token(text).map_or(Content::NotOurs, |(id, token)| Content::Token(id, token))
-        }
-        Ok(_) => Content::OfLaterRelease,
-        Err(_) => Content::NotOurs,
-    }
-}
-
-fn token(text: &[u8]) -> Option<(ProvisioningId, NewCredential)> {
-    let deposit: Deposit = serde_json::from_slice(text).ok()?;
-    let credential = NewCredential {
-        scope: Scope::parse(&deposit.scope)?,
-        intent: deposit.intent,
-        resource_uri: deposit.resource_uri,
-        sealed: Sealed::from_bytes(STANDARD.decode(deposit.sealed).ok()?).ok()?,
-    };
-    Some((ProvisioningId::from_row(deposit.provisioning_id), credential))
 }
 
 /// Write, sync, rename, sync the directory: after a crash the file is there whole, or not at all.

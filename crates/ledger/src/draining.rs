@@ -1,0 +1,140 @@
+//! Moving the escrow's tokens into the ledger.
+
+use std::{fs, io};
+
+use foxden_vault::{KeyId, Sealed};
+
+use crate::{
+    connect::Ledger,
+    credentials::{Kept, Road},
+    deposit::{self, Content},
+    error::LedgerError,
+    escrow::{Escrow, EscrowError, remove},
+    ids::ProvisioningId,
+    record::NewCredential,
+    state::Scope,
+};
+
+/// Why a file could not be drained. The file stays.
+#[derive(Debug, thiserror::Error)]
+pub enum DrainError {
+    /// The directory could not be read or a file not be removed.
+    #[error(transparent)]
+    Escrow(#[from] EscrowError),
+    /// The ledger did not take it.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A file is of a later release.
+    #[error("the escrow file {0} is not one that this release can read; keep it, and ask which release wrote it")]
+    Unreadable(String),
+    /// A file's envelope is sealed with a key that is not here.
+    #[error("the escrow file {file} is sealed with the key {key}, which is not in the key ring: add it")]
+    KeyMissing {
+        /// The file's name.
+        file: String,
+        /// The key.
+        key: KeyId,
+    },
+}
+
+/// What is known of an envelope without its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Envelope {
+    /// It opens where it says it belongs.
+    Opens,
+    /// Its key is not here.
+    KeyMissing(KeyId),
+    /// It was altered, is another row's, or is no envelope of ours.
+    Refused,
+}
+
+/// Tries envelopes on their place, for a ledger that opens none itself.
+pub trait EnvelopeCheck: Sync {
+    /// Whether a token's envelope opens as one of this row and scope.
+    fn try_token(&self, id: &ProvisioningId, scope: Scope, sealed: &Sealed) -> Envelope;
+
+    /// Whether two envelopes of one place hold the same token.
+    fn is_same_token(&self, id: &ProvisioningId, scope: Scope, one: &Sealed, other: &Sealed) -> bool;
+}
+
+impl Ledger {
+    /// Moves every token in the escrow into the ledger. Answers how many. Another process may drain the same directory.
+    ///
+    /// # Errors
+    /// When the ledger does not answer; and, once all others are moved, for a file that can't be read or that the ledger
+    /// refuses. Nothing is removed that the ledger does not have; what does not open in its place is moved aside.
+    pub async fn drain(&self, escrow: &Escrow, check: &dyn EnvelopeCheck) -> Result<usize, DrainError> {
+        let (mut drained, mut stuck) = (0, None);
+        for path in escrow.files().await? {
+            let reading = path.clone();
+            let text = escrow.on_disk("read a token in it", move || match fs::read(&reading) {
+                // Drained by somebody else in the meantime.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                text => text.map(Some),
+            });
+            let text = match text.await {
+                Ok(Some(text)) => text,
+                Ok(None) => continue,
+                Err(error) => {
+                    stuck = Some(error.into());
+                    continue;
+                }
+            };
+            let file = || path.file_name().unwrap_or_default().display().to_string();
+            let (id, credential) = match deposit::read(&text) {
+                // A name and a content that differ were not written by us.
+                Content::Token(id, credential) if escrow.path_of(&id, &credential) == path => (id, credential),
+                Content::OfLaterRelease => {
+                    stuck = Some(DrainError::Unreadable(file()));
+                    continue;
+                }
+                Content::Token(..) | Content::NotOurs => {
+                    escrow.reject(path).await?;
+                    continue;
+                }
+            };
+            match check.try_token(&id, credential.scope, &credential.sealed) {
+                Envelope::Opens => {}
+                Envelope::KeyMissing(key) => {
+                    stuck = Some(DrainError::KeyMissing { file: file(), key });
+                    continue;
+                }
+                Envelope::Refused => {
+                    escrow.reject(path).await?;
+                    continue;
+                }
+            }
+            match self.keep_from_escrow(&id, credential, check).await {
+                Ok(()) => {}
+                Err(error) if error.is_passing() => return Err(error.into()),
+                Err(error) => {
+                    stuck = Some(error.into());
+                    continue;
+                }
+            }
+            escrow.on_disk("remove a token from it", move || remove(&path)).await?;
+            drained += 1;
+        }
+        stuck.map_or(Ok(drained), Err)
+    }
+
+    /// Keeps a token that opens, unless the same one is here under another envelope.
+    async fn keep_from_escrow(
+        &self,
+        id: &ProvisioningId,
+        credential: NewCredential,
+        check: &dyn EnvelopeCheck,
+    ) -> Result<(), LedgerError> {
+        let kept = self.keep_late(id, credential.clone(), Road::Escrow { is_other: false }).await?;
+        if kept != Kept::Differs {
+            return Ok(());
+        }
+        let is_same = |held: &Sealed| check.is_same_token(id, credential.scope, held, &credential.sealed);
+        let held = self.credentials(id).await?;
+        let mut of_call = held.iter().filter(|held| (held.scope, held.intent) == (credential.scope, credential.intent));
+        if of_call.any(|held| held.sealed.as_ref().is_some_and(is_same)) {
+            return Ok(());
+        }
+        self.keep_late(id, credential, Road::Escrow { is_other: true }).await.map(drop)
+    }
+}
