@@ -1,6 +1,7 @@
 //! One identity's way into the API: its access token, its home document's links, and the calls made with both.
 
 use std::mem::replace;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
@@ -18,14 +19,23 @@ use crate::read::{self, Reading};
 use crate::single_flight::{Kept, SingleFlight};
 use crate::wire::{Wire, held_back, unavailable};
 use crate::{
-    ApiOrigins, CaptchaCode, Cause, Evidence, LinkProblem, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri,
-    SetupFault,
+    ApiOrigins, CaptchaCode, Cause, Evidence, HeldToken, LinkProblem, NoEffect, NotSent, Outcome, ReadError, Report,
+    ResourceUri, SetupFault, TokenKeeper, TokenScope,
 };
 
-/// An identity: the client itself, or one user.
+/// Who acts.
+#[derive(Debug, Clone)]
+pub(crate) enum Identity {
+    /// The client itself.
+    Client,
+    /// Whoever granted this refresh token, with this scope.
+    Holder(HeldToken, TokenScope),
+}
+
+/// An identity: the client itself, a user or a store.
 #[derive(Debug)]
 pub(crate) struct Access {
-    grant: Grant,
+    identity: Identity,
     token: SingleFlight<Bearer>,
     /// The links of the home document as this identity sees it, or those that another answer brought.
     home: SingleFlight<Links>,
@@ -79,14 +89,22 @@ pub(crate) struct Followed {
 }
 
 impl Access {
-    /// An identity of which nothing but its grant is known.
-    pub(crate) fn new(grant: Grant) -> Self {
-        Self { grant, token: SingleFlight::new(None), home: SingleFlight::new(None) }
+    /// An identity of which nothing but its right is known.
+    pub(crate) fn new(identity: Identity) -> Self {
+        Self { identity, token: SingleFlight::new(None), home: SingleFlight::new(None) }
     }
 
     /// An identity whose access token, and perhaps some links, came with an earlier answer.
-    pub(crate) fn known(grant: Grant, token: Bearer, links: Option<Links>) -> Self {
-        Self { grant, token: SingleFlight::new(Some(token)), home: SingleFlight::new(links) }
+    pub(crate) fn known(identity: Identity, token: Bearer, links: Option<Links>) -> Self {
+        Self { identity, token: SingleFlight::new(Some(token)), home: SingleFlight::new(links) }
+    }
+
+    /// Lets its refresh token be kept there.
+    pub(crate) fn keep_with(&self, keeper: Arc<dyn TokenKeeper>) {
+        match &self.identity {
+            Identity::Client => {}
+            Identity::Holder(token, _) => drop(token.clone().kept_by(keeper)),
+        }
     }
 
     /// Follows a link of the home document.
@@ -265,7 +283,13 @@ impl Access {
     }
 
     async fn bearer(&self, wire: &Wire) -> Result<Kept<Bearer>, ReadError> {
-        self.token.get(Bearer::is_good, || async { Ok(wire.token(&self.grant, None).await?.1) }).await
+        let fetch = || async {
+            match &self.identity {
+                Identity::Client => Ok(wire.token(&Grant::Client, None).await?.1),
+                Identity::Holder(token, scope) => Ok(token.refresh(wire, *scope, None).await?.1),
+            }
+        };
+        self.token.get(Bearer::is_good, fetch).await
     }
 }
 

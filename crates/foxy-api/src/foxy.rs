@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use foxden_vault::{AuthorizationCode, ClientSecret, RefreshToken};
+use foxden_vault::{AuthorizationCode, ClientSecret};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::access::{Access, Followed, Found, To, When, follow};
+use crate::access::{Access, Followed, Found, Identity, To, When, follow};
 use crate::answer::OddAnswer;
 use crate::errors::Creating;
 use crate::http::{Http, Verb};
@@ -16,8 +16,8 @@ use crate::oauth::Grant;
 use crate::single_flight::SingleFlight;
 use crate::wire::Wire;
 use crate::{
-    ApiOrigins, ClientError, CreatedUser, Document, Granted, Line, NewUser, ReadError, Report, SecretSource, Settings,
-    StoreSession, TokenError, UserSession, outcome,
+    ApiOrigins, ClientError, CreatedUser, Document, Granted, HeldToken, Line, NewUser, ReadError, Report, SecretSource,
+    Settings, StoreSession, TokenError, TokenScope, UserSession, outcome,
 };
 
 /// One OAuth client of Foxy. Cheap to clone; clones share connections, links and the client's access token.
@@ -58,7 +58,7 @@ impl Foxy {
         settings.check()?;
         let http = Http::try_new(&settings)?;
         let wire = Wire::new(settings, source, http);
-        let shared = Shared { wire, client: Access::new(Grant::Client), reporting: SingleFlight::new(None) };
+        let shared = Shared { wire, client: Access::new(Identity::Client), reporting: SingleFlight::new(None) };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -87,14 +87,14 @@ impl Foxy {
         report.map(|created| CreatedUser::new(created, self.clone()))
     }
 
-    /// Acts as a user whose refresh token was kept. Its access token and links are fetched when first needed.
-    pub fn user(&self, refresh: RefreshToken) -> UserSession {
-        UserSession::of_refresh_token(self.clone(), refresh)
+    /// Acts as a user by its refresh token. Its access token and links are fetched when first needed.
+    pub fn user(&self, token: impl Into<HeldToken>) -> UserSession {
+        UserSession::of_refresh_token(self.clone(), token.into())
     }
 
-    /// Acts as a store whose refresh token was kept. Its access token and links are fetched when first needed.
-    pub fn store(&self, refresh: RefreshToken) -> StoreSession {
-        StoreSession::of_refresh_token(self.clone(), refresh)
+    /// Acts as a store by its refresh token. Its access token and links are fetched when first needed.
+    pub fn store(&self, token: impl Into<HeldToken>) -> StoreSession {
+        StoreSession::of_refresh_token(self.clone(), token.into())
     }
 
     /// Reads the OAuth client itself (Foxy docs: rels/client). Its secret is not among what Foxy shows.
@@ -147,13 +147,14 @@ impl Foxy {
         self.exists("fx:reporting_store_domain_exists", "store_domain", domain).await
     }
 
-    /// Makes an access token from a refresh token, of whatever scope.
+    /// Makes an access token of this scope from a refresh token.
     ///
     /// # Errors
-    /// [`TokenError::Revoked`] if the refresh token is refused; else as for any read.
-    pub async fn access_token(&self, refresh: &RefreshToken) -> Result<Granted, TokenError> {
+    /// [`TokenError::Revoked`] if the refresh token is refused, and so is whatever else its keeper has; else as for any
+    /// read.
+    pub async fn access_token(&self, token: impl Into<HeldToken>, scope: TokenScope) -> Result<Granted, TokenError> {
         let turn = self.wire().turn_to_read().await?;
-        Ok(self.wire().token(&Grant::Refresh(refresh.clone()), Some(turn)).await?.0)
+        Ok(token.into().refresh(self.wire(), scope, Some(turn)).await?.0)
     }
 
     /// Fetches the home document with the client's token: proves address, TLS, credentials and scope, and changes

@@ -20,7 +20,7 @@ use crate::listing::Page;
 use crate::oauth::Grant;
 use crate::outcome::{self, Ending};
 use crate::read::{self, Reading};
-use crate::{ApiOrigins, Document, Outcome, ReadError, ResourceUri, reasons, retry_after};
+use crate::{ApiOrigins, Document, Outcome, ReadError, ResourceUri, TokenScope, reasons, retry_after};
 
 const STATUSES: &[u16] =
     &[200, 201, 202, 204, 301, 307, 400, 401, 403, 404, 408, 409, 410, 418, 422, 429, 500, 502, 503, 504, 999];
@@ -91,7 +91,8 @@ pub fn documents(input: &[u8]) {
 pub fn tokens(input: &[u8]) {
     let Some(answer) = answer(input) else { return };
     let code = Grant::Code { code: AuthorizationCode::new("code"), redirect_uri: String::new() };
-    for grant in [Grant::Client, Grant::Refresh(RefreshToken::new("refresh")), code] {
+    for grant in [Grant::Client, Grant::Refresh { token: RefreshToken::new("refresh"), scope: TokenScope::User }, code]
+    {
         let since = Instant::from_std(Clock::now());
         match grant.read(&answer, since) {
             Ok((granted, bearer)) => {

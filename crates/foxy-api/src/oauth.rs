@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::answer::{Answer, OddAnswer};
 use crate::body::Body;
 use crate::read::{ReadError, refusal};
-use crate::{Cause, SetupFault};
+use crate::{Cause, SetupFault, TokenScope};
 
 /// Access tokens are replaced this long before they expire, so that none expires between our check and Foxy's.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -23,9 +23,10 @@ pub struct Granted {
     /// Opens the scope for `expires_in`. Empty, and expired at once, if the answer to a creation left it out: the
     /// refresh token that came without it is still worth keeping.
     pub access: AccessToken,
-    /// Makes access tokens for ten years. It does not change when used (Foxy docs: refreshing tokens).
+    /// Makes access tokens for ten years. It does not change when used (Foxy docs: refreshing tokens); should it change all
+    /// the same, [`HeldToken`](crate::HeldToken) sees to it that the new one is kept.
     pub refresh: RefreshToken,
-    /// Such as `user_full_access`; empty if the answer did not say.
+    /// As the answer says, such as `user_full_access`; empty if it did not say.
     pub scope: String,
     /// The access token's life from when it was answered.
     pub expires_in: Duration,
@@ -63,7 +64,12 @@ pub(crate) enum Grant {
     /// The client itself (`client_credentials`, scope `client_full_access`).
     Client,
     /// Whoever granted this refresh token.
-    Refresh(RefreshToken),
+    Refresh {
+        /// The token.
+        token: RefreshToken,
+        /// What it is to open.
+        scope: TokenScope,
+    },
     /// A person, in a browser (`authorization_code`).
     Code {
         /// Opens what was granted, once.
@@ -78,6 +84,7 @@ struct TokenFields {
     access: Option<AccessToken>,
     refresh: Option<RefreshToken>,
     scope: String,
+    is_bearer: bool,
     lifetime: Duration,
 }
 
@@ -86,14 +93,17 @@ impl Granted {
     /// the grant is lost, without anything else it is not.
     pub(crate) fn of_creation(body: &Value) -> Option<Self> {
         let fields = TokenFields::of(body.get("token")?);
-        let expires_in = if fields.access.is_some() { fields.lifetime } else { Duration::ZERO };
-        let access = fields.access.unwrap_or_else(|| AccessToken::new(""));
+        // It comes once, so the refresh token is kept whatever the answer says of its scope: using it will show.
+        let access = fields.access.filter(|_| fields.is_bearer);
+        let expires_in = if access.is_some() { fields.lifetime } else { Duration::ZERO };
+        let access = access.unwrap_or_else(|| AccessToken::new(""));
         Some(Self { access, refresh: fields.refresh?, scope: fields.scope, expires_in })
     }
 
-    /// The access token, asked for at `since`.
-    pub(crate) fn bearer(&self, since: Instant) -> Bearer {
-        Bearer::new(self.access.clone(), since, self.expires_in)
+    /// The access token, asked for at `since`; of no use where it is said to have another scope.
+    pub(crate) fn bearer(&self, since: Instant, scope: TokenScope) -> Bearer {
+        let lifetime = if scope.is_in(&self.scope) { self.expires_in } else { Duration::ZERO };
+        Bearer::new(self.access.clone(), since, lifetime)
     }
 }
 
@@ -129,9 +139,9 @@ impl Grant {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         match self {
             Self::Client => {
-                form.append_pair("grant_type", "client_credentials").append_pair("scope", "client_full_access")
+                form.append_pair("grant_type", "client_credentials").append_pair("scope", TokenScope::Client.as_str())
             }
-            Self::Refresh(token) => {
+            Self::Refresh { token, .. } => {
                 form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose())
             }
             Self::Code { code, redirect_uri } => form
@@ -154,10 +164,16 @@ impl Grant {
         })?;
         let fields = TokenFields::of(&document);
         let access = fields.access.ok_or_else(|| ReadError::odd(OddAnswer::Lacks("access_token")))?;
+        if !fields.is_bearer {
+            return Err(SetupFault::OtherTokenType.into());
+        }
+        if let Some(asked) = self.scope().filter(|asked| !asked.is_in(&fields.scope)) {
+            return Err(SetupFault::OtherScope(asked).into());
+        }
         let refresh = match (fields.refresh, self) {
             (Some(refresh), _) => refresh,
             // Left out, the old one stays valid (RFC 6749 section 6); a client needs none (section 4.4.3).
-            (None, Self::Refresh(kept)) => kept.clone(),
+            (None, Self::Refresh { token, .. }) => token.clone(),
             (None, Self::Client) => RefreshToken::new(""),
             (None, Self::Code { .. }) => return Err(ReadError::odd(OddAnswer::Lacks("refresh_token"))),
         };
@@ -165,10 +181,19 @@ impl Grant {
         Ok((Granted { access, refresh, scope: fields.scope, expires_in: fields.lifetime }, bearer))
     }
 
+    /// What was asked for; a code's scope is known to whoever sent the person to Foxy.
+    const fn scope(&self) -> Option<TokenScope> {
+        match self {
+            Self::Client => Some(TokenScope::Client),
+            Self::Refresh { scope, .. } => Some(*scope),
+            Self::Code { .. } => None,
+        }
+    }
+
     fn refused(&self, answer: &Answer) -> ReadError {
         let error = OAuthError::of(&answer.json().unwrap_or_default(), answer.challenge.as_deref());
         match (answer.status, error, self) {
-            (400 | 401, Some(OAuthError::InvalidGrant), Self::Refresh(_) | Self::Code { .. }) => ReadError::Revoked,
+            (400 | 401, Some(OAuthError::InvalidGrant), Self::Refresh { .. } | Self::Code { .. }) => ReadError::Revoked,
             (400 | 401, Some(OAuthError::InvalidClient), _) | (401, _, _) => SetupFault::InvalidClient.into(),
             (400 | 403, Some(OAuthError::InvalidScope | OAuthError::InsufficientScope), _) => {
                 SetupFault::InsufficientScope.into()
@@ -194,9 +219,17 @@ impl TokenFields {
             // One with a character that could not be read would open nothing, and hide that it is lost.
             refresh: text("refresh_token").filter(|token| !token.contains('\u{fffd}')).map(RefreshToken::new),
             scope: text("scope").unwrap_or_default().to_owned(),
+            // RFC 6749 section 7.1: a client must not use a token whose type it does not understand. Required, but who
+            // leaves it out means the usual one.
+            is_bearer: body.get("token_type").is_none_or(|said| said.as_str().is_some_and(is_bearer)),
             lifetime,
         }
     }
+}
+
+/// The type is compared without regard to case (RFC 6749 section 7.1).
+fn is_bearer(said: &str) -> bool {
+    said.eq_ignore_ascii_case("bearer")
 }
 
 #[cfg(test)]
@@ -205,8 +238,7 @@ mod tests {
 
     use super::*;
 
-    const TOKEN: &str =
-        r#"{"access_token":"a1","expires_in":7200,"token_type":"Bearer","scope":"s","refresh_token":"r1"}"#;
+    const TOKEN: &str = r#"{"access_token":"a1","expires_in":7200,"token_type":"Bearer","scope":"s user_full_access","refresh_token":"r1"}"#;
 
     fn answer(status: u16, body: &str) -> Answer {
         let body = Body::Whole(body.as_bytes().to_vec());
@@ -214,7 +246,7 @@ mod tests {
     }
 
     fn refresh() -> Grant {
-        Grant::Refresh(RefreshToken::new("r0+&"))
+        Grant::Refresh { token: RefreshToken::new("r0+&"), scope: TokenScope::User }
     }
 
     #[test]
@@ -227,7 +259,10 @@ mod tests {
     fn a_token_answer_is_read_whole() {
         let since = Instant::now();
         let (granted, bearer) = refresh().read(&answer(200, TOKEN), since).unwrap();
-        assert_eq!((granted.access.expose(), granted.refresh.expose(), granted.scope.as_str()), ("a1", "r1", "s"));
+        assert_eq!(
+            (granted.access.expose(), granted.refresh.expose(), granted.scope.as_str()),
+            ("a1", "r1", "s user_full_access")
+        );
         assert_eq!(granted.expires_in, Duration::from_secs(7200));
         assert_eq!(bearer.good_until, since + Duration::from_secs(7140));
     }
@@ -260,6 +295,7 @@ mod tests {
             ReadError::RateLimited { .. } => "rate limited".into(),
             ReadError::Unavailable { .. } => "unavailable".into(),
             ReadError::Revoked => "revoked".into(),
+            ReadError::NotKept { source } => format!("not kept: {source}"),
             ReadError::HeldBack { wait } => format!("held back {wait:?}"),
             ReadError::Unreadable { source } => format!("unreadable: {source}"),
         };
@@ -277,6 +313,14 @@ mod tests {
             (307, "", "unreadable: Foxy answered with status 307", "unreadable: Foxy answered with status 307"),
             (429, "", "rate limited", "rate limited"),
             (502, "<html>", "unavailable", "unavailable"),
+            (200, r#"{"access_token":"a","token_type":"mac"}"#, "OtherTokenType", "OtherTokenType"),
+            (200, r#"{"access_token":"a","token_type":7}"#, "OtherTokenType", "OtherTokenType"),
+            (
+                200,
+                r#"{"access_token":"a","token_type":"BEARER","scope":"store_full_access","refresh_token":"r"}"#,
+                "OtherScope(User)",
+                "OtherScope(Client)",
+            ),
             (
                 200,
                 "<html>",
@@ -309,7 +353,21 @@ mod tests {
     fn a_creation_without_an_access_token_still_grants_its_refresh_token() {
         let granted = Granted::of_creation(&json!({"token": {"refresh_token": "r", "access_token": 7}})).unwrap();
         assert_eq!((granted.refresh.expose(), granted.access.expose(), granted.expires_in), ("r", "", Duration::ZERO));
-        assert!(!granted.bearer(Instant::now()).is_good());
+        assert!(!granted.bearer(Instant::now(), TokenScope::User).is_good());
+    }
+
+    #[test]
+    fn a_creation_s_access_token_of_another_type_or_scope_is_not_used_and_its_refresh_token_is_kept() {
+        let granted = |member: &str, said: &str| {
+            let mut token = json!({"refresh_token": "r", "access_token": "a", "scope": "user_full_access"});
+            token[member] = said.into();
+            let granted = Granted::of_creation(&json!({ "token": token })).unwrap();
+            assert_eq!(granted.refresh.expose(), "r");
+            granted.bearer(Instant::now(), TokenScope::User).is_good()
+        };
+        assert!(granted("token_type", "bearer"));
+        assert!(!granted("token_type", "mac"));
+        assert!(!granted("scope", "store_full_access"));
     }
 
     #[test]

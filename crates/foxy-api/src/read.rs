@@ -41,6 +41,13 @@ pub enum ReadError {
     /// before, or another client's.
     #[error("Foxy refuses the refresh token or the code; its user has to grant access again")]
     Revoked,
+    /// Foxy has answered, or may have answered, another refresh token, and the [keeper](crate::TokenKeeper) could not keep
+    /// it or say what is kept. The access token that came with it is not used.
+    #[error("another refresh token came or may have come, and the place where it is kept does not answer")]
+    NotKept {
+        /// What the keeper reported.
+        source: Cause,
+    },
     /// An answer that fits nothing we know: a redirect, an unexpected status, a body that can't be read.
     #[error("Foxy's answer could not be made sense of")]
     Unreadable {
@@ -63,7 +70,7 @@ impl ReadError {
         match self {
             Self::RateLimited { retry_after } | Self::Unavailable { retry_after, .. } => *retry_after,
             Self::HeldBack { wait } => Some(*wait),
-            Self::SetupFault(_) | Self::Revoked | Self::Unreadable { .. } => None,
+            Self::SetupFault(_) | Self::Revoked | Self::NotKept { .. } | Self::Unreadable { .. } => None,
         }
     }
 
@@ -80,7 +87,9 @@ impl ReadError {
             Self::HeldBack { wait } => (NoEffect::HeldBack { wait }, None),
             Self::Unavailable { retry_after, source } => (NoEffect::Unavailable { retry_after }, Some(source)),
             Self::Revoked => (NoEffect::TokenRefused, None),
-            Self::Unreadable { source } => (NoEffect::Unavailable { retry_after: None }, Some(source)),
+            Self::NotKept { source } | Self::Unreadable { source } => {
+                (NoEffect::Unavailable { retry_after: None }, Some(source))
+            }
         }
     }
 }
@@ -162,6 +171,7 @@ mod tests {
             Reading::Failed(ReadError::Unavailable { retry_after, .. }) => format!("unavailable {retry_after:?}"),
             Reading::Failed(ReadError::HeldBack { wait }) => format!("held back {wait:?}"),
             Reading::Failed(ReadError::Revoked) => "revoked".into(),
+            Reading::Failed(ReadError::NotKept { source }) => format!("not kept: {source}"),
             Reading::Failed(ReadError::Unreadable { source }) => format!("unreadable: {source}"),
         }
     }

@@ -3,16 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use foxden_vault::RefreshToken;
 use tokio::time::Instant;
 
-use crate::access::{Access, When};
+use crate::access::{Access, Identity, When};
 use crate::errors::Creating;
 use crate::link::Links;
-use crate::oauth::Grant;
 use crate::{
-    Attribute, CreatedStore, Document, Foxy, Granted, Line, ListedStore, NewStore, ReadError, Report, StoreSearch,
-    attribute, listing,
+    Attribute, CreatedStore, Document, Foxy, Granted, HeldToken, Line, ListedStore, NewStore, ReadError, Report,
+    StoreSearch, TokenKeeper, TokenScope, attribute, listing,
 };
 
 /// One user's session, by [`Foxy::user`] or [`CreatedUser::session`](crate::CreatedUser::session). Cheap to clone;
@@ -25,14 +23,22 @@ pub struct UserSession {
 
 impl UserSession {
     /// Knowing the refresh token alone.
-    pub(crate) fn of_refresh_token(foxy: Foxy, refresh: RefreshToken) -> Self {
-        Self { foxy, user: Arc::new(Access::new(Grant::Refresh(refresh))) }
+    pub(crate) fn of_refresh_token(foxy: Foxy, token: HeldToken) -> Self {
+        Self { foxy, user: Arc::new(Access::new(Identity::Holder(token, TokenScope::User))) }
     }
 
     /// Knowing what the answer to the user's creation brought at `received`.
     pub(crate) fn of_creation(foxy: Foxy, token: &Granted, received: Instant, stores: Option<Links>) -> Self {
-        let user = Access::known(Grant::Refresh(token.refresh.clone()), token.bearer(received), stores);
+        let identity = Identity::Holder(token.refresh.clone().into(), TokenScope::User);
+        let user = Access::known(identity, token.bearer(received, TokenScope::User), stores);
         Self { foxy, user: Arc::new(user) }
+    }
+
+    /// The same session; from here on its refresh token is kept there. The first keeper stays.
+    #[must_use]
+    pub fn kept_by(self, keeper: Arc<dyn TokenKeeper>) -> Self {
+        self.user.keep_with(keeper);
+        self
     }
 
     /// Creates a store of this user's (Foxy docs: rels/stores), or says that nothing was created, or that nobody knows.

@@ -3,12 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use foxden_vault::RefreshToken;
 use tokio::time::Instant;
 
-use crate::access::Access;
-use crate::oauth::Grant;
-use crate::{Attribute, Document, Foxy, ReadError, Report, attribute};
+use crate::access::{Access, Identity};
+use crate::{Attribute, Document, Foxy, HeldToken, ReadError, Report, TokenScope, attribute};
 
 /// One store's session, by [`Foxy::store`]. Cheap to clone; clones share the store's access token and links.
 #[derive(Clone)]
@@ -19,8 +17,8 @@ pub struct StoreSession {
 
 impl StoreSession {
     /// Knowing the refresh token alone.
-    pub(crate) fn of_refresh_token(foxy: Foxy, refresh: RefreshToken) -> Self {
-        Self { foxy, store: Arc::new(Access::new(Grant::Refresh(refresh))) }
+    pub(crate) fn of_refresh_token(foxy: Foxy, token: HeldToken) -> Self {
+        Self { foxy, store: Arc::new(Access::new(Identity::Holder(token, TokenScope::Store))) }
     }
 
     /// Reads the store (Foxy docs: rels/store).

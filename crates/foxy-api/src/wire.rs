@@ -23,21 +23,22 @@ use crate::{
     SetupFault,
 };
 
-/// What all identities share: the wire, the client's credentials, and the way to the token endpoint.
-#[derive(Debug)]
+/// What all identities share: the wire, the client's credentials, and the way to the token endpoint. Cheap to clone.
+#[derive(Debug, Clone)]
 pub(crate) struct Wire {
-    pub(crate) settings: Settings,
-    secrets: Secrets,
-    pub(crate) http: Http,
+    pub(crate) settings: Arc<Settings>,
+    secrets: Arc<Secrets>,
+    pub(crate) http: Arc<Http>,
     /// The links of the home document as the public sees it.
-    entry: SingleFlight<Links>,
+    entry: Arc<SingleFlight<Links>>,
 }
 
 impl Wire {
     /// The shared part of a client; nothing is fetched yet.
     pub(crate) fn new(settings: Settings, source: Option<Arc<dyn SecretSource>>, http: Http) -> Self {
         let secrets = Secrets::new(settings.client_secret.clone(), source);
-        Self { settings, secrets, http, entry: SingleFlight::new(None) }
+        let (secrets, http) = (Arc::new(secrets), Arc::new(http));
+        Self { settings: Arc::new(settings), secrets, http, entry: Arc::new(SingleFlight::new(None)) }
     }
 
     /// The origins that links are checked against.

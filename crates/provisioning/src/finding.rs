@@ -107,9 +107,10 @@ impl Finding {
             ReadError::SetupFault(fault) if concerns_all(fault, step) => Seen::NoEffect(Cause::SetUp),
             ReadError::SetupFault(_) => Seen::Unclear,
             ReadError::HeldBack { wait } => Seen::NoEffect(Cause::HeldBack { at_least: Some(*wait) }),
-            ReadError::RateLimited { .. } | ReadError::Unavailable { .. } | ReadError::Unreadable { .. } => {
-                Seen::Unclear
-            }
+            ReadError::RateLimited { .. }
+            | ReadError::Unavailable { .. }
+            | ReadError::NotKept { .. }
+            | ReadError::Unreadable { .. } => Seen::Unclear,
         };
         let fault = match error {
             ReadError::SetupFault(fault) => Some(fault.clone()),
@@ -120,7 +121,8 @@ impl Finding {
             ReadError::RateLimited { retry_after } => (Sign::None, *retry_after),
             ReadError::HeldBack { wait } => (Sign::None, Some(*wait)),
             ReadError::Unavailable { .. } => (Sign::Outage, None),
-            ReadError::Unreadable { .. } => (Sign::None, None),
+            // Of the latter it is our own ledger that does not answer.
+            ReadError::Unreadable { .. } | ReadError::NotKept { .. } => (Sign::None, None),
         };
         let note = match error {
             ReadError::Unavailable { source, .. } => format!("{error}: {}", innermost(source.as_ref())),
@@ -163,7 +165,10 @@ pub(crate) const fn concerns_all(fault: &SetupFault, step: Step) -> bool {
         | SetupFault::GrantRefused
         | SetupFault::CaptchaDemanded
         | SetupFault::CaptchaRefused => true,
-        SetupFault::ForeignLink { .. } | SetupFault::MissingLink(_) => matches!(step, Step::User),
+        SetupFault::ForeignLink { .. }
+        | SetupFault::MissingLink(_)
+        | SetupFault::OtherScope(_)
+        | SetupFault::OtherTokenType => matches!(step, Step::User),
         SetupFault::Forbidden | SetupFault::InsufficientScope | SetupFault::TokenRefused => false,
     }
 }

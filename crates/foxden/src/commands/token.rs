@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use foxden_ledger::{OpenTokenError, StoreToken, open_store_token};
 use foxden_vault::AccessToken;
+use foxy_api::TokenScope;
 use serde_json::json;
 
 use super::status;
@@ -67,7 +68,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let store = open_store_token(&ledger, &custody, &signup_id, &options.asking.by()).await.map_err(explained)?;
     let granted = side
         .foxy
-        .access_token(&store.token)
+        .access_token(store.token.clone(), TokenScope::Store)
         .await
         .with_context(|| format!("Foxy at {} gave no access token for this store", side.home))?;
     tracing::info!(

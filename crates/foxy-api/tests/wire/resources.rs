@@ -197,7 +197,7 @@ async fn neither_secret_nor_code_nor_token_goes_to_another_origin() {
     assert!(foreign(foxy.change_client_secret(&ClientSecret::new("another"), far()).await.outcome));
     let attribute = Attribute::private("a", "b");
     assert!(foreign(server.session().ensure_attribute(&attribute, far()).await.outcome));
-    let store = foxy.store(foxden_vault::RefreshToken::new("r"));
+    let store = foxy.store(foxden_vault::RefreshToken::new("store-refresh"));
     assert!(foreign(store.ensure_attribute(&attribute, far()).await.outcome));
     for read in [foxy.read_client().await, server.session().read().await, store.read().await] {
         assert!(matches!(read, Err(ReadError::SetupFault(SetupFault::ForeignLink { .. }))));

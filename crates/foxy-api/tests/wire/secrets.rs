@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use foxden_vault::ClientSecret;
-use foxy_api::{ApiOrigins, Foxy, Outcome, ReadError, SecretSource, Settings, SetupFault};
+use foxy_api::{ApiOrigins, Foxy, Outcome, ReadError, SecretSource, Settings, SetupFault, TokenScope};
 use foxy_sim::{Config, Simulator};
 use tokio::task::JoinSet;
 
@@ -137,7 +137,7 @@ async fn many_identities_that_need_a_token_at_once_all_find_the_new_secret() {
     let mut asked = JoinSet::new();
     for _ in 0..20 {
         let (foxy, user) = (rotated.foxy.clone(), user.clone());
-        asked.spawn(async move { foxy.access_token(&user).await.is_ok() });
+        asked.spawn(async move { foxy.access_token(user, TokenScope::User).await.is_ok() });
     }
     assert!(asked.join_all().await.into_iter().all(|opened| opened));
 }

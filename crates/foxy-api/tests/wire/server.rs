@@ -326,6 +326,9 @@ fn foxy(call: &Call) -> Reply {
         "POST /token" if call.body.contains("client_credentials") => {
             Reply::json(200, &token("client", "client_full_access", call.nth))
         }
+        "POST /token" if call.body.contains("store-refresh") => {
+            Reply::json(200, &token("store", "store_full_access", call.nth))
+        }
         "POST /token" => Reply::json(200, &token("user", "user_full_access", call.nth)),
         "GET /reporting" => Reply::json(
             200,

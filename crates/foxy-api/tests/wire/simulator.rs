@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use foxden_vault::RefreshToken;
-use foxy_api::{CreatedUser, Foxy, NewStore, Outcome, ReadError, StoreSearch};
+use foxy_api::{CreatedUser, Foxy, NewStore, Outcome, ReadError, StoreSearch, TokenScope};
 use foxy_sim::{Config, Simulator};
 
 use crate::server::{EMAIL, ann, client_of, far, shop};
@@ -21,16 +21,16 @@ async fn the_example_makes_a_user_and_a_store() {
     assert_eq!(told, format!("Ann's shop is at {}/stores/1", sim.base_url()));
 }
 
-async fn simulator() -> Simulator {
+pub(crate) async fn simulator() -> Simulator {
     Simulator::start(Config::default()).await.unwrap()
 }
 
-fn client(sim: &Simulator) -> Foxy {
+pub(crate) fn client(sim: &Simulator) -> Foxy {
     let (id, secret) = sim.client();
     client_of(sim.base_url(), id, secret, Duration::from_secs(20))
 }
 
-async fn user(foxy: &Foxy) -> CreatedUser {
+pub(crate) async fn user(foxy: &Foxy) -> CreatedUser {
     match foxy.create_user(&ann(), far()).await.outcome {
         Outcome::Done(user) => user,
         other => panic!("a user was expected: {other:?}"),
@@ -97,6 +97,6 @@ async fn expired_access_tokens_are_replaced_without_anyone_noticing() {
 #[tokio::test]
 async fn a_made_up_refresh_token_is_revoked() {
     let sim = simulator().await;
-    let error = client(&sim).access_token(&RefreshToken::new("made-up")).await.unwrap_err();
+    let error = client(&sim).access_token(RefreshToken::new("made-up"), TokenScope::User).await.unwrap_err();
     assert!(matches!(error, ReadError::Revoked), "{error:?}");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use foxden_vault::RefreshToken;
-use foxy_api::{Foxy, NoEffect, Outcome, ReadError, SetupFault};
+use foxy_api::{Foxy, NoEffect, Outcome, ReadError, SetupFault, TokenScope};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -72,7 +72,7 @@ async fn a_token_is_replaced_before_it_expires() {
 #[tokio::test]
 async fn a_refresh_token_makes_an_access_token() {
     let server = Server::foxy().await;
-    let granted = server.client().access_token(&RefreshToken::new("user-refresh")).await.unwrap();
+    let granted = server.client().access_token(RefreshToken::new("user-refresh"), TokenScope::User).await.unwrap();
     assert_eq!((granted.access.expose(), granted.refresh.expose()), ("user-access-0", "user-refresh"));
     assert_eq!((granted.scope.as_str(), granted.expires_in), ("user_full_access", Duration::from_secs(7200)));
 }
@@ -84,7 +84,7 @@ async fn a_revoked_refresh_token_is_its_users_matter_not_the_set_ups() {
         user.then(|| Reply::oauth(400, "invalid_grant"))
     })
     .await;
-    let error = server.client().access_token(&RefreshToken::new("user-refresh")).await.unwrap_err();
+    let error = server.client().access_token(RefreshToken::new("user-refresh"), TokenScope::User).await.unwrap_err();
     assert!(matches!(error, ReadError::Revoked) && !error.is_setup_fault());
     let outcome = server.session().create_store(&shop(), far()).await.outcome;
     assert!(matches!(outcome, Outcome::NoEffect(NoEffect::TokenRefused)), "{outcome:?}");

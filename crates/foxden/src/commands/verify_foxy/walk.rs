@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use foxden_vault::{ClientSecret, RefreshToken};
 use foxy_api::{
-    Attribute, CreatedStore, CreatedUser, Foxy, NewStore, NewUser, Outcome, ReadError, Rejection, RejectionKind,
-    Report, SetupFault, StoreSearch, UserSession,
+    Attribute, CreatedStore, CreatedUser, Foxy, HeldToken, NewStore, NewUser, Outcome, ReadError, Rejection,
+    RejectionKind, Report, SetupFault, StoreSearch, TokenScope, UserSession,
 };
 use serde_json::Map;
 
@@ -95,7 +95,8 @@ impl<'a> Walk<'a> {
             false => Finding::Broken("it does not; the user's home document is asked instead, one request more".into()),
         };
         self.found(Assumption::UserLinksStores, links);
-        let session = self.foxy.user(made.token.refresh.clone());
+        let token = HeldToken::new(made.token.refresh.clone());
+        let session = self.foxy.user(token.clone());
         let text = match session.read().await {
             Ok(read) => expect(Ok(read.text("first_name").unwrap_or_default().to_owned()), &FIRST_NAME.to_owned()),
             Err(error) => Finding::Broken(chain(&error)),
@@ -109,7 +110,7 @@ impl<'a> Walk<'a> {
         self.found(Assumption::EmailCase, case);
         let stores = expect(session.stores().await.map(|stores| stores.len()), &0);
         self.found(Assumption::NoStores, stores);
-        let stays = self.stays(&made.token.refresh).await;
+        let stays = self.stays(token, &made.token.refresh).await;
         self.found(Assumption::RefreshStays, stays);
         Some(made)
     }
@@ -170,10 +171,10 @@ impl<'a> Walk<'a> {
         self.found(Assumption::StoreNote, finding);
     }
 
-    async fn stays(&self, refresh: &RefreshToken) -> Finding {
-        match self.foxy.access_token(refresh).await {
-            Ok(granted) if granted.refresh.expose() == refresh.expose() => Finding::Held(String::new()),
-            Ok(_) => Finding::Broken("another one came; the ledger would keep the old one".into()),
+    async fn stays(&self, token: HeldToken, first: &RefreshToken) -> Finding {
+        match self.foxy.access_token(token, TokenScope::User).await {
+            Ok(granted) if granted.refresh.expose() == first.expose() => Finding::Held(String::new()),
+            Ok(_) => Finding::Broken("another one came; foxden keeps it in the place of the old one".into()),
             Err(error) => Finding::Broken(chain(&error)),
         }
     }

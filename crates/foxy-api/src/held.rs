@@ -1,0 +1,157 @@
+//! Refresh tokens in use, and where they are kept.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use foxden_vault::RefreshToken;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+use tracing::Instrument as _;
+
+use crate::answer::OddAnswer;
+use crate::oauth::{Bearer, Grant};
+use crate::pace::Turn;
+use crate::wire::Wire;
+use crate::{Cause, Granted, ReadError, TokenScope};
+
+/// At most this many tokens of one place are tried: each costs a request.
+const MOST_REFUSED: usize = 4;
+
+/// Another process that was answered the successor needs this long at most to keep it; short beside a call's timeout.
+const GRACE: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Where one refresh token is kept, so that it survives being replaced.
+///
+/// Foxy documents that refresh tokens do not change when used; OAuth allows it (RFC 6749 section 6), and then the old one
+/// may be dead.
+pub trait TokenKeeper: fmt::Debug + Send + Sync {
+    /// Foxy has answered `new` to `used`. Ends once `new` survives a crash; nothing is done with it before.
+    fn replace(&self, used: RefreshToken, new: RefreshToken) -> Keeping<()>;
+
+    /// All tokens that are kept in this place, the one to be tried first at the beginning. Asked when Foxy has refused
+    /// one: another process may have been answered its successor.
+    fn kept(&self) -> Keeping<Vec<RefreshToken>>;
+}
+
+/// What a [`TokenKeeper`] is doing.
+pub type Keeping<T> = Pin<Box<dyn Future<Output = Result<T, Cause>> + Send>>;
+
+/// A refresh token in use. Cheap to clone; clones are one token, and see its successor.
+///
+/// Without a [`TokenKeeper`] a successor lives in memory only: that is for tokens that are kept nowhere.
+#[derive(Debug, Clone)]
+pub struct HeldToken(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    /// Locked while Foxy is asked: two answers to one token could be two successors.
+    in_use: Mutex<RefreshToken>,
+    keeper: OnceLock<Arc<dyn TokenKeeper>>,
+}
+
+impl HeldToken {
+    /// A token that is kept nowhere, yet.
+    pub fn new(token: RefreshToken) -> Self {
+        Self(Arc::new(Held { in_use: Mutex::new(token), keeper: OnceLock::new() }))
+    }
+
+    /// The same token; it is kept there. The first keeper stays.
+    #[must_use]
+    pub fn kept_by(self, keeper: Arc<dyn TokenKeeper>) -> Self {
+        self.0.keeper.get_or_init(|| keeper);
+        self
+    }
+
+    /// Makes an access token. Once Foxy is asked this goes on whatever becomes of the caller: an answer that nobody waits
+    /// for could hold the only living token.
+    pub(crate) async fn refresh(
+        &self,
+        wire: &Wire,
+        scope: TokenScope,
+        turn: Option<Turn>,
+    ) -> Result<(Granted, Bearer), ReadError> {
+        let (held, wire) = (self.clone(), wire.clone());
+        let asking = async move { held.ask(&wire, scope, turn).await };
+        let asked = tokio::spawn(asking.in_current_span()).await;
+        asked.unwrap_or_else(|_| Err(ReadError::odd(OddAnswer::None)))
+    }
+
+    async fn ask(
+        &self,
+        wire: &Wire,
+        scope: TokenScope,
+        mut turn: Option<Turn>,
+    ) -> Result<(Granted, Bearer), ReadError> {
+        let mut in_use = self.0.in_use.lock().await;
+        // What stands in the place where a successor goes.
+        let (mut place, mut token) = (in_use.clone(), in_use.clone());
+        let mut refused = Vec::new();
+        loop {
+            match wire.token(&Grant::Refresh { token: token.clone(), scope }, turn.take()).await {
+                Ok((granted, bearer)) => {
+                    // Also if it can't be kept: then the next use finds it here.
+                    *in_use = granted.refresh.clone();
+                    if !is_same(&granted.refresh, &place) {
+                        self.replace(place, granted.refresh.clone()).await?;
+                    }
+                    return Ok((granted, bearer));
+                }
+                Err(ReadError::Revoked) => {
+                    refused.push(token);
+                    match self.other_than(&refused).await? {
+                        Some(other) => (place, token) = other,
+                        None => return Err(ReadError::Revoked),
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn replace(&self, used: RefreshToken, new: RefreshToken) -> Result<(), ReadError> {
+        match self.0.keeper.get() {
+            Some(keeper) => keeper.replace(used, new).await.map_err(|source| ReadError::NotKept { source }),
+            None => {
+                tracing::warn!(
+                    event = "foxy.token_not_kept",
+                    "Foxy answered another refresh token in the place of one that is kept nowhere; it ends with this \
+                     process",
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// What to ask with once Foxy has refused these, and what stands in its place: a refusal is believed only when nothing
+    /// else is kept, and whoever may have been answered a successor had time to keep it.
+    async fn other_than(&self, refused: &[RefreshToken]) -> Result<Option<(RefreshToken, RefreshToken)>, ReadError> {
+        let Some(keeper) = self.0.keeper.get().filter(|_| refused.len() < MOST_REFUSED) else { return Ok(None) };
+        let until = Instant::now() + GRACE;
+        loop {
+            let kept = keeper.kept().await.map_err(|source| ReadError::NotKept { source })?;
+            let is_other = |kept: &&RefreshToken| !refused.iter().any(|refused| is_same(refused, kept));
+            if let (Some(first), Some(other)) = (kept.first(), kept.iter().find(is_other)) {
+                return Ok(Some((first.clone(), other.clone())));
+            }
+            // Nothing is waited for where the place was given up.
+            if kept.is_empty() || Instant::now() >= until {
+                return Ok(None);
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+impl From<RefreshToken> for HeldToken {
+    fn from(token: RefreshToken) -> Self {
+        Self::new(token)
+    }
+}
+
+/// Both are ours, so how long this takes tells nothing.
+fn is_same(a: &RefreshToken, b: &RefreshToken) -> bool {
+    a.expose() == b.expose()
+}
