@@ -155,7 +155,13 @@ pub(crate) async fn insert(
     Ok(Kept::Beside)
 }
 
-async fn move_to(txn: &Transaction, id: &str, intent: i32, beside_intent: Option<i32>) -> Result<(), LedgerError> {
+/// Gives a token of a call its number there: the call's own for the one in use.
+pub(crate) async fn move_to(
+    txn: &Transaction,
+    id: &str,
+    intent: i32,
+    beside_intent: Option<i32>,
+) -> Result<(), LedgerError> {
     use credential::Column as C;
     credential::Entity::update_many()
         .col_expr(C::Intent, Expr::val(intent))

@@ -12,6 +12,7 @@ use crate::{
     escrow::{Escrow, EscrowError, remove},
     ids::ProvisioningId,
     record::NewCredential,
+    renewal::Renewal,
     state::Scope,
 };
 
@@ -81,14 +82,17 @@ impl Ledger {
                 }
             };
             let file = || path.file_name().unwrap_or_default().display().to_string();
-            let (id, credential) = match deposit::read(&text) {
-                // A name and a content that differ were not written by us.
-                Content::Token(id, credential) if escrow.path_of(&id, &credential) == path => (id, credential),
+            // A name and a content that differ were not written by us.
+            let (id, credential, replaces) = match deposit::read(&text) {
+                Content::Token(id, new) if escrow.is_named_for(&path, &id, &new, false) => (id, new, None),
+                Content::Renewal(id, Renewal { new, replaces }) if escrow.is_named_for(&path, &id, &new, true) => {
+                    (id, new, Some(replaces))
+                }
                 Content::OfLaterRelease => {
                     stuck = Some(DrainError::Unreadable(file()));
                     continue;
                 }
-                Content::Token(..) | Content::NotOurs => {
+                Content::Token(..) | Content::Renewal(..) | Content::NotOurs => {
                     escrow.reject(path).await?;
                     continue;
                 }
@@ -104,7 +108,11 @@ impl Ledger {
                     continue;
                 }
             }
-            match self.keep_from_escrow(&id, credential, check).await {
+            let kept = match replaces {
+                None => self.keep_from_escrow(&id, credential, check).await,
+                Some(replaces) => self.keep_renewal(&id, &Renewal { new: credential, replaces }, check).await,
+            };
+            match kept {
                 Ok(()) => {}
                 Err(error) if error.is_passing() => return Err(error.into()),
                 Err(error) => {

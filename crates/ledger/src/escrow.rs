@@ -19,11 +19,14 @@ use crate::{
     deposit::{self, Content},
     ids::ProvisioningId,
     record::NewCredential,
+    renewal::Renewal,
     step_in::{StepIn, Steps, between},
 };
 
 /// What the files' names end in. Anything else in the directory is left alone.
 const SUFFIX: &str = "escrow";
+/// How the last part of a name begins where a token replaces another one.
+const RENEWED: &str = "renewed-";
 /// Where files go that hold no token of ours.
 const REJECTED: &str = "rejected";
 /// A directory of tokens on their way into the ledger. Cheap to clone.
@@ -85,7 +88,9 @@ impl Escrow {
                 text => text.map_err(failed)?,
             };
             match deposit::read(&text) {
-                Content::Token(_, credential) => *counts.entry(credential.sealed.key_id()).or_default() += 1,
+                Content::Token(_, credential) | Content::Renewal(_, Renewal { new: credential, .. }) => {
+                    *counts.entry(credential.sealed.key_id()).or_default() += 1;
+                }
                 Content::OfLaterRelease | Content::NotOurs => unreadable += 1,
             }
         }
@@ -105,8 +110,36 @@ impl Escrow {
     /// When the file system refuses; the token is then in memory only.
     pub async fn keep(&self, id: &ProvisioningId, credential: &NewCredential) -> Result<(), EscrowError> {
         let (dir, path) = (self.dir.clone(), self.path_of(id, credential));
-        let text = deposit::write(id, credential);
+        let text = deposit::write(id, credential, None);
         self.on_disk("keep a token in it", move || write_durably(&dir, &path, &text)).await
+    }
+
+    /// Keeps a token that replaces another one, beside whatever else is here. Several of one place are drained in the order
+    /// in which they came.
+    pub(crate) async fn keep_renewal(&self, id: &ProvisioningId, renewal: &Renewal) -> Result<(), EscrowError> {
+        let stem = self.path_of(id, &renewal.new).with_extension("");
+        let mut name = stem.file_name().unwrap_or_default().to_owned();
+        // Behind the call's own in the order of names, and in the order of time.
+        name.push(format!(".{RENEWED}{}.{SUFFIX}", ProvisioningId::new()));
+        let (dir, path) = (self.dir.clone(), self.dir.join(name));
+        let text = deposit::write(id, &renewal.new, Some(&renewal.replaces));
+        self.on_disk("keep a token in it", move || write_durably(&dir, &path, &text)).await
+    }
+
+    /// Whether a file has the name that its content asks for.
+    pub(crate) fn is_named_for(
+        &self,
+        path: &Path,
+        id: &ProvisioningId,
+        credential: &NewCredential,
+        renewed: bool,
+    ) -> bool {
+        let own = self.path_of(id, credential);
+        if !renewed {
+            return path == own;
+        }
+        let text = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        path.parent() == own.parent() && text(path).starts_with(&format!("{}.{RENEWED}", text(&own)))
     }
 
     /// Removes a token that the ledger has. Harmless if it is gone.

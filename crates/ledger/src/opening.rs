@@ -9,6 +9,8 @@ use crate::{
     error::LedgerError,
     ids::SignupId,
     provisioning::Provisioning,
+    query::Credential,
+    renewal::TokenPlace,
     state::{Act, Scope},
 };
 
@@ -27,6 +29,10 @@ pub struct StoreToken {
     pub store_uri: Option<String>,
     /// The store's domain at Foxy.
     pub store_domain: Option<String>,
+    /// Where the token is kept. Should Foxy answer another refresh token, the old one may be dead: put the new one there, by
+    /// [`TokenPlace::renew`], before you use what came with it. And should Foxy refuse the token, look there first whether
+    /// it was renewed meanwhile ([`TokenPlace::kept`]).
+    pub place: TokenPlace,
 }
 
 /// Why no token was handed out.
@@ -74,7 +80,8 @@ pub enum OpenTokenError {
 ///
 /// let by = By::new("billing-service").because("nightly export");
 /// let store = open_store_token(&ledger, &custody, &SignupId::parse("acct_000001")?, &by).await?;
-/// // Trade `store.token.expose()` for an access token at Foxy, and let it go.
+/// // Trade `store.token.expose()` for an access token at Foxy, and let it go. If the answer has another refresh token:
+/// // store.place.renew(&store.token, &RefreshToken::new(answered)).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -92,8 +99,8 @@ pub async fn open_store_token(
 ) -> Result<StoreToken, OpenTokenError> {
     let row = ledger.find(signup_id).await?.ok_or_else(|| OpenTokenError::NotFound(signup_id.clone()))?;
     let held = ledger.credentials(&row.id).await?;
-    let stores = held.into_iter().filter(|held| held.scope == Scope::Store);
-    let Some(sealed) = stores.filter_map(|held| held.sealed).next_back() else {
+    let of_store = held.into_iter().rfind(|held| held.scope == Scope::Store && held.sealed.is_some());
+    let Some(Credential { intent, resource_uri, sealed: Some(sealed), .. }) = of_store else {
         return Err(OpenTokenError::NoToken(Box::new(row)));
     };
     let token = custody
@@ -109,5 +116,6 @@ pub async fn open_store_token(
         reason = by.reason.as_deref(),
         "a store's token was opened",
     );
-    Ok(StoreToken { token, store_uri: row.store_uri, store_domain: row.store_domain })
+    let place = TokenPlace::new(ledger, custody, &row.id, (Scope::Store, intent), resource_uri);
+    Ok(StoreToken { token, store_uri: row.store_uri, store_domain: row.store_domain, place })
 }

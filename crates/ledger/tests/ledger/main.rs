@@ -8,6 +8,7 @@ mod forgetting;
 mod keys;
 mod orphans;
 mod outbox;
+mod renewal;
 mod restored;
 mod rotation;
 mod siblings;
@@ -54,6 +55,14 @@ macro_rules! all_rules {
             two_tokens::of_two_tokens_of_one_call_both_are_kept_and_that_of_its_answer_is_used,
             two_tokens::a_token_that_is_here_under_another_envelope_is_no_second_one,
             two_tokens::a_store_of_a_domain_that_was_given_up_is_listed_once_its_token_comes,
+            renewal::another_token_takes_the_place_of_the_one_that_was_used,
+            renewal::of_two_processes_that_renew_at_once_both_tokens_are_kept,
+            renewal::a_renewal_waits_in_the_escrow_while_the_ledger_is_away,
+            renewal::renewals_are_drained_in_the_order_in_which_they_came,
+            renewal::a_token_that_was_resealed_meanwhile_makes_room,
+            renewal::a_token_that_was_wiped_stays_wiped,
+            renewal::a_token_that_is_kept_beside_changes_places_with_one_that_is_refused,
+            renewal::an_earlier_release_leaves_a_renewal_alone,
             tokens::a_token_that_comes_while_its_row_is_parked_is_not_left_beside_it,
             tokens::a_token_of_an_earlier_key_resumes_nothing,
             signups::the_next_events_are_each_signup_s_oldest_but_for_kinds_that_rest,

@@ -13,7 +13,7 @@ use foxden_vault::RefreshToken;
 use crate::support::{LEASE, accept, custody, entry, token, written};
 
 /// A signup at its store step, its call announced.
-async fn at_the_store(ledger: &Ledger, custody: &Custody) -> Claimed {
+pub(crate) async fn at_the_store(ledger: &Ledger, custody: &Custody) -> Claimed {
     let claimed = accept(ledger, custody, &WorkerId::new(), "s1").await;
     let mut user = entry(&claimed, Next::InFlight { step: foxden_ledger::Step::Store, lease: LEASE });
     user.credential = token(&claimed, custody, Scope::User, "user");
@@ -22,19 +22,19 @@ async fn at_the_store(ledger: &Ledger, custody: &Custody) -> Claimed {
     written(ledger, user).await
 }
 
-fn escrow() -> (Escrow, tempfile::TempDir) {
+pub(crate) fn escrow() -> (Escrow, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     (Escrow::open(&dir.path().join("escrow")).unwrap(), dir)
 }
 
-fn only_file(dir: &Path) -> std::path::PathBuf {
+pub(crate) fn only_file(dir: &Path) -> std::path::PathBuf {
     let files: Vec<_> =
         fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|it| it.is_file()).collect();
     assert_eq!(files.len(), 1, "{files:?}");
     files[0].clone()
 }
 
-async fn stores_of(ledger: &Ledger, custody: &Custody, claimed: &Claimed) -> Vec<(String, u32)> {
+pub(crate) async fn stores_of(ledger: &Ledger, custody: &Custody, claimed: &Claimed) -> Vec<(String, u32)> {
     let id = &claimed.provisioning.id;
     let held = ledger.credentials(id).await.unwrap();
     let stores = held.into_iter().filter(|held| held.scope == Scope::Store);
@@ -46,14 +46,14 @@ async fn stores_of(ledger: &Ledger, custody: &Custody, claimed: &Claimed) -> Vec
         .collect()
 }
 
-async fn finish(ledger: &Ledger, custody: &Custody, claimed: &Claimed, text: &str) {
+pub(crate) async fn finish(ledger: &Ledger, custody: &Custody, claimed: &Claimed, text: &str) {
     let mut store = entry(claimed, Next::Provisioned { keep_payload: false, keep_user_token: false });
     store.credential = token(claimed, custody, Scope::Store, text);
     store.facts.store_uri = Some("https://api.foxycart.com/store_full_access/1".into());
     written(ledger, store).await;
 }
 
-async fn in_use(ledger: &Ledger, custody: &Custody) -> String {
+pub(crate) async fn in_use(ledger: &Ledger, custody: &Custody) -> String {
     let signup_id = SignupId::parse("s1").unwrap();
     let opened = open_store_token(ledger, custody, &signup_id, &By::new("a test")).await.unwrap();
     opened.token.expose().to_owned()

@@ -5,9 +5,9 @@ use std::time::Duration;
 use foxden_ledger::{
     Act, AttemptKind, By, Claimed, CorrectedKey, Correction, Custody, Deed, Doubt, Escrow, Facts, Filter, Forgetting,
     Ledger, Look, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Provisioning, ProvisioningId,
-    Reseal, Scope, SignupId, Source, State, Step, WorkerId,
+    Reseal, Scope, SignupId, Source, State, Step, TokenPlace, WorkerId,
 };
-use foxden_vault::KeyRing;
+use foxden_vault::{KeyRing, RefreshToken};
 
 use super::rows::signup_id;
 use crate::{
@@ -22,6 +22,7 @@ pub(crate) async fn everything(ledger: &Ledger, custody: &Custody) {
     working(ledger, custody).await;
     telling(ledger).await;
     people(ledger, custody).await;
+    renewing(ledger, custody).await;
     reading(ledger).await;
     keys(ledger).await;
 }
@@ -161,6 +162,22 @@ async fn people(ledger: &Ledger, custody: &Custody) {
     ledger.forget(&parse(&signup_id(1)), Forgetting { tokens: true, links: true }, &by).await.unwrap();
     ledger.audit(&by, Deed::to(Act::OpenToken, &parse("made"))).await.unwrap();
     ledger.audit_of(&parse(&signup_id(20)), 20).await.unwrap();
+}
+
+/// Foxy answers other tokens than those that were used.
+async fn renewing(ledger: &Ledger, custody: &Custody) {
+    let claimed = accept(ledger, custody, &WorkerId::new(), "renewed").await;
+    let mut record = entry(&claimed, Next::Due { step: Step::Store, delay: LEASE });
+    record.credential = token(&claimed, custody, Scope::User, "first");
+    written(ledger, record).await;
+    let row = row(ledger, "renewed").await;
+    let place = TokenPlace::new(ledger, custody, &row.id, (Scope::User, claimed.provisioning.intents), None);
+    let renew = async |used: &str, new: &str| {
+        place.renew(&RefreshToken::new(used), &RefreshToken::new(new)).await.unwrap();
+    };
+    renew("first", "second").await;
+    renew("first", "third").await;
+    renew("second", "third").await;
 }
 
 async fn reading(ledger: &Ledger) {
