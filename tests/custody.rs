@@ -194,3 +194,25 @@ async fn a_worker_dumps_no_core() {
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refresh_token_that_foxy_replaces_is_opened_again_and_again() {
+    let place = settled().await;
+    for faults in ["POST /token: rotate", "POST /token: rotate(later)"] {
+        place.sim.set_faults(faults.parse().unwrap());
+        for _ in 0..3 {
+            let said = place.run(&["token", "s1"]);
+            assert!(said.status.success(), "{faults}: {said:?}");
+            assert!(place.sim.access_token_is_valid(text(&said.stdout).trim()).is_some());
+        }
+    }
+    place
+        .sim
+        .set_faults("POST /token: scope(user_full_access) nth 1; POST /token: token_type(mac) nth 2".parse().unwrap());
+    for problem in ["a token of another scope, which was not used", "a token that is no bearer token"] {
+        let said = place.run(&["token", "s1"]);
+        assert_eq!((said.status.code(), said.stdout.len()), (Some(1), 0), "{said:?}");
+        assert!(text(&said.stderr).contains(problem), "{said:?}");
+    }
+    assert!(place.run(&["token", "s1"]).status.success());
+}

@@ -19,7 +19,7 @@ use foxden_provisioning::{Calls, Ending, Gate, Leases, MadeUser, Parts, Policy, 
 use foxden_vault::{AccessToken, KeyRing, RefreshToken};
 use foxy_api::{
     ApiOrigins, CreatedStore, Evidence, Granted, Line, NewStore, NewUser, Outcome, ReadError, Report, ResourceUri,
-    StoreSearch,
+    StoreSearch, TokenKeeper,
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -98,7 +98,9 @@ impl Calls for Prompt {
         self.report(CreatedStore { uri: Ok(self.uri(&store.domain)), token })
     }
 
-    fn session(&self, _: RefreshToken) {}
+    fn session(&self, _: RefreshToken, _: Arc<dyn TokenKeeper>) {}
+
+    fn kept_by(&self, (): (), _: Arc<dyn TokenKeeper>) {}
 
     async fn find_store(&self, (): &(), _: &str) -> Result<StoreSearch, ReadError> {
         Ok(StoreSearch::Absent)

@@ -1,11 +1,11 @@
 //! What the saga asks of Foxy, so that a test can play Foxy without a network.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use foxden_vault::RefreshToken;
 use foxy_api::{
-    Attribute, CreatedStore, Evidence, Foxy, Line, LinkProblem, NewStore, NewUser, Outcome, ReadError, Report,
-    ResourceUri, StoreSearch, UserSession,
+    Attribute, CreatedStore, Evidence, Foxy, HeldToken, Line, LinkProblem, NewStore, NewUser, Outcome, ReadError,
+    Report, ResourceUri, StoreSearch, TokenKeeper, UserSession,
 };
 use tokio::time::Instant;
 
@@ -45,8 +45,11 @@ pub trait Calls: Clone + Send + Sync + 'static {
         wanted: &(dyn Fn() -> bool + Sync),
     ) -> impl Future<Output = Report<CreatedStore>> + Send;
 
-    /// Acts as a user whose refresh token was kept. Sends nothing.
-    fn session(&self, refresh: RefreshToken) -> Self::Session;
+    /// Acts as a user whose refresh token is kept there. Sends nothing.
+    fn session(&self, refresh: RefreshToken, keeper: Arc<dyn TokenKeeper>) -> Self::Session;
+
+    /// The session of a user that was just made, now that it is known where its refresh token is kept.
+    fn kept_by(&self, session: Self::Session, keeper: Arc<dyn TokenKeeper>) -> Self::Session;
 
     /// Looks for a domain among all of this user's stores.
     fn find_store(
@@ -68,7 +71,7 @@ pub trait Calls: Clone + Send + Sync + 'static {
     /// all is done.
     fn mark_store(
         &self,
-        _token: RefreshToken,
+        _token: HeldToken,
         _mark: &Attribute,
         _deadline: Instant,
     ) -> impl Future<Output = Report<()>> + Send {
@@ -103,8 +106,12 @@ impl Calls for Foxy {
         session.create_store_if(store, deadline, wanted).await
     }
 
-    fn session(&self, refresh: RefreshToken) -> UserSession {
-        self.user(refresh)
+    fn session(&self, refresh: RefreshToken, keeper: Arc<dyn TokenKeeper>) -> UserSession {
+        self.user(HeldToken::new(refresh).kept_by(keeper))
+    }
+
+    fn kept_by(&self, session: UserSession, keeper: Arc<dyn TokenKeeper>) -> UserSession {
+        session.kept_by(keeper)
     }
 
     async fn find_store(&self, session: &UserSession, domain: &str) -> Result<StoreSearch, ReadError> {
@@ -123,7 +130,7 @@ impl Calls for Foxy {
         Self::store_domain_exists(self, domain).await
     }
 
-    async fn mark_store(&self, token: RefreshToken, mark: &Attribute, deadline: Instant) -> Report<()> {
+    async fn mark_store(&self, token: HeldToken, mark: &Attribute, deadline: Instant) -> Report<()> {
         self.store(token).ensure_attribute(mark, deadline).await
     }
 

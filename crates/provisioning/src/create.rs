@@ -1,7 +1,7 @@
 //! Create calls: everything between a committed intent and a finding.
 
 use foxden_ledger::{Credential, Facts, NewCredential, Payload, Provisioning, Scope, Step};
-use foxden_vault::{RefreshToken, Sealed};
+use foxden_vault::RefreshToken;
 use foxy_api::{CreatedStore, Line, LinkProblem, NewStore, NewUser, NoEffect, Outcome, Report, ResourceUri};
 use tokio::time::Instant;
 
@@ -119,7 +119,8 @@ impl<F: Calls> Runner<F> {
                 let mut finding = self.made(row, Scope::User, &user.token, &user.uri)?.with_evidence(evidence);
                 finding.facts.user_uri = user.uri.ok().map(|uri| uri.to_string());
                 finding.facts.store_domain = Some(first_domain(payload));
-                Ok((finding, Some(user.session)))
+                let keeper = self.keeper(&row.id, (Scope::User, row.intents), finding.facts.user_uri.clone());
+                Ok((finding, Some(self.foxy.kept_by(user.session, keeper))))
             }
             failed => {
                 let mut finding = Finding::of_failure(&failed, evidence, row.step, payload);
@@ -262,26 +263,30 @@ impl<F: Calls> Runner<F> {
 
     /// Acts as the user whose store this is, by its kept token; or the finding that says why that can't be done.
     pub(crate) async fn user_session(&self, row: &Provisioning) -> Result<Result<F::Session, Box<Finding>>, Stop> {
-        let Some(sealed) = self.user_credential(row).await? else {
+        let held = self.user_credential(row).await?;
+        let Some(Credential { intent, resource_uri, sealed: Some(sealed), .. }) = held else {
             let note = "the ledger holds no token of the user";
             return Ok(Err(Box::new(Finding::of(Seen::NoEffect(Cause::UserTokenRefused), "no_effect", note))));
         };
         let owner = row.user_from.as_ref().unwrap_or(&row.id);
         match self.custody.open_token(owner, Scope::User, &sealed) {
-            Ok(token) => Ok(Ok(self.foxy.session(token))),
+            Ok(token) => {
+                let keeper = self.keeper(owner, (Scope::User, intent), resource_uri);
+                Ok(Ok(self.foxy.session(token, keeper)))
+            }
             Err(error) => Ok(Err(Box::new(unopenable(error.into())))),
         }
     }
 
     /// The token of the row's user, if it was not wiped: the one that came with the user's address, or else that of the
     /// latest call, since one that came late may be an earlier generation's.
-    async fn user_credential(&self, row: &Provisioning) -> Result<Option<Sealed>, Stop> {
+    async fn user_credential(&self, row: &Provisioning) -> Result<Option<Credential>, Stop> {
         let owner = row.user_from.as_ref().unwrap_or(&row.id);
         let mut held = self.ledger.credentials(owner).await?;
         held.retain(|held| held.scope == Scope::User && held.sealed.is_some());
         let own = held.iter().rposition(|held| held.resource_uri.is_some() && held.resource_uri == row.user_uri);
         let last = held.len().checked_sub(1);
-        Ok(own.or(last).and_then(|place| held.swap_remove(place).sealed))
+        Ok(own.or(last).map(|place| held.swap_remove(place)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The mark: a private note on a new store that says which signup it is of.
 
-use foxden_ledger::{Provisioning, Scope};
-use foxy_api::{Attribute, Outcome};
+use foxden_ledger::{Credential, Provisioning, Scope};
+use foxy_api::{Attribute, HeldToken, Outcome};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -38,8 +38,11 @@ impl<F: Calls> Runner<F> {
         let deadline = Instant::now() + self.policy.call_timeout;
         let held = self.ledger.credentials(&row.id).await.map_err(|error| error.to_string())?;
         let of_store = held.into_iter().rfind(|held| held.scope == Scope::Store);
-        let sealed = of_store.and_then(|held| held.sealed).ok_or("the ledger holds no token of the store")?;
+        let Some(Credential { intent, resource_uri, sealed: Some(sealed), .. }) = of_store else {
+            return Err("the ledger holds no token of the store".to_owned());
+        };
         let token = self.custody.open_token(&row.id, Scope::Store, &sealed).map_err(|error| error.to_string())?;
+        let token = HeldToken::new(token).kept_by(self.keeper(&row.id, (Scope::Store, intent), resource_uri));
         let mark = Attribute::private(NAME, row.signup_id.as_str());
         match self.foxy.mark_store(token, &mark, deadline).await.outcome {
             Outcome::Done(()) => Ok(()),

@@ -25,7 +25,7 @@ pub(crate) struct InMemory(Arc<AtomicUsize>);
 pub(crate) struct OneInMemory(InMemory);
 
 impl InMemory {
-    fn one(&self) -> OneInMemory {
+    pub(crate) fn one(&self) -> OneInMemory {
         self.0.fetch_add(1, Ordering::SeqCst);
         OneInMemory(self.clone())
     }

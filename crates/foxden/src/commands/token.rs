@@ -1,12 +1,13 @@
 //! `foxden token`: a fresh access token for a signup's store, printed or given to a command.
 
-use std::{ffi::OsString, os::unix::process::CommandExt as _, path::Path, process::Command};
+use std::{ffi::OsString, os::unix::process::CommandExt as _, path::Path, process::Command, sync::Arc};
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use foxden_ledger::{OpenTokenError, StoreToken, open_store_token};
+use foxden_ledger::{Escrow, OpenTokenError, StoreToken, open_store_token};
+use foxden_provisioning::Keeper;
 use foxden_vault::AccessToken;
-use foxy_api::TokenScope;
+use foxy_api::{HeldToken, TokenScope};
 use serde_json::json;
 
 use super::status;
@@ -66,9 +67,15 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let side = wiring::foxy(&settings.foxy).await?;
     let custody = wiring::custody(settings.keys)?;
     let store = open_store_token(&ledger, &custody, &signup_id, &options.asking.by()).await.map_err(explained)?;
+    let place = match Some(&settings.worker.escrow_dir).filter(|dir| dir.is_dir()) {
+        // A worker drains it. Where there is none, nobody would.
+        Some(dir) => store.place.clone().with_escrow(&Escrow::open(dir).context("FOXDEN_ESCROW_DIR")?),
+        None => store.place.clone(),
+    };
+    let token = HeldToken::new(store.token.clone()).kept_by(Arc::new(Keeper::for_a_person(place)));
     let granted = side
         .foxy
-        .access_token(store.token.clone(), TokenScope::Store)
+        .access_token(token, TokenScope::Store)
         .await
         .with_context(|| format!("Foxy at {} gave no access token for this store", side.home))?;
     tracing::info!(

@@ -10,7 +10,7 @@ use foxden_ledger::{Filter, Provisioning};
 
 use crate::{
     director::{
-        Fate::{self, BadLink, Doubt, Garbled, Lag, Late, Limited, NoToken, NotSent, Refused, Revoked, SetUp},
+        Fate::{self, BadLink, Doubt, Garbled, Lag, Late, Limited, NoToken, NotSent, Refused, Revoked, Rotated, SetUp},
         Order,
         Phase::{self, After, Before},
     },
@@ -54,6 +54,22 @@ fn scenarios() -> Vec<Scenario> {
         all.push(with(&format!("the answer of {call} is lost"), &[(call, After, AWAY)]));
     }
     all.push(with("the user's token is refused", &[("create_store", Before, foxy(Revoked))]));
+    all.push(with("the user's token is replaced at the store's call", &[("create_store", Before, foxy(Rotated))]));
+    all.push(with(
+        "the user's token is replaced at a lookup and at the next call",
+        &[
+            ("create_store", Before, foxy(Doubt)),
+            ("find_store", Before, foxy(Rotated)),
+            ("create_store", Before, foxy(Rotated)),
+        ],
+    ));
+    for phase in [Before, After] {
+        let when = if phase == Before { "before" } else { "after" };
+        all.push(with(
+            &format!("the ledger goes away {when} it takes another token of the user"),
+            &[("create_store", Before, foxy(Rotated)), ("replace_token", phase, AWAY)],
+        ));
+    }
     all.push(with(
         "the lookup of a user is not answered",
         &[("create_user", Before, foxy(Doubt)), ("email_exists", Before, AWAY)],

@@ -58,6 +58,8 @@ pub(crate) enum Fate {
     BadLink,
     /// The user's token is refused.
     Revoked,
+    /// Another refresh token is answered in the place of the user's, which is dead at once.
+    Rotated,
     /// A listing that does not know yet what was made lately.
     Lag,
 }

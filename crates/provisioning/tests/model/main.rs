@@ -7,12 +7,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
+mod books;
 mod contended;
 mod crash_points;
 mod director;
 mod leases;
 mod promises;
 mod schedule;
+mod session;
 mod shop;
 mod world;
 

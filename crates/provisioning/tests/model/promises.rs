@@ -10,7 +10,7 @@ use foxden_ledger::{Filter, OutcomeKind, ParkedReason, Provisioning, Scope, Stat
 use foxden_vault::Sealed;
 
 use crate::{
-    shop::{Call, Kind, Thing},
+    books::{Call, Kind, Thing},
     world::{Shape, World},
 };
 
@@ -155,10 +155,14 @@ impl Promises {
         }
         let books = world.books();
         for token in self.safe.difference(&safe) {
-            let thing = books.things.iter().find(|thing| thing.token == *token).unwrap();
+            let thing = books.things.iter().find(|thing| thing.had(token)).unwrap();
             let scope = if thing.kind == Kind::User { Scope::User } else { Scope::Store };
             let served = wiped.contains(&(thing.signup.as_str(), scope));
-            promise!(served, "the token of {thing:?} was safe and is gone");
+            // Foxy takes it no more. What has come in its place was safe first.
+            let mut later =
+                thing.replaced.iter().skip_while(|replaced| *replaced != token).skip(1).chain([&thing.token]);
+            let is_replaced = *token != thing.token && later.any(|later| safe.contains(later));
+            promise!(served || is_replaced, "the token of {thing:?} was safe and is gone");
         }
         drop(books);
         self.safe.extend(safe);

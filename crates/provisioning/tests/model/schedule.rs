@@ -9,9 +9,9 @@ use foxden_ledger::Filter;
 use tokio::time::Instant;
 
 use crate::{
+    books::Kind,
     director::{Boot, Fate, Order, Phase},
     promises::{Broken, Promises, at_rest},
-    shop::Kind,
     world::{Shape, Signup, World, signup},
 };
 
@@ -21,7 +21,7 @@ pub(crate) const WORKERS: usize = 3;
 const ROUNDS: usize = 200;
 
 /// Every way for an operation to go wrong.
-pub(crate) const ALL_FATES: [Order; 12] = [
+pub(crate) const ALL_FATES: [Order; 13] = [
     Order::Away,
     Order::Foxy(Fate::NotSent),
     Order::Foxy(Fate::Limited),
@@ -34,6 +34,7 @@ pub(crate) const ALL_FATES: [Order; 12] = [
     Order::Foxy(Fate::BadLink),
     Order::Foxy(Fate::Revoked),
     Order::Foxy(Fate::Lag),
+    Order::Foxy(Fate::Rotated),
 ];
 
 /// What happened, to be told if a promise was broken.
@@ -251,8 +252,9 @@ impl Act<'_> {
     }
 
     fn fault(&mut self, operation: &str, phase: Phase, fates: &[Order]) -> Order {
-        use Fate::{BadLink, Doubt, Garbled, Lag, Late, Limited, NoToken, NotSent, Refused, Revoked, SetUp};
+        use Fate::{BadLink, Doubt, Garbled, Lag, Late, Limited, NoToken, NotSent, Refused, Revoked, Rotated, SetUp};
         let may_be = |order: &&Order| match (operation, phase, order) {
+            ("create_store" | "find_store", Phase::Before, Order::Foxy(Rotated)) => true,
             ("create_user" | "create_store", Phase::Before, Order::Foxy(fate)) => {
                 matches!(fate, Doubt | Late | NotSent | Limited | SetUp | Refused | Revoked)
             }

@@ -17,8 +17,9 @@ use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    books::Books,
     director::{Boot, Director},
-    shop::{Books, Shop},
+    shop::Shop,
 };
 
 pub(crate) const LISTING_LAG: Duration = Duration::from_secs(600);

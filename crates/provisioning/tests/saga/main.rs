@@ -9,6 +9,7 @@ mod in_doubt;
 mod names;
 mod outages;
 mod restored;
+mod rotated;
 mod setup_faults;
 mod sweeping;
 mod unsent;

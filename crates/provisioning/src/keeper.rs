@@ -1,0 +1,92 @@
+//! Keeps the tokens that Foxy answers in the place of others, whatever the ledger does meanwhile.
+
+use std::{fmt, sync::Arc};
+
+use foxden_ledger::{ProvisioningId, Scope, TokenPlace};
+use foxden_vault::RefreshToken;
+use foxy_api::{Cause, Keeping, TokenKeeper};
+
+use crate::{calls::Calls, policy::Policy, recording::InMemory, runner::Runner, schedule::Schedule};
+
+/// Keeps what replaces one token, in that token's place: in the ledger, and in the escrow while the ledger is away.
+#[derive(Clone)]
+pub struct Keeper {
+    place: TokenPlace,
+    pauses: Schedule,
+    /// After so many failures a token is given up; `None`: never.
+    most_failures: Option<u32>,
+    in_memory: InMemory,
+}
+
+/// Some half a minute: a person waits.
+const PATIENCE: u32 = 20;
+
+impl Keeper {
+    /// For a command that a person waits for: it gives up after a while. A worker does not.
+    pub fn for_a_person(place: TokenPlace) -> Self {
+        Self { place, pauses: Policy::RECORDING, most_failures: Some(PATIENCE), in_memory: InMemory::default() }
+    }
+
+    async fn replace_at_last(self, used: RefreshToken, new: RefreshToken) -> Result<(), Cause> {
+        let (mut failures, mut in_memory_only) = (0, None);
+        loop {
+            let error = match self.place.renew(&used, &new).await {
+                Ok(_) if failures > 0 => {
+                    drop(in_memory_only);
+                    tracing::info!(event = "ledger.recorded_late", failures, "the result is recorded after all");
+                    return Ok(());
+                }
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            if failures == 0 {
+                in_memory_only = Some(self.in_memory.one());
+                tracing::error!(
+                    event = "token.not_renewed",
+                    error = &error as &dyn std::error::Error,
+                    "another refresh token has come from Foxy and is in memory only; it is tried again to keep it",
+                );
+            }
+            if self.most_failures.is_some_and(|most| failures >= most) {
+                return Err(Arc::new(error));
+            }
+            tokio::time::sleep(self.pauses.wait(failures)).await;
+            failures = failures.saturating_add(1);
+        }
+    }
+}
+
+impl TokenKeeper for Keeper {
+    fn replace(&self, used: RefreshToken, new: RefreshToken) -> Keeping<()> {
+        Box::pin(self.clone().replace_at_last(used, new))
+    }
+
+    fn kept(&self) -> Keeping<Vec<RefreshToken>> {
+        let place = self.place.clone();
+        Box::pin(async move { place.kept().await.map_err(|error| Arc::new(error) as Cause) })
+    }
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keeper({:?})", self.place)
+    }
+}
+
+impl<F: Calls> Runner<F> {
+    /// Keeps what replaces a token of this provisioning.
+    pub(crate) fn keeper(
+        &self,
+        id: &ProvisioningId,
+        (scope, intent): (Scope, u32),
+        resource_uri: Option<String>,
+    ) -> Arc<dyn TokenKeeper> {
+        let place = TokenPlace::new(&self.ledger, &self.custody, id, (scope, intent), resource_uri);
+        Arc::new(Keeper {
+            place: place.with_escrow(&self.escrow),
+            pauses: self.policy.recording,
+            most_failures: None,
+            in_memory: self.in_memory.clone(),
+        })
+    }
+}
