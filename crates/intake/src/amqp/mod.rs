@@ -14,6 +14,7 @@ mod dead_queue;
 mod desk;
 mod distrust;
 mod found;
+mod guard;
 mod header;
 mod incoming;
 mod names;
