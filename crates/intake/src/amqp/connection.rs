@@ -3,17 +3,11 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use lapin::{
-    Channel, Connection, ConnectionProperties, Event,
-    options::ConfirmSelectOptions,
-    runtime::default_runtime,
-    tcp::AMQPUriTcpExt,
-    uri::{AMQPScheme, AMQPUri},
-};
+use lapin::{Channel, Connection, ConnectionProperties, Event, options::ConfirmSelectOptions};
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
-use super::{broker_error::BrokerError, refusal::Asked, settings::AmqpSettings, tls::Tls};
+use super::{broker_error::BrokerError, guard, refusal::Asked, settings::AmqpSettings};
 
 /// For TCP, TLS and the AMQP handshake. The library has no limit of its own: it waits for ever for a broker that accepts
 /// and says nothing.
@@ -31,7 +25,7 @@ pub(super) async fn connect(settings: &AmqpSettings, role: &'static str) -> Resu
     let asked = Asked::Connection { vhost: uri.vhost.clone() };
     let doing = asked.doing();
     let properties = ConnectionProperties::default().with_connection_name(format!("foxden {role}").into());
-    match timeout(CONNECT_TIMEOUT, open(uri, settings.tls.clone(), properties)).await {
+    match timeout(CONNECT_TIMEOUT, guard::connect(uri, settings.tls.clone(), properties)).await {
         Ok(Ok(connection)) => {
             tell_of_blocks(&connection, role, settings.url.display());
             Ok(connection)
@@ -39,20 +33,6 @@ pub(super) async fn connect(settings: &AmqpSettings, role: &'static str) -> Resu
         Ok(Err(error)) => Err(BrokerError::answering(asked)(error)),
         Err(_) => Err(BrokerError::TimedOut { doing, within: CONNECT_TIMEOUT }),
     }
-}
-
-async fn open(uri: AMQPUri, tls: Tls, properties: ConnectionProperties) -> lapin::Result<Connection> {
-    if uri.scheme == AMQPScheme::AMQP {
-        return Connection::connect_uri(uri, properties).await;
-    }
-    // The library's own way to TLS always trusts the system's authorities too, and fails where there are none.
-    let connect = async move |uri: AMQPUri, runtime| {
-        let connector = tls.connector()?;
-        let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..uri.clone() };
-        let stream = AMQPUriTcpExt::connect_async(&plain, &runtime).await?;
-        Ok(stream.into_rustls(&connector, &uri.authority.host).await?)
-    };
-    Connection::connector(uri, default_runtime()?, connect, properties).await
 }
 
 /// Logs when the broker takes nothing more from this connection, for want of memory or disk, and when it does again.

@@ -13,7 +13,10 @@ mod content;
 mod fields;
 mod flaw;
 mod frames;
+mod kit;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 pub(super) use flaw::{FLAWS_HEADER, Flaws};
+pub(super) use kit::connect;
