@@ -41,7 +41,11 @@ pub enum BrokerError {
 }
 
 /// What the AMQP library reported, kept as a value. Its text holds what the broker said and no part of any message.
-pub struct BrokerCause(Error);
+pub struct BrokerCause {
+    error: Error,
+    /// Whether there was no connection yet.
+    is_first: bool,
+}
 
 impl BrokerError {
     pub(super) fn failed(doing: &'static str) -> impl FnOnce(Error) -> Self {
@@ -52,7 +56,10 @@ impl BrokerError {
     pub(super) fn answering(asked: Asked) -> impl FnOnce(Error) -> Self {
         move |error| match Refusal::in_error(&error, asked) {
             Ok(refusal) => Self::Refused(refusal),
-            Err(asked) => Self::Failed { doing: asked.doing(), cause: BrokerCause(error) },
+            Err(asked) => {
+                let is_first = matches!(asked, Asked::Connection { .. });
+                Self::Failed { doing: asked.doing(), cause: BrokerCause { error, is_first } }
+            }
         }
     }
 
@@ -73,12 +80,15 @@ impl BrokerError {
 
 impl fmt::Display for BrokerCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.kind() {
+        match self.error.kind() {
             // These may show bytes of frames, and a frame may be part of a message.
-            ErrorKind::ParsingError(_) => f.write_str("the answer is no AMQP frame; is it a port for TLS (amqps://)?"),
+            ErrorKind::ParsingError(_) if self.is_first => {
+                f.write_str("the answer is no AMQP frame; is it a port for TLS (amqps://)?")
+            }
+            ErrorKind::ParsingError(_) => f.write_str("the broker sent bytes that are no AMQP frame"),
             ErrorKind::SerialisationError(_) => f.write_str("a frame could not be written"),
             ErrorKind::AuthProviderError(_) => f.write_str("the credentials could not be presented"),
-            _ => self.0.fmt(f),
+            _ => self.error.fmt(f),
         }
     }
 }
