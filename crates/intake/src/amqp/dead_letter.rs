@@ -11,7 +11,7 @@ use lapin::{
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{confirmed::Message, names::Names};
+use super::{confirmed::Message, guard::FLAWS_HEADER, names::Names};
 use crate::{
     correction::Contradiction,
     dead_reason::DeadReason,
@@ -48,8 +48,8 @@ const MISTAKES_MAX: usize = 4 * 1024;
 const HEADERS_MAX: usize = 64 * 1024;
 
 /// Headers that are not kept: two that tell the broker where else to route a message, whereas a dead letter has one place
-/// to go, and the broker's own count of deliveries, which begins anew in the dead queue.
-const NOT_KEPT: [&str; 3] = ["CC", "BCC", "x-delivery-count"];
+/// to go; the broker's own count of deliveries, which begins anew in the dead queue; and flaws, which are among the mistakes.
+const NOT_KEPT: [&str; 4] = ["CC", "BCC", "x-delivery-count", FLAWS_HEADER];
 
 /// Why a message is put aside. None of it repeats a value of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]

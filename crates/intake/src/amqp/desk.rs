@@ -102,6 +102,16 @@ impl Desk {
     async fn judge(&self, delivery: &Delivery, until: Instant) -> Verdict {
         let event = match incoming::event(delivery) {
             Ok(event) => event,
+            Err(error) if !incoming::flaws(delivery).is_empty() => {
+                error!(
+                    event = "signup.malformed",
+                    signup_id = error.signup_id,
+                    mistakes = error.to_string().replace('\n', "; "),
+                    routing_key = delivery.routing_key.as_str(),
+                    "a message is not as AMQP says, so it is put aside; whatever publishes such messages must be mended"
+                );
+                return Verdict::Dead(Grounds::of_event(&error));
+            }
             Err(error) => return Verdict::Dead(Grounds::of_event(&error)),
         };
         // Sealed once, so that a commit whose answer was lost is recognized.

@@ -16,6 +16,7 @@ use super::{
     header::{as_json, rfc3339, text_in, text_of},
     incoming,
 };
+use crate::event::Mistake;
 
 /// Set by RabbitMQ on what it dead-letters by itself (RabbitMQ docs: Dead Letter Exchanges).
 const BROKERS_REASON_HEADER: &str = "x-first-death-reason";
@@ -36,7 +37,7 @@ pub struct DeadLetter {
     pub signup_id: Option<String>,
     /// Why it is there: foxden's word, the broker's own (`delivery_limit`, `rejected`, `expired`), or `unknown`.
     pub reason: String,
-    /// What is wrong with it, one mistake a line; empty where foxden did not look at it.
+    /// What is wrong with it, one mistake a line; where foxden did not put it here, only what is wrong with it as AMQP.
     pub mistakes: String,
     /// Since when: RFC 3339, UTC.
     pub at: Option<String>,
@@ -124,11 +125,16 @@ impl DeadLetter {
             // Nobody has looked into it yet.
             PutBy::Broker | PutBy::Unknown => incoming::signup_id(delivery),
         };
+        let mistakes = match put_by {
+            PutBy::Foxden => foxdens(MISTAKES_HEADER).unwrap_or_default(),
+            // It may be what kept it from being taken.
+            PutBy::Broker | PutBy::Unknown => lines(&incoming::flaws(delivery).mistakes()),
+        };
         let mut letter = Self {
             handle: String::new(),
             signup_id,
             reason: reason.unwrap_or_else(|| "unknown".to_owned()),
-            mistakes: foxdens(MISTAKES_HEADER).filter(|_| put_by == PutBy::Foxden).unwrap_or_default(),
+            mistakes,
             at,
             put_by,
             exchange,
@@ -172,6 +178,10 @@ impl OpenLetter {
             body: delivery.data.clone(),
         }
     }
+}
+
+fn lines(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn brokers_account(headers: &FieldTable) -> Option<&FieldTable> {

@@ -2,15 +2,30 @@
 
 use lapin::{message::Delivery, types::FieldTable};
 
-use super::header::text_of;
+use super::{guard::Flaws, header::text_of};
 use crate::event::{Attribute, Attributes, EventError, SignupEvent};
 
 /// Before the name of an attribute in a header: the binding's own prefix, and the one for what can't carry a colon
 /// (CloudEvents, AMQP protocol binding, section 3.1.3.1).
 const PREFIXES: [&str; 2] = ["cloudEvents:", "cloudEvents_"];
 
-/// Reads and checks a delivery.
+/// Reads and checks a delivery. One that came with flaws is refused, however good its body: its publisher's texts are in
+/// another encoding, and its headers are not all there.
 pub(super) fn event(delivery: &Delivery) -> Result<SignupEvent, EventError> {
+    let flaws = flaws(delivery);
+    let read = read(delivery);
+    if flaws.is_empty() {
+        return read;
+    }
+    Err(EventError::of_message(flaws.mistakes(), id_in(read)))
+}
+
+/// What was wrong with a delivery as AMQP.
+pub(super) fn flaws(delivery: &Delivery) -> Flaws {
+    delivery.properties.headers().as_ref().map(Flaws::in_headers).unwrap_or_default()
+}
+
+fn read(delivery: &Delivery) -> Result<SignupEvent, EventError> {
     let properties = &delivery.properties;
     let content_type = properties.content_type().as_ref().map(|kind| kind.as_str());
     let attributes = properties.headers().as_ref().map(attributes).unwrap_or_default();
@@ -19,7 +34,11 @@ pub(super) fn event(delivery: &Delivery) -> Result<SignupEvent, EventError> {
 
 /// The signup id of a delivery, where it can be read.
 pub(super) fn signup_id(delivery: &Delivery) -> Option<String> {
-    match event(delivery) {
+    id_in(event(delivery))
+}
+
+fn id_in(read: Result<SignupEvent, EventError>) -> Option<String> {
+    match read {
         Ok(event) => Some(event.signup_id.to_string()),
         Err(error) => error.signup_id,
     }

@@ -46,6 +46,11 @@ impl EventError {
         Self { signup_id: None, mistakes: vec![Mistake { path: path.to_owned(), problem }], reason }
     }
 
+    /// A message that is not what AMQP says, whatever its body is.
+    pub(crate) const fn of_message(mistakes: Vec<Mistake>, signup_id: Option<String>) -> Self {
+        Self { signup_id, mistakes, reason: DeadReason::Unreadable }
+    }
+
     /// What it is, in logs and in the `x-foxden-reason` header.
     pub const fn reason(&self) -> DeadReason {
         self.reason
