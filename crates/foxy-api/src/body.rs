@@ -66,6 +66,24 @@ impl Body {
         }
     }
 
+    /// Whether less has arrived than was said: it was cut, or it begins as JSON and ends before that makes sense, as where
+    /// something on the way has cut or damaged it and then passed it on as whole.
+    pub(crate) fn is_damaged(&self) -> bool {
+        let bytes = match self {
+            Self::Cut { .. } => return true,
+            Self::TooLarge => return false,
+            Self::Whole(bytes) => without_bom(bytes),
+        };
+        let start = bytes.iter().position(|byte| !byte.is_ascii_control() && *byte != b' ').unwrap_or(bytes.len());
+        let readable = |bytes: &[u8]| {
+            let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
+            values.next().is_some_and(|value| value.is_ok())
+        };
+        matches!(bytes.get(start), Some(b'{' | b'['))
+            && !readable(&bytes[start..])
+            && !readable(String::from_utf8_lossy(&bytes[start..]).as_bytes())
+    }
+
     /// The JSON object that the body begins with, whatever comes after it, whether or not anything should have, and
     /// whatever the text in it is encoded in. For answers that can't be asked for again.
     pub(crate) fn first_object(&self) -> Option<Value> {
@@ -164,6 +182,18 @@ mod tests {
         for body in ["[1]", "{\"a\":1", "", "<html>"] {
             assert_eq!(cut(body.as_bytes()).first_object(), None, "{body}");
         }
+    }
+
+    #[test]
+    fn what_begins_as_json_and_does_not_end_as_such_is_damaged() {
+        for body in ["{", "{\"message\": \"unter", "\u{1}\u{2}{\"message\"", " [{\"a\":1},", "{not json}"] {
+            assert!(Body::Whole(body.into()).is_damaged(), "{body}");
+        }
+        for body in ["", "  ", "a {", "<p>{", "{\"a\":1}", "{\"a\":1} <!-- 12 ms -->", "[]", "{\"a\":1}{"] {
+            assert!(!Body::Whole(body.into()).is_damaged(), "{body}");
+        }
+        assert!(!Body::Whole(b"{\"name\":\"Zo\xeb\"}".to_vec()).is_damaged());
+        assert!(cut(b"").is_damaged() && !Body::TooLarge.is_damaged());
     }
 
     #[test]

@@ -127,9 +127,7 @@ fn refused<T>(creating: Creating, captcha: CaptchaSent, answer: &Answer) -> Endi
         },
         (403, _) => fault(SetupFault::Forbidden),
         (404 | 410, _) => Ending::StaleLink,
-        (status, _) if matches!(answer.body, Body::Cut { .. }) => {
-            Ending::Final(Outcome::NoEffect(NoEffect::ReasonsLost { status }))
-        }
+        (status, _) if answer.body.is_damaged() => Ending::Final(Outcome::NoEffect(NoEffect::ReasonsLost { status })),
         (status, _) => {
             let kind = errors::kind(creating, &errors);
             Ending::Final(Outcome::Rejected(Rejection { kind, status, errors }))

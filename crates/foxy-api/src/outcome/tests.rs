@@ -91,6 +91,7 @@ fn every_answer_to_a_create_has_one_meaning() {
         ),
         (400, Body::TooLarge, rejected(RejectionKind::Other, 400)),
         (400, cut(), "no effect ReasonsLost { status: 400 }".into()),
+        (400, whole(r#"{"message": "unter"#), "no effect ReasonsLost { status: 400 }".into()),
         (400, whole(&fx("Please complete the captcha")), fault(SetupFault::CaptchaDemanded)),
         (403, whole(&fx("h-captcha-code is required")), fault(SetupFault::CaptchaDemanded)),
         (400, whole(&oauth("invalid_client")), fault(SetupFault::InvalidClient)),

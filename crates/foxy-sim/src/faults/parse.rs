@@ -87,7 +87,7 @@ impl FromStr for Fault {
             "status" => return argument.status(300..=599).map(Self::Status),
             "status_after_work" => return argument.status(200..=599).map(Self::StatusAfterWork),
             "success" => return argument.status(200..=299).map(Self::Success),
-            "gateway_html" => return argument.status(500..=599).map(Self::GatewayHtml),
+            "gateway_html" => return argument.status(400..=599).map(Self::GatewayHtml),
             "gateway_html_after_work" => return argument.status(500..=599).map(Self::GatewayHtmlAfterWork),
             "foreign_link" => return argument.origin().map(Self::ForeignLink),
             "redirect" => return argument.redirect(),

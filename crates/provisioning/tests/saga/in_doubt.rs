@@ -13,7 +13,7 @@ use crate::{
 #[tokio::test]
 async fn a_refusal_in_doubt_whose_reason_can_not_be_read_is_looked_up() {
     let world = World::new().await;
-    let faults = "POST /stores: late_work(300ms) nth 1; POST /stores: garbage nth 2";
+    let faults = "POST /stores: late_work(300ms) nth 1; POST /stores: gateway_html(400) nth 2";
     world.sim.set_faults(faults.parse().unwrap());
     world.accept(&signup("s1")).await;
     assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)]);
@@ -91,10 +91,25 @@ async fn what_is_refused_in_doubt_and_not_there_is_not_sent_for_ever() {
     let world = World::new().await;
     let mut wrong = signup("s1");
     wrong.user.email = "s1@".into();
-    world.sim.set_faults("POST /users: reset_before_work nth 1; POST /users: garbage".parse().unwrap());
+    world.sim.set_faults("POST /users: reset_before_work nth 1; POST /users: gateway_html(400)".parse().unwrap());
     world.accept(&wrong).await;
     assert_eq!(world.settle("s1").await, Ending::Parked(ParkedReason::RejectedByFoxy));
     assert_eq!(world.sim.requests("POST /users"), 2);
+}
+
+#[tokio::test]
+async fn a_refusal_whose_reasons_were_damaged_on_the_way_is_asked_for_again() {
+    for fault in ["cut_body", "garbage"] {
+        let world = World::new().await;
+        for (id, fault) in [("s1", String::new()), ("s2", format!("POST /stores: {fault} first 1"))] {
+            world.sim.set_faults(fault.parse().unwrap());
+            let mut wanted = signup(id);
+            wanted.store.name = "Engines".into();
+            world.accept(&wanted).await;
+            assert_eq!(world.settle(id).await, Ending::Provisioned, "{fault}");
+        }
+        world.books_agree().await;
+    }
 }
 
 #[tokio::test]
