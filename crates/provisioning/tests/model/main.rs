@@ -25,11 +25,11 @@ use std::{
 
 use crate::schedule::Trace;
 
-/// In every run; more by the environment.
-const SCHEDULES: u64 = 10_000;
+/// In every run, so that both forms take about four minutes on two cores; more by the environment.
+const SCHEDULES: u64 = 5_000;
 
-/// Of those with contended names, each of which takes longer.
-const CONTENDED_SCHEDULES: u64 = 2_000;
+/// Of those with contended names.
+const CONTENDED_SCHEDULES: u64 = 1_500;
 
 #[expect(clippy::disallowed_methods, reason = "the one door by which a test is told of its size")]
 fn number(variable: &str) -> Option<u64> {

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, LazyLock, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -161,16 +161,38 @@ pub(crate) fn signup(number: usize, domain: Option<&str>, account: Option<&str>)
     }
 }
 
+/// The file of an empty ledger. Migrating takes longer than most of what is played on it.
+static MIGRATED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let make = async {
+        let dir = in_memory();
+        let file = dir.path().join("ledger.db");
+        let ledger = Ledger::connect(&format!("sqlite:{}", file.display()), 1).await.unwrap();
+        ledger.migrate_up().await.unwrap();
+        // Moves all of it from the log into the file.
+        ledger.close().await.unwrap();
+        std::fs::read(file).unwrap()
+    };
+    // Of its own: this is asked for inside of one.
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    std::thread::spawn(move || runtime().block_on(make)).join().unwrap()
+});
+
+/// A directory that no disk has, where there is one.
+fn in_memory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
+
 impl World {
     pub(crate) async fn new(shape: Shape, signups: Vec<Signup>, workers: usize) -> Self {
         // First, since it makes time stand still.
         let director = Director::new();
         let clock = ManualClock::new(1_800_000_000_000);
-        let ledger = Ledger::connect("sqlite::memory:", 1).await.unwrap();
-        ledger.migrate_up().await.unwrap();
         let key = foxden_vault::generate_key("test").unwrap();
-        let memory = Path::new("/dev/shm");
-        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let dir = in_memory();
+        let file = dir.path().join("ledger.db");
+        std::fs::write(&file, &*MIGRATED).unwrap();
+        let ledger = Ledger::connect(&format!("sqlite:{}", file.display()), 1).await.unwrap();
         let mut world = Self {
             director,
             books: Arc::default(),
@@ -184,7 +206,7 @@ impl World {
             posts: Vec::new(),
             killed: BTreeSet::new(),
             boots: 0,
-            dir: dir.unwrap(),
+            dir,
         };
         for number in 0..workers {
             let post = world.boot(number);
