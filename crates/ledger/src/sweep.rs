@@ -1,6 +1,6 @@
 //! Sweeping up after workers that vanished.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::{
     ActiveValue::Set,
@@ -34,12 +34,18 @@ pub struct Swept {
 /// At most this many rows are changed at a time, so that nothing else waits long for them.
 const AT_A_TIME: u64 = 500;
 
+/// And at most this many times in one sweep: the rest is the next one's.
+const TIMES: usize = 20;
+
+/// A sweep begins nothing more after this long, lest it be taken for one that is not answered.
+const LONG: Duration = Duration::from_secs(10);
+
 impl Ledger {
     /// Sets the times of open rows back, where the clock was: a row that was written in the future was written before that.
     /// It keeps its distances: it waits for as long as was planned, and its lease is as long as it was, from now on. So
-    /// nothing waits for the clock to catch up, and nothing is tried before its time.
-    async fn set_times_back(&self) -> Result<(), LedgerError> {
-        let now = self.now();
+    /// nothing waits for the clock to catch up, and nothing is tried before its time. Answers whether there were any.
+    async fn set_times_back(&self) -> Result<bool, LedgerError> {
+        let (now, mut there_were_any) = (self.now(), false);
         // Those with the latest times first: only some are looked at, and what waits as planned is not among them for long.
         let latest = |time: Column| {
             let future = Expr::col(time).gt(now.clone());
@@ -53,13 +59,15 @@ impl Ledger {
                 update = update.col_expr(time, Expr::col(time).sub(ahead));
             }
             let was_written_in_the_future = Expr::col(Column::UpdatedAt).gt(now.clone());
-            update.filter(was_written_in_the_future).filter(self.is_one_of(ids.into_query())).exec(&self.db).await?;
+            let update = update.filter(was_written_in_the_future).filter(self.is_one_of(ids.into_query()));
+            there_were_any |= update.exec(&self.db).await?.rows_affected > 0;
         }
-        Ok(())
+        Ok(there_were_any)
     }
 
     /// Moves every announced call whose worker's lease has expired to `unknown`, due for its first lookup after
-    /// `lookup_after`, and writes the evidence. The epoch is raised, so that the old owner's writes no longer count.
+    /// `lookup_after`, and writes the evidence. The epoch is raised, so that the old owner's writes no longer count. Some
+    /// hundreds at a time, and some thousands in all; the rest is the next sweep's.
     ///
     /// Before that it sets the times of what waits or is leased back, where the clock was.
     ///
@@ -68,67 +76,89 @@ impl Ledger {
     pub async fn sweep(&self, lookup_after: Duration) -> Result<Vec<Swept>, LedgerError> {
         let ledger = self.clone();
         self.detached("sweep", async move {
-            ledger.set_times_back().await?;
-            let txn = ledger.begin().await?;
-            let now = ledger.now_in(&txn).await?;
-            let expired = Entity::find()
-                .filter(Column::State.eq(State::InFlight.as_str()))
-                .filter(Column::LeaseUntil.lt(now))
-                .limit(AT_A_TIME)
-                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-                .all(&txn)
-                .await?;
-            if expired.is_empty() {
-                txn.rollback().await?;
-                return Ok(Vec::new());
+            let began = Instant::now();
+            let may_go_on = |times: usize| times < TIMES && began.elapsed() < LONG;
+            let mut times = 0;
+            while ledger.set_times_back().await? && may_go_on(times) {
+                times += 1;
             }
-            let ids: Vec<&str> = expired.iter().map(|row| row.id.as_str()).collect();
-            Entity::update_many()
-                .col_expr(Column::State, Expr::val(State::Unknown.as_str()))
-                .col_expr(Column::DueAt, Expr::val(now + millis(lookup_after)))
-                .col_expr(Column::InDoubt, Expr::val(true))
-                // A call ends before its lease does.
-                .col_expr(Column::DoubtEndedAt, Expr::col(Column::LeaseUntil))
-                .col_expr(Column::Refused, Expr::val(None::<String>))
-                .col_expr(Column::Lookups, Expr::val(0))
-                .col_expr(Column::LeaseOwner, Expr::val(None::<String>))
-                .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
-                .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
-                .col_expr(Column::UpdatedAt, Expr::val(now))
-                .filter(Column::Id.is_in(ids))
-                .exec(&txn)
-                .await?;
-            let swept = expired
-                .iter()
-                .map(|row| Swept {
-                    signup_id: row.signup_id.clone(),
-                    step: row.step.clone(),
-                    intent: u32::try_from(row.intents).unwrap_or_default(),
-                })
-                .collect();
-            let evidence = expired.iter().map(|row| attempt::ActiveModel {
-                id: Set(Uuid::now_v7().to_string()),
-                provisioning_id: Set(row.id.clone()),
-                intent: Set(row.intents),
-                epoch: Set(row.epoch),
-                owner: Set(row.lease_owner.clone().unwrap_or_default()),
-                kind: Set(AttemptKind::Expired.as_str().to_owned()),
-                step: Set(row.step.clone()),
-                // Who else wants the domain is to know that it may have been made.
-                natural_key: Set(row.store_domain.clone().filter(|_| row.step == Step::Store.as_str())),
-                started_at: Set(row.intent_at.unwrap_or(now)),
-                ended_at: Set(now),
-                outcome: Set("unknown".to_owned()),
-                http_status: Set(None),
-                logref: Set(None),
-                note: Set(Some(
-                    "the worker that announced this call vanished before it recorded an outcome".to_owned(),
-                )),
-            });
-            attempt::Entity::insert_many(evidence).exec_without_returning(&txn).await?;
-            ledger.commit(txn).await?;
-            Ok(swept)
+            let (mut swept, mut times) = (Vec::new(), 0);
+            loop {
+                let some = match ledger.sweep_some(lookup_after).await {
+                    Ok(some) => some,
+                    // What was moved before must be known to its caller.
+                    Err(_) if !swept.is_empty() => return Ok(swept),
+                    Err(error) => return Err(error),
+                };
+                let may_be_more = some.len() as u64 == AT_A_TIME;
+                swept.extend(some);
+                times += 1;
+                if !may_be_more || !may_go_on(times) {
+                    return Ok(swept);
+                }
+            }
         })
         .await
+    }
+
+    async fn sweep_some(&self, lookup_after: Duration) -> Result<Vec<Swept>, LedgerError> {
+        let ledger = self;
+        let txn = ledger.begin().await?;
+        let now = ledger.now_in(&txn).await?;
+        let expired = Entity::find()
+            .filter(Column::State.eq(State::InFlight.as_str()))
+            .filter(Column::LeaseUntil.lt(now))
+            .limit(AT_A_TIME)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .all(&txn)
+            .await?;
+        if expired.is_empty() {
+            txn.rollback().await?;
+            return Ok(Vec::new());
+        }
+        let ids: Vec<&str> = expired.iter().map(|row| row.id.as_str()).collect();
+        Entity::update_many()
+            .col_expr(Column::State, Expr::val(State::Unknown.as_str()))
+            .col_expr(Column::DueAt, Expr::val(now + millis(lookup_after)))
+            .col_expr(Column::InDoubt, Expr::val(true))
+            // A call ends before its lease does.
+            .col_expr(Column::DoubtEndedAt, Expr::col(Column::LeaseUntil))
+            .col_expr(Column::Refused, Expr::val(None::<String>))
+            .col_expr(Column::Lookups, Expr::val(0))
+            .col_expr(Column::LeaseOwner, Expr::val(None::<String>))
+            .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
+            .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
+            .col_expr(Column::UpdatedAt, Expr::val(now))
+            .filter(Column::Id.is_in(ids))
+            .exec(&txn)
+            .await?;
+        let swept = expired
+            .iter()
+            .map(|row| Swept {
+                signup_id: row.signup_id.clone(),
+                step: row.step.clone(),
+                intent: u32::try_from(row.intents).unwrap_or_default(),
+            })
+            .collect();
+        let evidence = expired.iter().map(|row| attempt::ActiveModel {
+            id: Set(Uuid::now_v7().to_string()),
+            provisioning_id: Set(row.id.clone()),
+            intent: Set(row.intents),
+            epoch: Set(row.epoch),
+            owner: Set(row.lease_owner.clone().unwrap_or_default()),
+            kind: Set(AttemptKind::Expired.as_str().to_owned()),
+            step: Set(row.step.clone()),
+            // Who else wants the domain is to know that it may have been made.
+            natural_key: Set(row.store_domain.clone().filter(|_| row.step == Step::Store.as_str())),
+            started_at: Set(row.intent_at.unwrap_or(now)),
+            ended_at: Set(now),
+            outcome: Set("unknown".to_owned()),
+            http_status: Set(None),
+            logref: Set(None),
+            note: Set(Some("the worker that announced this call vanished before it recorded an outcome".to_owned())),
+        });
+        attempt::Entity::insert_many(evidence).exec_without_returning(&txn).await?;
+        ledger.commit(txn).await?;
+        Ok(swept)
     }
 }

@@ -15,6 +15,7 @@ mod siblings;
 mod signups;
 mod size;
 mod support;
+mod sweeping;
 mod tokens;
 mod two_tokens;
 
@@ -37,6 +38,8 @@ macro_rules! all_rules {
             signups::what_was_begun_is_claimed_first_and_what_was_not_has_its_share,
             signups::what_waits_is_tried_after_its_pause_though_the_clock_was_set_back,
             signups::a_lease_lasts_no_longer_though_the_clock_was_set_back,
+            sweeping::one_sweep_moves_all_whose_leases_have_expired,
+            sweeping::one_sweep_sets_the_times_of_all_back,
             signups::a_provisioning_takes_three_transactions_and_keeps_one_token,
             signups::a_record_written_again_is_the_one_it_was,
             tokens::a_late_owner_writes_nothing_but_the_token_it_holds,
