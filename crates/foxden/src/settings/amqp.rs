@@ -17,8 +17,8 @@
 //! | `FOXDEN_AMQP_CLIENT_CERT_FILE` | | a PEM file with the certificate to show the broker |
 //! | `FOXDEN_AMQP_CLIENT_KEY` (`_FILE`) | | that certificate's private key, as PEM |
 //!
-//! The three queues differ from each other, and so do the two exchanges for signup events: a dead letter that came
-//! back to where it was refused would go round for ever.
+//! The three queues differ from each other, and so do the three exchanges: a dead letter or an outcome event that came to
+//! where signups are taken from would go round for ever.
 
 use std::{fs::File, io::Read as _, time::Duration};
 
@@ -97,6 +97,8 @@ impl AmqpSettings {
         let exchanges =
             [("FOXDEN_AMQP_EXCHANGE", exchange.as_ref()), ("FOXDEN_AMQP_DEAD_EXCHANGE", dead_exchange.as_ref())];
         differ(reader, exchanges);
+        let outcomes = ("FOXDEN_AMQP_OUTCOME_EXCHANGE", outcome_exchange.as_ref());
+        exchanges.into_iter().for_each(|exchange| differ(reader, [exchange, outcomes]));
 
         Some(Self {
             url: url?,

@@ -377,12 +377,14 @@ fn a_command_about_the_broker_needs_one() {
 }
 
 #[test]
-fn dead_letters_do_not_go_where_they_came_from() {
+fn dead_letters_and_outcomes_do_not_go_where_signups_come_from() {
     for (name, value, other) in [
         ("FOXDEN_AMQP_DEAD_QUEUE", "foxden.signups", "FOXDEN_AMQP_QUEUE"),
         ("FOXDEN_AMQP_OUTCOME_QUEUE", "foxden.signups", "FOXDEN_AMQP_QUEUE"),
         ("FOXDEN_AMQP_OUTCOME_QUEUE", "foxden.signups.dead", "FOXDEN_AMQP_DEAD_QUEUE"),
         ("FOXDEN_AMQP_DEAD_EXCHANGE", "foxden", "FOXDEN_AMQP_EXCHANGE"),
+        ("FOXDEN_AMQP_OUTCOME_EXCHANGE", "foxden", "FOXDEN_AMQP_EXCHANGE"),
+        ("FOXDEN_AMQP_OUTCOME_EXCHANGE", "foxden.dead", "FOXDEN_AMQP_DEAD_EXCHANGE"),
     ] {
         assert_eq!(mistake(parse([(name, value)])), format!("{name} (environment): must differ from {other}"));
     }
