@@ -3,7 +3,7 @@
 use lapin::{message::Delivery, types::FieldTable};
 
 use super::{guard::Flaws, header::text_of};
-use crate::event::{Attribute, Attributes, EventError, SignupEvent};
+use crate::event::{Attribute, Attributes, EventError, Mistake, SignupEvent};
 
 /// Before the name of an attribute in a header: the binding's own prefix, and the one for what can't carry a colon
 /// (CloudEvents, AMQP protocol binding, section 3.1.3.1).
@@ -28,8 +28,21 @@ pub(super) fn flaws(delivery: &Delivery) -> Flaws {
 fn read(delivery: &Delivery) -> Result<SignupEvent, EventError> {
     let properties = &delivery.properties;
     let content_type = properties.content_type().as_ref().map(|kind| kind.as_str());
+    if let Some(encoding) = compressed(delivery) {
+        let problem = format!("is {encoding}, which is not read; send the body as it is");
+        let mistake = Mistake { path: "properties.content_encoding".to_owned(), problem };
+        return Err(EventError::of_message(vec![mistake], None));
+    }
     let attributes = properties.headers().as_ref().map(attributes).unwrap_or_default();
     SignupEvent::parse_message(content_type, &attributes, &delivery.data)
+}
+
+/// How the body is compressed, as far as its sender says so. Others, such as `utf-8`, are names of no compression, and many
+/// libraries write them.
+fn compressed(delivery: &Delivery) -> Option<&'static str> {
+    const KNOWN: [&str; 7] = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress", "lzma"];
+    let encoding = delivery.properties.content_encoding().as_ref()?;
+    KNOWN.into_iter().find(|known| encoding.as_str().trim().eq_ignore_ascii_case(known))
 }
 
 /// The signup id of a delivery, where it can be read.
@@ -146,6 +159,22 @@ mod tests {
         };
         assert_eq!(under("cloudEvents:"), "ok s-1");
         assert_eq!(under("cloudEvents_"), "ok s-1");
+    }
+
+    #[test]
+    fn a_compressed_body_is_named_as_such() {
+        let encoded = |encoding: &str| {
+            let mut delivery = delivery(None, &[], testing::body("s-1", "Ada"));
+            delivery.properties = delivery.properties.with_content_encoding(encoding.into());
+            told(&delivery)
+        };
+        assert_eq!(
+            encoded("GZIP"),
+            "unreadable: properties.content_encoding is gzip, which is not read; send the body as it is"
+        );
+        for encoding in ["", "utf-8", "identity", "8bit"] {
+            assert_eq!(encoded(encoding), "ok s-1");
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl EventError {
     }
 
     /// A message that is not what AMQP says, whatever its body is.
-    pub(crate) const fn of_message(mistakes: Vec<Mistake>, signup_id: Option<String>) -> Self {
+    pub(crate) fn of_message(mistakes: Vec<Mistake>, signup_id: Option<String>) -> Self {
         Self { signup_id, mistakes, reason: DeadReason::Unreadable }
     }
 
