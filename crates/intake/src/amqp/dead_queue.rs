@@ -1,11 +1,14 @@
 //! Looking into the dead-letter queue, giving messages another chance, and dropping them.
 
+use std::time::Duration;
+
 use lapin::{
     Channel, Connection,
     message::Delivery,
     options::{BasicAckOptions, BasicGetOptions, BasicNackOptions},
     types::{FieldTable, ShortString},
 };
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::{
@@ -21,6 +24,9 @@ use super::{
 
 /// What RabbitMQ writes of a message's past begins so; one that is given another chance starts without.
 const BROKERS_HEADERS: [&str; 4] = ["x-death", "x-first-death-", "x-last-death-", "x-delivery-count"];
+
+/// For each exchange with the broker.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// What giving dead letters another chance came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,8 +109,10 @@ impl DeadQueue {
     /// # Errors
     /// When the broker does not answer, or takes one no more; that one and the rest stay where they are.
     pub async fn requeue(&self, mut choose: impl FnMut(&DeadLetter) -> bool) -> Result<Requeued, PublishError> {
-        let publishing =
-            ConfirmedChannel::new(connection::confirming_channel(&self.connection).await?, &self.connection);
+        let publishing = ConfirmedChannel::new(
+            answered("opening a channel", connection::confirming_channel(&self.connection)).await?,
+            &self.connection,
+        );
         let mut walk = self.walk().await?;
         let mut requeued = Requeued { moved: 0, left: 0 };
         while let Some((letter, delivery)) = walk.next().await? {
@@ -112,7 +120,8 @@ impl DeadQueue {
                 requeued.left += 1;
                 continue;
             }
-            let fates = publishing.publish(vec![self.another_chance(&delivery)]).await?;
+            let fates =
+                answered("publishing a dead letter", publishing.publish(vec![self.another_chance(&delivery)])).await?;
             match fates.first() {
                 Some(Fate::Confirmed) => {}
                 Some(Fate::Unroutable) => return Err(PublishError::Unroutable),
@@ -165,11 +174,13 @@ impl DeadQueue {
 
     /// Begins a walk over what is in the queue now.
     async fn walk(&self) -> Result<Walk, BrokerError> {
-        let channel = connection::channel(&self.connection).await?;
+        let channel = answered("opening a channel", connection::channel(&self.connection)).await?;
         Ok(Walk { channel, queue: self.names.dead_queue.clone(), left: None })
     }
 
-    /// The message as its sender had published it, under the routing key that leads to the signup queue.
+    /// The message as its sender had published it, for the signup queue itself: by the default exchange, which knows each
+    /// queue under its name. The signup exchange would give it to all who listen there, and to the signup queue only if that
+    /// is bound.
     fn another_chance(&self, delivery: &Delivery) -> Message {
         let mut headers = FieldTable::default();
         for (name, value) in delivery.properties.headers().iter().flatten() {
@@ -179,8 +190,8 @@ impl DeadQueue {
             }
         }
         Message {
-            exchange: self.names.exchange.clone(),
-            routing_key: self.names.routing_key.clone(),
+            exchange: ShortString::default(),
+            routing_key: self.names.queue.clone(),
             properties: without_instructions(&delivery.properties).with_headers(headers),
             body: delivery.data.clone(),
         }
@@ -205,11 +216,9 @@ impl Walk {
         if self.left == Some(0) {
             return Ok(None);
         }
-        let got = self
-            .channel
-            .basic_get(self.queue.clone(), BasicGetOptions::default())
-            .await
-            .map_err(BrokerError::failed("fetching a dead letter"))?;
+        const DOING: &str = "fetching a dead letter";
+        let got = self.channel.basic_get(self.queue.clone(), BasicGetOptions::default());
+        let got = answered(DOING, async { got.await.map_err(BrokerError::failed(DOING)) }).await?;
         self.left = match (&got, self.left) {
             (None, _) => Some(0),
             (Some(_), Some(left)) => Some(left - 1),
@@ -223,11 +232,25 @@ impl Walk {
     async fn end(self) -> Result<(), BrokerError> {
         const DOING: &str = "putting dead letters back";
         let all = BasicNackOptions { multiple: true, requeue: true };
-        self.channel.basic_nack(0, all).await.map_err(BrokerError::failed(DOING))?;
-        self.channel.close(200, "done".into()).await.map_err(BrokerError::failed(DOING))
+        let put_back = async {
+            self.channel.basic_nack(0, all).await?;
+            self.channel.close(200, "done".into()).await
+        };
+        answered(DOING, async { put_back.await.map_err(BrokerError::failed(DOING)) }).await
     }
 }
 
 async fn remove(delivery: &Delivery) -> Result<(), BrokerError> {
-    delivery.ack(BasicAckOptions::default()).await.map(drop).map_err(BrokerError::failed("removing a dead letter"))
+    const DOING: &str = "removing a dead letter";
+    let ack = delivery.ack(BasicAckOptions::default());
+    answered(DOING, async { ack.await.map(drop).map_err(BrokerError::failed(DOING)) }).await
+}
+
+/// Bounds one exchange with the broker: what is under way while its connection dies may never be answered by the library,
+/// and a person waits for it.
+async fn answered<T>(
+    doing: &'static str,
+    exchange: impl Future<Output = Result<T, BrokerError>>,
+) -> Result<T, BrokerError> {
+    timeout(ANSWER, exchange).await.unwrap_or(Err(BrokerError::TimedOut { doing, within: ANSWER }))
 }

@@ -142,6 +142,16 @@ impl Bench {
         .await;
     }
 
+    /// Waits until no message waits in the signup queue.
+    pub(super) async fn queue_settles_without_messages(&self) {
+        soon(async {
+            while self.standing(&self.settings.queue).await.0 > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+
     /// Waits until the dead-letter queue holds so many messages.
     pub(super) async fn dead_queue_holds(&self, messages: u32) {
         soon(async {
@@ -153,7 +163,7 @@ impl Bench {
     }
 
     /// How many messages wait in a queue, and how many consumers it has.
-    async fn standing(&self, queue: &str) -> (u32, u32) {
+    pub(super) async fn standing(&self, queue: &str) -> (u32, u32) {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let queue = self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap();
         (queue.message_count(), queue.consumer_count())

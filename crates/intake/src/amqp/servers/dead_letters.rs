@@ -1,6 +1,9 @@
 //! A person's look into the dead-letter queue.
 
-use lapin::types::FieldTable;
+use lapin::{
+    options::{QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions},
+    types::{FieldTable, ShortString},
+};
 
 use super::bench::{Bench, header};
 use crate::{AmqpSettings, DeadQueue, PublishError, Requeued};
@@ -60,13 +63,34 @@ async fn a_dead_letter_stays_until_its_message_is_confirmed_elsewhere() {
     running.stop().await;
 
     let dead = DeadQueue::connect(&bench.settings).await.unwrap();
-    let AmqpSettings { queue, exchange, routing_key, .. } = &bench.settings;
-    let (queue, exchange) = (queue.as_str().into(), exchange.as_str().into());
-    bench.channel.queue_unbind(queue, exchange, routing_key.as_str().into(), FieldTable::default()).await.unwrap();
+    bench.channel.queue_delete(bench.settings.queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     let error = dead.requeue(|_| true).await.unwrap_err();
     assert!(matches!(error, PublishError::Unroutable), "{error}");
     dead.close().await;
     bench.dead_queue_holds(1).await;
+    bench.tidy_up().await;
+}
+
+#[tokio::test]
+async fn another_chance_leads_into_the_signup_queue_itself_and_nowhere_else() {
+    let bench = Bench::new().await;
+    let running = bench.consume(1);
+    bench.publish_raw(b"{").await;
+    bench.dead_queue_holds(1).await;
+    running.stop().await;
+    let AmqpSettings { queue, exchange, routing_key, .. } = &bench.settings;
+    let (queue, exchange): (ShortString, ShortString) = (queue.as_str().into(), exchange.as_str().into());
+    let (key, none) = (routing_key.as_str().into(), FieldTable::default());
+    let dead = DeadQueue::connect(&bench.settings).await.unwrap();
+    bench.channel.queue_unbind(queue, exchange.clone(), key, none.clone()).await.unwrap();
+    let listens = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+    let listener = bench.channel.queue_declare("".into(), listens, none.clone()).await.unwrap();
+    let listener = listener.name().clone();
+    bench.channel.queue_bind(listener.clone(), exchange, "#".into(), QueueBindOptions::default(), none).await.unwrap();
+    assert_eq!(dead.requeue(|_| true).await.unwrap().moved, 1);
+    dead.close().await;
+    bench.queue_settles_at(1, 0).await;
+    assert_eq!(bench.standing(listener.as_str()).await.0, 0);
     bench.tidy_up().await;
 }
 
