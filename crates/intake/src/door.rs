@@ -89,6 +89,11 @@ impl Door {
         Ok(admitted)
     }
 
+    /// Whether outcome events can be committed, as far as reading the outbox shows.
+    pub(crate) async fn takes_outcomes(&self) -> Result<(), LedgerError> {
+        self.ledger.waiting_events(1).await.map(drop)
+    }
+
     /// Whether the ledger works: one read, for those who wait for it to come back.
     pub(crate) async fn ledger_answers(&self) -> Result<(), LedgerError> {
         self.ledger.now_ms().await.map(drop)

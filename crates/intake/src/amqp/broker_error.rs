@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use lapin::{Error, ErrorKind};
+use lapin::{
+    Error, ErrorKind,
+    protocol::{AMQPErrorKind, AMQPHardError},
+};
 
 use super::refusal::{Asked, Refusal};
 
@@ -86,6 +89,9 @@ impl fmt::Display for BrokerCause {
                 f.write_str("the answer is no AMQP frame; is it a port for TLS (amqps://)?")
             }
             ErrorKind::ParsingError(_) => f.write_str("the broker sent bytes that are no AMQP frame"),
+            ErrorKind::ProtocolError(said) if *said.kind() == AMQPErrorKind::Hard(AMQPHardError::FRAMEERROR) => {
+                write!(f, "a frame was larger than agreed, or damaged (frame_max): {}", said.get_message())
+            }
             ErrorKind::SerialisationError(_) => f.write_str("a frame could not be written"),
             ErrorKind::AuthProviderError(_) => f.write_str("the credentials could not be presented"),
             _ => self.error.fmt(f),

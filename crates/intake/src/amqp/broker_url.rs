@@ -5,6 +5,8 @@ use std::fmt;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use url::{Host, Url};
 
+use super::{dead_letter::FRAME_MAX_LEAST, guard::FRAME_MAX};
+
 /// Seconds between heartbeats. The library's default is 60, and a silent loss is noticed after two of them.
 const HEARTBEAT: u16 = 10;
 /// Milliseconds for the TCP connection.
@@ -39,6 +41,12 @@ pub enum AmqpUrlError {
         "the broker's URL may only ask for heartbeat (seconds), connection_timeout (milliseconds) or frame_max (bytes)"
     )]
     Query,
+    /// Frames that are too small for dead letters, or larger than we read.
+    #[error(
+        "frame_max in the broker's URL must be from {FRAME_MAX_LEAST} to {FRAME_MAX} bytes: smaller frames don't hold the \
+         headers of dead letters; leave it out for {FRAME_MAX}"
+    )]
+    FrameMax,
 }
 
 impl AmqpUrl {
@@ -123,6 +131,8 @@ fn query(url: &Url) -> Result<AMQPQueryString, AmqpUrlError> {
     let mut query = AMQPQueryString {
         heartbeat: Some(HEARTBEAT),
         connection_timeout: Some(CONNECT_TIMEOUT_MS),
+        // Else it would be the broker's, which may be without limit.
+        frame_max: Some(FRAME_MAX),
         ..AMQPQueryString::default()
     };
     for (name, value) in url.query_pairs() {
@@ -130,7 +140,13 @@ fn query(url: &Url) -> Result<AMQPQueryString, AmqpUrlError> {
         match name.as_ref() {
             "heartbeat" => query.heartbeat = Some(value.parse().map_err(unusable)?),
             "connection_timeout" => query.connection_timeout = Some(value.parse().map_err(unusable)?),
-            "frame_max" => query.frame_max = Some(value.parse().map_err(unusable)?),
+            "frame_max" => {
+                let bytes = value.parse().map_err(unusable)?;
+                if !(FRAME_MAX_LEAST..=FRAME_MAX).contains(&bytes) {
+                    return Err(AmqpUrlError::FrameMax);
+                }
+                query.frame_max = Some(bytes);
+            }
             _ => return Err(AmqpUrlError::Query),
         }
     }
@@ -155,6 +171,25 @@ mod tests {
         assert_eq!((url.0.vhost.as_str(), url.0.query.heartbeat), ("shop/eu", Some(5)));
         assert_eq!(url.display(), "amqps://mq.example:5671");
         assert_eq!(format!("{url:?}"), "AmqpUrl(amqps://mq.example:5671)");
+    }
+
+    #[test]
+    fn frames_are_large_enough_for_dead_letters_and_no_larger_than_is_read() {
+        let frame_max = |bytes: u32| {
+            AmqpUrl::parse(&format!("amqp://mq.example?frame_max={bytes}")).map(|url| url.0.query.frame_max)
+        };
+        assert_eq!(AmqpUrl::parse("amqp://mq.example").unwrap().0.query.frame_max, Some(131_072));
+        for good in [81_920, 131_072] {
+            assert_eq!(frame_max(good), Ok(Some(good)));
+        }
+        for bad in [0, 4_096, 8_192, 81_919, 131_073, u32::MAX] {
+            assert_eq!(frame_max(bad), Err(AmqpUrlError::FrameMax));
+        }
+        assert_eq!(
+            AmqpUrlError::FrameMax.to_string(),
+            "frame_max in the broker's URL must be from 81920 to 131072 bytes: smaller frames don't hold the headers of \
+             dead letters; leave it out for 131072"
+        );
     }
 
     #[test]

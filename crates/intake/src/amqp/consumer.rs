@@ -7,7 +7,10 @@ use std::{
 };
 
 use foxden_ledger::{Claimed, LedgerWatch, WorkerId};
-use futures::{StreamExt, stream::Peekable};
+use futures::{
+    StreamExt,
+    stream::{Peekable, SelectAll, select_all},
+};
 use lapin::{
     Channel, ChannelStatus, Connection, ConnectionStatus, Consumer,
     message::Delivery,
@@ -31,6 +34,7 @@ use super::{
     outage::Outage,
     refusal::Asked,
     settings::AmqpSettings,
+    shelf::Shelf,
     thing::{Role, Thing},
     topology,
 };
@@ -44,6 +48,8 @@ pub(super) const HOLD_MAX: Duration = Duration::from_secs(10 * 60);
 /// For what is being committed when the consumer stops. The ledger's own limit for a connection is 5 s.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many times the prefetch may be in this process, while messages wait for the dead queue.
+const SUBSCRIPTIONS_MAX: usize = 32;
 /// How often a consumer without room looks whether its connection is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -130,8 +136,9 @@ struct Session {
     /// on the consumer's own, no message could be acknowledged any more.
     publishing: Connection,
     channel: Channel,
-    tag: ShortString,
-    messages: Peekable<Consumer>,
+    /// Each has a prefetch of its own.
+    tags: Vec<ShortString>,
+    messages: Peekable<SelectAll<Consumer>>,
     desk: Arc<Desk>,
 }
 
@@ -154,15 +161,19 @@ impl Session {
                 return Err(error);
             }
         };
+        let frame_max = publishing.configuration().frame_max();
         let desk = Desk {
             parts: parts.clone(),
             names: names.clone(),
             dead: ConfirmedChannel::new(dead, &publishing),
             stop: CancellationToken::new(),
             gone: CancellationToken::new(),
+            // 0 is no limit.
+            frame_max: if frame_max == 0 { u32::MAX } else { frame_max },
+            shelf: Shelf::new(),
         };
-        let (tag, messages) = (consumer.tag(), consumer.peekable());
-        Ok(Self { connection, publishing, channel, tag, messages, desk: Arc::new(desk) })
+        let (tags, messages) = (vec![consumer.tag()], select_all([consumer]).peekable());
+        Ok(Self { connection, publishing, channel, tags, messages, desk: Arc::new(desk) })
     }
 
     async fn set_up(
@@ -179,11 +190,20 @@ impl Session {
             .basic_qos(parts.prefetch.max(1), BasicQosOptions::default())
             .await
             .map_err(BrokerError::failed("limiting the prefetch"))?;
-        let consumer = channel
-            .basic_consume(names.queue.clone(), "".into(), BasicConsumeOptions::default(), FieldTable::default())
-            .await
-            .map_err(BrokerError::answering(Asked::Subscribed(Thing::new(Role::Queue, &names.queue))))?;
+        let consumer = subscribe(&channel, &names.queue).await?;
         Ok((channel, consumer, dead))
+    }
+
+    /// Sees that messages which wait for the dead queue leave half of the prefetch to the others: the broker grants each
+    /// subscription as much. It can't be told to raise it for one that there is.
+    async fn make_room(&mut self) -> Result<(), BrokerError> {
+        let prefetch = usize::from(self.desk.parts.prefetch.max(1));
+        while self.tags.len() < SUBSCRIPTIONS_MAX && 2 * self.desk.shelf.waiting() >= prefetch * self.tags.len() {
+            let consumer = connection::in_time(subscribe(&self.channel, &self.desk.names.queue)).await?;
+            self.tags.push(consumer.tag());
+            self.messages.get_mut().push(consumer);
+        }
+        Ok(())
     }
 
     /// Takes messages until something ends it, then leaves in good order.
@@ -194,8 +214,12 @@ impl Session {
             self.desk.gone.cancel();
         } else {
             // No further deliveries; those that came already go back when the connection ends.
-            let cancel = self.channel.basic_cancel(self.tag.clone(), BasicCancelOptions::default());
-            drop(timeout(CANCEL_TIMEOUT, cancel).await);
+            for tag in &self.tags {
+                let cancel = self.channel.basic_cancel(tag.clone(), BasicCancelOptions::default());
+                if timeout(CANCEL_TIMEOUT, cancel).await.is_err() {
+                    break;
+                }
+            }
         }
         self.desk.stop.cancel();
         let drain = async { while handling.join_next().await.is_some() {} };
@@ -212,6 +236,7 @@ impl Session {
     }
 
     async fn take_messages(&mut self, shutdown: &CancellationToken, handling: &mut JoinSet<Settled>) -> Ended {
+        let mut on_the_shelf = self.desk.shelf.changes();
         let mut gone = pin!(gone(self.connection.status().clone(), self.channel.status().clone()));
         loop {
             tokio::select! {
@@ -223,6 +248,11 @@ impl Session {
                     // A task that did not end by itself was ended by the runtime, which is going down.
                     Ok(Settled::Done) | Err(_) => {}
                 },
+                Ok(()) = on_the_shelf.changed() => {
+                    if let Err(error) = self.make_room().await {
+                        return Ended::Lost(error);
+                    }
+                }
                 taken = take(&mut self.messages, &self.desk.parts) => match taken {
                     Ok((delivery, permit)) => {
                         handling.spawn(self.desk.clone().handle(delivery, permit));
@@ -234,6 +264,13 @@ impl Session {
             }
         }
     }
+}
+
+async fn subscribe(channel: &Channel, queue: &ShortString) -> Result<Consumer, BrokerError> {
+    channel
+        .basic_consume(queue.clone(), "".into(), BasicConsumeOptions::default(), FieldTable::default())
+        .await
+        .map_err(BrokerError::answering(Asked::Subscribed(Thing::new(Role::Queue, queue))))
 }
 
 /// Waits for the end of the connection, or of the channel. While there is no room, nobody listens for messages, and so
@@ -249,7 +286,7 @@ async fn gone(connection: ConnectionStatus, channel: ChannelStatus) {
 /// A message must be there before a permit is taken: an idle consumer that held one would keep due work of the ledger
 /// waiting, with a capacity of 1 for ever.
 async fn take(
-    messages: &mut Peekable<Consumer>,
+    messages: &mut Peekable<SelectAll<Consumer>>,
     parts: &ConsumerParts,
 ) -> Result<(Delivery, OwnedSemaphorePermit), Ended> {
     let lost = |end: Option<Result<Delivery, lapin::Error>>| match end {

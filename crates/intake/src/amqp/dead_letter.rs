@@ -45,7 +45,12 @@ const MISTAKES_MAX: usize = 4 * 1024;
 
 /// How much of the sender's headers is kept. A message's headers must fit into one frame (128 KiB by default), with ours;
 /// else the broker ends the connection, and one message would do so again and again.
-const HEADERS_MAX: usize = 64 * 1024;
+const HEADERS_MAX: u32 = 64 * 1024;
+/// For our own headers, and for the properties.
+const OURS_MAX: u32 = 16 * 1024;
+
+/// Frames must be at least as large where that is ours to say.
+pub(super) const FRAME_MAX_LEAST: u32 = HEADERS_MAX + OURS_MAX;
 
 /// Headers that are not kept: two that tell the broker where else to route a message, whereas a dead letter has one place
 /// to go; the broker's own count of deliveries, which begins anew in the dead queue; and flaws, which are among the mistakes.
@@ -94,15 +99,17 @@ impl Grounds {
     }
 }
 
-/// The dead letter: body, properties and headers as they came, and what we have to say in headers of our own.
-pub(super) fn dead_letter(delivery: &Delivery, grounds: &Grounds, names: &Names) -> Message {
+/// The dead letter: body, properties and headers as they came, and what we have to say in headers of our own. The broker
+/// may allow smaller frames than we ask for; then fewer headers are kept.
+pub(super) fn dead_letter(delivery: &Delivery, grounds: &Grounds, names: &Names, frame_max: u32) -> Message {
     let mut headers = FieldTable::default();
-    let left_out = keep(delivery.properties.headers().as_ref(), &mut headers);
+    let room = frame_max.saturating_sub(OURS_MAX).min(HEADERS_MAX);
+    let left_out = keep(delivery.properties.headers().as_ref(), room as usize, &mut headers);
     let mut say = |name: &str, text: &str| {
         headers.insert(name.into(), AMQPValue::LongString(text.into()));
     };
     say(REASON_HEADER, grounds.reason.as_str());
-    say(MISTAKES_HEADER, shortened(&grounds.mistakes("\n"), MISTAKES_MAX));
+    say(MISTAKES_HEADER, shortened(&grounds.mistakes("\n"), MISTAKES_MAX.min(frame_max as usize / 4)));
     say(AT_HEADER, &OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default());
     say(EXCHANGE_HEADER, delivery.exchange.as_str());
     say(ROUTING_KEY_HEADER, delivery.routing_key.as_str());
@@ -157,8 +164,8 @@ pub(super) fn without_instructions(from: &BasicProperties) -> BasicProperties {
 }
 
 /// Copies the sender's headers as far as there is room; answers how many had none.
-fn keep(original: Option<&FieldTable>, kept: &mut FieldTable) -> usize {
-    let (mut room, mut left_out) = (HEADERS_MAX, 0);
+fn keep(original: Option<&FieldTable>, mut room: usize, kept: &mut FieldTable) -> usize {
+    let mut left_out = 0;
     for (name, value) in original.into_iter().flatten().filter(|(name, _)| !NOT_KEPT.contains(&name.as_str())) {
         let size = name.as_str().len() + weight(value);
         if size <= room {
@@ -171,7 +178,7 @@ fn keep(original: Option<&FieldTable>, kept: &mut FieldTable) -> usize {
     left_out
 }
 
-/// About how many bytes a value takes on the wire; rather too many than too few.
+/// About how many bytes a value takes on the wire; rather too many than too few. It nests no deeper than the guard lets it.
 fn weight(value: &AMQPValue) -> usize {
     const FIXED: usize = 10;
     FIXED
@@ -201,7 +208,12 @@ mod tests {
     };
 
     use super::{Grounds, HEADERS_MAX, dead_letter, shortened};
-    use crate::{amqp::names::Names, dead_reason::DeadReason, event::Mistake, testing};
+    use crate::{
+        amqp::{guard::FRAME_MAX, names::Names},
+        dead_reason::DeadReason,
+        event::Mistake,
+        testing,
+    };
 
     fn names() -> Names {
         Names::of(&testing::settings("amqp://localhost", "t")).unwrap()
@@ -231,7 +243,7 @@ mod tests {
         let mut headers = FieldTable::default();
         headers.insert("traceparent".into(), text("00-1"));
         headers.insert("CC".into(), AMQPValue::FieldArray(vec![text("elsewhere")].into()));
-        let letter = dead_letter(&delivery(headers), &grounds(), &names());
+        let letter = dead_letter(&delivery(headers), &grounds(), &names(), FRAME_MAX);
         let kept = letter.properties.headers().as_ref().unwrap().inner();
         assert_eq!(letter.body, b"{");
         assert_eq!(kept["traceparent"], text("00-1"));
@@ -243,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_dead_letter_does_not_expire_and_claims_no_other_user() {
-        let properties = dead_letter(&delivery(FieldTable::default()), &grounds(), &names()).properties;
+        let properties = dead_letter(&delivery(FieldTable::default()), &grounds(), &names(), FRAME_MAX).properties;
         assert_eq!((properties.expiration(), properties.user_id()), (&None, &None));
         assert_eq!(properties.message_id().as_ref().unwrap().as_str(), "m-1");
         assert_eq!(properties.headers().as_ref().unwrap().inner()["x-foxden-user-id"], text("parent"));
@@ -252,12 +264,23 @@ mod tests {
     #[test]
     fn headers_too_large_for_a_frame_are_left_out_and_counted() {
         let mut headers = FieldTable::default();
-        headers.insert("a".into(), text(&"x".repeat(HEADERS_MAX)));
+        headers.insert("a".into(), text(&"x".repeat(HEADERS_MAX as usize)));
         headers.insert("b".into(), text("small"));
-        let letter = dead_letter(&delivery(headers), &grounds(), &names());
+        let letter = dead_letter(&delivery(headers), &grounds(), &names(), FRAME_MAX);
         let kept = letter.properties.headers().as_ref().unwrap().inner();
         assert!(!kept.contains_key("a"));
         assert_eq!((&kept["b"], &kept["x-foxden-headers-left-out"]), (&text("small"), &text("1")));
+    }
+
+    #[test]
+    fn where_the_broker_allows_small_frames_a_dead_letter_keeps_fewer_headers() {
+        let mut headers = FieldTable::default();
+        headers.insert("a".into(), text(&"x".repeat(10_000)));
+        let kept = |frame_max| {
+            let letter = dead_letter(&delivery(headers.clone()), &grounds(), &names(), frame_max);
+            letter.properties.headers().as_ref().unwrap().contains_key("a")
+        };
+        assert_eq!([8_192, 24_000, 32_000].map(kept), [false, false, true]);
     }
 
     #[test]

@@ -22,6 +22,8 @@ use super::{
     dead_letter::{Grounds, dead_letter},
     incoming,
     names::Names,
+    settings::Topology,
+    shelf::Shelf,
 };
 use crate::{
     door::{AdmitError, Admitted},
@@ -48,6 +50,10 @@ pub(super) struct Desk {
     pub(super) stop: CancellationToken,
     /// Says that the connection is gone, and with it any use of an acknowledgement.
     pub(super) gone: CancellationToken,
+    /// Largest frame on the connection for dead letters.
+    pub(super) frame_max: u32,
+    /// What waits for the dead queue.
+    pub(super) shelf: Shelf,
 }
 
 /// What a message is.
@@ -74,15 +80,25 @@ pub(super) enum Settled {
     Failed(BrokerError),
 }
 
+/// What came of putting a message aside.
+enum Put {
+    /// It is in the dead queue.
+    Aside,
+    /// The dead queue takes nothing, and it was held for long enough.
+    Nowhere,
+    /// A blocked broker did not answer in time.
+    Held,
+    /// It is not known what became of it.
+    Failed(BrokerError),
+}
+
 impl Desk {
     /// Handles one message. Whatever happens in here, the consumer goes on.
     pub(super) async fn handle(self: Arc<Self>, delivery: Delivery, permit: OwnedSemaphorePermit) -> Settled {
         let work = async {
             // One time for all of it: the broker takes back what is held too long (`consumer_timeout`).
             let until = Instant::now() + HOLD_MAX;
-            let verdict = self.judge(&delivery, until).await;
-            let verdict = self.tell_of(&delivery, verdict, until).await;
-            self.settle(&delivery, verdict, permit, until).await
+            self.judge_and_settle(&delivery, permit, until).await
         };
         if let Ok(settled) = AssertUnwindSafe(work).catch_unwind().await {
             return settled;
@@ -91,12 +107,47 @@ impl Desk {
         // comes again, to us or to another release, until the queue's delivery limit puts it aside.
         error!(event = "signup.handler_panicked", "handling a message failed by a fault of foxden; it is given back");
         tokio::time::sleep(AFTER_PANIC).await;
+        self.give_back(&delivery).await;
+        Settled::Done
+    }
+
+    async fn judge_and_settle(&self, delivery: &Delivery, permit: OwnedSemaphorePermit, until: Instant) -> Settled {
+        let grounds = match self.judge(delivery, until).await {
+            Verdict::Dead(grounds) => grounds,
+            verdict => {
+                let verdict = self.tell_of_standing(verdict, until).await;
+                return self.settle(delivery, verdict, permit).await;
+            }
+        };
+        // It is to be told of, so it waits for the ledger.
+        if grounds.signup_id.is_some() && !self.answered(until, || self.parts.door.takes_outcomes()).await {
+            return Settled::Held;
+        }
+        // A dead queue that is slow to take it must not keep signups waiting for room.
+        drop(permit);
+        match self.put_aside(delivery, &grounds, until).await {
+            Put::Aside if !self.tell_of_rejection(delivery, &grounds, until).await => Settled::Held,
+            Put::Aside => {
+                self.acknowledge(delivery).await;
+                Settled::Done
+            }
+            Put::Nowhere => {
+                // What it is may have changed meanwhile, so it is judged again when it comes.
+                self.give_back(delivery).await;
+                Settled::Done
+            }
+            Put::Held => Settled::Held,
+            Put::Failed(error) => Settled::Failed(error),
+        }
+    }
+
+    /// Gives a message back, so that it comes again.
+    async fn give_back(&self, delivery: &Delivery) {
         let requeue = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
         tokio::select! {
             _ = delivery.nack(requeue) => {}
             () = self.gone.cancelled() => {}
         }
-        Settled::Done
     }
 
     async fn judge(&self, delivery: &Delivery, until: Instant) -> Verdict {
@@ -154,56 +205,70 @@ impl Desk {
 
     /// Waits before the ledger is asked again. `false`: it has been asked for long enough.
     async fn wait(&self, until: Instant, pace: &mut Pace) -> bool {
+        self.pause(until, pace.pause()).await
+    }
+
+    async fn pause(&self, until: Instant, pause: Duration) -> bool {
         if Instant::now() >= until {
             return false;
         }
         tokio::select! {
             biased;
             () = self.stop.cancelled() => false,
-            () = tokio::time::sleep(pace.pause()) => true,
+            () = tokio::time::sleep(pause) => true,
         }
     }
 
-    /// Commits what the parent app is to be told of a verdict, before the message is settled: what is cut off in between
-    /// comes again, and a rejection that was committed is known by its id.
-    async fn tell_of(&self, delivery: &Delivery, verdict: Verdict, until: Instant) -> Verdict {
-        let door = &self.parts.door;
-        let rejection = match &verdict {
-            Verdict::Dead(Grounds { reason, mistakes, signup_id: Some(signup_id) }) => {
-                Some(door.rejection(signup_id, *reason, mistakes, &delivery.data))
+    /// Commits that a message was put aside, before it is settled: what is cut off in between comes again, and a rejection
+    /// that was committed is known by its id. Not before it is aside, since until then it may become another thing: what
+    /// was a conflict is a correction once its signup is parked. `false`: the ledger did not answer.
+    async fn tell_of_rejection(&self, delivery: &Delivery, grounds: &Grounds, until: Instant) -> bool {
+        let Grounds { reason, mistakes, signup_id: Some(signup_id) } = grounds else { return true };
+        let (event_id, event) = self.parts.door.rejection(signup_id, *reason, mistakes, &delivery.data);
+        self.committed(until, || self.parts.door.tell(event_id.clone(), event.clone())).await
+    }
+
+    /// Commits how a duplicate stands, where that is asked for.
+    async fn tell_of_standing(&self, verdict: Verdict, until: Instant) -> Verdict {
+        match &verdict {
+            Verdict::Duplicate(row) if self.parts.settings.tell_duplicates => {
+                let told = self.committed(until, || self.parts.door.tell_standing(&row.id)).await;
+                if told { verdict } else { Verdict::Held }
             }
-            _ => None,
-        };
+            _ => verdict,
+        }
+    }
+
+    /// Commits an outcome event, however long the ledger takes to answer within the time there is.
+    async fn committed<F: Future<Output = Result<(), LedgerError>>>(
+        &self,
+        until: Instant,
+        tell: impl Fn() -> F,
+    ) -> bool {
+        let committed = self.answered(until, tell).await;
+        if committed {
+            self.parts.outbox_filled.notify_one();
+        }
+        committed
+    }
+
+    async fn answered<F: Future<Output = Result<(), LedgerError>>>(&self, until: Instant, ask: impl Fn() -> F) -> bool {
         let mut pace = Pace::new(FIRST_RETRY, LONGEST_RETRY);
         loop {
-            let told = match (&verdict, &rejection) {
-                (_, Some((event_id, event))) => door.tell(event_id.clone(), event.clone()).await,
-                (Verdict::Duplicate(row), _) if self.parts.settings.tell_duplicates => {
-                    door.tell_standing(&row.id).await
-                }
-                _ => return verdict,
-            };
-            match told {
+            match ask().await {
                 Ok(()) => {
                     self.parts.ledger_watch.is_up();
-                    self.parts.outbox_filled.notify_one();
-                    return verdict;
+                    return true;
                 }
                 Err(error) => self.parts.ledger_watch.is_down(&error),
             }
             if !self.wait(until, &mut pace).await {
-                return Verdict::Held;
+                return false;
             }
         }
     }
 
-    async fn settle(
-        &self,
-        delivery: &Delivery,
-        verdict: Verdict,
-        permit: OwnedSemaphorePermit,
-        until: Instant,
-    ) -> Settled {
+    async fn settle(&self, delivery: &Delivery, verdict: Verdict, permit: OwnedSemaphorePermit) -> Settled {
         match verdict {
             Verdict::Accepted { signup_id, claimed } => {
                 let redelivered = delivery.redelivered;
@@ -227,46 +292,64 @@ impl Desk {
                 self.acknowledge(delivery).await;
                 Settled::Done
             }
-            Verdict::Dead(grounds) => {
-                // A dead queue that is slow to take it must not keep signups waiting for room.
-                drop(permit);
-                self.put_aside(delivery, &grounds, until.max(Instant::now() + PUT_ASIDE_MIN)).await
-            }
-            Verdict::Held => Settled::Held,
+            Verdict::Dead(_) | Verdict::Held => Settled::Held,
         }
     }
 
-    /// Publishes the dead letter, and only when it is confirmed lets go of the message. A blocked broker is waited for until
-    /// then.
-    async fn put_aside(&self, delivery: &Delivery, grounds: &Grounds, until: Instant) -> Settled {
-        let letter = dead_letter(delivery, grounds, &self.names);
-        let Ok(published) = timeout_at(until, self.dead.publish(vec![letter])).await else {
-            return Settled::Held;
-        };
-        match published {
-            Ok(fates) if fates.iter().all(|fate| *fate == Fate::Confirmed) => {
-                warn!(
-                    event = "signup.dead_lettered",
-                    signup_id = grounds.signup_id,
-                    reason = grounds.reason.as_str(),
-                    mistakes = grounds.mistakes("; "),
-                    dead_queue = self.names.dead_queue.as_str(),
-                    "a message can't be taken and was put into the dead-letter queue"
-                );
-                self.acknowledge(delivery).await;
-                Settled::Done
+    /// Publishes the dead letter until it is confirmed. A dead queue that takes nothing is asked again and again, by one
+    /// message at a time; the others wait, and nothing else does.
+    async fn put_aside(&self, delivery: &Delivery, grounds: &Grounds, until: Instant) -> Put {
+        let until = until.max(Instant::now() + PUT_ASIDE_MIN);
+        let _place = self.shelf.place();
+        loop {
+            let mut turn = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Put::Nowhere,
+                turn = timeout_at(until, self.shelf.turn()) => match turn {
+                    Ok(turn) => turn,
+                    Err(_) => return Put::Nowhere,
+                },
+            };
+            let letter = dead_letter(delivery, grounds, &self.names, self.frame_max);
+            let Ok(published) = timeout_at(until, self.dead.publish(vec![letter])).await else { return Put::Held };
+            let fate = match published.map(|fates| fates.first().copied()) {
+                Ok(Some(fate)) => fate,
+                Ok(None) => return Put::Failed(BrokerError::DeadLetterRefused),
+                Err(error) => return Put::Failed(error),
+            };
+            match fate {
+                Fate::Confirmed => {
+                    turn.is_taken();
+                    warn!(
+                        event = "signup.dead_lettered",
+                        signup_id = grounds.signup_id,
+                        reason = grounds.reason.as_str(),
+                        mistakes = grounds.mistakes("; "),
+                        dead_queue = self.names.dead_queue.as_str(),
+                        "a message can't be taken and was put into the dead-letter queue"
+                    );
+                    return Put::Aside;
+                }
+                // To connect again declares what is missing.
+                Fate::Unroutable if self.parts.settings.topology == Topology::Declare => {
+                    return Put::Failed(BrokerError::DeadLetterRefused);
+                }
+                Fate::Unroutable | Fate::Refused => {
+                    if turn.is_refused() {
+                        error!(
+                            event = "signup.dead_letter_refused",
+                            signup_id = grounds.signup_id,
+                            reason = grounds.reason.as_str(),
+                            dead_queue = self.names.dead_queue.as_str(),
+                            waiting = self.shelf.waiting(),
+                            "the dead-letter queue takes no messages; they wait in the signup queue. Is it full, or not bound?"
+                        );
+                    }
+                    if !self.pause(until, turn.pause()).await {
+                        return Put::Nowhere;
+                    }
+                }
             }
-            Ok(_) => {
-                error!(
-                    event = "signup.dead_letter_refused",
-                    signup_id = grounds.signup_id,
-                    reason = grounds.reason.as_str(),
-                    dead_queue = self.names.dead_queue.as_str(),
-                    "the dead-letter queue does not take a message; it stays in its own queue. Is the dead queue full?"
-                );
-                Settled::Failed(BrokerError::DeadLetterRefused)
-            }
-            Err(error) => Settled::Failed(error),
         }
     }
 

@@ -28,6 +28,7 @@ mod refusal;
 #[cfg(test)]
 mod servers;
 mod settings;
+mod shelf;
 mod tenure;
 mod thing;
 mod tls;

@@ -3,6 +3,7 @@
 mod bench;
 mod consuming;
 mod dead_letters;
+mod dead_queue_full;
 mod outcomes;
 mod telling;
 mod topology;

@@ -19,4 +19,5 @@ mod stream;
 mod tests;
 
 pub(super) use flaw::{FLAWS_HEADER, Flaws};
+pub(super) use frames::FRAME_MAX;
 pub(super) use kit::connect;
