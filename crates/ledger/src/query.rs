@@ -193,6 +193,28 @@ impl Ledger {
         row: &Provisioning,
         account_id: &str,
     ) -> Result<bool, LedgerError> {
+        self.another_may_have(row, account_id, true).await
+    }
+
+    /// The same, without those whose call has ended in doubt: they bring no token by themselves. Two of them would wait
+    /// for each other.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn another_may_bring_the_user_of(
+        &self,
+        row: &Provisioning,
+        account_id: &str,
+    ) -> Result<bool, LedgerError> {
+        self.another_may_have(row, account_id, false).await
+    }
+
+    async fn another_may_have(
+        &self,
+        row: &Provisioning,
+        account_id: &str,
+        or_in_doubt: bool,
+    ) -> Result<bool, LedgerError> {
         use attempt::Column as A;
         let ledger = self.clone();
         let refused_since = attempt::Entity::find()
@@ -216,7 +238,7 @@ impl Ledger {
             }
             let may = Condition::any()
                 .add(Column::Step.ne(Step::User.as_str()))
-                .add(Column::InDoubt.eq(true))
+                .add_option(or_in_doubt.then(|| Column::InDoubt.eq(true)))
                 .add(call_is_under_way);
             Ok(others.filter(may).one(&ledger.db).await?.is_some())
         })

@@ -63,6 +63,8 @@ pub enum Contention {
         /// The other signup.
         by: SignupId,
     },
+    /// Its user was to be used, and it was forgotten since that was decided: the user's token is wiped.
+    UserForgotten,
 }
 
 impl Ledger {
@@ -90,6 +92,10 @@ pub(crate) async fn contention(
     owner: &ProvisioningId,
 ) -> Result<Option<Contention>, LedgerError> {
     let id = &entry.lease.id;
+    // Its forgetting is refused once this is committed, and not before.
+    if entry.facts.user_from.as_ref() == Some(owner) && is_forgotten(txn, owner).await? {
+        return Ok(Some(Contention::UserForgotten));
+    }
     if let Some(domain) = &entry.facts.store_domain
         && let Some((by, hold)) = holder(txn, id, owner, domain).await?
     {
@@ -110,6 +116,12 @@ pub(crate) async fn contention(
 pub(crate) async fn lock(txn: &Transaction, owner: &ProvisioningId) -> Result<(), LedgerError> {
     Entity::find().filter(Column::Id.eq(owner.as_str())).lock_exclusive().one(txn).await?;
     Ok(())
+}
+
+/// Its user's token is wiped then.
+async fn is_forgotten(txn: &Transaction, owner: &ProvisioningId) -> Result<bool, LedgerError> {
+    let forgotten = Entity::find().filter(Column::Id.eq(owner.as_str())).filter(Column::ForgottenAt.is_not_null());
+    Ok(forgotten.one(txn).await?.is_some())
 }
 
 /// The other signups under the user of `owner`.

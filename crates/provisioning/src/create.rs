@@ -124,7 +124,11 @@ impl<F: Calls> Runner<F> {
             }
             failed => {
                 let mut finding = Finding::of_failure(&failed, evidence, row.step, payload);
-                if finding.seen == Seen::Rejected(Refusal::EmailTaken)
+                let is_taken = finding.seen == Seen::Rejected(Refusal::EmailTaken);
+                if is_taken && row.in_doubt && self.may_be_anothers(row).await {
+                    // Looked up, as if the outcome were unknown: the other may yet bring the user's token.
+                    finding.seen = Seen::Unknown;
+                } else if is_taken
                     && !row.in_doubt
                     && let Some(account) = &row.account_id
                     && let Some((seen, note)) = self.why_email_is_taken(row, account).await
@@ -135,6 +139,17 @@ impl<F: Calls> Runner<F> {
                 Ok((finding, None))
             }
         }
+    }
+
+    /// Whether an email that is taken, and was in doubt, may be that of a user which another signup of the customer has made.
+    async fn may_be_anothers(&self, row: &Provisioning) -> bool {
+        if row.restored_to_ms.is_some() || row.mailbox.is_some() {
+            return false;
+        }
+        // Where the ledger does not answer, the lookup asks it again.
+        let is_at_work = self.another_may_have_made_the_user(row).await.unwrap_or(true);
+        let Some(account) = row.account_id.as_deref().filter(|_| self.policy.keep_user_tokens) else { return false };
+        is_at_work || !matches!(self.ledger.provisioned_for(account).await, Ok(None))
     }
 
     /// What an email that is taken means for a customer who has other signups, and what there is to say about it. `None`:
@@ -242,7 +257,7 @@ impl<F: Calls> Runner<F> {
     }
 
     /// The user that an earlier signup of the same customer made, if its token was kept: the store is made under it.
-    async fn user_of_same_customer(&self, row: &Provisioning) -> Result<Option<Finding>, Stop> {
+    pub(crate) async fn user_of_same_customer(&self, row: &Provisioning) -> Result<Option<Finding>, Stop> {
         let Some(account) = row.account_id.as_deref().filter(|_| self.policy.keep_user_tokens) else {
             return Ok(None);
         };

@@ -53,6 +53,12 @@ impl<F: Calls> Runner<F> {
             let (seen, by) = match contention {
                 Contention::Domain { by, hold } => (Seen::DomainHeld(hold), by),
                 Contention::Store { by } => (Seen::PresentUnclear, by),
+                Contention::UserForgotten => {
+                    (finding.seen, finding.outcome) = (Seen::UserForgotten, "no_effect");
+                    finding.note = Some("the signup whose user was to be used was forgotten meanwhile".to_owned());
+                    decision = plan::decide(situation, finding.seen)?;
+                    continue;
+                }
             };
             match plan::decide(&Situation { domain_try: tried, ..*situation }, seen)? {
                 Decision::NextDomain => {

@@ -1,6 +1,6 @@
 //! Lookups: what became of a create call whose outcome is unknown. Only reads, so they are made as often as it takes.
 
-use foxden_ledger::{Payload, Provisioning, Step, StoreClaim};
+use foxden_ledger::{LedgerError, Payload, Provisioning, Step, StoreClaim};
 use foxy_api::{ReadError, ResourceUri, StoreSearch};
 use tokio::time::Instant;
 
@@ -8,6 +8,7 @@ use crate::{
     calls::Calls,
     create::{store_domain, unopenable},
     finding::Finding,
+    gate::Sign,
     plan::Seen,
     request,
     runner::{Runner, Stop},
@@ -27,7 +28,7 @@ impl<F: Calls> Runner<F> {
                     Err(why) => return Ok(unopenable(why)),
                 };
                 match self.foxy.email_exists(&email).await {
-                    Ok(true) => Finding::of_answer(Seen::Present, "present", "Foxy has a user with this email"),
+                    Ok(true) => self.whose_user(row).await?,
                     Ok(false) => Finding::of_answer(Seen::Absent, "absent", "Foxy has no user with this email"),
                     Err(error) => Finding::of_unclear(&error, row.step),
                 }
@@ -45,6 +46,34 @@ impl<F: Calls> Runner<F> {
             finding.seen = Seen::AbsentAfterRefusal(refused);
         }
         Ok(finding)
+    }
+
+    /// Whose the user with the row's email is. A signup that shares its user with others of its customer shares the email too,
+    /// so another one may have made it, and keeps the token then.
+    async fn whose_user(&self, row: &Provisioning) -> Result<Finding, Stop> {
+        let own = Finding::of_answer(Seen::Present, "present", "Foxy has a user with this email");
+        // A restored one may have its store by now; under another's user it would be given a second one.
+        if row.restored_to_ms.is_some() || row.mailbox.is_some() {
+            return Ok(own);
+        }
+        let is_unclear = self.another_may_have_made_the_user(row).await?;
+        // Last, since the other may have ended while it was asked for.
+        if let Some(reused) = self.user_of_same_customer(row).await? {
+            return Ok(Finding { sign: Sign::Answered, ..reused });
+        }
+        if !is_unclear {
+            return Ok(own);
+        }
+        let note = "another signup of the same customer may have made the user with this email";
+        Ok(Finding::of_answer(Seen::PresentUnclear, "present_unclear", note))
+    }
+
+    /// Whether the row may yet be given the user of another signup of its customer, as far as the settings share users.
+    pub(crate) async fn another_may_have_made_the_user(&self, row: &Provisioning) -> Result<bool, LedgerError> {
+        match row.account_id.as_deref().filter(|_| self.policy.keep_user_tokens) {
+            Some(account) => self.ledger.another_may_bring_the_user_of(row, account).await,
+            None => Ok(false),
+        }
     }
 
     /// Whether the user has a store that no row knows of. A row of an older copy of the ledger may have made it, under a

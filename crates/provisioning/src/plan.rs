@@ -85,7 +85,8 @@ pub enum Seen {
     Present,
     /// Lookup: the store domain exists, but not among the user's own stores.
     PresentElsewhere,
-    /// Lookup: the store exists among the user's own, and another signup under that user may have made it.
+    /// Lookup: it exists, and another signup of the customer may have made it: the store is among those of a user that both
+    /// share, or the user has the email of both.
     PresentUnclear,
     /// Lookup: no answer that could be used.
     Unclear,
@@ -93,6 +94,8 @@ pub enum Seen {
     DomainUnset,
     /// The store domain that was chosen is held by another signup under the same user.
     DomainHeld(Hold),
+    /// The user of another signup was to be used, and that one was forgotten meanwhile.
+    UserForgotten,
     /// What is sealed for this provisioning does not open, so nothing could be sent or looked up.
     Sealed(Unopenable),
 }
@@ -223,8 +226,10 @@ fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::TokenLost => Some(lost(at)),
         Seen::DomainUnset if at.step == Step::Store => Some(Decision::AnnounceStore),
         Seen::DomainHeld(hold) => Some(domain_held(at, hold, Decision::Retry(Wait::Backoff))),
+        Seen::UserForgotten if at.step == Step::User => Some(Decision::Retry(Wait::Backoff)),
         Seen::Sealed(why) => Some(Decision::Park(unopenable(why))),
         Seen::DomainUnset
+        | Seen::UserForgotten
         | Seen::Absent
         | Seen::AbsentAfterRefusal(_)
         | Seen::Present
@@ -246,10 +251,13 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::PresentElsewhere if at.step != Step::Store => None,
         Seen::PresentElsewhere if !may_believe(at) => Some(Decision::LookUp(Wait::Backoff)),
         Seen::PresentElsewhere => Some(domain_gone(at, ParkedReason::DomainTaken)),
-        Seen::PresentUnclear if at.step != Step::Store => None,
         // One of the two may yet bring proof.
-        Seen::PresentUnclear if is_given_up(at) => Some(Decision::Park(ParkedReason::StoreUnclear)),
+        Seen::PresentUnclear if is_given_up(at) => Some(Decision::Park(match at.step {
+            Step::User => ParkedReason::UserTokenLost,
+            Step::Store | Step::Done => ParkedReason::StoreUnclear,
+        })),
         Seen::PresentUnclear | Seen::Unclear => Some(Decision::LookUp(Wait::Backoff)),
+        Seen::UserForgotten if at.step == Step::User => Some(Decision::LookUp(Wait::Backoff)),
         // Not sent again before it is looked up, where a call is in doubt.
         Seen::DomainHeld(hold) => Some(domain_held(at, hold, Decision::LookUp(Wait::Backoff))),
         Seen::NoEffect(Cause::Stopping) => Some(Decision::LookUp(Wait::None)),
@@ -265,6 +273,7 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
         | Seen::Rejected(_)
         | Seen::Unknown
         | Seen::TokenLost
+        | Seen::UserForgotten
         | Seen::DomainUnset => None,
     }
 }
@@ -293,7 +302,12 @@ const fn is_given_up(at: &Situation) -> bool {
 /// Whether what was seen says something of the signup. A fault of the set-up, a call that was held back, a worker that stops
 /// and a domain that another signup holds don't, so giving up doesn't count them.
 pub const fn is_a_try(seen: Seen) -> bool {
-    !matches!(seen, Seen::NoEffect(Cause::SetUp | Cause::HeldBack { .. } | Cause::Stopping) | Seen::DomainHeld(_))
+    !matches!(
+        seen,
+        Seen::NoEffect(Cause::SetUp | Cause::HeldBack { .. } | Cause::Stopping)
+            | Seen::DomainHeld(_)
+            | Seen::UserForgotten
+    )
 }
 
 const fn held_back(at_least: Option<Duration>) -> Wait {

@@ -252,11 +252,20 @@ async fn rests_for_a_reason(
     // Where a call of its own ended unsure, a stranger's user can't be told from ours: there is no list to look into.
     let evidence = world.ledger.attempts(&row.id).await.unwrap();
     let doubted = evidence.iter().any(|call| call.intent >= row.key_intent && call.outcome == "unknown");
-    // Its customer was forgotten after it was seen that it has a token, and before it was taken.
-    let owner_is_forgotten = match &row.user_from {
-        Some(owner) => rows.values().any(|row| row.id == *owner && row.forgotten_at_ms.is_some()),
-        None => false,
-    };
+    // Users of the same customer whose tokens are kept. One may have come after this one was given up.
+    let mut kept_users = BTreeSet::new();
+    if world.shape.keep_user_tokens && !world.shape.settings_differ && row.tried_for < world.shape.give_up_after {
+        for other in rows.values().filter(|other| other.account_id.is_some() && other.account_id == row.account_id) {
+            let tokens = world.ledger.credentials(&other.id).await.unwrap();
+            // Where the other's own call was in doubt, its token may have come late.
+            let evidence = world.ledger.attempts(&other.id).await.unwrap();
+            let was_in_doubt = evidence.iter().any(|call| call.step == "user" && call.outcome == "unknown");
+            let is_kept = !was_in_doubt && tokens.iter().any(|held| held.scope == Scope::User && held.sealed.is_some());
+            if is_kept && is_provisioned(other.signup_id.as_str()) {
+                kept_users.extend(other.user_uri.clone());
+            }
+        }
+    }
     let domain = world.domain_of(row);
     let mut others_doubted = false;
     for other in rows.values().filter(|other| other.id != row.id) {
@@ -292,7 +301,8 @@ async fn rests_for_a_reason(
         }
         (State::Parked, Some(reason)) => match reason {
             ParkedReason::UserTokenLost => {
-                by_email.is_some_and(|user| own(user) || doubted) && tokens(Scope::User).is_empty()
+                by_email.is_some_and(|user| own(user) || (doubted && !kept_users.contains(&user.uri)))
+                    && tokens(Scope::User).is_empty()
             }
             ParkedReason::StoreTokenLost => by_domain.is_some_and(own) && tokens(Scope::Store).is_empty(),
             ParkedReason::EmailTaken => by_email.is_some_and(|user| !own(user) && !is_provisioned(&user.signup)),
@@ -304,7 +314,7 @@ async fn rests_for_a_reason(
             ParkedReason::DomainTaken => by_domain.is_some_and(|store| !own(store)),
             ParkedReason::SuspiciousLink => in_list(&books.bad_links),
             ParkedReason::RejectedByFoxy => in_list(&books.refused),
-            ParkedReason::UserTokenRefused => in_list(&books.revoked) || owner_is_forgotten,
+            ParkedReason::UserTokenRefused => in_list(&books.revoked),
             // Another signup of the customer once had a call for this domain in doubt. No address is named.
             ParkedReason::StoreUnclear => {
                 row.store_uri.is_none()
