@@ -15,7 +15,7 @@ use super::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-const EVERYTHING: [Seen; 29] = [
+const EVERYTHING: [Seen; 30] = [
     Seen::Done { link_is_trusted: true },
     Seen::Done { link_is_trusted: false },
     Seen::NoEffect(Passing { at_least: None }),
@@ -45,6 +45,7 @@ const EVERYTHING: [Seen; 29] = [
     Seen::DomainHeld(Open),
     Seen::DomainHeld(Doubtful),
     Seen::DomainHeld(Taken),
+    Seen::UserForgotten,
 ];
 
 fn at(step: Step, state: State) -> Situation {
@@ -65,7 +66,7 @@ fn at(step: Step, state: State) -> Situation {
 }
 
 #[track_caller]
-fn check(situation: &Situation, expected: [Option<Decision>; 29]) {
+fn check(situation: &Situation, expected: [Option<Decision>; 30]) {
     for (seen, expected) in EVERYTHING.into_iter().zip(expected) {
         assert_eq!(decide(situation, seen).ok(), expected, "{seen:?} at {situation:?}");
     }
@@ -105,6 +106,7 @@ fn every_end_of_a_users_create_call_has_its_next_step() {
             Some(NextDomain),
             Some(NextDomain),
             Some(NextDomain),
+            Some(Retry(Wait::Backoff)),
         ],
     );
 }
@@ -143,13 +145,14 @@ fn every_end_of_a_stores_create_call_has_its_next_step() {
             Some(NextDomain),
             Some(NextDomain),
             Some(NextDomain),
+            None,
         ],
     );
 }
 
 #[test]
 fn every_lookup_of_a_user_has_its_next_step() {
-    let mut expected = [None; 29];
+    let mut expected = [None; 30];
     expected[4] = Some(LookUp(Wait::Backoff));
     expected[23] = Some(LookUp(Wait::Backoff));
     expected[5] = Some(LookUp(Wait::None));
@@ -159,13 +162,15 @@ fn every_lookup_of_a_user_has_its_next_step() {
     expected[17] = Some(LookUp(Wait::Backoff));
     expected[18] = Some(Park(KeyMissing));
     expected[19] = Some(Park(InvalidEvent));
-    expected[26..].fill(Some(NextDomain));
+    expected[26..29].fill(Some(NextDomain));
+    expected[25] = Some(LookUp(Wait::Backoff));
+    expected[29] = Some(LookUp(Wait::Backoff));
     check(&at(Step::User, State::Unknown), expected);
 }
 
 #[test]
 fn every_lookup_of_a_store_has_its_next_step() {
-    let mut expected = [None; 29];
+    let mut expected = [None; 30];
     expected[4] = Some(LookUp(Wait::Backoff));
     expected[23] = Some(LookUp(Wait::Backoff));
     expected[5] = Some(LookUp(Wait::None));
@@ -178,7 +183,7 @@ fn every_lookup_of_a_store_has_its_next_step() {
     expected[18] = Some(Park(KeyMissing));
     expected[19] = Some(Park(InvalidEvent));
     expected[25] = Some(LookUp(Wait::Backoff));
-    expected[26..].fill(Some(NextDomain));
+    expected[26..29].fill(Some(NextDomain));
     check(&at(Step::Store, State::Unknown), expected);
 }
 
@@ -186,11 +191,11 @@ fn every_lookup_of_a_store_has_its_next_step() {
 fn where_nothing_is_under_way_nothing_can_be_seen() {
     for step in Step::ALL {
         for state in [State::Due, State::Parked, State::Closed] {
-            check(&at(*step, state), [None; 29]);
+            check(&at(*step, state), [None; 30]);
         }
     }
     for state in State::ALL {
-        check(&at(Step::Done, *state), [None; 29]);
+        check(&at(Step::Done, *state), [None; 30]);
     }
 }
 
@@ -279,6 +284,12 @@ fn a_store_that_two_signups_may_have_made_is_looked_at_until_it_is_too_old() {
     let old = Situation { is_too_old: true, tries: TRIES_BEFORE_GIVING_UP - 1, ..at(Step::Store, State::Unknown) };
     assert_eq!(decide(&old, Seen::PresentUnclear), Ok(Park(StoreUnclear)));
     assert_eq!(decide(&old, Seen::Present), Ok(Park(StoreTokenLost)), "what is ours is ours, however old");
+}
+
+#[test]
+fn a_user_that_two_signups_may_have_made_is_looked_at_until_it_is_too_old() {
+    let old = Situation { is_too_old: true, tries: TRIES_BEFORE_GIVING_UP - 1, ..at(Step::User, State::Unknown) };
+    assert_eq!(decide(&old, Seen::PresentUnclear), Ok(Park(UserTokenLost)));
 }
 
 #[test]
