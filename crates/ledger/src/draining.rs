@@ -62,8 +62,9 @@ impl Ledger {
     /// Moves every token in the escrow into the ledger. Answers how many. Another process may drain the same directory.
     ///
     /// # Errors
-    /// When the ledger does not answer; and, once all others are moved, for a file that can't be read or that the ledger
-    /// refuses. Nothing is removed that the ledger does not have; what does not open in its place is moved aside.
+    /// When the ledger does not answer; and, once all others are moved, for a file that can't be read, moved or removed, or
+    /// that the ledger refuses. Nothing is removed that the ledger does not have; what does not open in its place is moved
+    /// aside.
     pub async fn drain(&self, escrow: &Escrow, check: &dyn EnvelopeCheck) -> Result<usize, DrainError> {
         let (mut drained, mut stuck) = (0, None);
         for path in escrow.files().await? {
@@ -93,7 +94,8 @@ impl Ledger {
                     continue;
                 }
                 Content::Token(..) | Content::Renewal(..) | Content::NotOurs => {
-                    escrow.reject(path).await?;
+                    // One that can't be moved holds up none of those behind it.
+                    stuck = escrow.reject(path).await.map_err(DrainError::from).err().or(stuck);
                     continue;
                 }
             };
@@ -104,7 +106,7 @@ impl Ledger {
                     continue;
                 }
                 Envelope::Refused => {
-                    escrow.reject(path).await?;
+                    stuck = escrow.reject(path).await.map_err(DrainError::from).err().or(stuck);
                     continue;
                 }
             }
@@ -120,8 +122,10 @@ impl Ledger {
                     continue;
                 }
             }
-            escrow.on_disk("remove a token from it", move || remove(&path)).await?;
-            drained += 1;
+            match escrow.on_disk("remove a token from it", move || remove(&path)).await {
+                Ok(()) => drained += 1,
+                Err(error) => stuck = Some(error.into()),
+            }
         }
         stuck.map_or(Ok(drained), Err)
     }

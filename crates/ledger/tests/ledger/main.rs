@@ -54,6 +54,7 @@ macro_rules! all_rules {
             tokens::an_escrow_file_that_can_not_be_read_is_named_and_kept,
             tokens::a_token_of_another_ledger_stays_in_the_escrow,
             two_tokens::what_does_not_open_in_its_place_takes_no_token_s_key_and_is_put_aside,
+            two_tokens::a_file_that_can_not_be_put_aside_holds_up_none_behind_it,
             two_tokens::a_file_under_a_key_that_is_not_here_stays_where_it_is,
             two_tokens::of_two_tokens_of_one_call_both_are_kept_and_that_of_its_answer_is_used,
             two_tokens::a_token_that_is_here_under_another_envelope_is_no_second_one,

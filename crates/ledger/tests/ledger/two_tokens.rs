@@ -95,6 +95,27 @@ pub(crate) async fn what_does_not_open_in_its_place_takes_no_token_s_key_and_is_
     assert_eq!(in_use(&ledger, &custody).await, "real");
 }
 
+pub(crate) async fn a_file_that_can_not_be_put_aside_holds_up_none_behind_it(ledger: Ledger) {
+    let custody = custody();
+    let claimed = at_the_store(&ledger, &custody).await;
+    let id = &claimed.provisioning.id;
+    let (escrow, dir) = escrow();
+    let dir = dir.path().join("escrow");
+    fs::write(dir.join("rejected"), "no directory can be made here").unwrap();
+    // By their names before and behind the token.
+    for planted in ["00000000-0000-0000-0000-000000000000.store_full_access.1.escrow", "planted.escrow"] {
+        fs::write(dir.join(planted), "junk").unwrap();
+    }
+    escrow.keep(id, &token(&claimed, &custody, Scope::Store, "real").unwrap()).await.unwrap();
+    let said = ledger.drain(&escrow, &custody).await.unwrap_err().to_string();
+    assert!(said.ends_with("can't be used to move a file aside that holds no token"), "{said}");
+    assert_eq!(stores_of(&ledger, &custody, &claimed).await, [("real".to_owned(), 0)]);
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 3, "the token's own file is gone");
+    fs::remove_file(dir.join("rejected")).unwrap();
+    assert_eq!(ledger.drain(&escrow, &custody).await.unwrap(), 0);
+    assert_eq!(fs::read_dir(dir.join("rejected")).unwrap().count(), 2);
+}
+
 pub(crate) async fn a_file_under_a_key_that_is_not_here_stays_where_it_is(ledger: Ledger) {
     let (one, other) = (custody(), custody());
     let claimed = at_the_store(&ledger, &one).await;
