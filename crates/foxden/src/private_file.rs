@@ -8,6 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use foxden_vault::random_text;
+use rustix::fs::OFlags;
+
 /// A new file without its content. Goes away again unless it is filled.
 pub(crate) struct NewFile {
     path: PathBuf,
@@ -40,6 +43,33 @@ impl Drop for NewFile {
         if !self.filled {
             drop(fs::remove_file(&self.path));
         }
+    }
+}
+
+/// Puts a file there, whole, in the place of whatever has its name. It is written under a name that nobody can know, and that
+/// no link has.
+pub(crate) fn put(path: &Path, content: &str) -> io::Result<()> {
+    let tail = random_text(b"abcdefghijklmnopqrstuvwxyz0123456789", 16).map_err(io::Error::other)?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", tail.as_str()));
+    let mut beside = NewFile::create(&path.with_file_name(name))?;
+    beside.write(content)?;
+    fs::rename(&beside.path, path)?;
+    beside.filled = true;
+    sync_folder_of(path)
+}
+
+/// Opens a file to write behind what is there, making it if need be, for its owner alone. A link is followed if we or root
+/// have made it: somebody else's would choose the file.
+pub(crate) fn append_to(path: &Path) -> io::Result<File> {
+    let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)?;
+    let options = || File::options().create(true).append(true).mode(0o600).clone();
+    match options().custom_flags(no_follow).open(path) {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            let is_ours = [0, rustix::process::geteuid().as_raw()].contains(&fs::symlink_metadata(path)?.uid());
+            if is_ours { options().open(path) } else { Err(io::Error::other("it is another user's link")) }
+        }
+        opened => opened,
     }
 }
 
@@ -118,6 +148,32 @@ mod tests {
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("new", 0o400));
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_but_behind_one_of_our_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, keys) = (folder.path().join("state"), folder.path().join("keys"));
+        fs::write(&keys, "the keys").unwrap();
+        for name in ["state", "state.new"] {
+            std::os::unix::fs::symlink(&keys, folder.path().join(name)).unwrap();
+        }
+        put(&path, "1").unwrap();
+        put(&path, "2").unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("2", 0o600));
+        assert_eq!(fs::read_to_string(&keys).unwrap(), "the keys");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+        append_to(&folder.path().join("state.new")).unwrap().write_all(b", and more").unwrap();
+        assert_eq!(fs::read_to_string(&keys).unwrap(), "the keys, and more");
+        append_to(&folder.path().join("rejects")).unwrap();
+        assert_eq!(mode(&folder.path().join("rejects")), 0o600);
+        // Only root can make a link another user's.
+        if rustix::process::geteuid().is_root() {
+            let theirs = folder.path().join("theirs");
+            std::os::unix::fs::symlink(&keys, &theirs).unwrap();
+            std::os::unix::fs::lchown(&theirs, Some(65_534), None).unwrap();
+            assert_eq!(append_to(&theirs).unwrap_err().to_string(), "it is another user's link");
+        }
     }
 
     #[test]

@@ -6,9 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,6 +16,7 @@ use foxden_vault::KeyId;
 use crate::{
     deposit::{self, Content},
     ids::ProvisioningId,
+    on_disk::{make_private, remove, write_durably},
     record::NewCredential,
     renewal::Renewal,
     step_in::{StepIn, Steps, between},
@@ -219,49 +218,4 @@ fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
-}
-
-/// Write, sync, rename, sync the directory: after a crash the file is there whole, or not at all.
-pub(crate) fn write_durably(dir: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let write = || {
-        let mut file = options.open(&unfinished)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        File::open(dir)?.sync_all()
-    };
-    write().inspect_err(|_| drop(fs::remove_file(&unfinished)))
-}
-
-/// Makes the directory, for its owner alone. One that is there already is somebody's and never changed; it is taken unless
-/// anybody may remove what is kept in it.
-pub(crate) fn make_private(dir: &Path) -> io::Result<()> {
-    let is_new = !dir.exists();
-    fs::create_dir_all(dir)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        if is_new {
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
-        } else if fs::metadata(dir)?.permissions().mode() & 0o1002 == 0o0002 {
-            return Err(io::Error::other("anybody may remove files in it; run chmod 700 on it, or name another"));
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
 }

@@ -29,6 +29,7 @@ mod forget;
 mod ids;
 mod keys;
 mod next_events;
+mod on_disk;
 mod opening;
 mod orphan;
 mod outbox;

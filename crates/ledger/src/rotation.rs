@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use foxden_vault::{KeyId, Sealed};
 use serde::{Deserialize, Serialize};
 
-use crate::escrow::{make_private, remove, write_durably};
+use crate::on_disk::{make_private, open_lock, remove, write_durably};
 
 const FILE: &str = "client-secret.rotation";
 const LOCK: &str = "client-secret.lock";
@@ -71,7 +71,7 @@ impl SecretRotation {
         let path = dir.join(LOCK);
         let failed = |source| file_error(&path, "rotate a secret", source);
         make_private(dir).map_err(failed)?;
-        let lock = File::options().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        let lock = open_lock(&path).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(RotationError::UnderWay(dir.display().to_string())),

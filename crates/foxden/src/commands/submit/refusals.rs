@@ -3,14 +3,13 @@
 use std::{
     fs::File,
     io::{self, BufWriter, IsTerminal as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
 };
 
 use anyhow::Context as _;
 
 use super::events::Document;
-use crate::{output, terminal::printable};
+use crate::{output, private_file::append_to, terminal::printable};
 
 /// A terminal shows so many in full; a file with a wrong column would otherwise fill it. Elsewhere all are named.
 const SHOWN: u64 = 20;
@@ -26,7 +25,7 @@ impl Refusals {
     /// Puts refused events into a file, behind what is there already. They are personal data, so it is its owner's alone.
     pub(super) fn open(file: Option<PathBuf>) -> anyhow::Result<Self> {
         let open = |path: PathBuf| {
-            let opened = File::options().create(true).append(true).mode(0o600).open(&path);
+            let opened = append_to(&path);
             let opened = opened.with_context(|| format!("could not open {} for refused events", path.display()))?;
             anyhow::Ok((path, BufWriter::new(opened)))
         };

@@ -1,8 +1,7 @@
 //! How far the submitting of an input has come, in a file that outlives the process.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -12,7 +11,7 @@ use foxden_intake::SignupEvent;
 use serde::{Deserialize, Serialize};
 
 use super::{events::Document, reader::Start};
-use crate::output;
+use crate::{output, private_file};
 
 /// It is written so often at most. What was submitted since is submitted once more after a kill, which is harmless.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
@@ -139,12 +138,7 @@ fn read(file: &Path) -> anyhow::Result<Point> {
 
 /// Whole or not at all: a process that is killed half-way leaves the file as it was.
 fn write(file: &Path, point: &Point) -> io::Result<()> {
-    let mut new = file.as_os_str().to_owned();
-    new.push(".new");
-    let mut written = File::create(&new)?;
-    written.write_all(&serde_json::to_vec(point)?)?;
-    written.sync_all()?;
-    fs::rename(new, file)
+    private_file::put(file, &serde_json::to_string(point)?)
 }
 
 #[cfg(test)]
