@@ -34,7 +34,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn create(place: &Place, more: &[&str]) -> Output {
+pub(crate) fn create(place: &Place, more: &[&str]) -> Output {
     place.run(&[&CREATE[..], more].concat())
 }
 

@@ -17,6 +17,7 @@ mod examples;
 mod file_sizes;
 mod keys;
 mod mark;
+mod odd_client;
 mod orphans;
 mod other_languages;
 mod outages;

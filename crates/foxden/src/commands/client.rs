@@ -9,6 +9,7 @@ use std::path::Path;
 
 use clap::Subcommand;
 use foxy_api::{Outcome, Rejection};
+use zeroize::Zeroizing;
 
 use crate::{
     exit::Exit,
@@ -57,13 +58,15 @@ fn agreed(yes: bool, question: &str) -> anyhow::Result<bool> {
 }
 
 /// The lines that give a client to foxden.
-fn env_lines(id: &str, secret: &foxden_vault::ClientSecret) -> zeroize::Zeroizing<String> {
+fn env_lines(id: &str, secret: &foxden_vault::ClientSecret) -> Zeroizing<String> {
     // A secret may have blanks and signs that a shell would act on; single quotes hold all but themselves.
-    let quoted = secret.expose().replace('\'', r"'\''");
-    let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    let secret = if plain(secret.expose()) { quoted } else { format!("'{quoted}'") };
-    let secret = zeroize::Zeroizing::new(secret);
-    format!("FOXDEN_FOXY_CLIENT_ID={id}\nFOXDEN_FOXY_CLIENT_SECRET={}\n", secret.as_str()).into()
+    let quoted = |text: &str| {
+        let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let held = Zeroizing::new(text.replace('\'', r"'\''"));
+        if is_plain { held } else { Zeroizing::new(format!("'{}'", held.as_str())) }
+    };
+    let (id, secret) = (quoted(id), quoted(secret.expose()));
+    format!("FOXDEN_FOXY_CLIENT_ID={}\nFOXDEN_FOXY_CLIENT_SECRET={}\n", id.as_str(), secret.as_str()).into()
 }
 
 /// Why a call did not do what it was sent for, with Foxy's own words.
@@ -93,5 +96,7 @@ mod tests {
         let line = |secret: &str| env_lines("c", &ClientSecret::new(secret)).lines().nth(1).unwrap().to_owned();
         assert_eq!(line("aZ-_9"), "FOXDEN_FOXY_CLIENT_SECRET=aZ-_9");
         assert_eq!(line("a $b'c"), r"FOXDEN_FOXY_CLIENT_SECRET='a $b'\''c'");
+        let lines = env_lines("$(id)", &ClientSecret::new("s"));
+        assert!(lines.starts_with("FOXDEN_FOXY_CLIENT_ID='$(id)'\n"), "{}", lines.as_str());
     }
 }

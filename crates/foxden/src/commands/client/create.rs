@@ -28,6 +28,9 @@ Examples:
 /// A prefix and the rest stay below the length that Foxy is thought to take.
 const PREFIX_MAX: usize = 40;
 
+/// Far more than any secret needs.
+const SECRET_MAX: usize = 500;
+
 /// The random rest of an id.
 const REST: usize = 30;
 const REST_CHARACTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
@@ -111,6 +114,12 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
             why(&lost)
         ),
     };
+    if let Some(problem) = odd(&id, &made) {
+        bail!(
+            "Foxy has made a client, but {problem}: nothing of the answer was written or printed. The client does no harm \
+             without its secret; is {home} Foxy's?"
+        );
+    }
     tracing::info!(event = "client.created", client_id = made.id, "an OAuth client was made at Foxy");
     if let (Some(path), Some(file)) = (path, file) {
         let content = if options.env_file.is_some() { env_lines(&made.id, &made.secret) } else { line(&made.secret) };
@@ -131,6 +140,20 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         }
     })?;
     Ok(Exit::Done)
+}
+
+/// What is wrong with an answer that goes into files and terminals.
+fn odd(asked: &str, made: &CreatedClient) -> Option<&'static str> {
+    // Characters that some reader of such files gives a meaning, quotes or none.
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"'\"`\\".contains(&byte);
+    let secret = made.secret.expose();
+    if made.id != asked {
+        Some("it has another id than the one that was asked for")
+    } else if secret.is_empty() || secret.len() > SECRET_MAX || !secret.bytes().all(is_plain) {
+        Some("its secret is empty, longer than 500 characters, or holds quotes, blanks or what can't be printed")
+    } else {
+        None
+    }
 }
 
 fn tell(options: &Options, made: &CreatedClient) -> std::io::Result<()> {
