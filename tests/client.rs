@@ -65,7 +65,7 @@ fn sealed(place: &Place) -> Option<String> {
     let pending = rotation.pending().unwrap()?;
     let ring = KeyRing::parse(&place.settings["FOXDEN_KEYS"]).unwrap();
     let custody = Custody::new(Arc::new(ring), "production");
-    let secret = custody.open_client_secret(&pending.client_id, &pending.sealed).unwrap();
+    let secret = custody.open_pending(&pending).unwrap();
     Some(secret.expose().to_owned())
 }
 
@@ -203,7 +203,7 @@ async fn a_rotation_that_is_killed_anywhere_is_finished_by_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_that_is_killed_once_the_secret_is_handed_over_is_done_again_without_harm() {
+async fn a_rotation_that_was_killed_once_the_secret_was_handed_over_is_followed_by_a_fresh_one() {
     let (place, path) = with_secret_file().await;
     let file = place.path("foxden-escrow/client-secret.rotation");
     place.sim.set_faults("POST /token: stall_before_work(600s) nth 2".parse().unwrap());
@@ -219,11 +219,22 @@ async fn a_rotation_that_is_killed_once_the_secret_is_handed_over_is_done_again_
     place.feed(&ROTATE, "");
     let secret = in_file(&path);
     // As if it had been killed just before it removed the sealed file.
+    fs::write(&file, &kept).unwrap();
+    let changes = || place.sim.requests("PATCH /clients/{id}");
+    let before = changes();
+    let said: Value = serde_json::from_str(&place.feed(&ROTATE, "")).unwrap();
+    assert_eq!((changes(), &said["changed_earlier"]), (before + 1, &false.into()));
+    assert!(in_file(&path) != secret && opens(&place) && !file.exists());
+
+    // An old file that was put back brings no old secret back.
+    let secret = in_file(&path);
     fs::write(&file, kept).unwrap();
-    let changes = place.sim.requests("PATCH /clients/{id}");
+    let said = text(&place.run(&ROTATE).stderr);
+    assert!(said.contains("did not begin from the one in the settings"), "{said}");
+    assert_eq!((in_file(&path), changes(), opens(&place)), (secret.clone(), before + 1, true));
+    fs::remove_file(&file).unwrap();
     place.feed(&ROTATE, "");
-    assert_eq!((in_file(&path), place.sim.requests("PATCH /clients/{id}")), (secret, changes));
-    assert!(opens(&place) && !file.exists());
+    assert!(in_file(&path) != secret && opens(&place));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -296,6 +307,9 @@ async fn a_secret_that_somebody_else_changed_meanwhile_is_a_matter_for_a_person(
     assert_eq!(sealed(&place), Some(kept), "{said}");
     let lines = in_file(place.path("theirs.env"));
     fs::write(&path, lines.rsplit('=').next().unwrap()).unwrap();
+    let said = text(&place.run(&ROTATE).stderr);
+    assert!(said.contains("remove that file and run this again"), "{said}");
+    fs::remove_file(place.path("foxden-escrow/client-secret.rotation")).unwrap();
     place.feed(&ROTATE, "");
     assert!(opens(&place) && sealed(&place).is_none());
 }

@@ -9,6 +9,7 @@ use crate::{
     draining::{Envelope, EnvelopeCheck},
     ids::{ProvisioningId, SignupId},
     payload::{Payload, StoreDetails, UserDetails},
+    rotation::{PendingSecret, RotationOf},
     state::Scope,
 };
 
@@ -16,7 +17,9 @@ const PAYLOAD: &str = "payload";
 const CREDENTIAL: &str = "credential";
 const SIGNUP: &str = "signup";
 const CLIENT_SECRET: &str = "client-secret";
+/// The scope under an earlier release.
 const ROTATION: &str = "rotation";
+const REPLACED_SECRET: &str = "replaced-client-secret";
 const EVENT_FINGERPRINT: &str = "event-fingerprint";
 const CODES_FINGERPRINT: &str = "event-with-captcha-codes-fingerprint";
 
@@ -119,26 +122,41 @@ impl Custody {
         Ok(RefreshToken::new(text))
     }
 
-    /// Seals the secret that an OAuth client is about to be given, bound to the client's id.
+    /// Seals the secret that an OAuth client is about to be given in the place of another one, bound to the client's id, to
+    /// that other one and to the time.
     ///
     /// # Errors
     /// Only if the operating system gives no random bytes.
-    pub fn seal_client_secret(&self, client_id: &str, secret: &ClientSecret) -> Result<Sealed, SealError> {
-        self.ring.seal(&self.client_secret(client_id), secret.expose().as_bytes())
+    pub fn begin_rotation(
+        &self,
+        client_id: &str,
+        (replaced, new): (&ClientSecret, &ClientSecret),
+        now_ms: u64,
+    ) -> Result<PendingSecret, SealError> {
+        let replaces = self.ring.fingerprint(REPLACED_SECRET, replaced.expose().as_bytes());
+        let of = RotationOf { replaces, begun_at_ms: now_ms };
+        let sealed = self.ring.seal(&self.client_secret(client_id, &of.scope()), new.expose().as_bytes())?;
+        Ok(PendingSecret { client_id: client_id.to_owned(), sealed, of: Some(of) })
     }
 
     /// Opens a secret that an OAuth client may have been given.
     ///
     /// # Errors
     /// As [`Custody::open_payload`].
-    pub fn open_client_secret(&self, client_id: &str, sealed: &Sealed) -> Result<ClientSecret, CustodyError> {
-        let bytes = self.ring.open(&self.client_secret(client_id), sealed)?;
+    pub fn open_pending(&self, pending: &PendingSecret) -> Result<ClientSecret, CustodyError> {
+        let scope = pending.of.as_ref().map_or_else(|| ROTATION.to_owned(), RotationOf::scope);
+        let bytes = self.ring.open(&self.client_secret(&pending.client_id, &scope), &pending.sealed)?;
         let text = str::from_utf8(&bytes).map_err(|_| CustodyError::Content)?;
         Ok(ClientSecret::new(text))
     }
 
-    fn client_secret<'a>(&'a self, client_id: &'a str) -> Binding<'a> {
-        Binding { environment: &self.environment, purpose: CLIENT_SECRET, owner: client_id, scope: ROTATION }
+    /// Whether a pending secret is to replace this one. `None`: it can't be told.
+    pub fn is_replaced_by(&self, secret: &ClientSecret, pending: &PendingSecret) -> Option<bool> {
+        self.ring.matches(REPLACED_SECRET, secret.expose().as_bytes(), &pending.of.as_ref()?.replaces)
+    }
+
+    fn client_secret<'a>(&'a self, client_id: &'a str, scope: &'a str) -> Binding<'a> {
+        Binding { environment: &self.environment, purpose: CLIENT_SECRET, owner: client_id, scope }
     }
 
     /// What a signup asks for, sealed with the first key, byte for byte what it was: a later release may have written it.

@@ -78,7 +78,7 @@ pub use record::{Attempt, Doubt, Entry, Facts, NewCredential, Next, Recorded};
 pub use renewal::{RenewError, Renewed, TokenPlace};
 pub use reseal::{Page, Refused, Reseal, ResealError};
 pub use restored::{MarkRestored, Marked};
-pub use rotation::{PendingSecret, RotationError, SecretRotation};
+pub use rotation::{PendingSecret, RotationError, RotationOf, SecretRotation};
 pub use siblings::{Contention, Hold, StoreClaim};
 pub use state::{Act, AttemptKind, OutcomeKind, ParkedReason, RefusedFor, Scope, Source, State, Step};
 pub use step_in::{Pause, StepIn};

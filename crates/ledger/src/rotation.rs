@@ -8,7 +8,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use foxden_vault::{KeyId, Sealed};
+use foxden_vault::{Fingerprint, KeyId, Sealed};
 use serde::{Deserialize, Serialize};
 
 use crate::on_disk::{make_private, open_lock, remove, write_durably};
@@ -16,7 +16,9 @@ use crate::on_disk::{make_private, open_lock, remove, write_durably};
 const FILE: &str = "client-secret.rotation";
 const LOCK: &str = "client-secret.lock";
 /// A file of a later release is left for that release.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// An earlier release did not say what a secret replaces.
+const UNBOUND: u32 = 1;
 
 /// The place for one client secret in an escrow directory. While this lives, no other process has it.
 #[derive(Debug)]
@@ -30,8 +32,26 @@ pub struct SecretRotation {
 pub struct PendingSecret {
     /// The client's id.
     pub client_id: String,
-    /// The secret, as `Custody::seal_client_secret` seals it.
+    /// The secret, as `Custody::begin_rotation` seals it.
     pub sealed: Sealed,
+    /// What the envelope is bound to besides; `None` if an earlier release wrote it.
+    pub of: Option<RotationOf>,
+}
+
+/// The rotation that a pending secret belongs to: by this an old file that was put back is recognized.
+#[derive(Debug, Clone)]
+pub struct RotationOf {
+    /// Of the secret that it is to replace.
+    pub replaces: Fingerprint,
+    /// Epoch milliseconds, by the clock of the machine that began it.
+    pub begun_at_ms: u64,
+}
+
+impl RotationOf {
+    /// What the envelope is bound to.
+    pub(crate) fn scope(&self) -> String {
+        format!("rotation of {} at {}", STANDARD.encode(self.replaces.as_bytes()), self.begun_at_ms)
+    }
 }
 
 /// Why a secret can't be kept or found.
@@ -60,6 +80,10 @@ struct Text {
     version: u32,
     client_id: String,
     sealed: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaces: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun_at_ms: Option<u64>,
 }
 
 impl SecretRotation {
@@ -90,7 +114,13 @@ impl SecretRotation {
     /// When the file system refuses; then nothing must be sent.
     pub fn keep(&self, pending: &PendingSecret) -> Result<(), RotationError> {
         let sealed = STANDARD.encode(pending.sealed.as_bytes());
-        let text = Text { version: VERSION, client_id: pending.client_id.clone(), sealed };
+        let text = Text {
+            version: if pending.of.is_some() { VERSION } else { UNBOUND },
+            client_id: pending.client_id.clone(),
+            sealed,
+            replaces: pending.of.as_ref().map(|of| STANDARD.encode(of.replaces.as_bytes())),
+            begun_at_ms: pending.of.as_ref().map(|of| of.begun_at_ms),
+        };
         let text = serde_json::to_vec(&text).expect("strings and numbers always serialize");
         write_durably(&self.dir, &self.path(), &text)
             .map_err(|source| file_error(&self.path(), "keep a secret", source))
@@ -129,7 +159,15 @@ fn pending_at(path: &Path) -> Result<Option<PendingSecret>, RotationError> {
     let read = || {
         let text: Text = serde_json::from_slice(&text).ok()?;
         let sealed = Sealed::from_bytes(STANDARD.decode(text.sealed).ok()?).ok()?;
-        (text.version == VERSION).then_some(PendingSecret { client_id: text.client_id, sealed })
+        let of = match (text.version, text.replaces, text.begun_at_ms) {
+            (UNBOUND, None, None) => None,
+            (VERSION, Some(replaces), Some(begun_at_ms)) => {
+                let replaces = Fingerprint::from_bytes(&STANDARD.decode(replaces).ok()?).ok()?;
+                Some(RotationOf { replaces, begun_at_ms })
+            }
+            _ => return None,
+        };
+        Some(PendingSecret { client_id: text.client_id, sealed, of })
     };
     read().map(Some).ok_or_else(|| RotationError::Unreadable(path.display().to_string()))
 }

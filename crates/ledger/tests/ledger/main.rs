@@ -243,7 +243,7 @@ mod sqlite {
         kept.keep(id, &token).await.unwrap();
         let rotation = foxden_ledger::SecretRotation::begin(&escrow).unwrap();
         let sealed = token.sealed.clone();
-        rotation.keep(&foxden_ledger::PendingSecret { client_id: "c".into(), sealed }).unwrap();
+        rotation.keep(&foxden_ledger::PendingSecret { client_id: "c".into(), sealed, of: None }).unwrap();
         assert!(rotation.pending().unwrap().is_some());
         assert_eq!(std::fs::read_to_string(&keys).unwrap(), "the keys");
         drop(rotation);

@@ -17,8 +17,8 @@ fn a_new_client_secret_is_kept_sealed_and_bound_to_its_client_until_it_is_releas
     assert_eq!(SecretRotation::key_in(&escrow).unwrap(), None);
     let secret = ClientSecret::generate().unwrap();
     assert_eq!(secret.expose().len(), 43);
-    let sealed = custody.seal_client_secret("acme_1", &secret).unwrap();
-    place.keep(&PendingSecret { client_id: "acme_1".into(), sealed }).unwrap();
+    let replaced = ClientSecret::new("replaced");
+    place.keep(&custody.begin_rotation("acme_1", (&replaced, &secret), 1_800_000_000_000).unwrap()).unwrap();
     let text = fs::read_to_string(place.path()).unwrap();
     assert!(text.contains("acme_1") && !text.contains(secret.expose()));
     assert_eq!(fs::metadata(place.path()).unwrap().permissions().mode() & 0o777, 0o600);
@@ -30,11 +30,17 @@ fn a_new_client_secret_is_kept_sealed_and_bound_to_its_client_until_it_is_releas
     let place = SecretRotation::begin(&escrow).unwrap();
     let found = place.pending().unwrap().unwrap();
     assert_eq!(found.client_id, "acme_1");
-    assert_eq!(custody.open_client_secret("acme_1", &found.sealed).unwrap().expose(), secret.expose());
-    assert!(custody.open_client_secret("acme_2", &found.sealed).is_err());
-    assert!(crate::support::custody().open_client_secret("acme_1", &found.sealed).is_err(), "another key");
+    assert_eq!(custody.open_pending(&found).unwrap().expose(), secret.expose());
+    assert!(custody.open_pending(&PendingSecret { client_id: "acme_2".into(), ..found.clone() }).is_err());
+    assert!(crate::support::custody().open_pending(&found).is_err(), "another key");
+    assert_eq!(custody.is_replaced_by(&replaced, &found), Some(true));
+    assert_eq!(custody.is_replaced_by(&secret, &found), Some(false));
+    // What it says of its rotation can't be changed without its key.
+    fs::write(place.path(), text.replace("1800000000000", "1800000000001")).unwrap();
+    assert!(custody.open_pending(&place.pending().unwrap().unwrap()).is_err());
+    assert!(custody.open_pending(&PendingSecret { of: None, ..found }).is_err());
 
-    fs::write(place.path(), text.replace("\"version\":1", "\"version\":2")).unwrap();
+    fs::write(place.path(), text.replace("\"version\":2", "\"version\":3")).unwrap();
     assert!(matches!(place.pending(), Err(RotationError::Unreadable(_))), "a later release's");
     assert!(matches!(SecretRotation::key_in(&escrow), Err(RotationError::Unreadable(_))));
     place.release().unwrap();

@@ -4,11 +4,14 @@
 //! was stopped in between is taken up by the next one, which sends the same secret again if Foxy does not have it. So it
 //! makes no difference when, or how often, a call takes effect.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use foxden_ledger::{Act, By, Custody, Deed, PendingSecret, SecretRotation};
+use foxden_ledger::{Act, By, Custody, Deed, SecretRotation};
 use foxden_vault::ClientSecret;
 use foxy_api::{Outcome, ReadError, SetupFault};
 use serde_json::json;
@@ -63,6 +66,51 @@ enum Opens {
     Unclear(String),
 }
 
+/// What an earlier run has left.
+struct Left {
+    secret: ClientSecret,
+    /// Whether it was to replace the secret that the settings have now.
+    replaces_present: Option<bool>,
+    begun_at_ms: Option<u64>,
+}
+
+/// What to do with a secret that does not open, where the one in the settings does.
+#[derive(Debug, PartialEq, Eq)]
+enum Again {
+    /// Its call may yet take effect; it is sent again.
+    Send,
+    /// It is of an earlier rotation.
+    Forget,
+    /// It is of another rotation, whose call may yet take effect.
+    Wait,
+}
+
+/// An access token lives two hours, and a call that goes with it can't take effect long after.
+const LATEST_EFFECT_MS: u64 = 3 * 3600 * 1000;
+
+impl Left {
+    fn again(&self, now_ms: u64) -> Again {
+        let is_old = self.begun_at_ms.is_some_and(|begun| now_ms.saturating_sub(begun) > LATEST_EFFECT_MS);
+        match self.replaces_present {
+            Some(true) => Again::Send,
+            _ if is_old => Again::Forget,
+            _ => Again::Wait,
+        }
+    }
+}
+
+/// A client that has another secret.
+struct Changed {
+    secret: ClientSecret,
+    /// Foxy had it before this run.
+    earlier: bool,
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// What a rotation works with.
 struct Rotation<'a> {
     side: &'a FoxySide,
@@ -85,9 +133,13 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let custody = wiring::custody(settings.keys)?;
     let place = SecretRotation::begin(&settings.worker.escrow_dir).context("FOXDEN_ESCROW_DIR")?;
     let rotation = Rotation { side: &side, client: &client, custody: &custody, place: &place };
-    let pending = rotation.pending()?;
+    // One that the settings have was handed over, and may have leaked since: that rotation is over.
+    let (is_over, left) = match rotation.left()? {
+        Some(left) if left.secret.expose() == client.secret.expose() => (true, None),
+        left => (false, left),
+    };
     let hand_over = HandOver::prepare(options.env_file.as_deref(), client.secret_file.as_deref())?;
-    let what = if pending.is_some() { "Go on with the rotation that was not finished: give" } else { "Give" };
+    let what = if left.is_some() { "Go on with the rotation that was not finished: give" } else { "Give" };
     let question =
         format!("{what} the client {} at {} a new secret, and {}?", client.id, side.home, hand_over.as_told());
     if !agreed(options.yes, &question)? {
@@ -96,8 +148,11 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let by = options.asking.by();
     let audited = audit(&settings.database, &by, &client.id).await;
     let deadline = || Instant::now() + settings.foxy.call_timeout;
-    let secret = match rotation.change(pending, deadline).await? {
-        Ok(secret) => secret,
+    if is_over {
+        place.release()?;
+    }
+    let Changed { secret, earlier } = match rotation.change(left, deadline).await? {
+        Ok(changed) => changed,
         Err(problem) => {
             tracing::error!(
                 event = "client.secret_unsettled",
@@ -117,6 +172,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
             "client_secret": printed.then(|| secret.expose()),
             "handed_over": handed_over,
             "audited": audited,
+            "changed_earlier": earlier,
         }));
         answer.with_context(|| format!("could not print the answer; {KEPT}"))?;
     }
@@ -128,8 +184,15 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         reason = by.reason.as_deref(),
         handed_over,
         audited,
+        earlier,
         "the client has another secret",
     );
+    if earlier {
+        output::note(
+            "this is the secret of a rotation that was not finished; Foxy has it since then, and was sent nothing now. If \
+             that one may have leaked, run this again",
+        );
+    }
     if !options.json {
         tell(printed, client.secret_file.as_deref().filter(|_| options.env_file.is_none()));
     }
@@ -138,7 +201,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
 
 impl Rotation<'_> {
     /// The secret of a rotation that was not finished.
-    fn pending(&self) -> anyhow::Result<Option<ClientSecret>> {
+    fn left(&self) -> anyhow::Result<Option<Left>> {
         let Some(pending) = self.place.pending()? else { return Ok(None) };
         let path = self.place.path();
         if pending.client_id != self.client.id {
@@ -149,29 +212,36 @@ impl Rotation<'_> {
                 pending.client_id
             );
         }
-        let opened = self.custody.open_client_secret(&self.client.id, &pending.sealed);
-        opened.map(Some).with_context(|| {
+        let secret = self.custody.open_pending(&pending).with_context(|| {
             format!(
                 "{} holds the secret of a rotation that was not finished, and it does not open (FOXDEN_KEYS, \
                  FOXDEN_ENVIRONMENT). Nothing was sent",
                 path.display()
             )
-        })
+        })?;
+        let replaces_present = self.custody.is_replaced_by(&self.client.secret, &pending);
+        Ok(Some(Left { secret, replaces_present, begun_at_ms: pending.of.map(|of| of.begun_at_ms) }))
     }
 
     /// Sees to it that the client has a new secret: the pending one, or a fresh one. Or says how things stand.
     async fn change(
         &self,
-        pending: Option<ClientSecret>,
+        left: Option<Left>,
         deadline: impl Fn() -> Instant,
-    ) -> anyhow::Result<Result<ClientSecret, String>> {
+    ) -> anyhow::Result<Result<Changed, String>> {
+        let pending = match left {
+            Some(left) => match (self.which_opens(&left.secret).await?, left.again(now_ms())) {
+                (Opens::New, _) => return Ok(Ok(Changed { secret: left.secret, earlier: true })),
+                (Opens::Old, Again::Send) => Some(left.secret),
+                (Opens::Old, Again::Forget) => None,
+                (Opens::Old, Again::Wait) => return Ok(Err(self.of_another())),
+                (Opens::Unclear(problem), _) => return Ok(Err(self.unclear(&problem))),
+            },
+            None => None,
+        };
         let is_fresh = pending.is_none();
         let secret = match pending {
-            Some(secret) => match self.which_opens(&secret).await? {
-                Opens::New => return Ok(Ok(secret)),
-                Opens::Old => secret,
-                Opens::Unclear(problem) => return Ok(Err(self.unclear(&problem))),
-            },
+            Some(secret) => secret,
             None => self.keep_fresh()?,
         };
         let report = self.side.foxy.change_client_secret(&secret, deadline()).await;
@@ -184,7 +254,7 @@ impl Rotation<'_> {
             bail!("the secret was not changed: {why}");
         }
         Ok(match self.which_opens(&secret).await? {
-            Opens::New => Ok(secret),
+            Opens::New => Ok(Changed { secret, earlier: false }),
             Opens::Old => Err(format!(
                 "the secret was not changed: {why}. The old one still opens. The new one is kept, sealed, in {}, since the \
                  call may yet take effect; run this again to send it again",
@@ -197,8 +267,9 @@ impl Rotation<'_> {
     /// A fresh secret, on disk before anybody hears of it.
     fn keep_fresh(&self) -> anyhow::Result<ClientSecret> {
         let secret = ClientSecret::generate().context("could not make a secret")?;
-        let sealed = self.custody.seal_client_secret(&self.client.id, &secret).context("could not seal a secret")?;
-        let pending = PendingSecret { client_id: self.client.id.clone(), sealed };
+        let replacing = (&self.client.secret, &secret);
+        let pending =
+            self.custody.begin_rotation(&self.client.id, replacing, now_ms()).context("could not seal a secret")?;
         self.place.keep(&pending).context("nothing was sent (FOXDEN_ESCROW_DIR)")?;
         Ok(secret)
     }
@@ -220,6 +291,15 @@ impl Rotation<'_> {
             )),
             Err(error) => Ok(Opens::Unclear(error.to_string())),
         }
+    }
+
+    fn of_another(&self) -> String {
+        format!(
+            "{} holds the secret of a rotation that did not begin from the one in the settings: an old file was put back, or \
+             the secret was changed elsewhere meanwhile. Nothing was sent. If no other rotation was cut off in the last \
+             three hours, remove that file and run this again",
+            self.place.path().display()
+        )
     }
 
     fn unclear(&self, problem: &str) -> String {
@@ -260,5 +340,22 @@ fn tell(printed: bool, secret_file: Option<&Path>) {
             );
         }
         output::note("give it to all workers and restart them within two hours: the old one opens nothing new");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_secret_that_is_to_replace_the_present_one_is_sent_again() {
+        let again = |replaces_present, begun_at_ms| {
+            Left { secret: ClientSecret::new("s"), replaces_present, begun_at_ms }.again(2 * LATEST_EFFECT_MS)
+        };
+        assert_eq!(again(Some(true), Some(0)), Again::Send);
+        assert_eq!(again(Some(false), Some(0)), Again::Forget, "put back, or left for long");
+        assert_eq!(again(Some(false), Some(2 * LATEST_EFFECT_MS - 1)), Again::Wait);
+        assert_eq!(again(Some(false), Some(u64::MAX)), Again::Wait, "of a clock that is ahead");
+        assert_eq!(again(None, None), Again::Wait, "an earlier release wrote it");
     }
 }
