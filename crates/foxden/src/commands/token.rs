@@ -67,9 +67,10 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let side = wiring::foxy(&settings.foxy).await?;
     let custody = wiring::custody(settings.keys)?;
     let store = open_store_token(&ledger, &custody, &signup_id, &options.asking.by()).await.map_err(explained)?;
-    let place = match Some(&settings.worker.escrow_dir).filter(|dir| dir.is_dir()) {
-        // A worker drains it. Where there is none, nobody would.
-        Some(dir) => store.place.clone().with_escrow(&Escrow::open(dir).context("FOXDEN_ESCROW_DIR")?),
+    // A worker drains it. Where there is none, or it is not ours to write in, the ledger alone has to do.
+    let escrow = Some(&settings.worker.escrow_dir).filter(|dir| dir.is_dir()).and_then(|dir| Escrow::open(dir).ok());
+    let place = match escrow {
+        Some(escrow) => store.place.clone().with_escrow(&escrow),
         None => store.place.clone(),
     };
     let token = HeldToken::new(store.token.clone()).kept_by(Arc::new(Keeper::for_a_person(place)));
