@@ -18,6 +18,7 @@ mod file_sizes;
 mod keys;
 mod mark;
 mod odd_client;
+mod neighbours;
 mod orphans;
 mod other_languages;
 mod outages;

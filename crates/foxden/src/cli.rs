@@ -23,7 +23,7 @@ use crate::commands::{
         To see it at work with nothing set up:  foxden demo"
 )]
 pub(crate) struct Cli {
-    /// Read settings from this file instead of ./foxden.toml
+    /// Read settings from this file instead of ./foxden.toml, which is read only if no one else can have written it
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 

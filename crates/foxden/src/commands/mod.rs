@@ -23,6 +23,7 @@ use crate::{
     exit::Exit,
     settings::{Needs, Settings, Sources},
     telemetry::{self, Output},
+    terminal::printable,
 };
 
 /// Runs the command that was asked for.
@@ -51,7 +52,15 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
 fn settings(config: Option<&Path>, needs: Needs) -> anyhow::Result<Settings> {
     let settings = Settings::parse(&Sources::of_process(config), needs)?;
     telemetry::init(&settings.telemetry, Output::Stderr)?;
+    say_which_file(&settings);
     Ok(settings)
+}
+
+/// Says which settings file was read, before anything is done with what it says.
+fn say_which_file(settings: &Settings) {
+    if let Some(file) = &settings.file {
+        crate::output::note(format!("settings: {}", printable(&file.display().to_string())));
+    }
 }
 
 /// What to say where there is no such signup.

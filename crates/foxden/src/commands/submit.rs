@@ -120,6 +120,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         settings = Settings::parse(&sources, Needs { keys: Need::Required, ..needs })?;
     }
     telemetry::init(&settings.telemetry, Output::Stderr)?;
+    super::say_which_file(&settings);
     files_of_their_own(&options)?;
     let mut resume = Resume::open(options.state, options.from_line)?;
     let (input, size) = open(&options.file)?;

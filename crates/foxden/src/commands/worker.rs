@@ -30,6 +30,9 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     let needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::IfSet };
     let settings = Settings::parse(&Sources::of_process(config), needs)?;
     telemetry::init(&settings.telemetry, Output::Stdout)?;
+    if let Some(file) = &settings.file {
+        tracing::info!(event = "settings.read", file = %file.display(), "settings come from this file, too");
+    }
 
     let escrow = wiring::escrow(&settings.worker)?;
     let ledger = wiring::working_ledger(wiring::ledger(&settings.database).await?, &settings.provisioning);

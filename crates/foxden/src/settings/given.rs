@@ -8,7 +8,7 @@ use super::{
     config_file, kubernetes,
     mistakes::Mistake,
     secret_url::SecretUrl,
-    sources::{ConfigFile, Sources},
+    sources::{Asked, ConfigFile, Sources},
     suggestion,
     variables::{self, PREFIX, Secrecy, Variable},
 };
@@ -61,10 +61,17 @@ impl AllGiven {
         let mut all = Self::default();
         match &sources.config {
             ConfigFile::Absent => {}
-            ConfigFile::Found { name, text } => {
+            ConfigFile::Found { name, text, asked, .. } => {
                 for entry in config_file::entries(name, text, mistakes) {
-                    all.add_from_config(&entry.variable, entry.given, mistakes);
+                    all.add_from_config(&entry.variable, entry.given, *asked, mistakes);
                 }
+            }
+            ConfigFile::NotOurs { why } => {
+                let problem = format!(
+                    "is not read, since {why}; take it away, close it and its directories to others, or name the \
+                     file that is meant: --config FILE"
+                );
+                mistakes.push(Mistake::new("./foxden.toml", None, problem));
             }
             ConfigFile::Unreadable { asked_by, error } => {
                 mistakes.push(Mistake::new(*asked_by, None, format!("the settings file can't be read: {error}")));
@@ -86,7 +93,7 @@ impl AllGiven {
         all
     }
 
-    fn add_from_config(&mut self, name: &str, given: Given, mistakes: &mut Vec<Mistake>) {
+    fn add_from_config(&mut self, name: &str, given: Given, asked: Asked, mistakes: &mut Vec<Mistake>) {
         let origin = given.origin.clone();
         if name == "FOXDEN_CONFIG" {
             mistakes.push(Mistake::new(name, Some(origin), "a settings file can't name another"));
@@ -94,6 +101,12 @@ impl AllGiven {
         }
         if variables::find(name).is_some_and(|variable| is_secret(variable, &given.text)) {
             let problem = format!("a secret doesn't belong into the settings file; use the environment or {name}_FILE");
+            mistakes.push(Mistake::new(name, Some(origin), problem));
+            return;
+        }
+        if asked == Asked::ByItsPlace && leads_elsewhere(name) {
+            let problem = "says where secrets go, which a file that nobody named can't; use the environment, or name \
+                           the file: --config foxden.toml";
             mistakes.push(Mistake::new(name, Some(origin), problem));
             return;
         }
@@ -132,6 +145,11 @@ impl AllGiven {
             }
         }
     }
+}
+
+fn leads_elsewhere(name: &str) -> bool {
+    let of_value = name.strip_suffix("_FILE").and_then(variables::find).filter(|variable| variable.has_file_form());
+    variables::find(name).or(of_value).is_some_and(Variable::leads_elsewhere)
 }
 
 fn is_secret(variable: &Variable, text: &str) -> bool {

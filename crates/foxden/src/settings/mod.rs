@@ -5,6 +5,9 @@
 //! may be a secret, also when it was put under the wrong name. (Durations that were understood are shown, and paths
 //! where there is a file.) [`variables::VARIABLES`] lists all there is.
 //!
+//! A `foxden.toml` that merely lies in the working directory is read only if nobody else can have written it ([`trust`]),
+//! and sets nothing that says where secrets go ([`variables::Variable::leads_elsewhere`]).
+//!
 //! Secrets (and URLs with a password in them) come from the environment, or from the file that a `…_FILE` variable
 //! names; in `foxden.toml` they are a mistake. An empty variable counts as unset, but
 //! for `FOXDEN_FOXY_API`, whose default is the real Foxy.
@@ -25,9 +28,12 @@ mod sources;
 mod suggestion;
 mod telemetry;
 mod text;
+mod trust;
 mod variables;
 mod worker;
 
+#[cfg(test)]
+mod lying_here_tests;
 #[cfg(test)]
 mod sample_tests;
 #[cfg(test)]
@@ -43,6 +49,8 @@ pub(crate) use secret_url::SecretUrl;
 pub(crate) use sources::{Sources, names_of_ours, proxy_variable};
 pub(crate) use telemetry::{LogFormat, TelemetrySettings};
 pub(crate) use worker::WorkerSettings;
+
+use std::path::{Path, PathBuf};
 
 use reader::Reader;
 
@@ -73,6 +81,8 @@ pub(crate) struct Needs {
 /// Everything foxden was told, checked: each value by itself, and the relations between them.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    /// The settings file that was read.
+    pub(crate) file: Option<PathBuf>,
     /// Which Foxy, and as whom.
     pub(crate) foxy: FoxySettings,
     /// Where the ledger is.
@@ -111,6 +121,7 @@ impl Settings {
 
         let all = (|| {
             Some(Self {
+                file: sources.file().map(Path::to_owned),
                 foxy: foxy?,
                 database: database?,
                 amqp,

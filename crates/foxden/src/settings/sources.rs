@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::variables::PREFIX;
+use super::{
+    trust::{self, Distrust},
+    variables::PREFIX,
+};
 
 /// The settings file that is read without being asked for.
 const DEFAULT_CONFIG: &str = "foxden.toml";
@@ -36,8 +39,17 @@ pub(crate) enum ConfigFile {
     Found {
         /// Its name, for messages.
         name: String,
+        /// Where it lies.
+        path: PathBuf,
         /// Its text.
         text: String,
+        /// Who says that it is to be read.
+        asked: Asked,
+    },
+    /// Nobody asked for it, and somebody else could have written it.
+    NotOurs {
+        /// How.
+        why: Distrust,
     },
     /// It can't be read, which is reported together with all other mistakes.
     Unreadable {
@@ -48,9 +60,18 @@ pub(crate) enum ConfigFile {
     },
 }
 
+/// Who says that a settings file is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// A person or a service's environment named it, and so answers for it.
+    ByName,
+    /// It lies in the working directory.
+    ByItsPlace,
+}
+
 impl Sources {
     /// What this process was given: its environment, and the file that `--config` or `FOXDEN_CONFIG` names, else
-    /// `./foxden.toml` if it is there.
+    /// `./foxden.toml` if it is there and nobody else can have written it.
     pub(crate) fn of_process(config_option: Option<&Path>) -> Self {
         let environment = environment();
         let config = if let Some(path) = config_option {
@@ -58,10 +79,7 @@ impl Sources {
         } else if let Some(path) = environment.get("FOXDEN_CONFIG").filter(|path| !path.is_empty()) {
             ConfigFile::read("FOXDEN_CONFIG", &PathBuf::from(path))
         } else {
-            match ConfigFile::read(DEFAULT_CONFIG, Path::new(DEFAULT_CONFIG)) {
-                ConfigFile::Unreadable { error, .. } if error.kind() == io::ErrorKind::NotFound => ConfigFile::Absent,
-                found => found,
-            }
+            ConfigFile::found_in(Path::new("."))
         };
         Self { environment, config }
     }
@@ -69,6 +87,14 @@ impl Sources {
     /// What stands in one file, and nothing of the environment: for settings that the program wrote for itself.
     pub(crate) fn of_file(path: &Path) -> Self {
         Self { environment: BTreeMap::new(), config: ConfigFile::read("the demo", path) }
+    }
+
+    /// The settings file, if one was read.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match &self.config {
+            ConfigFile::Found { path, .. } => Some(path),
+            ConfigFile::Absent | ConfigFile::NotOurs { .. } | ConfigFile::Unreadable { .. } => None,
+        }
     }
 
     /// Whether the person at the terminal asked for no colours.
@@ -80,8 +106,27 @@ impl Sources {
 impl ConfigFile {
     fn read(asked_by: &'static str, path: &Path) -> Self {
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::Found { name: path.display().to_string(), text },
+            Ok(text) => {
+                let name = path.display().to_string();
+                Self::Found { name, path: path.to_owned(), text, asked: Asked::ByName }
+            }
             Err(error) => Self::Unreadable { asked_by, error },
+        }
+    }
+
+    /// The file that is read without being asked for.
+    fn found_in(folder: &Path) -> Self {
+        let name = DEFAULT_CONFIG.to_owned();
+        let path = folder.join(&name);
+        // Before the way there is looked at: where there is no file, it doesn't matter who could make one.
+        if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Self::Absent;
+        }
+        let read = trust::open(&path).and_then(|(file, path)| Ok((io::read_to_string(file)?, path)));
+        match read {
+            Ok((text, path)) => Self::Found { name, path, text, asked: Asked::ByItsPlace },
+            Err(Distrust::Io(error)) => Self::Unreadable { asked_by: DEFAULT_CONFIG, error },
+            Err(why) => Self::NotOurs { why },
         }
     }
 }
@@ -135,6 +180,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let found = ConfigFile::read("--config", &folder.path().join("missing.toml"));
         assert!(matches!(found, ConfigFile::Unreadable { asked_by: "--config", .. }));
+    }
+
+    #[test]
+    fn a_directory_without_a_config_file_needs_no_trust() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o1777);
+        std::fs::set_permissions(folder.path(), open).unwrap();
+        assert!(matches!(ConfigFile::found_in(folder.path()), ConfigFile::Absent));
+        std::fs::write(folder.path().join(DEFAULT_CONFIG), "").unwrap();
+        assert!(matches!(ConfigFile::found_in(folder.path()), ConfigFile::NotOurs { .. }));
     }
 
     #[test]

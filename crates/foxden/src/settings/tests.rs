@@ -2,7 +2,7 @@
 
 use std::{os::unix::ffi::OsStringExt, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
-use super::sources::ConfigFile;
+use super::sources::{Asked, ConfigFile};
 use super::{variables::VARIABLES, *};
 
 /// What a worker needs.
@@ -16,7 +16,8 @@ fn parse<const N: usize>(environment: [(&str, &str); N]) -> Result<Settings, Mis
 }
 
 fn with_config(environment: Sources, text: &str) -> Sources {
-    Sources { config: ConfigFile::Found { name: "foxden.toml".to_owned(), text: text.to_owned() }, ..environment }
+    let (name, path, text) = ("foxden.toml".to_owned(), "foxden.toml".into(), text.to_owned());
+    Sources { config: ConfigFile::Found { name, path, text, asked: Asked::ByName }, ..environment }
 }
 
 /// The one mistake's line.

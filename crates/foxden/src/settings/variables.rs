@@ -33,6 +33,13 @@ impl Variable {
     pub(super) fn has_file_form(&self) -> bool {
         self.secrecy != Secrecy::Open
     }
+
+    /// Whether it says to whom secrets are given, by whom they are kept, or under which key: servers, whom to trust as
+    /// such, secrets and their files (a rotated one is written there), and whose mailboxes the users at Foxy belong to.
+    pub(super) fn leads_elsewhere(&self) -> bool {
+        let open = ["FOXDEN_FOXY_API", "FOXDEN_AMQP_CA_FILE", "FOXDEN_AMQP_CLIENT_CERT_FILE", "FOXDEN_USER_EMAIL"];
+        self.has_file_form() || open.contains(&self.name)
+    }
 }
 
 /// The variable of this name, without `_FILE`.
@@ -65,7 +72,7 @@ const fn url(name: &'static str, default: Option<&'static str>, meaning: &'stati
 ///
 /// The defaults stand here only; the sections' parsers read this text like any other.
 pub(super) const VARIABLES: &[Variable] = &[
-    optional("FOXDEN_CONFIG", "the settings file; without it, ./foxden.toml if that exists"),
+    optional("FOXDEN_CONFIG", "the settings file; without it, ./foxden.toml if only we and root can have written it"),
     // Foxy.
     defaulted(
         "FOXDEN_FOXY_API",

@@ -1,0 +1,140 @@
+//! Other users of the machine, and whoever can write to what foxden reads: what they put there gets them nothing.
+
+use std::{
+    net::TcpListener,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
+    path::Path,
+    process::{Command, Output},
+};
+
+use crate::support::{Place, program};
+
+/// Another user of the machine. No account is needed for a number.
+const ANOTHER: u32 = 54_321;
+
+/// A directory on whose way from the root nobody else may write. Root finds one elsewhere if the build has none.
+fn folder_of_ours() -> Option<tempfile::TempDir> {
+    let we = our_uid();
+    let ours = |path: &Path| {
+        let found = path.metadata().unwrap();
+        (found.uid() == we || found.uid() == 0) && found.mode() & 0o022 == 0
+    };
+    let places = [env!("CARGO_TARGET_TMPDIR"), "/root", "/var/lib"];
+    let mut folders = places.into_iter().filter_map(|place| tempfile::tempdir_in(place).ok());
+    let found = folders.find(|folder| folder.path().ancestors().all(ours));
+    if found.is_none() {
+        skipped("a settings file that is trusted: others may write on the way to target/tmp");
+    }
+    found
+}
+
+/// Our own number: that of the files which we make.
+fn our_uid() -> u32 {
+    tempfile::tempfile().unwrap().metadata().unwrap().uid()
+}
+
+#[expect(clippy::print_stderr, reason = "what is not tested is said")]
+fn skipped(what: &str) {
+    eprintln!("SKIPPED: {what}");
+}
+
+/// Whether files can be given to another user here.
+fn may_give_away() -> bool {
+    let is_root = our_uid() == 0;
+    if !is_root {
+        skipped("files of another user: only root may give them away");
+    }
+    is_root
+}
+
+/// A server of the neighbour's that should never be called.
+fn trap() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+fn write(path: &Path, text: &str, mode: u32) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The program in this directory, with all the place's settings but the one that says which Foxy.
+fn run_in(place: &Place, dir: &Path, arguments: &[&str]) -> Output {
+    let mut command: Command = program(arguments, dir);
+    command.envs(place.settings.iter().filter(|(name, _)| *name != "FOXDEN_FOXY_API"));
+    command.output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_settings_file_of_another_user_gets_nothing_sent_anywhere() {
+    let Some(folder) = folder_of_ours() else { return };
+    if !may_give_away() {
+        return;
+    }
+    let place = Place::new().await;
+    let (trap, url) = trap();
+    let file = folder.path().join("foxden.toml");
+    write(&file, &format!("[foxy]\napi = \"{url}\"\n"), 0o644);
+    chown(&file, Some(ANOTHER), Some(ANOTHER)).unwrap();
+    for (owner, mode, why) in [
+        (0, 0o755, format!("{} belongs to uid {ANOTHER}", file.display())),
+        (0, 0o1777, format!("{} can be written by others (mode 1777)", folder.path().display())),
+        (ANOTHER, 0o755, format!("{} belongs to uid {ANOTHER}", folder.path().display())),
+    ] {
+        chown(folder.path(), Some(owner), Some(owner)).unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        for arguments in [&["client", "show"][..], &["token", "acct_1"], &["worker"]] {
+            let refused = run_in(&place, folder.path(), arguments);
+            let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {said}");
+            assert!(said.contains(&format!("./foxden.toml: is not read, since {why}; ")), "{said}");
+        }
+    }
+    let nobody = trap.accept().unwrap_err().kind();
+    assert_eq!(nobody, std::io::ErrorKind::WouldBlock, "somebody has called the neighbour's server");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn not_even_our_own_file_names_the_api_unless_it_is_named_itself() {
+    let Some(folder) = folder_of_ours() else { return };
+    let place = Place::new().await;
+    let file = folder.path().join("foxden.toml");
+    write(&file, &format!("[foxy]\napi = \"{}\"\n", place.sim.base_url()), 0o600);
+
+    let refused = run_in(&place, folder.path(), &["client", "show"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("FOXDEN_FOXY_API (foxy.api in foxden.toml): says where secrets go"), "{said}");
+    assert_eq!(place.sim.total_requests(), 0);
+
+    let taken = run_in(&place, folder.path(), &["--config", "foxden.toml", "client", "show"]);
+    assert!(taken.status.success(), "{taken:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn which_settings_file_was_read_is_said_beside_the_answer() {
+    let Some(folder) = folder_of_ours() else { return };
+    let place = Place::new().await;
+    write(&folder.path().join("foxden.toml"), "heartbeat = \"5s\"\n", 0o600);
+    write(&folder.path().join("other.toml"), "heartbeat = \"6s\"\n", 0o600);
+    place.feed(&["migrate", "up"], "");
+    for (arguments, path) in [
+        (&["status", "--json"][..], folder.path().canonicalize().unwrap().join("foxden.toml").display().to_string()),
+        (&["--config", "other.toml", "status", "--json"], "other.toml".to_owned()),
+    ] {
+        let output = run_in(&place, folder.path(), arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.lines().next(), Some(format!("settings: {path}").as_str()));
+        assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok(), "{:?}", output.stdout);
+    }
+    let mut settings = place.settings.clone();
+    settings.insert("FOXDEN_CONFIG".into(), folder.path().join("other.toml").display().to_string());
+    let place = Place { settings, ..place };
+    let worker = place.worker("worker");
+    worker.until("worker.started").await;
+    let line = worker.until("settings.read").await;
+    assert_eq!(line["file"], folder.path().join("other.toml").display().to_string());
+    worker.stop().await;
+}
