@@ -1,6 +1,7 @@
 //! What goes wrong, where and when: the fault script.
 
 mod act;
+mod echo;
 mod parse;
 
 use std::time::Duration;
@@ -81,6 +82,10 @@ pub enum Fault {
     RequestTimeout,
     /// `conflict`: 409. No work.
     Conflict,
+    /// `echo(400)`: this status; its errors and headers repeat the request, headers and body, in many forms. No work.
+    Echo(u16),
+    /// `echo_links`: the work is done; the answer's links, and its `Location`, repeat the request.
+    EchoLinks,
     /// `listing_lag(2s)`: users and stores younger than this are missing from collections and reports.
     /// It changes no other answer, and joins whatever other fault strikes.
     ListingLag(Duration),

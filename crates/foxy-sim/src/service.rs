@@ -102,7 +102,7 @@ async fn run(core: Arc<Core>, call: Call, verdict: Verdict) -> Ending {
                 if let Fault::StallAfterWork(delay) = fault {
                     core.pause(delay).await;
                 }
-                upon_answer(&fault, reply, &core.base)
+                upon_answer(&fault, reply, &core.base, &call)
             }
         }
     };

@@ -7,7 +7,7 @@ use axum::http::header::{CONTENT_ENCODING, LOCATION, RETRY_AFTER};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Map, Value};
 
-use super::{Fault, RetryAfter};
+use super::{Fault, RetryAfter, echo};
 use crate::call::Call;
 use crate::line::Cut;
 use crate::moment::http_date;
@@ -44,6 +44,7 @@ pub(crate) fn instead_of_work(fault: &Fault, call: &Call) -> Option<Ending> {
         Fault::Forbidden => Reply::errors(StatusCode::FORBIDDEN, &["You are not allowed to do this."]),
         Fault::RequestTimeout => errors(StatusCode::REQUEST_TIMEOUT.as_u16()),
         Fault::Conflict => errors(StatusCode::CONFLICT.as_u16()),
+        Fault::Echo(status) => echo::answer(code(*status), call),
         Fault::ResetAfterWork
         | Fault::StallBeforeWork(_)
         | Fault::StallAfterWork(_)
@@ -61,13 +62,14 @@ pub(crate) fn instead_of_work(fault: &Fault, call: &Call) -> Option<Ending> {
         | Fault::Rotate(_)
         | Fault::Scope(_)
         | Fault::TokenType(_)
+        | Fault::EchoLinks
         | Fault::ListingLag(_) => return None,
     };
     Some(Ending::Answer(reply))
 }
 
 /// What the fault makes of the finished work's answer.
-pub(crate) fn upon_answer(fault: &Fault, mut reply: Reply, base: &str) -> Ending {
+pub(crate) fn upon_answer(fault: &Fault, mut reply: Reply, base: &str, call: &Call) -> Ending {
     match fault {
         Fault::ResetAfterWork => return Ending::Cut(Cut::Reset),
         Fault::LateWork(_) => return Ending::Cut(Cut::Close),
@@ -109,6 +111,15 @@ pub(crate) fn upon_answer(fault: &Fault, mut reply: Reply, base: &str) -> Ending
         Fault::NoSelfLink => links(&mut reply, |links| {
             links.remove("self");
         }),
+        Fault::EchoLinks => {
+            let told = echo::query(call);
+            links(&mut reply, |links| {
+                links.values_mut().filter_map(|link| link.get_mut("href")).for_each(|href| {
+                    *href = Value::from(format!("{}?{told}", href.as_str().unwrap_or(base)));
+                });
+            });
+            reply.headers.push((LOCATION, format!("{base}/?{told}")));
+        }
         Fault::Refuse
         | Fault::ResetBeforeWork
         | Fault::StallBeforeWork(_)
@@ -123,6 +134,7 @@ pub(crate) fn upon_answer(fault: &Fault, mut reply: Reply, base: &str) -> Ending
         | Fault::RequestTimeout
         | Fault::Conflict
         | Fault::Rotate(_)
+        | Fault::Echo(_)
         | Fault::ListingLag(_) => {}
     }
     Ending::Answer(reply)
