@@ -3,8 +3,9 @@
 mod customers;
 
 use std::{
+    ffi::OsStr,
     fs,
-    io::{IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -44,7 +45,7 @@ pub(crate) struct Options {
     /// How many signups
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     signups: u32,
-    /// Where to put the ledger and the simulator's books; what an earlier demo left there is replaced
+    /// Where to put the ledger and the simulator's books; what an earlier demo left there is replaced, and nothing else
     #[arg(long, value_name = "DIR", default_value = "demo")]
     dir: PathBuf,
     /// How long the simulated Foxy takes to answer, such as 50ms or 20ms..80ms
@@ -59,7 +60,13 @@ pub(crate) struct Options {
 }
 
 /// What the demo leaves behind, by name, below its directory.
-const FILES: [&str; 6] = ["foxden.toml", "keys", "ledger.db", "ledger.db-wal", "ledger.db-shm", "foxy-books.jsonl"];
+const FILES: [&str; 6] = [SETTINGS, KEYS, "ledger.db", "ledger.db-wal", "ledger.db-shm", "foxy-books.jsonl"];
+const SETTINGS: &str = "foxden.toml";
+const KEYS: &str = "keys";
+/// What the settings of every demo begin with, those of earlier releases included.
+const MARK: &str = "# Left by `foxden demo`: ";
+/// What a demo calls its key.
+const KEY: &str = "demo";
 /// A directory; the demo's ledger is never away, so it stays empty.
 const ESCROW: &str = "escrow";
 /// The table shows so many signups; the rest is counted.
@@ -69,7 +76,7 @@ const BATCH: usize = 500;
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<Exit> {
     let place = prepare(&options.dir)?;
-    let sources = Sources::of_file(&place.join("foxden.toml"));
+    let sources = Sources::of_file(&place.join(SETTINGS));
     let needs = Needs { foxy: Need::Required, keys: Need::Required, ..Needs::default() };
     let settings = Settings::parse(&sources, needs)?;
     telemetry::init(&settings.telemetry, Output::Stderr)?;
@@ -131,29 +138,43 @@ fn prepare(dir: &Path) -> anyhow::Result<PathBuf> {
     let place = dir.canonicalize().with_context(|| format!("could not find {}", dir.display()))?;
     for entry in fs::read_dir(&place).with_context(|| format!("could not read {}", dir.display()))? {
         let name = entry?.file_name();
-        if !FILES.iter().chain([&ESCROW]).any(|known| name == **known) {
+        if !is_of_a_demo(&place, &name) {
             bail!("{} holds {:?}, which no demo left there; choose another --dir", dir.display(), name);
         }
     }
-    for name in FILES {
+    let gone = |removed: io::Result<()>, path: &Path| match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("could not replace {}", path.display()))
+        }
+        _ => Ok(()),
+    };
+    gone(fs::remove_dir(place.join(ESCROW)), &place.join(ESCROW))?;
+    // The settings go last: by them the next demo knows what a killed one has left.
+    for name in FILES.iter().filter(|name| **name != SETTINGS).chain([&SETTINGS]) {
         let file = place.join(name);
-        match fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("could not replace {}", file.display()));
-            }
-            _ => {}
-        }
+        gone(fs::remove_file(&file), &file)?;
     }
-    match fs::remove_dir(place.join(ESCROW)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("could not replace {}", place.join(ESCROW).display()));
-        }
-        _ => {}
-    }
-    let key = foxden_vault::generate_key("demo").context("could not make a key")?;
-    write_private(&place.join("keys"), key.as_bytes())?;
-    write_private(&place.join("foxden.toml"), demo_settings(&place).as_bytes())?;
+    let key = foxden_vault::generate_key(KEY).context("could not make a key")?;
+    write_private(&place.join(KEYS), key.as_bytes())?;
+    write_private(&place.join(SETTINGS), demo_settings(&place).as_bytes())?;
     Ok(place)
+}
+
+/// Whether an earlier demo made this. Its name alone doesn't say so: a real worker's files may have the same. Settings and
+/// keys carry a mark of their own; the rest belongs to the settings beside it.
+fn is_of_a_demo(place: &Path, name: &OsStr) -> bool {
+    let begins_with = |name: &str, mark: &str| {
+        let path = place.join(name);
+        // Not what a link leads to.
+        let is_file = path.symlink_metadata().is_ok_and(|found| found.is_file());
+        is_file && fs::read(path).is_ok_and(|content| content.starts_with(mark.as_bytes()))
+    };
+    let has_settings = || begins_with(SETTINGS, MARK);
+    if name == KEYS {
+        begins_with(KEYS, &format!("{KEY}:"))
+    } else {
+        FILES.iter().chain([&ESCROW]).any(|known| name == *known) && has_settings()
+    }
 }
 
 /// Settings under which the other commands find what the demo left.
@@ -162,11 +183,11 @@ fn demo_settings(place: &Path) -> String {
     let path = |name: &str| json!(place.join(name).display().to_string());
     let database = json!(DatabaseUrl::text_for(&place.join("ledger.db")));
     format!(
-        "# Left by `foxden demo`: settings under which the other commands find what it made. Foxy is simulated.\n\
+        "{MARK}settings under which the other commands find what it made. Foxy is simulated.\n\
          database_url = {database}\nkeys_file = {}\nescrow_dir = {}\nenvironment = \"demo\"\nlog = \"error\"\n\
          retry_initial = \"200ms\"\nretry_max = \"2s\"\nlookup_delay = \"200ms\"\nlisting_lag = \"2s\"\npoll_interval = \"100ms\"\n\n\
          [foxy]\napi = \"simulator\"\n\n[simulator]\nbooks = {}\n",
-        path("keys"),
+        path(KEYS),
         path(ESCROW),
         path("foxy-books.jsonl"),
     )
@@ -174,7 +195,7 @@ fn demo_settings(place: &Path) -> String {
 
 fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let write = || -> std::io::Result<()> {
+    let write = || -> io::Result<()> {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(content)
     };
@@ -214,7 +235,7 @@ async fn watch(ledger: &Ledger, accepted: u64, progress: &ProgressBar) -> anyhow
 }
 
 fn progress_bar(signups: u64, json: bool) -> ProgressBar {
-    if json || !std::io::stderr().is_terminal() {
+    if json || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{bar:40.green} {pos}/{len} stores  {per_sec}  {msg}")
@@ -230,7 +251,7 @@ async fn tell(
     accepted: u64,
     provisioned: u64,
 ) -> anyhow::Result<()> {
-    let paint = Painter::of(&std::io::stdout(), false);
+    let paint = Painter::of(&io::stdout(), false);
     let mut rows = ledger.list(&Filter { limit: accepted, ..Filter::default() }).await?;
     rows.sort_by(|a, b| a.signup_id.cmp(&b.signup_id));
     // What went wrong is shown first: among many that went well it would not be seen.
@@ -275,7 +296,7 @@ fn next_steps(place: &Path, signup_id: &str) -> String {
         quoted(&short.display().to_string())
     };
     let program = std::env::current_exe().map_or_else(|_| "foxden".to_owned(), |path| short(&path));
-    let config = short(&place.join("foxden.toml"));
+    let config = short(&place.join(SETTINGS));
     format!(
         "\nTry next:\n  \
          {program} --config {config} status\n  \
