@@ -61,6 +61,27 @@ pub(crate) async fn ledger(settings: &DatabaseSettings) -> anyhow::Result<Ledger
     Ok(ledger)
 }
 
+/// Warns of connections that someone on the way could listen to. In a network of one's own that may be meant, so it is no
+/// reason not to start.
+pub(crate) fn warn_of_exposed(ledger: Option<&DatabaseSettings>, broker: Option<&foxden_intake::AmqpSettings>) {
+    if let Some(database) = ledger.filter(|database| database.url.is_exposed()) {
+        tracing::warn!(
+            event = "ledger.exposed",
+            ledger = database.url.display(),
+            "PostgreSQL is on another machine and is not verified, so others on the way can take its place; set \
+             sslmode=verify-full in FOXDEN_DATABASE_URL",
+        );
+    }
+    if let Some(amqp) = broker.filter(|amqp| amqp.url.is_exposed()) {
+        tracing::warn!(
+            event = "broker.exposed",
+            broker = amqp.url.display(),
+            "the broker is on another machine and is reached without TLS, so others on the way can read signups and the \
+             password; use amqps:// in FOXDEN_AMQP_URL",
+        );
+    }
+}
+
 /// Warns of a database that may lose what it confirms. That is the operator's choice, and no reason not to start.
 pub(crate) async fn warn_of_risks(ledger: &Ledger) -> anyhow::Result<()> {
     for risk in ledger.durability_risks().await.context("could not ask the database whether its commits last")? {

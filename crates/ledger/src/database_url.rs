@@ -171,6 +171,16 @@ impl DatabaseUrl {
         }
     }
 
+    /// Whether someone on the way could read along or take the server's place: it is on another machine, and its certificate
+    /// is not verified. `sslmode=require` encrypts, and asks no one who is there.
+    pub fn is_exposed(&self) -> bool {
+        let Some(url) = self.server() else { return false };
+        let host = given(&url, "hostaddr").or_else(|| given(&url, "host"));
+        let host = host.unwrap_or_else(|| url.host_str().unwrap_or_default().into());
+        let is_verified = matches!(given(&url, "sslmode").as_deref(), Some("verify-ca" | "verify-full"));
+        !is_verified && !is_this_machine(&host)
+    }
+
     fn server(&self) -> Option<Url> {
         let Place::Server(text) = &self.0 else { return None };
         Some(Url::parse(text).expect("it parsed when it was checked"))
@@ -239,6 +249,13 @@ fn server(text: &str) -> Result<Place, DatabaseUrlError> {
         return Err(DatabaseUrlError::SeveralHosts);
     }
     Ok(Place::Server(Zeroizing::new(url.into())))
+}
+
+/// A socket's directory, or an address or name of the loopback interface.
+fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    host.starts_with('/') || host.starts_with("%2F") || host.eq_ignore_ascii_case("localhost") || is_loopback
 }
 
 fn check_parameters(url: &Url) -> Result<(), DatabaseUrlError> {
@@ -383,6 +400,17 @@ mod tests {
         }
         assert_eq!(error("postgres://u:p@h/db?sslmode=require&sslrootcert=/ca.pem"), E::UnusedAuthority);
         assert_eq!(error("postgres://u:p@h/db?port=pg"), E::Value("port"));
+    }
+
+    #[test]
+    fn a_server_elsewhere_is_exposed_unless_its_certificate_is_verified() {
+        for exposed in ["db.example/f", "10.0.0.5/f?sslmode=require", "u@h/f?hostaddr=10.0.0.5", "h/f?sslmode=prefer"] {
+            assert!(DatabaseUrl::parse(&format!("postgres://{exposed}")).unwrap().is_exposed(), "{exposed}");
+        }
+        for safe in ["localhost/f", "127.0.0.1/f", "[::1]/f", "u@h/f?host=/run/pg", "h/f?sslmode=verify-full"] {
+            assert!(!DatabaseUrl::parse(&format!("postgres://{safe}")).unwrap().is_exposed(), "{safe}");
+        }
+        assert!(!DatabaseUrl::parse("sqlite:a.db").unwrap().is_exposed());
     }
 
     #[test]

@@ -130,9 +130,11 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         let place = amqp.url.display();
         let (vhost, exchange, key) = (amqp.url.vhost(), &amqp.exchange, &amqp.routing_key);
         let identity = format!("{place}, virtual host {vhost}, exchange {exchange}, routing key {key}");
+        wiring::warn_of_exposed(None, Some(&amqp));
         (Destination::broker(&amqp).await?, place, identity)
     } else {
         let url = settings.database.url.clone();
+        wiring::warn_of_exposed(Some(&settings.database), None);
         let destination = Destination::ledger(settings).await?;
         let identity = match url.file() {
             // By now it is there. The same relative path in another directory is another ledger.

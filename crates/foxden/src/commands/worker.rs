@@ -34,12 +34,13 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
         tracing::info!(event = "settings.read", file = %file.display(), "settings come from this file, too");
     }
 
+    let amqp = settings.amqp.as_ref().map(wiring::amqp).transpose()?;
+    wiring::warn_of_exposed(Some(&settings.database), amqp.as_ref());
     let escrow = wiring::escrow(&settings.worker)?;
     let ledger = wiring::working_ledger(wiring::ledger(&settings.database).await?, &settings.provisioning);
     wiring::warn_of_risks(&ledger).await?;
     let side = wiring::foxy(&settings.foxy).await?;
     let worker = WorkerId::new();
-    let amqp = settings.amqp.as_ref().map(wiring::amqp).transpose()?;
     let policy = wiring::policy(&settings, amqp.is_some());
     let custody = wiring::custody(settings.keys)?;
     wiring::check_keys(&ledger, &custody, Some(&settings.worker.escrow_dir)).await?;

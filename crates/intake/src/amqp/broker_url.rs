@@ -106,6 +106,13 @@ impl AmqpUrl {
         self.0.scheme == AMQPScheme::AMQPS
     }
 
+    /// Whether someone on the way could read along: it is on another machine, and TLS is not asked for.
+    pub fn is_exposed(&self) -> bool {
+        let host = &self.0.authority.host;
+        let is_loopback = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        !self.is_tls() && !is_loopback && !host.eq_ignore_ascii_case("localhost")
+    }
+
     pub(super) fn uri(&self) -> AMQPUri {
         self.0.clone()
     }
@@ -202,6 +209,16 @@ mod tests {
             ["amqp://127.0.0.1:5673/%2f", "amqp://guest:guest@127.0.0.1:5672/", "amqps://mq.example/?heartbeat=5"]
         {
             assert_eq!(AmqpUrl::parse(whole).unwrap().0.vhost, "/", "{whole}");
+        }
+    }
+
+    #[test]
+    fn a_broker_elsewhere_is_exposed_without_tls() {
+        for exposed in ["amqp://mq.example", "amqp://10.0.0.5/v", "amqp://[2001:db8::1]"] {
+            assert!(AmqpUrl::parse(exposed).unwrap().is_exposed(), "{exposed}");
+        }
+        for safe in ["amqps://mq.example", "amqp://localhost", "amqp://127.0.0.1", "amqp://[::1]"] {
+            assert!(!AmqpUrl::parse(safe).unwrap().is_exposed(), "{safe}");
         }
     }
 
