@@ -3,21 +3,51 @@
 use std::{
     fmt::Display,
     io::{self, Write as _},
+    os::unix::fs::MetadataExt as _,
 };
+
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use time::{OffsetDateTime, macros::format_description};
 
-use crate::{exit::Exit, terminal::printable_json};
+use crate::{
+    exit::Exit,
+    terminal::{printable_json, safe_lines},
+};
 
 /// Prints a line of a command's answer.
 ///
-/// Whoever reads it may have seen enough, as `head` does: then there is nothing left to do, and nothing to complain about.
+/// Its reader may have seen enough, as `head` does: then there is nothing left to do, and nothing to complain about. Any
+/// other failure ends the command with the reason: an answer that is lost on a full disk must not pass for one.
 pub(crate) fn say(line: impl Display) {
-    if let Err(error) = writeln!(io::stdout().lock(), "{line}") {
-        let exit = if error.kind() == io::ErrorKind::BrokenPipe { Exit::Done } else { Exit::Failed };
-        std::process::exit(exit as i32);
+    let mut stdout = io::stdout().lock();
+    if let Err(error) = writeln!(stdout, "{}", safe_lines(&line.to_string())).and_then(|()| stdout.flush()) {
+        drop(stdout);
+        end_unheard(&error);
     }
+}
+
+/// Ends a command whose answer can't be written.
+fn end_unheard(error: &io::Error) -> ! {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        std::process::exit(Exit::Done as i32);
+    }
+    note(format!("error: standard output can't be written\n  because: {error}"));
+    std::process::exit(Exit::Failed as i32);
+}
+
+/// Whether standard output was closed when the program started, as by `>&-`.
+///
+/// Rust's runtime opens `/dev/null` in the place of a closed descriptor, for reading and writing; a shell, systemd and
+/// most others open it for writing only. So some programs that mean `/dev/null` look the same. What is printed there is
+/// lost either way.
+fn is_closed(stdout: &io::Stdout) -> bool {
+    let is_null = fstat(stdout).is_ok_and(|found| {
+        let null = std::fs::metadata("/dev/null").map(|null| null.rdev());
+        null.is_ok_and(|null| FileType::from_raw_mode(found.st_mode).is_char_device() && found.st_rdev == null)
+    });
+    is_null && fcntl_getfl(stdout).is_ok_and(|flags| flags.contains(OFlags::RDWR))
 }
 
 /// Prints what is given once. Unlike with [`say`], it matters whether anybody took it.
@@ -25,8 +55,11 @@ pub(crate) fn say(line: impl Display) {
 /// # Errors
 /// When nobody did.
 pub(crate) fn give(line: impl Display) -> io::Result<()> {
+    if is_closed(&io::stdout()) {
+        return Err(io::Error::from(rustix::io::Errno::BADF));
+    }
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{line}")?;
+    writeln!(stdout, "{}", safe_lines(&line.to_string()))?;
     stdout.flush()
 }
 
@@ -40,7 +73,7 @@ pub(crate) fn give_json(value: &serde_json::Value) -> io::Result<()> {
 
 /// Prints a line beside the answer, for the person at the terminal. Where nobody can see it, it is lost.
 pub(crate) fn note(line: impl Display) {
-    drop(writeln!(io::stderr().lock(), "{line}"));
+    drop(writeln!(io::stderr().lock(), "{}", safe_lines(&line.to_string())));
 }
 
 /// Prints a value as one line of JSON, for scripts.

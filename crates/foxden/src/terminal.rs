@@ -116,10 +116,51 @@ pub(crate) fn printable_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// Whether a character does something other than show itself: moves the cursor, ends a line, turns the reading direction,
+/// or is not seen at all, so that one text can pass for another. Unicode 16: the categories Cc, Cf, Zl and Zp, and what is
+/// `Default_Ignorable_Code_Point`, variation selectors and tags among it.
 fn acts(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+            | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}'..='\u{ffff}'
+            | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
+
+/// What is about to be written, of whatever it is made: its line breaks stay, and the colours that a [`Painter`] has put
+/// there; all else that acts is escaped. Nothing is written without it, so that no caller has to remember.
+pub(crate) fn safe_lines(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c| c != '\n' && acts(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    let mut rest = text;
+    while let Some(at) = rest.find(|c| c != '\n' && acts(c)) {
+        safe.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let length = match COLOURS.iter().find(|code| rest.starts_with(**code)) {
+            Some(code) => {
+                safe.push_str(code);
+                code.len()
+            }
+            None => {
+                let character = rest.chars().next().unwrap_or_default();
+                safe.extend(character.escape_default());
+                character.len_utf8().min(rest.len())
+            }
+        };
+        rest = &rest[length..];
+    }
+    safe.push_str(rest);
+    Cow::Owned(safe)
+}
+
+/// All that a painter writes.
+const COLOURS: [&str; 7] =
+    ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[34m"];
 
 #[cfg(test)]
 mod tests {
@@ -135,6 +176,9 @@ mod tests {
             ("\u{202e}desrever", r"\u{202e}desrever"),
             ("\u{2028}", r"\u{2028}"),
             ("\0\u{7f}", r"\u{0}\u{7f}"),
+            ("a\u{61c}b\u{fff9}c\u{fffb}", r"a\u{61c}b\u{fff9}c\u{fffb}"),
+            ("\u{e0041}\u{e007f}", r"\u{e0041}\u{e007f}"),
+            ("\u{ad}\u{200d}\u{fe0f}\u{3164}\u{180e}", r"\u{ad}\u{200d}\u{fe0f}\u{3164}\u{180e}"),
         ] {
             assert_eq!(printable(text), shown);
         }
@@ -147,6 +191,14 @@ mod tests {
         let safe = printable_json(&json);
         assert!(!safe.contains(acts), "{safe:?}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap()["text"], text);
+    }
+
+    #[test]
+    fn what_is_written_keeps_its_lines_and_our_colours_and_nothing_else_that_acts() {
+        let text =
+            format!("{}\ntwo\t\u{1b}[2J\u{9b}1m\u{202e}\u{61c}", Painter { colours: true }.paint(Paint::Red, "one"));
+        assert_eq!(safe_lines(&text), "\u{1b}[31mone\u{1b}[0m\ntwo\\t\\u{1b}[2J\\u{9b}1m\\u{202e}\\u{61c}");
+        assert!(matches!(safe_lines("plain\nmüde"), Cow::Borrowed(_)));
     }
 
     #[test]

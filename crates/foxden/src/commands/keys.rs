@@ -65,7 +65,7 @@ fn generate(options: GenerateOptions) -> anyhow::Result<Exit> {
     });
     let entry = foxden_vault::generate_key(&name).context("could not make a key")?;
     match options.file {
-        None => output::say(entry.as_str()),
+        None => output::give(entry.as_str()).context("could not print the key")?,
         Some(path) => {
             write_new(&path, &entry).with_context(|| format!("could not write a key to {}", path.display()))?;
             output::say(format!("wrote {}; next: FOXDEN_KEYS_FILE={0}", path.display()));

@@ -90,15 +90,16 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         return Err(exec(&options.command, &granted.access, &store, &side.home));
     }
     if options.json {
-        output::say_json(&json!({
+        output::give_json(&json!({
             "access_token": granted.access.expose(),
             "expires_in": granted.expires_in.as_secs(),
             "scope": granted.scope,
             "store_uri": store.store_uri,
             "store_domain": store.store_domain,
-        }));
+        }))
+        .context("could not print the access token")?;
     } else {
-        output::say(granted.access.expose());
+        output::give(granted.access.expose()).context("could not print the access token")?;
     }
     if let Some(simulator) = side.simulator {
         simulator.shutdown().await;

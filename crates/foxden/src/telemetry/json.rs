@@ -5,6 +5,7 @@ use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::forma
 use tracing::Level;
 
 use super::line::Line;
+use crate::terminal::printable_json;
 
 /// RFC 3339 in UTC, always with three digits of the second's fraction: texts of one length sort by time.
 const TIMESTAMP: &[BorrowedFormatItem<'_>] =
@@ -16,8 +17,10 @@ pub(super) fn render(line: &Line) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     write(line, &mut serde_json::Serializer::new(&mut bytes))
         .expect("texts, numbers and flags can be written to memory as JSON");
-    bytes.push(b'\n');
-    bytes
+    let text = String::from_utf8(bytes).expect("JSON is UTF-8");
+    let mut line = printable_json(&text).into_owned();
+    line.push('\n');
+    line.into_bytes()
 }
 
 fn write(line: &Line, serializer: &mut serde_json::Serializer<&mut Vec<u8>>) -> Result<(), serde_json::Error> {
