@@ -84,9 +84,11 @@ impl ApiOrigins {
         &self.home
     }
 
-    /// Whether a token may be sent to this URL: origin trusted, and no user name or password that would come along.
+    /// Whether a token may be sent to this URL: a web address on a trusted origin, and no user name or password that would
+    /// come along. The origin alone does not say so: that of `blob:https://…` is the inner address's.
     pub(crate) fn trust(&self, url: &Url) -> bool {
-        self.trusted.contains(&url.origin()) && !has_credentials(url)
+        let is_of_the_web = matches!(url.scheme(), "https" | "http") && url.has_host();
+        is_of_the_web && self.trusted.contains(&url.origin()) && !has_credentials(url)
     }
 
     /// Whether every trusted origin is https, so that the HTTP client may refuse anything else as well.
@@ -154,6 +156,8 @@ mod tests {
             "https://user:pass@api.foxycart.com/",
             "https://api.foxycart.com./",
             "data:text/plain,hello",
+            "blob:https://api.foxycart.com/users/1",
+            "blob:https://api.foxycart.com",
         ] {
             assert!(!trusts(&origins, url), "{url}");
         }
