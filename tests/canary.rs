@@ -215,3 +215,59 @@ async fn no_secret_and_no_personal_data_leaves_the_program_at_any_level() {
         search(&canaries, &format!("{arguments:?}"), &[said.stdout, said.stderr].concat());
     }
 }
+
+/// A Foxy that repeats every request in its answers, secrets and all, wherever a server may do so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_foxy_repeats_of_a_request_stays_where_the_call_is_made() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let books = elsewhere.path().join("books.jsonl");
+    let config = foxy_sim::Config { books: Some(books.clone()), ..foxy_sim::Config::default() };
+    let mut place = Place::with(config).await;
+    echoed_everywhere(&mut place, &books, &[]).await;
+}
+
+/// Each kind of call is answered by an echo, with each kind of status; then everything is searched.
+async fn echoed_everywhere(place: &mut Place, books: &Path, settings: &[(&str, &str)]) {
+    place.set("FOXDEN_LOG", "trace,dependencies=trace");
+    place.set("FOXDEN_FOXY_H_CAPTCHA_CODE", SHARED_CODE);
+    settings.iter().for_each(|(name, value)| place.set(name, value));
+    place.sim.set_faults(
+        "POST /token: echo(400) nth 2; POST /token: echo(503) nth 3; GET /: echo(400) nth 2; GET /: echo_links nth 3; \
+         POST /users: echo_links nth 1; POST /users: echo(400) nth 2; POST /users: echo(500) nth 3; \
+         POST /users: echo(307) nth 4; POST /users: echo(429) nth 5; POST /stores: echo_links nth 1; \
+         POST /stores: echo(400) nth 2; POST /stores: echo(502) nth 3; POST /stores: echo(422) nth 4; \
+         GET /reporting: echo(400) nth 1; GET /reporting: echo_links nth 2; GET /clients/{id}: echo_links nth 1; \
+         GET /clients/{id}: echo(400) nth 2"
+            .parse()
+            .unwrap(),
+    );
+    let mut canaries = secrets(place);
+    let input: String = (1..=8).map(|number| format!("{}\n", marked(number, &mut canaries))).collect();
+    place.feed(&["submit", "-"], &input);
+    let worker = place.worker("worker");
+    let rows = place.settled(8).await;
+    worker.stop().await;
+    assert!(rows.iter().any(|row| row.parked_reason.is_some()), "no echo was believed: {rows:#?}");
+    canaries.extend(tokens(books));
+    let mut said = Vec::new();
+    for row in &rows {
+        for arguments in [&["show", row.signup_id.as_str()][..], &["show", row.signup_id.as_str(), "--json"]] {
+            said.push((format!("{arguments:?}"), place.run(arguments)));
+        }
+    }
+    let shown = said.iter().any(|(_, said)| String::from_utf8_lossy(&said.stdout).contains("[…]"));
+    assert!(shown, "nothing that Foxy repeated came as far as `show`");
+    for arguments in [&["client", "show"][..], &["client", "show"], &["client", "show", "--json"]] {
+        said.push((format!("{arguments:?}"), place.run(arguments)));
+    }
+    let done = rows.iter().find(|row| row.closed_at_ms.is_some()).unwrap().signup_id.as_str();
+    for echo in ["echo(400)", "echo(401)", "echo(500)"] {
+        place.sim.set_faults(format!("POST /token: {echo}").parse().unwrap());
+        let arguments = ["token", done, "--exec", "--", "true"];
+        said.push((format!("{arguments:?} under {echo}"), place.run(&arguments)));
+    }
+    for (what, said) in said {
+        search(&canaries, &what, &[said.stdout, said.stderr].concat());
+    }
+    search_files(&canaries, place.dir.path());
+}

@@ -2,7 +2,6 @@
 
 use std::mem::replace;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -10,17 +9,19 @@ use tokio::time::{Instant, timeout_at};
 use crate::answer::{Answer, OddAnswer};
 use crate::captcha::CaptchaSent;
 use crate::errors::Creating;
-use crate::http::{Failure, Verb};
+use crate::follow::{Followed, follow};
+use crate::http::{Caller, Failure, Verb};
 use crate::link::Links;
 use crate::oauth::{Bearer, Grant};
 use crate::outcome::{self, Created, Ending};
 use crate::pace::{Line, Turn};
 use crate::read::{self, Reading};
 use crate::single_flight::{Kept, SingleFlight};
+use crate::struck::Struck;
 use crate::wire::{Wire, held_back, unavailable};
 use crate::{
-    ApiOrigins, CaptchaCode, Cause, Evidence, HeldToken, LinkProblem, NoEffect, NotSent, Outcome, ReadError, Report,
-    ResourceUri, SetupFault, TokenKeeper, TokenScope,
+    CaptchaCode, Cause, Evidence, HeldToken, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri, SetupFault,
+    TokenKeeper, TokenScope,
 };
 
 /// Who acts.
@@ -79,15 +80,6 @@ pub(crate) enum To<'a> {
     Known(&'a ResourceUri),
 }
 
-/// A link from a kept document.
-#[derive(Debug)]
-pub(crate) struct Followed {
-    /// Where it leads.
-    pub(crate) uri: ResourceUri,
-    /// The document's edition, to be forgotten should the link lead nowhere.
-    pub(crate) edition: u64,
-}
-
 impl Access {
     /// An identity of which nothing but its right is known.
     pub(crate) fn new(identity: Identity) -> Self {
@@ -137,7 +129,8 @@ impl Access {
         let mut renewed = false;
         loop {
             let token = self.bearer(wire).await?;
-            let answer = wire.http.get(uri, Some(&token.value.access), turn.take()).await.map_err(unavailable)?;
+            let caller = Caller { token: Some(&token.value.access), captcha: None, known: &self.struck(wire) };
+            let answer = wire.http.get(uri, caller, turn.take()).await.map_err(unavailable)?;
             match read::judge(&answer) {
                 Reading::Document(document) => return Ok(Found::Document(document)),
                 Reading::Gone { status, absent } => return Ok(Found::Gone { status, absent }),
@@ -195,6 +188,7 @@ impl Access {
         judge: impl Fn(&Result<Answer, Failure>) -> Ending<T>,
     ) -> Report<T> {
         let begun = Instant::now();
+        let known = self.struck(wire).body(body);
         let body = body.to_string().into_bytes();
         let mut evidence = Evidence::default();
         let mut turn = match wire.http.turn_to_create(when.line, when.deadline).await {
@@ -215,9 +209,9 @@ impl Access {
                     break Outcome::NoEffect(reason);
                 }
             };
-            let access = Some(&token.value.access);
+            let caller = Caller { token: Some(&token.value.access), captcha, known: &known };
             let here = (verb, &link.uri);
-            let exchange = wire.http.change(here, access, captcha, body.clone(), deadline, turn.take()).await;
+            let exchange = wire.http.change(here, caller, body.clone(), deadline, turn.take()).await;
             evidence = outcome::evidence(&exchange, wire.origins());
             match judge(&exchange) {
                 Ending::Final(outcome) => break outcome,
@@ -282,6 +276,14 @@ impl Access {
         }
     }
 
+    /// What no answer may bring into an error, whichever call it was that brought it to the server.
+    fn struck(&self, wire: &Wire) -> Struck {
+        wire.struck(match &self.identity {
+            Identity::Client => Struck::default(),
+            Identity::Holder(token, _) => token.struck(),
+        })
+    }
+
     async fn bearer(&self, wire: &Wire) -> Result<Kept<Bearer>, ReadError> {
         let fetch = || async {
             match &self.identity {
@@ -290,32 +292,5 @@ impl Access {
             }
         };
         self.token.get(Bearer::is_good, fetch).await
-    }
-}
-
-/// Follows a link of a kept document, which is discovered first if it is not kept, and discovered anew if what is kept
-/// lacks the link: the answer to a creation brings some links only. A document without a usable link is not kept: once
-/// Foxy has mended it, nobody should have to restart us.
-pub(crate) async fn follow<F: Future<Output = Result<Links, ReadError>>>(
-    documents: &SingleFlight<Links>,
-    rel: &'static str,
-    origins: &ApiOrigins,
-    discover: impl Fn() -> F,
-) -> Result<Followed, ReadError> {
-    loop {
-        let discovered = AtomicBool::new(false);
-        let discover = || {
-            discovered.store(true, Ordering::Relaxed);
-            discover()
-        };
-        let links = documents.get(|_| true, discover).await?;
-        let problem = match links.value.uri(rel, origins) {
-            Ok(uri) => return Ok(Followed { uri, edition: links.edition }),
-            Err(problem) => problem,
-        };
-        documents.forget(links.edition).await;
-        if discovered.load(Ordering::Relaxed) || !matches!(problem, LinkProblem::Missing { .. }) {
-            return Err(problem.into());
-        }
     }
 }

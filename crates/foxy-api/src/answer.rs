@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::Cause;
 use crate::body::Body;
+use crate::struck::Struck;
 
 /// A status with what came with it. Whether the body is whole is for the reader to decide on.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub(crate) struct Answer {
     pub(crate) location: Option<String>,
     /// The body, or what there is of it.
     pub(crate) body: Body,
+    /// What it may repeat, and no error, evidence or address may.
+    pub(crate) struck: Struck,
 }
 
 /// Why an answer is of no use. Never quotes the answer.
@@ -50,9 +53,22 @@ impl OddAnswer {
 }
 
 impl Answer {
-    /// The body as a JSON object, if it is a whole one.
+    /// The body as a JSON object, if it is a whole one, without the secrets that went out with the call: what is read out
+    /// of it may be kept and shown.
     pub(crate) fn json(&self) -> Option<Value> {
-        self.body.json()
+        let mut document = self.body.json()?;
+        self.struck.strike_document(&mut document);
+        Some(document)
+    }
+
+    /// The JSON object that the body begins with, as it is, for what can't be asked for again. Its links are without the
+    /// secrets that went out with the call: they become addresses.
+    pub(crate) fn creation(&self) -> Option<Value> {
+        let mut document = self.body.first_object()?;
+        if let Some(links) = document.get_mut("_links") {
+            self.struck.strike_document(links);
+        }
+        Some(document)
     }
 
     /// Whether the request has succeeded (2xx). Which success it is depends on proxies and gateways as well.

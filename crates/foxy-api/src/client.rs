@@ -126,7 +126,7 @@ impl CreatedClient {
     pub(crate) fn read(document: &Value, origins: &ApiOrigins) -> Option<Self> {
         let text = |name: &str| document.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         Some(Self {
-            uri: Links::of(document).uri("self", origins),
+            uri: Links::of(document).own(origins),
             id: text("client_id")?.to_owned(),
             secret: ClientSecret::new(text("client_secret")?),
             token: Granted::of_creation(document),

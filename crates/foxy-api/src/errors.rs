@@ -6,9 +6,12 @@
 
 use std::fmt;
 
+use crate::struck::Struck;
+
 /// One entry of `fx:errors`, or what was said in its place.
 ///
-/// The message may repeat what was sent, personal data included: `Debug` redacts it, and logs should leave it out.
+/// The message may repeat what was sent, personal data included: `Debug` redacts it, and logs should leave it out. Secrets
+/// that went out with the call are struck out of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FoxyError {
     /// Foxy's reference for its own log, such as `id-1234567890`. What Foxy's support asks for. Safe to log.
@@ -70,6 +73,17 @@ impl FoxyError {
     /// An error without more than words.
     pub(crate) fn in_words(message: String, manner: Manner) -> Self {
         Self { logref: None, code: None, message, manner }
+    }
+
+    /// The same without the secrets that went out with the call, and without what looks like one.
+    pub(crate) fn without(self, struck: &Struck) -> Self {
+        let untainted = |text: &String| !struck.taints(text);
+        Self {
+            logref: self.logref.filter(untainted),
+            code: self.code.filter(untainted),
+            message: struck.words(&self.message),
+            manner: self.manner,
+        }
     }
 
     /// Foxy's words. For a person who may see the signup's data; not for a log.

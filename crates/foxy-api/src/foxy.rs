@@ -7,9 +7,10 @@ use foxden_vault::{AuthorizationCode, ClientSecret};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::access::{Access, Followed, Found, Identity, To, When, follow};
+use crate::access::{Access, Found, Identity, To, When};
 use crate::answer::OddAnswer;
 use crate::errors::Creating;
+use crate::follow::{Followed, follow};
 use crate::http::{Http, Verb};
 use crate::link::Links;
 use crate::oauth::Grant;

@@ -20,6 +20,7 @@ use crate::listing::Page;
 use crate::oauth::Grant;
 use crate::outcome::{self, Ending};
 use crate::read::{self, Reading};
+use crate::struck::Struck;
 use crate::{ApiOrigins, Document, Outcome, ReadError, ResourceUri, TokenScope, reasons, retry_after};
 
 const STATUSES: &[u16] =
@@ -46,7 +47,7 @@ fn answer(input: &[u8]) -> Option<Answer> {
     let retry_after = retry_after::parse(&text, OffsetDateTime::UNIX_EPOCH);
     assert!(retry_after.is_none_or(|wait| wait <= Duration::from_secs(3600)), "a wait has a cap");
     let location = Some(text.clone().into_owned());
-    Some(Answer { status, retry_after, challenge: challenge_error(&text), location, body })
+    Some(Answer { status, retry_after, challenge: challenge_error(&text), location, body, struck: Struck::default() })
 }
 
 fn json(bytes: &[u8]) -> Value {
@@ -111,7 +112,8 @@ pub fn tokens(input: &[u8]) {
 /// Foxy's own error bodies.
 pub fn errors(input: &[u8]) {
     let body = Body::Whole(input.to_vec());
-    let refused = Answer { status: 400, retry_after: None, challenge: None, location: None, body };
+    let refused =
+        Answer { status: 400, retry_after: None, challenge: None, location: None, body, struck: Struck::default() };
     for error in reasons::of(&refused) {
         assert!(error.message().chars().count() <= 1000, "a message has a cap");
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use foxden_vault::RefreshToken;
@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use crate::answer::OddAnswer;
 use crate::oauth::{Bearer, Grant};
 use crate::pace::Turn;
+use crate::struck::Struck;
 use crate::wire::Wire;
 use crate::{Cause, Granted, ReadError, TokenScope};
 
@@ -49,13 +50,22 @@ pub struct HeldToken(Arc<Held>);
 struct Held {
     /// Locked while Foxy is asked: two answers to one token could be two successors.
     in_use: Mutex<RefreshToken>,
+    /// The latest that were in use, for whoever can't wait for the lock.
+    known: std::sync::Mutex<Vec<RefreshToken>>,
     keeper: OnceLock<Arc<dyn TokenKeeper>>,
 }
 
 impl HeldToken {
     /// A token that is kept nowhere, yet.
     pub fn new(token: RefreshToken) -> Self {
-        Self(Arc::new(Held { in_use: Mutex::new(token), keeper: OnceLock::new() }))
+        let known = std::sync::Mutex::new(vec![token.clone()]);
+        Self(Arc::new(Held { in_use: Mutex::new(token), known, keeper: OnceLock::new() }))
+    }
+
+    /// What no answer to its holder may bring into an error.
+    pub(crate) fn struck(&self) -> Struck {
+        let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().fold(Struck::default(), Struck::refresh)
     }
 
     /// The same token; it is kept there. The first keeper stays.
@@ -94,6 +104,7 @@ impl HeldToken {
                 Ok((granted, bearer)) => {
                     // Also if it can't be kept: then the next use finds it here.
                     *in_use = granted.refresh.clone();
+                    self.remember(&granted.refresh);
                     if !is_same(&granted.refresh, &place) {
                         self.replace(place, granted.refresh.clone()).await?;
                     }
@@ -108,6 +119,15 @@ impl HeldToken {
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    fn remember(&self, token: &RefreshToken) {
+        let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.iter().any(|one| is_same(one, token)) {
+            known.push(token.clone());
+            let surplus = known.len().saturating_sub(MOST_REFUSED);
+            known.drain(..surplus);
         }
     }
 

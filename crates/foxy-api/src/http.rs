@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use foxden_vault::AccessToken;
+use foxden_vault::{AccessToken, ClientSecret};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -22,7 +22,9 @@ use tokio::time::Instant;
 
 use crate::answer::{Answer, challenge_error};
 use crate::body::{self, Body};
+use crate::oauth::Grant;
 use crate::pace::{Line, Pace, TooLate, Turn};
+use crate::struck::Struck;
 use crate::{CaptchaCode, Cause, ClientError, NotSent, ResourceUri, Settings, retry_after};
 
 /// Foxy docs: rels/create_user.
@@ -48,6 +50,17 @@ pub(crate) enum Verb {
     Post,
     /// Changes the named properties of one.
     Patch,
+}
+
+/// As whom a call goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    /// What opens it; none for what is public.
+    pub(crate) token: Option<&'a AccessToken>,
+    /// What a person has solved for it.
+    pub(crate) captcha: Option<&'a CaptchaCode>,
+    /// The caller's other secrets, which a server may know from earlier calls.
+    pub(crate) known: &'a Struck,
 }
 
 /// A request without an answer.
@@ -78,6 +91,31 @@ impl Verb {
             Self::Post => Method::POST,
             Self::Patch => Method::PATCH,
         }
+    }
+}
+
+impl Caller<'_> {
+    fn introduced(&self, request: RequestBuilder) -> RequestBuilder {
+        let request = match self.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        };
+        match self.captcha {
+            Some(code) => request.header(H_CAPTCHA_CODE, captcha_header(code)),
+            None => request,
+        }
+    }
+
+    /// What the answer may repeat.
+    fn struck(&self) -> Struck {
+        let mut struck = self.known.clone();
+        if let Some(token) = self.token {
+            struck = struck.access(token);
+        }
+        if let Some(code) = self.captcha {
+            struck = struck.captcha(code);
+        }
+        struck
     }
 }
 
@@ -121,19 +159,16 @@ impl Http {
         self.call_timeout
     }
 
-    /// Fetches a document; `None` as token for what is public, and as turn for what a call under way needs.
+    /// Fetches a document; `None` as turn for what a call under way needs.
     pub(crate) async fn get(
         &self,
         uri: &ResourceUri,
-        token: Option<&AccessToken>,
+        caller: Caller<'_>,
         turn: Option<Turn>,
     ) -> Result<Answer, Failure> {
         let request = self.reads.get(uri.url().clone()).timeout(self.call_timeout);
-        let request = match token {
-            Some(token) => request.bearer_auth(token.expose()),
-            None => request,
-        };
-        self.paced(turn, &self.reads, request, &AtomicBool::new(true)).await
+        let request = caller.introduced(request);
+        self.paced(turn, &self.reads, request, caller.struck(), &AtomicBool::new(true)).await
     }
 
     /// Asks the token endpoint, with HTTP Basic authentication of the client (RFC 6749 section 2.3.1).
@@ -143,26 +178,26 @@ impl Http {
     pub(crate) async fn ask_for_token(
         &self,
         uri: &ResourceUri,
-        form: String,
-        (client_id, client_secret): (&str, &str),
+        grant: &Grant,
+        (client_id, client_secret): (&str, &ClientSecret),
         turn: Option<Turn>,
     ) -> Result<Answer, Failure> {
+        let struck = grant.struck().client_secret(client_secret);
         let request = self
             .reads
             .post(uri.url().clone())
             .timeout(self.call_timeout)
-            .basic_auth(client_id, Some(client_secret))
+            .basic_auth(client_id, Some(client_secret.expose()))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form);
-        self.paced(turn, &self.reads, request, &AtomicBool::new(true)).await
+            .body(grant.form());
+        self.paced(turn, &self.reads, request, struck, &AtomicBool::new(true)).await
     }
 
     /// Sends a call that changes something, once. The deadline, if nearer, takes the call timeout's place.
     pub(crate) async fn change(
         &self,
         (verb, uri): (Verb, &ResourceUri),
-        token: Option<&AccessToken>,
-        captcha: Option<&CaptchaCode>,
+        caller: Caller<'_>,
         body: Vec<u8>,
         deadline: Instant,
         turn: Option<Turn>,
@@ -179,15 +214,8 @@ impl Http {
             .timeout(self.call_timeout.min(left))
             .header(CONTENT_TYPE, "application/json")
             .body(reqwest::Body::wrap(body));
-        let request = match token {
-            Some(token) => request.bearer_auth(token.expose()),
-            None => request,
-        };
-        let request = match captcha {
-            Some(code) => request.header(H_CAPTCHA_CODE, captcha_header(code)),
-            None => request,
-        };
-        self.paced(turn, &self.creates, request, &handed_over).await
+        let request = caller.introduced(request);
+        self.paced(turn, &self.creates, request, caller.struck(), &handed_over).await
     }
 
     /// Sends a request unless the pace forbids it, and lets the pace know what Foxy makes of it.
@@ -196,10 +224,11 @@ impl Http {
         turn: Option<Turn>,
         client: &Client,
         request: RequestBuilder,
+        struck: Struck,
         handed_over: &AtomicBool,
     ) -> Result<Answer, Failure> {
         let turn = self.pace.pass(turn).map_err(|TooLate(wait)| Failure { fate: Fate::HeldBack(wait), cause: None })?;
-        let answer = send(client, request, handed_over).await?;
+        let answer = send(client, request, struck, handed_over).await?;
         match (answer.status, answer.retry_after) {
             (429, wait) => self.pace.slow_down(&turn, wait),
             // Overloaded or in maintenance, and it says for how long (RFC 9110 section 15.6.4).
@@ -239,7 +268,12 @@ fn builder(settings: &Settings) -> ClientBuilder {
 
 /// Sends one request and reads its answer. `handed_over` tells, at any failure, whether a connection had asked for the
 /// body.
-async fn send(client: &Client, request: RequestBuilder, handed_over: &AtomicBool) -> Result<Answer, Failure> {
+async fn send(
+    client: &Client,
+    request: RequestBuilder,
+    struck: Struck,
+    handed_over: &AtomicBool,
+) -> Result<Answer, Failure> {
     let begun = Instant::now();
     let request = request.build().map_err(|error| Failure {
         fate: Fate::NotSent(NotSent::RequestInvalid),
@@ -250,7 +284,7 @@ async fn send(client: &Client, request: RequestBuilder, handed_over: &AtomicBool
     let result = client.execute(request).await;
     match result {
         Ok(response) => {
-            let answer = read(response).await;
+            let answer = read(response, struck).await;
             let elapsed_ms = begun.elapsed().as_millis();
             tracing::debug!(%method, path, status = answer.status, elapsed_ms, "Foxy answered");
             Ok(answer)
@@ -267,14 +301,15 @@ async fn send(client: &Client, request: RequestBuilder, handed_over: &AtomicBool
 }
 
 /// Reads an answer's head, and as much of its body as we are willing to hold.
-async fn read(mut response: Response) -> Answer {
+async fn read(mut response: Response, struck: Struck) -> Answer {
     let text = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
     Answer {
         status: response.status().as_u16(),
         retry_after: text(RETRY_AFTER).and_then(|value| retry_after::parse(value, OffsetDateTime::now_utc())),
         challenge: text(WWW_AUTHENTICATE).and_then(challenge_error),
-        location: text(LOCATION).map(str::to_owned),
+        location: text(LOCATION).map(|location| struck.without(location)),
         body: read_body(&mut response).await,
+        struck,
     }
 }
 

@@ -9,6 +9,7 @@ mod client;
 mod document;
 mod errors;
 mod fault;
+mod follow;
 mod foxy;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -32,6 +33,7 @@ mod settings;
 mod single_flight;
 mod store;
 mod store_session;
+mod struck;
 mod user;
 mod wire;
 

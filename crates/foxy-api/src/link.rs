@@ -7,6 +7,7 @@ use serde_json::Value;
 use url::{Origin, Url};
 
 use crate::ApiOrigins;
+use crate::struck::Struck;
 
 /// The longest address we keep. Those in Foxy's docs are under 100 bytes; a longer one is an attack on whoever stores
 /// it.
@@ -69,6 +70,13 @@ impl ResourceUri {
         Self(url)
     }
 
+    /// The same address without a query or fragment.
+    pub(crate) fn bare(mut self) -> Self {
+        self.0.set_query(None);
+        self.0.set_fragment(None);
+        self
+    }
+
     /// The same address, as the HTTP client takes it.
     pub(crate) fn url(&self) -> &Url {
         &self.0
@@ -117,6 +125,12 @@ impl Links {
         self.0.get_key_value(rel).map(|(rel, href)| Self(BTreeMap::from([(rel.clone(), href.clone())])))
     }
 
+    /// The address of the document's own resource, as it is kept and shown: without a query or fragment. None of Foxy's has
+    /// one, and what a server puts there may repeat what it was sent.
+    pub(crate) fn own(&self, origins: &ApiOrigins) -> Result<ResourceUri, LinkProblem> {
+        self.uri("self", origins).map(ResourceUri::bare)
+    }
+
     /// Follows a relation: its address, once checked.
     pub(crate) fn uri(&self, rel: &'static str, origins: &ApiOrigins) -> Result<ResourceUri, LinkProblem> {
         let href = self.0.get(rel).ok_or(LinkProblem::Missing { rel })?;
@@ -134,7 +148,8 @@ fn origin_text(url: &Url) -> String {
         tuple @ Origin::Tuple(..) => tuple.ascii_serialization(),
     };
     text.truncate(120); // ASCII, so no character is cut in half.
-    text
+    // A host can be made of what was sent.
+    Struck::default().words(&text)
 }
 
 #[cfg(test)]
@@ -204,6 +219,12 @@ mod tests {
             uri.with_query("email", "a+b&c@example.com").as_str(),
             "https://api.foxycart.com/reporting/email_exists?email=a%2Bb%26c%40example.com"
         );
+    }
+
+    #[test]
+    fn the_address_of_a_resource_is_kept_without_a_query() {
+        let links = Links::of(&json!({"_links": {"self": {"href": "/users/1?email=ada@people.example#x"}}}));
+        assert_eq!(links.own(&ApiOrigins::production()).unwrap().as_str(), "https://api.foxycart.com/users/1");
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Page {
             // An entry that can't be read might be the wanted one, so it is not passed over.
             let domain = entry.get("store_domain").and_then(Value::as_str);
             let domain = domain.ok_or_else(|| ReadError::odd(OddAnswer::Lacks("store_domain")))?.to_owned();
-            stores.push((domain, Links::of(entry).uri("self", origins)));
+            stores.push((domain, Links::of(entry).own(origins)));
         }
         let next = match Links::of(document).uri("next", origins) {
             Ok(next) => Some(next),

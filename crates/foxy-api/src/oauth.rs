@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::answer::{Answer, OddAnswer};
 use crate::body::Body;
 use crate::read::{ReadError, refusal};
+use crate::struck::Struck;
 use crate::{Cause, SetupFault, TokenScope};
 
 /// Access tokens are replaced this long before they expire, so that none expires between our check and Foxy's.
@@ -152,6 +153,15 @@ impl Grant {
         form.finish()
     }
 
+    /// What no answer to its holder may bring into an error.
+    pub(crate) fn struck(&self) -> Struck {
+        match self {
+            Self::Client => Struck::default(),
+            Self::Refresh { token, .. } => Struck::default().refresh(token),
+            Self::Code { code, .. } => Struck::default().code(code),
+        }
+    }
+
     /// Reads a token endpoint's answer to this grant, which was asked for at `since`.
     pub(crate) fn read(&self, answer: &Answer, since: Instant) -> Result<(Granted, Bearer), ReadError> {
         if !answer.is_success() {
@@ -162,7 +172,7 @@ impl Grant {
             Body::Whole(_) => ReadError::odd(OddAnswer::NotJson),
             Body::TooLarge => ReadError::odd(OddAnswer::TooLarge),
         })?;
-        let fields = TokenFields::of(&document);
+        let mut fields = TokenFields::of(&document);
         let access = fields.access.ok_or_else(|| ReadError::odd(OddAnswer::Lacks("access_token")))?;
         if !fields.is_bearer {
             return Err(SetupFault::OtherTokenType.into());
@@ -170,6 +180,7 @@ impl Grant {
         if let Some(asked) = self.scope().filter(|asked| !asked.is_in(&fields.scope)) {
             return Err(SetupFault::OtherScope(asked).into());
         }
+        answer.struck.strike(&mut fields.scope);
         let refresh = match (fields.refresh, self) {
             (Some(refresh), _) => refresh,
             // Left out, the old one stays valid (RFC 6749 section 6); a client needs none (section 4.4.3).
@@ -191,7 +202,7 @@ impl Grant {
     }
 
     fn refused(&self, answer: &Answer) -> ReadError {
-        let error = OAuthError::of(&answer.json().unwrap_or_default(), answer.challenge.as_deref());
+        let error = OAuthError::of(&answer.body.json().unwrap_or_default(), answer.challenge.as_deref());
         match (answer.status, error, self) {
             (400 | 401, Some(OAuthError::InvalidGrant), Self::Refresh { .. } | Self::Code { .. }) => ReadError::Revoked,
             (400 | 401, Some(OAuthError::InvalidClient), _) | (401, _, _) => SetupFault::InvalidClient.into(),
@@ -242,7 +253,7 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Answer {
         let body = Body::Whole(body.as_bytes().to_vec());
-        Answer { status, retry_after: None, challenge: None, location: None, body }
+        Answer { status, retry_after: None, challenge: None, location: None, body, struck: Struck::default() }
     }
 
     fn refresh() -> Grant {

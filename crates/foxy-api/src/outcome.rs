@@ -10,7 +10,8 @@ use crate::http::{Failure, Fate};
 use crate::link::Links;
 use crate::oauth::OAuthError;
 use crate::{
-    ApiOrigins, Doubt, Evidence, Granted, NoEffect, Outcome, Rejection, ResourceUri, SetupFault, TokenLoss, reasons,
+    ApiOrigins, Doubt, Evidence, FoxyError, Granted, NoEffect, Outcome, Rejection, RejectionKind, ResourceUri,
+    SetupFault, TokenLoss, reasons,
 };
 
 /// How one sending of a call that changes something ended.
@@ -58,7 +59,7 @@ fn made_or_not<T>(
 ) -> Ending<T> {
     match exchange {
         // Which success it is says less than what it brings: a body with a token is a token.
-        Ok(answer) if answer.is_success() => match answer.body.first_object().and_then(|document| read(&document)) {
+        Ok(answer) if answer.is_success() => match answer.creation().and_then(|document| read(&document)) {
             Some(created) => Ending::Final(Outcome::Done(created)),
             None if answer.status == 201 => Ending::Final(Outcome::TokenLost(loss(answer))),
             None => unmade(creating, captcha, exchange),
@@ -108,7 +109,7 @@ fn loss(answer: &Answer) -> TokenLoss {
 
 /// A 4xx other than 408 and 409: nothing was created.
 fn refused<T>(creating: Creating, captcha: CaptchaSent, answer: &Answer) -> Ending<T> {
-    let body = answer.json().unwrap_or_default();
+    let body = answer.body.json().unwrap_or_default();
     let errors = reasons::of(answer);
     let oauth = OAuthError::of(&body, answer.challenge.as_deref());
     let fault = |fault| Ending::Final(Outcome::NoEffect(NoEffect::SetupFault(fault)));
@@ -122,7 +123,7 @@ fn refused<T>(creating: Creating, captcha: CaptchaSent, answer: &Answer) -> Endi
             CaptchaSent::OfSettings => fault(SetupFault::CaptchaRefused),
             CaptchaSent::Own => {
                 let kind = errors::kind_with_refused_captcha(creating, &errors);
-                Ending::Final(Outcome::Rejected(Rejection { kind, status, errors }))
+                Ending::Final(Outcome::Rejected(rejection(kind, status, errors, answer)))
             }
         },
         (403, _) => fault(SetupFault::Forbidden),
@@ -130,9 +131,14 @@ fn refused<T>(creating: Creating, captcha: CaptchaSent, answer: &Answer) -> Endi
         (status, _) if answer.body.is_damaged() => Ending::Final(Outcome::NoEffect(NoEffect::ReasonsLost { status })),
         (status, _) => {
             let kind = errors::kind(creating, &errors);
-            Ending::Final(Outcome::Rejected(Rejection { kind, status, errors }))
+            Ending::Final(Outcome::Rejected(rejection(kind, status, errors, answer)))
         }
     }
+}
+
+/// The kind is judged by Foxy's own words: a customer's name may be a part of them. They go on without what was sent.
+fn rejection(kind: RejectionKind, status: u16, errors: Vec<FoxyError>, answer: &Answer) -> Rejection {
+    Rejection { kind, status, errors: errors.into_iter().map(|error| error.without(&answer.struck)).collect() }
 }
 
 /// What one sending leaves behind for the record. Its time is the caller's to fill in.
@@ -144,7 +150,7 @@ pub(crate) fn evidence(exchange: &Result<Answer, Failure>, origins: &ApiOrigins)
     let body = answer.json().unwrap_or_default();
     Evidence {
         http_status: Some(answer.status),
-        logref: reasons::of(answer).into_iter().find_map(|error| error.logref),
+        logref: reasons::of(answer).into_iter().find_map(|error| error.without(&answer.struck).logref),
         resource: if answer.status == 201 { resource(answer, &body, origins) } else { None },
         cause: if let Body::Cut { cause, .. } = &answer.body { Some(cause.clone()) } else { None },
         ..Evidence::default()
@@ -154,8 +160,8 @@ pub(crate) fn evidence(exchange: &Result<Answer, Failure>, origins: &ApiOrigins)
 /// A 201's own word on where the new resource is: its `self` link, else its `Location`, which arrives even if a body
 /// doesn't.
 fn resource(answer: &Answer, body: &Value, origins: &ApiOrigins) -> Option<ResourceUri> {
-    let location = || ResourceUri::parse(answer.location.as_deref()?, origins).ok();
-    Links::of(body).uri("self", origins).ok().or_else(location)
+    let location = || ResourceUri::parse(answer.location.as_deref()?, origins).ok().map(ResourceUri::bare);
+    Links::of(body).own(origins).ok().or_else(location)
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ pub(crate) fn judge(answer: &Answer) -> Reading {
             (None, Body::TooLarge) => Reading::Failed(ReadError::odd(OddAnswer::TooLarge)),
         };
     }
-    let body = answer.json().unwrap_or_default();
+    let body = answer.body.json().unwrap_or_default();
     match (status, OAuthError::of(&body, answer.challenge.as_deref())) {
         (401, Some(OAuthError::InvalidClient)) => Reading::Failed(SetupFault::InvalidClient.into()),
         (401 | 403, Some(OAuthError::InsufficientScope)) => Reading::Failed(SetupFault::InsufficientScope.into()),
@@ -155,10 +155,18 @@ pub(crate) fn refusal(answer: &Answer) -> ReadError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::struck::Struck;
 
     fn answer(status: u16, body: &str) -> Answer {
         let body = Body::Whole(body.as_bytes().to_vec());
-        Answer { status, retry_after: Some(Duration::from_secs(7)), challenge: None, location: None, body }
+        Answer {
+            status,
+            retry_after: Some(Duration::from_secs(7)),
+            challenge: None,
+            location: None,
+            body,
+            struck: Struck::default(),
+        }
     }
 
     fn word(reading: &Reading) -> String {

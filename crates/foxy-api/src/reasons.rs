@@ -17,7 +17,8 @@ const LONGEST: usize = 1000;
 /// As much of a page is looked through for its words.
 const PAGE: usize = 64 * 1024;
 
-/// What the answer has against the request; nothing if it is no refusal, or says nothing.
+/// What the answer has against the request; nothing if it is no refusal, or says nothing. In its own words, to be judged by:
+/// what leaves this crate of them goes through [`FoxyError::without`].
 pub(crate) fn of(answer: &Answer) -> Vec<FoxyError> {
     let Body::Whole(bytes) = &answer.body else { return Vec::new() };
     if answer.status < 400 {
@@ -110,10 +111,12 @@ fn words_of_page(html: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::struck::Struck;
 
     fn said(status: u16, body: &str) -> Vec<String> {
         let body = Body::Whole(body.as_bytes().to_vec());
-        let answer = Answer { status, retry_after: None, challenge: None, location: None, body };
+        let answer =
+            Answer { status, retry_after: None, challenge: None, location: None, body, struck: Struck::default() };
         of(&answer).iter().map(|error| error.message().to_owned()).collect()
     }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use foxden_vault::ClientSecret;
 use tokio::time::{Instant, sleep};
 
+use crate::struck::Struck;
+
 /// So many refusals lead to another try: of what was changed, of the one in use, and of what has come meanwhile.
 const MOST_REFUSED: usize = 2;
 
@@ -72,6 +74,11 @@ impl Secrets {
             drop(in_use);
             tracing::info!(event = "foxy.secret_reloaded", "the client's secret was changed; the new one is in use");
         }
+    }
+
+    /// What no answer may bring into an error.
+    pub(crate) fn struck(&self, struck: Struck) -> Struck {
+        struck.client_secret(&self.in_use())
     }
 
     fn in_use(&self) -> MutexGuard<'_, ClientSecret> {

@@ -66,7 +66,7 @@ impl NewStore {
 impl CreatedStore {
     /// From a 201.
     pub(crate) fn new(created: Created, origins: &ApiOrigins) -> Self {
-        Self { uri: created.links.uri("self", origins), token: created.token }
+        Self { uri: created.links.own(origins), token: created.token }
     }
 }
 

@@ -63,7 +63,7 @@ impl CreatedUser {
     /// From a 201.
     pub(crate) fn new(created: Created, foxy: Foxy) -> Self {
         Self {
-            uri: created.links.uri("self", foxy.origins()),
+            uri: created.links.own(foxy.origins()),
             stores: created.links.only("fx:stores"),
             token: created.token,
             received: Instant::now(),

@@ -8,9 +8,9 @@ use foxden_vault::ClientSecret;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::access::follow;
 use crate::answer::{Answer, OddAnswer};
-use crate::http::{Failure, Fate, Http, Verb};
+use crate::follow::follow;
+use crate::http::{Caller, Failure, Fate, Http, Verb};
 use crate::link::Links;
 use crate::oauth::{Bearer, Grant};
 use crate::outcome::{self, Ending};
@@ -18,6 +18,7 @@ use crate::pace::{Line, Turn};
 use crate::read::{self, Reading};
 use crate::secret::Secrets;
 use crate::single_flight::SingleFlight;
+use crate::struck::Struck;
 use crate::{
     ApiOrigins, Evidence, Granted, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri, SecretSource, Settings,
     SetupFault,
@@ -49,6 +50,11 @@ impl Wire {
     /// The OAuth client's id.
     pub(crate) fn client_id(&self) -> &str {
         &self.settings.client_id
+    }
+
+    /// What no answer may bring into an error: these, and the client's secrets.
+    pub(crate) fn struck(&self, of_caller: Struck) -> Struck {
+        self.secrets.struck(of_caller)
     }
 
     /// Asks the token endpoint with the client's secret; with another, if there is one, should Foxy refuse it. `None` as turn
@@ -84,8 +90,8 @@ impl Wire {
         loop {
             let endpoint = follow(&self.entry, "fx:token", self.origins(), || self.discover_entry()).await?;
             let since = Instant::now();
-            let credentials = (self.client_id(), secret.expose());
-            let asked = self.http.ask_for_token(&endpoint.uri, grant.form(), credentials, turn.take()).await;
+            let credentials = (self.client_id(), secret);
+            let asked = self.http.ask_for_token(&endpoint.uri, grant, credentials, turn.take()).await;
             let answer = asked.map_err(unavailable)?;
             if !matches!(answer.status, 404 | 410) {
                 return grant.read(&answer, since);
@@ -118,9 +124,11 @@ impl Wire {
                 (Outcome::NoEffect(reason), Evidence { cause, ..Evidence::default() })
             }
             Ok(Ok(link)) => {
+                let known = &self.struck(Struck::default()).body(body);
                 let body = body.to_string().into_bytes();
                 let to = (Verb::Post, &link.uri);
-                let exchange = self.http.change(to, None, None, body, deadline, Some(turn)).await;
+                let caller = Caller { token: None, captcha: None, known };
+                let exchange = self.http.change(to, caller, body, deadline, Some(turn)).await;
                 let outcome = match judge(&exchange) {
                     Ending::Final(outcome) => outcome,
                     // There was no token to be stale.
@@ -148,7 +156,8 @@ impl Wire {
     }
 
     async fn discover_entry(&self) -> Result<Links, ReadError> {
-        let answer = self.http.get(&ResourceUri::home(self.origins()), None, None).await.map_err(unavailable)?;
+        let caller = Caller { token: None, captcha: None, known: &self.struck(Struck::default()) };
+        let answer = self.http.get(&ResourceUri::home(self.origins()), caller, None).await.map_err(unavailable)?;
         match read::judge(&answer) {
             Reading::Document(document) => Ok(Links::of(&document)),
             Reading::Failed(error) => Err(error),

@@ -36,7 +36,8 @@ async fn create(origin: &str, connect_timeout: Duration, call_timeout: Duration,
     let uri = ResourceUri::home(&settings.api);
     let http = Http::try_new(&settings).unwrap();
     let token = AccessToken::new("t");
-    let result = http.change((Verb::Post, &uri), Some(&token), None, b"{}".to_vec(), Instant::now() + left, None).await;
+    let caller = Caller { token: Some(&token), captcha: None, known: &Struck::default() };
+    let result = http.change((Verb::Post, &uri), caller, b"{}".to_vec(), Instant::now() + left, None).await;
     result.map(|answer| answer.status).unwrap_err().fate
 }
 
@@ -77,7 +78,9 @@ impl Resolve for KnowsNothing {
 #[tokio::test]
 async fn a_name_that_is_not_resolved_sends_nothing() {
     let client = builder(&settings("https://foxy.example", LONG, LONG)).dns_resolver(KnowsNothing).build().unwrap();
-    let failure = send(&client, client.post("https://foxy.example"), &AtomicBool::new(false)).await.unwrap_err();
+    let failure = send(&client, client.post("https://foxy.example"), Struck::default(), &AtomicBool::new(false))
+        .await
+        .unwrap_err();
     assert_eq!(failure.fate, Fate::NotSent(NotSent::NameNotResolved));
 }
 

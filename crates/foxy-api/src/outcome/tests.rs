@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::struck::Struck;
 use crate::{NotSent, RejectionKind};
 
 const WAIT: Duration = Duration::from_secs(7);
@@ -13,7 +14,7 @@ const TOKEN: &str = r#"{"token":{"access_token":"a","refresh_token":"r","expires
 const HTML: &str = "<html><h1>502 Bad Gateway</h1></html>";
 
 fn answer(status: u16, body: Body) -> Answer {
-    Answer { status, retry_after: Some(WAIT), challenge: None, location: None, body }
+    Answer { status, retry_after: Some(WAIT), challenge: None, location: None, body, struck: Struck::default() }
 }
 
 fn whole(body: &str) -> Body {
