@@ -4,7 +4,7 @@ use std::{
     net::TcpListener,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use crate::support::{Place, program};
@@ -137,4 +137,65 @@ async fn which_settings_file_was_read_is_said_beside_the_answer() {
     let line = worker.until("settings.read").await;
     assert_eq!(line["file"], folder.path().join("other.toml").display().to_string());
     worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_cannot_be_written_fails_with_the_reason() {
+    let place = Place::new().await;
+    place.feed(&["migrate", "up"], "");
+    for arguments in [&["keys", "generate"][..], &["status"], &["status", "--json"], &["explain"]] {
+        let mut command = program(arguments, place.dir.path());
+        command.envs(&place.settings).stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        let ended = command.stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("No space left on device"), "{arguments:?}: {said}");
+    }
+    let script = format!("exec {} keys generate >&-", env!("CARGO_BIN_EXE_foxden"));
+    let closed = Command::new("sh").args(["-c", &script]).env_clear().output().unwrap();
+    let said = String::from_utf8(closed.stderr).unwrap();
+    assert_eq!(closed.status.code(), Some(1), "{said}");
+    assert!(said.contains("could not print the key") && said.contains("Bad file descriptor"), "{said}");
+    // A reader that has seen enough is no failure.
+    let script = format!("{} explain | true", env!("CARGO_BIN_EXE_foxden"));
+    let piped = Command::new("sh").args(["-c", &script]).env_clear().output().unwrap();
+    assert!(piped.stderr.is_empty(), "{piped:?}");
+}
+
+#[test]
+fn a_demo_removes_only_what_bears_the_mark_of_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("demo");
+    let real = [("keys", "k20260101:c2VjcmV0\n"), ("foxden.toml", "heartbeat = \"5s\"\n"), ("ledger.db", "a ledger")];
+    for (name, content) in real {
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join(name), content).unwrap();
+        let refused = program(&["demo", "--signups", "1", "--json"], dir.path()).output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("holds {name:?}, which no demo left there")), "{said}");
+        assert_eq!(std::fs::read_to_string(place.join(name)).unwrap(), content);
+        std::fs::remove_dir_all(&place).unwrap();
+    }
+    // A demo's own settings, with a real key beside them.
+    let demo = || program(&["demo", "--signups", "1", "--latency", "0ms", "--json"], dir.path()).output().unwrap();
+    assert!(demo().status.success());
+    assert!(demo().status.success());
+    std::fs::write(place.join("keys"), real[0].1).unwrap();
+    assert_eq!(demo().status.code(), Some(1));
+    assert_eq!(std::fs::read_to_string(place.join("keys")).unwrap(), real[0].1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_way_that_others_can_listen_on_is_warned_of_once() {
+    let mut place = Place::new().await;
+    // Of the block that is kept for documentation: nobody is there.
+    place.set("FOXDEN_AMQP_URL", "amqp://192.0.2.1");
+    let worker = place.worker("worker");
+    let warned = worker.until("broker.exposed").await;
+    assert_eq!((&warned["level"], &warned["broker"]), (&"warn".into(), &"amqp://192.0.2.1:5672".into()));
+    worker.until("worker.started").await;
+    worker.until("broker.unreachable").await;
+    assert_eq!(worker.events("broker.exposed").len(), 1);
+    assert!(worker.events("ledger.exposed").is_empty());
 }
