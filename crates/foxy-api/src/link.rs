@@ -53,6 +53,24 @@ impl ResourceUri {
         Self::resolve("self", text, origins)
     }
 
+    /// Checks an address that was kept, as it stands in a database that others may have written to: absolute, and of the
+    /// API. Where the API is a simulator on this machine, whose port changes from start to start, its path counts, and the
+    /// answer is that path at the present simulator.
+    ///
+    /// # Errors
+    /// As [`ResourceUri::parse`].
+    pub fn kept(text: &str, origins: &ApiOrigins) -> Result<Self, LinkProblem> {
+        let url = Url::parse(text).map_err(|_| LinkProblem::Malformed { rel: "self" })?;
+        match Self::resolve("self", text, origins) {
+            Err(LinkProblem::Foreign { .. }) if origins.are_of_this_machine(&url) => {
+                let mut here = origins.home().clone();
+                here.set_path(url.path());
+                Ok(Self(here))
+            }
+            checked => checked,
+        }
+    }
+
     /// The address as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -225,6 +243,26 @@ mod tests {
     fn the_address_of_a_resource_is_kept_without_a_query() {
         let links = Links::of(&json!({"_links": {"self": {"href": "/users/1?email=ada@people.example#x"}}}));
         assert_eq!(links.own(&ApiOrigins::production()).unwrap().as_str(), "https://api.foxycart.com/users/1");
+    }
+
+    #[test]
+    fn a_kept_address_of_a_simulator_is_its_path_at_the_present_one() {
+        let kept = |text: &str, home: &str| {
+            ResourceUri::kept(text, &ApiOrigins::explicit(home).unwrap()).map(|uri| uri.to_string()).ok()
+        };
+        let now = "http://127.0.0.1:8787";
+        assert_eq!(kept("http://127.0.0.1:1234/stores/1", now).as_deref(), Some("http://127.0.0.1:8787/stores/1"));
+        for foreign in [
+            "https://evil.example/stores/1",
+            "http://u:p@127.0.0.1:1/",
+            "/stores/1",
+            "http://127.0.0.1:1//evil.example/",
+        ] {
+            assert!(kept(foreign, now).is_none_or(|uri| uri.starts_with("http://127.0.0.1:8787/")), "{foreign}");
+        }
+        assert_eq!(kept("/stores/1", now), None);
+        assert_eq!(kept("http://127.0.0.1:1234/stores/1", "https://api.foxycart.com"), None);
+        assert_eq!(kept("blob:http://127.0.0.1:8787/stores/1", now), None);
     }
 
     #[test]

@@ -91,6 +91,12 @@ impl ApiOrigins {
         is_of_the_web && self.trusted.contains(&url.origin()) && !has_credentials(url)
     }
 
+    /// Whether both this API and a URL are on this machine, without TLS: simulators, which choose their ports.
+    pub(crate) fn are_of_this_machine(&self, url: &Url) -> bool {
+        let is_here = url.scheme() == "http" && url.host().is_some_and(|host| is_loopback(&host));
+        is_here && !has_credentials(url) && !self.is_https()
+    }
+
     /// Whether every trusted origin is https, so that the HTTP client may refuse anything else as well.
     pub(crate) fn is_https(&self) -> bool {
         self.home.scheme() == "https"
