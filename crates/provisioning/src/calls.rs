@@ -78,6 +78,11 @@ pub trait Calls: Clone + Send + Sync + 'static {
         async { Report { outcome: Outcome::Done(()), evidence: Evidence::default() } }
     }
 
+    /// A kept address as it may be used; `None` if it is not of this Foxy. One that keeps no addresses trusts all.
+    fn checked(&self, address: &str) -> Option<String> {
+        Some(address.to_owned())
+    }
+
     /// Whether Foxy answers and lets us in; changes nothing.
     fn probe(&self) -> impl Future<Output = Result<(), ReadError>> + Send;
 }
@@ -128,6 +133,10 @@ impl Calls for Foxy {
 
     async fn store_domain_exists(&self, domain: &str) -> Result<bool, ReadError> {
         Self::store_domain_exists(self, domain).await
+    }
+
+    fn checked(&self, address: &str) -> Option<String> {
+        ResourceUri::kept(address, self.origins()).ok().map(|uri| uri.to_string())
     }
 
     async fn mark_store(&self, token: HeldToken, mark: &Attribute, deadline: Instant) -> Report<()> {

@@ -237,9 +237,11 @@ impl<F: Calls> Runner<F> {
         // Tokens of calls before the first on this natural key are another email's or another domain's.
         let is_of_this_key = |held: &Credential| held.scope == scope && held.intent >= row.key_intent;
         let held = self.ledger.credentials(&row.id).await?;
-        let Some(held) = held.into_iter().rfind(|held| is_of_this_key(held) && held.sealed.is_some()) else {
+        let Some(mut held) = held.into_iter().rfind(|held| is_of_this_key(held) && held.sealed.is_some()) else {
             return Ok(None);
         };
+        // It may have come out of a file, or out of a row that others have written to.
+        held.resource_uri = held.resource_uri.and_then(|uri| self.foxy.checked(&uri));
         let seen = Seen::TokenHeld { link_is_trusted: held.resource_uri.is_some() };
         let mut finding = Finding::of(seen, "token_held", "recorded by a worker that had lost its lease");
         match scope {
