@@ -7,7 +7,11 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use crate::support::{Place, program};
+use foxden_ledger::SignupId;
+use sea_orm::{ConnectionTrait as _, Database};
+use serde_json::Value;
+
+use crate::support::{Place, lines, program};
 
 /// Another user of the machine. No account is needed for a number.
 const ANOTHER: u32 = 54_321;
@@ -127,7 +131,7 @@ async fn which_settings_file_was_read_is_said_beside_the_answer() {
         let output = run_in(&place, folder.path(), arguments);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(said.lines().next(), Some(format!("settings: {path}").as_str()));
-        assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok(), "{:?}", output.stdout);
+        assert!(serde_json::from_slice::<Value>(&output.stdout).is_ok(), "{:?}", output.stdout);
     }
     let mut settings = place.settings.clone();
     settings.insert("FOXDEN_CONFIG".into(), folder.path().join("other.toml").display().to_string());
@@ -198,4 +202,72 @@ async fn a_way_that_others_can_listen_on_is_warned_of_once() {
     worker.until("broker.unreachable").await;
     assert_eq!(worker.events("broker.exposed").len(), 1);
     assert!(worker.events("ledger.exposed").is_empty());
+}
+
+/// A place with one signup provisioned, whose row somebody then writes to.
+async fn provisioned_then(changes: &[&str]) -> Place {
+    let place = Place::new().await;
+    place.feed(&["submit", "-"], &lines(["acct_1"]));
+    let worker = place.worker("worker");
+    place.settled(1).await;
+    worker.stop().await;
+    let database = Database::connect(&place.settings["FOXDEN_DATABASE_URL"]).await.unwrap();
+    for change in changes {
+        database.execute_unprepared(change).await.unwrap();
+    }
+    database.close().await.unwrap();
+    place
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_was_written_into_the_ledger_gets_no_token_and_is_shown_as_not_trusted() {
+    for evil in ["https://evil.example/stores/1", "blob:http://127.0.0.1/stores/1", "http://u:p@127.0.0.1/stores/1"] {
+        let change = format!("UPDATE provisionings SET store_uri = '{evil}\u{1b}[2J\u{202e}', user_uri = '{evil}'");
+        let place = provisioned_then(&[&change, "UPDATE credentials SET resource_uri = 'https://evil.example/'"]).await;
+        let before = place.sim.requests("POST /token");
+        for arguments in
+            [&["token", "acct_1"][..], &["token", "acct_1", "--exec", "--", "env"], &["token", "acct_1", "--json"]]
+        {
+            let refused = place.run(arguments);
+            let said = String::from_utf8(refused.stderr).unwrap();
+            assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0), "{arguments:?}: {said}");
+            assert!(said.contains("is not trusted") && !said.contains("evil.example"), "{said}");
+        }
+        assert_eq!(place.sim.requests("POST /token"), before, "a token was asked for");
+        let ledger = place.ledger().await;
+        let opened = ledger.audit_of(&SignupId::parse("acct_1").unwrap(), 10).await.unwrap();
+        ledger.close().await.unwrap();
+        assert!(opened.is_empty(), "a token was opened");
+
+        let shown = place.feed(&["show", "acct_1"], "");
+        assert!(shown.contains(&format!("{evil}\\u{{1b}}[2J\\u{{202e}} (not trusted)")), "{shown}");
+        let json = place.json(&["show", "acct_1", "--json"]);
+        assert_eq!((&json["store_uri"], &json["user_uri"]), (&Value::Null, &Value::Null));
+        assert!(json["not_trusted"]["store_uri"].as_str().unwrap().starts_with(evil), "{json}");
+        assert!(json["tokens"].as_array().unwrap().iter().all(|token| token["resource_uri"].is_null()), "{json}");
+        let listed = place.json(&["status", "--list", "1", "--json"]);
+        assert_eq!(listed["store_uri"], Value::Null);
+    }
+}
+
+/// The simulator inside the program has another port at each start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_of_a_simulator_is_its_path_at_the_present_one_with_the_same_books() {
+    let mut place = Place::new().await;
+    place.set("FOXDEN_FOXY_API", "simulator");
+    place.settings.retain(|name, _| !name.starts_with("FOXDEN_FOXY_CLIENT"));
+    place.feed(&["submit", "-"], &lines(["acct_1"]));
+    let worker = place.worker("worker");
+    let row = place.settled(1).await.remove(0);
+    worker.stop().await;
+    let token = place.json(&["token", "acct_1", "--json"]);
+    let (then, now) = (row.store_uri.unwrap(), token["store_uri"].as_str().unwrap().to_owned());
+    let path = |uri: &str| url::Url::parse(uri).unwrap().path().to_owned();
+    assert_eq!((path(&then), now.starts_with("http://127.0.0.1:")), (path(&now), true));
+    assert!(!place.feed(&["show", "acct_1"], "").contains("not trusted"));
+    // Other books: the store is not there.
+    place.set("FOXDEN_SIMULATOR_BOOKS", "others.jsonl");
+    let refused = place.run(&["token", "acct_1"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("is not trusted"), "{refused:?}");
 }

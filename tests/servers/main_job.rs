@@ -176,3 +176,22 @@ async fn a_hundred_clean_provisionings_cost_two_requests_and_three_transactions_
     let counted = database.query_one_raw(Statement::from_string(DbBackend::Postgres, query)).await.unwrap().unwrap();
     assert_eq!(counted.try_get::<i64>("", "written").unwrap(), 3 * 101);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_was_written_into_the_ledger_is_not_published() {
+    let (mut place, parent) = place().await;
+    place.set("FOXDEN_TELL_DUPLICATES", "true");
+    let worker = place.worker("worker");
+    worker.until("broker.connected").await;
+    parent.publish(event("one").to_string().as_bytes()).await;
+    parent.take(&place, "OUTCOME_QUEUE", 1).await;
+    let database = Database::connect(&place.settings["FOXDEN_DATABASE_URL"]).await.unwrap();
+    let change = "UPDATE provisionings SET store_uri = 'https://evil.example/stores/1'";
+    database.execute_unprepared(change).await.unwrap();
+    parent.publish(event("one").to_string().as_bytes()).await;
+    let told = parent.take(&place, "OUTCOME_QUEUE", 1).await.remove(0).json();
+    assert_eq!((&told["subject"], &told["data"]["store_uri"]), (&"one".into(), &serde_json::Value::Null));
+    assert!(told["data"]["user_uri"].is_string(), "{told}");
+    assert_eq!(worker.until("outcome.address_withheld").await["field"], "store_uri");
+    worker.stop().await;
+}

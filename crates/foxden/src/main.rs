@@ -1,5 +1,6 @@
 //! The foxden program: command line, settings, telemetry, wiring. No business rule lives here.
 
+mod addresses;
 mod cli;
 mod commands;
 mod core_dumps;

@@ -15,7 +15,7 @@ use foxy_api::Foxy;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::settings::WorkerSettings;
+use crate::{addresses::Addresses, settings::WorkerSettings};
 
 /// What a worker is made of.
 pub(crate) struct Service {
@@ -125,6 +125,7 @@ impl Service {
         });
         if let Some(amqp) = amqp {
             let publisher = worker.clone();
+            let addresses = Addresses::at(foxy.origins());
             let consumer = ConsumerParts {
                 settings: amqp.clone(),
                 door: Door::new(ledger.clone(), custody, Source::Amqp),
@@ -152,6 +153,7 @@ impl Service {
                 worker: publisher,
                 poll: OUTBOX_POLL,
                 rest: OUTBOX_REST,
+                addresses: Arc::new(move |text| addresses.checked(text)),
                 wake: outbox_filled,
             };
             let publishing = publish_outcomes(publisher, end.clone());

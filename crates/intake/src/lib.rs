@@ -14,9 +14,9 @@ mod schema_check;
 mod testing;
 
 pub use amqp::{
-    AmqpSettings, AmqpUrl, AmqpUrlError, BrokerCause, BrokerError, ConsumerParts, DeadLetter, DeadQueue, HandOver,
-    IntakeError, OpenLetter, PublishError, Publisher, PublisherParts, PutBy, Refusal, Requeued, Room, Tls, TlsError,
-    Topology, consume, declare, publish_outcomes,
+    AddressCheck, AmqpSettings, AmqpUrl, AmqpUrlError, BrokerCause, BrokerError, ConsumerParts, DeadLetter, DeadQueue,
+    HandOver, IntakeError, OpenLetter, PublishError, Publisher, PublisherParts, PutBy, Refusal, Requeued, Room, Tls,
+    TlsError, Topology, consume, declare, publish_outcomes,
 };
 pub use correction::Contradiction;
 pub use dead_reason::DeadReason;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::status;
 use crate::{
+    addresses::Addresses,
     cli::SignupArg,
     exit::Exit,
     output,
@@ -61,11 +62,12 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let ledger = wiring::existing_ledger(&settings.database).await?;
     let signup_id = &options.signup.signup_id;
     let Some(row) = ledger.find(signup_id).await? else { return Ok(super::not_found(signup_id, &settings)) };
+    let addresses = Addresses::of(&settings.foxy);
     if let Err(refusal) = judge(&row, ledger.now_ms().await?) {
         output::note(format!("error: {signup_id} can't be cancelled: {refusal}"));
         return Ok(Exit::Failed);
     }
-    if !options.yes && !confirmed(&row)? {
+    if !options.yes && !confirmed(&row, &addresses)? {
         output::note("nothing was cancelled");
         return Ok(Exit::Failed);
     }
@@ -93,10 +95,10 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         output::say_json(&json!({
             "signup_id": signup_id.as_str(),
             "cancelled": true,
-            "left_at_foxy": left_json(&row),
+            "left_at_foxy": left_json(&row, &addresses),
         }));
     } else {
-        output::say(format!("{signup_id} is cancelled. Left at Foxy: {}", left_in_words(&row)));
+        output::say(format!("{signup_id} is cancelled. Left at Foxy: {}", left_in_words(&row, &addresses)));
     }
     Ok(Exit::Done)
 }
@@ -114,15 +116,20 @@ fn judge(row: &Provisioning, now: i64) -> Result<(), String> {
     })
 }
 
-fn confirmed(row: &Provisioning) -> std::io::Result<bool> {
-    output::note(format!("{} is {}. Left at Foxy: {}", row.signup_id, status::place(row), left_in_words(row)));
+fn confirmed(row: &Provisioning, addresses: &Addresses) -> std::io::Result<bool> {
+    output::note(format!(
+        "{} is {}. Left at Foxy: {}",
+        row.signup_id,
+        status::place(row),
+        left_in_words(row, addresses)
+    ));
     terminal::ask("Close it for good, and wipe its contents?")
 }
 
 /// What a signup leaves at Foxy, for a person.
-pub(super) fn left_in_words(row: &Provisioning) -> String {
+pub(super) fn left_in_words(row: &Provisioning, addresses: &Addresses) -> String {
     let LeftBehind { user, store } = left_behind(row);
-    let at = |uri: &Option<String>| uri.as_deref().map(|uri| format!(" {}", printable(uri))).unwrap_or_default();
+    let at = |uri: &Option<String>| addresses.shown(uri.as_deref()).map(|uri| format!(" {uri}")).unwrap_or_default();
     let user = match user {
         Presence::Absent => "no user".to_owned(),
         Presence::Perhaps => "perhaps a user (a call for it has no known outcome)".to_owned(),
@@ -139,14 +146,15 @@ pub(super) fn left_in_words(row: &Provisioning) -> String {
 }
 
 /// The same for scripts.
-pub(super) fn left_json(row: &Provisioning) -> Value {
+pub(super) fn left_json(row: &Provisioning, addresses: &Addresses) -> Value {
     let LeftBehind { user, store } = left_behind(row);
+    let checked = |uri: &Option<String>| uri.clone().filter(|uri| addresses.checked(uri).is_some());
     json!({
         "user": user.as_str(),
-        "user_uri": row.user_uri,
+        "user_uri": checked(&row.user_uri),
         "user_is_of_another_signup": row.user_from.is_some(),
         "store": store.as_str(),
-        "store_uri": row.store_uri,
+        "store_uri": checked(&row.store_uri),
         "store_domain": row.store_domain,
     })
 }

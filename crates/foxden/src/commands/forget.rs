@@ -7,7 +7,10 @@ use foxden_ledger::{Forget, Forgetting, Forgotten, SignupId, State};
 use serde_json::{Value, json};
 
 use super::cancel;
-use crate::{cli::SignupArg, exit::Exit, output, person::Asking, settings::Needs, terminal::printable, wiring};
+use crate::{
+    addresses::Addresses, cli::SignupArg, exit::Exit, output, person::Asking, settings::Needs, terminal::printable,
+    wiring,
+};
 
 pub(crate) const HELP: &str = "\
 Wipes the event's contents, user.id, fingerprints, what Foxy said, published outcome events and the user's token. Says what
@@ -63,10 +66,11 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         tokens_kept = forgotten.tokens_kept,
         "what was left of a customer was wiped",
     );
+    let addresses = Addresses::of(&settings.foxy);
     if options.json {
-        output::say_json(&as_json(&forgotten));
+        output::say_json(&as_json(&forgotten, &addresses));
     } else {
-        print(&forgotten);
+        print(&forgotten, &addresses);
     }
     Ok(Exit::Done)
 }
@@ -90,11 +94,11 @@ fn refuse(signup_id: &SignupId, refused: &Forget) -> Exit {
     Exit::Failed
 }
 
-fn print(forgotten: &Forgotten) {
+fn print(forgotten: &Forgotten, addresses: &Addresses) {
     let row = &forgotten.before;
     let field = |name: &str, value: &str| output::say(format!("  {name:<7} {}", printable(value)));
     output::say(format!("{} is forgotten", row.signup_id));
-    output::say(format!("\nLeft at Foxy: {}", cancel::left_in_words(row)));
+    output::say(format!("\nLeft at Foxy: {}", cancel::left_in_words(row, addresses)));
     output::say("\nStill here:");
     field("id", "the signup id and times, so that a repeat makes nothing anew");
     field("audit", "who did what and why, and how each call ended");
@@ -115,12 +119,12 @@ fn print(forgotten: &Forgotten) {
     field(name, what);
 }
 
-fn as_json(forgotten: &Forgotten) -> Value {
+fn as_json(forgotten: &Forgotten, addresses: &Addresses) -> Value {
     let row = &forgotten.before;
     json!({
         "signup_id": row.signup_id.as_str(),
         "was": row.standing(),
-        "left_at_foxy": cancel::left_json(row),
+        "left_at_foxy": cancel::left_json(row, addresses),
         "tokens_wiped": forgotten.tokens_wiped,
         "tokens_kept": forgotten.tokens_kept,
         "links_kept": forgotten.links_kept,

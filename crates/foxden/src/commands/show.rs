@@ -7,7 +7,7 @@ use foxden_ledger::{Audited, Credential, ParkedReason, PastAttempt, Provisioning
 use serde_json::{Value, json};
 
 use super::{cancel, explain, status};
-use crate::{cli::SignupArg, exit::Exit, output, settings::Needs, terminal::printable, wiring};
+use crate::{addresses::Addresses, cli::SignupArg, exit::Exit, output, settings::Needs, terminal::printable, wiring};
 
 /// How many of the acts of people are shown, the last ones.
 const ACTS: u64 = 20;
@@ -38,11 +38,12 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let credentials = ledger.credentials(&row.id).await?;
     let attempts = ledger.attempts(&row.id).await?;
     let acts = ledger.audit_of(&row.signup_id, ACTS).await?;
+    let addresses = Addresses::of(&settings.foxy);
     if options.json {
-        output::say_json(&as_json(&row, &credentials, &attempts, &acts));
+        output::say_json(&as_json(&row, &addresses, &credentials, &attempts, &acts));
     } else {
         let now = ledger.now_ms().await?;
-        print(&row, &credentials, &attempts, now);
+        print(&row, &addresses, &credentials, &attempts, now);
         if !acts.is_empty() {
             output::say("");
             print_acts(&acts);
@@ -51,7 +52,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     Ok(Exit::Done)
 }
 
-fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt], now: i64) {
+fn print(row: &Provisioning, addresses: &Addresses, credentials: &[Credential], attempts: &[PastAttempt], now: i64) {
     let field = |name: &str, value: &str| output::say(format!("{name:<13} {}", printable(value)));
     field("signup", row.signup_id.as_str());
     field("state", &status::place(row));
@@ -61,10 +62,14 @@ fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt
     if let Some(account) = &row.account_id {
         field("user.id", account);
     }
-    for (name, value) in [("store domain", &row.store_domain), ("store", &row.store_uri), ("Foxy user", &row.user_uri)]
-    {
+    let address = |uri: &Option<String>| addresses.shown(uri.as_deref());
+    for (name, value) in [
+        ("store domain", row.store_domain.clone()),
+        ("store", address(&row.store_uri)),
+        ("Foxy user", address(&row.user_uri)),
+    ] {
         if let Some(value) = value {
-            field(name, value);
+            field(name, &value);
         }
     }
     field("accepted", &format!("{} by {}", output::moment(row.accepted_at_ms), row.source));
@@ -73,7 +78,7 @@ fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt
         field(row.standing(), &format!("{}, {took} later", output::moment(closed)));
     }
     if row.is_cancelled() {
-        field("left at Foxy", &cancel::left_in_words(row));
+        field("left at Foxy", &cancel::left_in_words(row, addresses));
     }
     if let Some(forgotten) = row.forgotten_at_ms {
         field("forgotten", &output::moment(forgotten));
@@ -90,7 +95,7 @@ fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt
             Some(sealed) => format!("sealed with key {}", sealed.key_id()),
             None => "wiped, no longer needed".to_owned(),
         };
-        field("token", &format!("{}: {kept}{}", credential.scope, aside(row, credential)));
+        field("token", &format!("{}: {kept}{}", credential.scope, aside(row, credential, addresses)));
     }
     if let (State::Parked, Some(reason)) = (row.state, row.parked_reason) {
         output::say("");
@@ -107,14 +112,15 @@ fn print(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt
 }
 
 /// What there is to say of a token that is not the one in use.
-fn aside(row: &Provisioning, credential: &Credential) -> String {
+fn aside(row: &Provisioning, credential: &Credential, addresses: &Addresses) -> String {
     let call = credential.intent;
     let whose = match credential.scope {
         Scope::User => "user",
         Scope::Store => "store",
     };
     if has_left_behind(row, credential) {
-        let uri = credential.resource_uri.as_deref().unwrap_or("no trusted address");
+        let uri = addresses.shown(credential.resource_uri.as_deref());
+        let uri = uri.unwrap_or_else(|| "no trusted address".to_owned());
         format!("; of a {whose} that was left behind (call {call}, {uri})")
     } else if credential.serial > 0 {
         format!("; differs from the one in use of the same call ({call})")
@@ -177,8 +183,16 @@ fn print_acts(acts: &[Audited]) {
     }
 }
 
-fn as_json(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttempt], acts: &[Audited]) -> Value {
-    let mut object = status::row_json(row);
+fn as_json(
+    row: &Provisioning,
+    addresses: &Addresses,
+    credentials: &[Credential],
+    attempts: &[PastAttempt],
+    acts: &[Audited],
+) -> Value {
+    let mut sifted = row.clone();
+    let untrusted = addresses.sift(&mut sifted);
+    let mut object = status::row_json(&sifted);
     let tokens: Vec<Value> = credentials
         .iter()
         .map(|credential| {
@@ -187,7 +201,7 @@ fn as_json(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttem
                 "call": credential.intent,
                 "in_use": credential.serial == 0 && !has_left_behind(row, credential),
                 "left_behind": has_left_behind(row, credential),
-                "resource_uri": credential.resource_uri,
+                "resource_uri": credential.resource_uri.as_deref().filter(|uri| addresses.checked(uri).is_some()),
                 "key_id": credential.sealed.as_ref().map(|sealed| sealed.key_id().to_string()),
                 "wiped": credential.sealed.is_none(),
                 "created_at": output::rfc3339(credential.created_at_ms),
@@ -225,11 +239,14 @@ fn as_json(row: &Provisioning, credentials: &[Credential], attempts: &[PastAttem
         })
         .collect();
     let fields = object.as_object_mut().expect("row_json makes an object");
+    if let Some(untrusted) = untrusted.json() {
+        fields.insert("not_trusted".to_owned(), untrusted);
+    }
     fields.insert("tokens".to_owned(), tokens.into());
     fields.insert("attempts".to_owned(), attempts.into());
     fields.insert("audit".to_owned(), acts.into());
     if row.is_cancelled() {
-        fields.insert("left_at_foxy".to_owned(), cancel::left_json(row));
+        fields.insert("left_at_foxy".to_owned(), cancel::left_json(row, addresses));
         fields.insert("meaning".to_owned(), explain::CANCELLED.into());
         fields.insert("advice".to_owned(), explain::CANCELLED_ADVICE.into());
     } else if let Some(reason) = row.parked_reason {

@@ -8,7 +8,7 @@ use clap::Args;
 use foxden_ledger::{Filter, Ledger, ParkedReason, Provisioning, Standing, State, Step};
 use serde_json::{Value, json};
 
-use crate::{cli::StateArg, exit::Exit, output, settings::Needs, wiring};
+use crate::{addresses::Addresses, cli::StateArg, exit::Exit, output, settings::Needs, wiring};
 
 pub(crate) const HELP: &str = "\
 Examples:
@@ -39,8 +39,8 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let settings = super::settings(config, Needs::default())?;
     let ledger = wiring::existing_ledger(&settings.database).await?;
     match options.list {
-        _ if options.orphans => orphans::list(&ledger, options.json).await,
-        Some(limit) => list(&ledger, limit, &options).await,
+        _ if options.orphans => orphans::list(&ledger, &Addresses::of(&settings.foxy), options.json).await,
+        Some(limit) => list(&ledger, &Addresses::of(&settings.foxy), limit, &options).await,
         None => counts(&ledger, &settings.database.url.display(), options.json).await,
     }
 }
@@ -115,11 +115,12 @@ fn counts_json(standings: &[Standing], outbox: u64, orphans: u64, now: i64) -> V
     object
 }
 
-async fn list(ledger: &Ledger, limit: u64, options: &Options) -> anyhow::Result<Exit> {
+async fn list(ledger: &Ledger, addresses: &Addresses, limit: u64, options: &Options) -> anyhow::Result<Exit> {
     let state = options.state.map(Into::into);
     let cancelled = options.state.and_then(StateArg::cancelled);
     let filter = Filter { state, cancelled, limit, ..Filter::default() };
-    let rows = ledger.list(&filter).await?;
+    let mut rows = ledger.list(&filter).await?;
+    rows.iter_mut().for_each(|row| drop(addresses.sift(row)));
     if options.json {
         rows.iter().for_each(|row| output::say_json(&row_json(row)));
         return Ok(Exit::Done);

@@ -2,16 +2,18 @@
 
 use std::{ffi::OsString, os::unix::process::CommandExt as _, path::Path, process::Command, sync::Arc};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
-use foxden_ledger::{Escrow, OpenTokenError, StoreToken, open_store_token};
+use foxden_ledger::{Escrow, OpenTokenError, Provisioning, StoreToken, open_store_token};
 use foxden_provisioning::Keeper;
 use foxden_vault::AccessToken;
 use foxy_api::{HeldToken, TokenScope};
+use foxy_sim::Simulator;
 use serde_json::json;
 
 use super::status;
 use crate::{
+    addresses::Addresses,
     cli::SignupArg,
     exit::Exit,
     output,
@@ -61,12 +63,14 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     }
     let ledger = wiring::existing_ledger(&settings.database).await?;
     let signup_id = options.signup.signup_id;
-    if ledger.find(&signup_id).await?.is_none() {
-        return Ok(super::not_found(&signup_id, &settings));
-    }
+    let Some(row) = ledger.find(&signup_id).await? else { return Ok(super::not_found(&signup_id, &settings)) };
     let side = wiring::foxy(&settings.foxy).await?;
+    let addresses = Addresses::at(side.foxy.origins());
+    check(&row, &addresses, side.simulator.as_ref())?;
     let custody = wiring::custody(settings.keys)?;
-    let store = open_store_token(&ledger, &custody, &signup_id, &options.asking.by()).await.map_err(explained)?;
+    let mut store = open_store_token(&ledger, &custody, &signup_id, &options.asking.by()).await.map_err(explained)?;
+    // As it stands now, at the Foxy that the token was asked of.
+    store.store_uri = store.store_uri.and_then(|uri| addresses.checked(&uri));
     // A worker drains it. Where there is none, or it is not ours to write in, the ledger alone has to do.
     let escrow = Some(&settings.worker.escrow_dir).filter(|dir| dir.is_dir()).and_then(|dir| Escrow::open(dir).ok());
     let place = match escrow {
@@ -105,6 +109,22 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         simulator.shutdown().await;
     }
     Ok(Exit::Done)
+}
+
+/// Refuses a row whose store is not at this Foxy: its token would go there, or to whom the row's author likes.
+fn check(row: &Provisioning, addresses: &Addresses, simulator: Option<&Simulator>) -> anyhow::Result<()> {
+    let Some(uri) = &row.store_uri else { return Ok(()) };
+    let checked = addresses.checked(uri);
+    // A simulator's store is one that stands in its books.
+    let is_there = |uri: &str| simulator.is_none_or(|sim| sim.books().stores.iter().any(|store| store.uri == uri));
+    if checked.as_deref().is_some_and(is_there) {
+        return Ok(());
+    }
+    bail!(
+        "the address that the ledger has for the store of {0} is not trusted: it is not at this Foxy (FOXDEN_FOXY_API). \
+         The token was not opened; see `foxden show {0}`",
+        row.signup_id
+    )
 }
 
 /// Puts the command in this process's place, so that signals and the exit status are its own. Answers only if it can't.

@@ -43,7 +43,7 @@ pub use dead_queue::{DeadQueue, Requeued};
 pub use found::{DeadLetter, OpenLetter, PutBy};
 #[cfg(test)]
 pub(crate) use outcome_schema::schemas as outcome_schemas;
-pub use outcomes::{PublisherParts, publish_outcomes};
+pub use outcomes::{AddressCheck, PublisherParts, publish_outcomes};
 pub use publisher::Publisher;
 pub use refusal::Refusal;
 pub use settings::{AmqpSettings, Topology};

@@ -5,12 +5,13 @@ use std::{collections::HashMap, time::Duration};
 use foxden_ledger::{Ledger, LedgerError, LedgerWatch, Look, Looked, OutcomeKind, Waiting, WorkerId};
 use lapin::types::ShortString;
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{
     broker_error::BrokerError,
     cloud_event,
     confirmed::{ConfirmedChannel, Fate, Limits},
+    outcomes::AddressCheck,
     tenure::{GivenBack, Tenure},
     unread::Unread,
     walk::Walk,
@@ -36,6 +37,7 @@ pub(super) struct Outbox {
     watch: LedgerWatch,
     /// How long a kind of event that was turned down rests at first.
     rest: Duration,
+    addresses: AddressCheck,
     tenure: Tenure,
     /// How long the right is kept next time that unknown kinds wait.
     unknown_kept: Duration,
@@ -63,6 +65,7 @@ impl Outbox {
         rest: Duration,
         worker: WorkerId,
         known: Vec<OutcomeKind>,
+        addresses: AddressCheck,
     ) -> Self {
         let tenure = Tenure::new(ledger.clone(), worker);
         let (unread, walk) = (Unread::new(known), Walk::new());
@@ -73,6 +76,7 @@ impl Outbox {
             exchange,
             watch,
             rest,
+            addresses,
             tenure,
             unknown_kept,
             stands_back_until,
@@ -210,7 +214,8 @@ impl Outbox {
             return Ok(None);
         }
         let Some(until) = self.tenure.until() else { return Ok(None) };
-        let messages = batch.iter().map(|waiting| cloud_event::message(&self.exchange, waiting)).collect();
+        let messages =
+            batch.iter().map(|waiting| cloud_event::message(&self.exchange, &self.checked(waiting))).collect();
         let limits = Limits { confirms_within: CONFIRMS_WITHIN, send_until: Some(until) };
         let (fates, ended) = channel.publish_within(messages, limits, &mut self.tenure).await;
         let mut is_answered = false;
@@ -224,6 +229,24 @@ impl Outbox {
         let marked = !is_answered || self.mark().await;
         ended?;
         Ok((marked && is_answered).then_some(progress))
+    }
+
+    /// The event with such addresses only as are Foxy's: a database that others can write to may hold any.
+    fn checked(&self, waiting: &Waiting) -> Waiting {
+        let mut waiting = waiting.clone();
+        let data = &mut waiting.event.data;
+        for (field, address) in [("user_uri", &mut data.user_uri), ("store_uri", &mut data.store_uri)] {
+            let Some(text) = address.take() else { continue };
+            *address = (self.addresses)(&text);
+            if address.is_none() {
+                let signup_id = &data.signup_id;
+                warn!(
+                    event = "outcome.address_withheld",
+                    signup_id, field, "an address in the ledger is not one of this Foxy's, so it was not published"
+                );
+            }
+        }
+        waiting
     }
 
     fn take_note(&mut self, sent: &Waiting, fate: Fate) {

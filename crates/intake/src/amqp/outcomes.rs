@@ -21,6 +21,9 @@ use super::{
 /// For what still waits when the publisher is told to stop. What is left is sent after the next start.
 const LAST_ROUNDS: Duration = Duration::from_secs(5);
 
+/// Checks an address of Foxy's that was kept.
+pub type AddressCheck = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What the publisher works with.
 #[derive(Clone)]
 pub struct PublisherParts {
@@ -37,6 +40,8 @@ pub struct PublisherParts {
     pub poll: Duration,
     /// How long a kind of event that no queue takes rests at first.
     pub rest: Duration,
+    /// What a kept address is published as; `None` if it is not to be trusted.
+    pub addresses: AddressCheck,
     /// Rung when an event was committed here, so that it need not wait for the next look.
     pub wake: Arc<Notify>,
 }
@@ -61,7 +66,8 @@ pub(super) async fn publish_known(
 ) -> Result<(), IntakeError> {
     let names = Names::of(&parts.settings)?;
     let (ledger, watch, exchange) = (parts.ledger.clone(), parts.ledger_watch.clone(), names.outcome_exchange.clone());
-    let mut outbox = Outbox::new(ledger, watch, exchange, parts.rest, parts.worker.clone(), known);
+    let addresses = Arc::clone(&parts.addresses);
+    let mut outbox = Outbox::new(ledger, watch, exchange, parts.rest, parts.worker.clone(), known, addresses);
     let mut outage = Outage::new("outcomes", &parts.settings);
     loop {
         let opened = tokio::select! {

@@ -5,11 +5,14 @@ use foxden_provisioning::EmailTemplate;
 use serde_json::{Value, json};
 
 use super::place_of;
-use crate::{exit::Exit, output, terminal::printable};
+use crate::{addresses::Addresses, exit::Exit, output, terminal::printable};
 
 /// Lists them all: there are few, or something is wrong that all of them are needed to see.
-pub(super) async fn list(ledger: &Ledger, json: bool) -> anyhow::Result<Exit> {
-    let (orphans, stores) = (ledger.orphans().await?, ledger.left_stores().await?);
+pub(super) async fn list(ledger: &Ledger, addresses: &Addresses, json: bool) -> anyhow::Result<Exit> {
+    let (mut orphans, mut stores) = (ledger.orphans().await?, ledger.left_stores().await?);
+    let checked = |uri: &mut Option<String>| drop(uri.take_if(|uri| addresses.checked(uri).is_none()));
+    orphans.iter_mut().for_each(|orphan| checked(&mut orphan.user_uri));
+    stores.iter_mut().for_each(|store| checked(&mut store.store_uri));
     if json {
         orphans.iter().for_each(|orphan| output::say_json(&as_json(orphan)));
         stores.iter().for_each(|store| output::say_json(&store_json(store)));

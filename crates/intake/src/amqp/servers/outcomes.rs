@@ -39,6 +39,7 @@ impl Publishing {
             worker: WorkerId::new(),
             poll: Duration::from_millis(50),
             rest: Duration::from_millis(50),
+            addresses: Arc::new(|text| Some(text.to_owned())),
             wake: Arc::new(Notify::new()),
         };
         let task = tokio::spawn(publish_known(parts, known.to_vec(), shutdown.clone()));
