@@ -5,13 +5,13 @@ use std::time::Duration;
 use foxden_ledger::{By, Filter, Forgetting, ParkedReason, Provisioning, State};
 
 use crate::{
+    books::Kind,
     director::{
         Fate, Order,
         Phase::{self, After, Before},
     },
     promises::Promises,
     schedule::{Trace, come_to_rest, finish},
-    shop::Kind,
     world::{Shape, World, signup},
 };
 
