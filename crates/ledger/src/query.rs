@@ -226,6 +226,25 @@ impl Ledger {
             // Any other refusal would have parked it, and a new try begins the step anew.
             .filter(A::EndedAt.gte(row.step_since_ms))
             .into_tuple::<Option<i64>>();
+        // One that has met a taken email since its step began did not make the user, nor will it: it and the row would look
+        // at each other at the same moments, each taking the other for the maker.
+        let was_refused = || {
+            Expr::exists(
+                Query::select()
+                    .expr(Expr::val(1))
+                    .from(attempt::Entity)
+                    .and_where(
+                        Expr::col((attempt::Entity, A::ProvisioningId)).equals((provisioning::Entity, Column::Id)),
+                    )
+                    .and_where(A::Step.eq(Step::User.as_str()))
+                    .and_where(A::Outcome.eq("rejected"))
+                    .and_where(
+                        Expr::col((attempt::Entity, A::EndedAt))
+                            .gte(Expr::col((provisioning::Entity, Column::StepSince))),
+                    )
+                    .to_owned(),
+            )
+        };
         let others = Entity::find()
             .filter(Column::AccountId.eq(account_id))
             .filter(Column::Id.ne(row.id.as_str()))
@@ -235,6 +254,9 @@ impl Ledger {
             let mut call_is_under_way = Expr::col(Column::State).eq(State::InFlight.as_str());
             if let Some(since) = since {
                 call_is_under_way = call_is_under_way.and(Expr::col(Column::IntentAt).lte(since));
+            }
+            if !or_in_doubt {
+                call_is_under_way = call_is_under_way.and(was_refused().not());
             }
             let may = Condition::any()
                 .add(Column::Step.ne(Step::User.as_str()))
