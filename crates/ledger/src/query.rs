@@ -233,15 +233,10 @@ impl Ledger {
                 Query::select()
                     .expr(Expr::val(1))
                     .from(attempt::Entity)
-                    .and_where(
-                        Expr::col((attempt::Entity, A::ProvisioningId)).equals((provisioning::Entity, Column::Id)),
-                    )
+                    .and_where(Expr::col((attempt::Entity, A::ProvisioningId)).equals((Entity, Column::Id)))
                     .and_where(A::Step.eq(Step::User.as_str()))
                     .and_where(A::Outcome.eq("rejected"))
-                    .and_where(
-                        Expr::col((attempt::Entity, A::EndedAt))
-                            .gte(Expr::col((provisioning::Entity, Column::StepSince))),
-                    )
+                    .and_where(Expr::col((attempt::Entity, A::EndedAt)).gte(Expr::col((Entity, Column::StepSince))))
                     .to_owned(),
             )
         };
