@@ -19,11 +19,12 @@ async fn what_is_acknowledged_around_a_full_disk_is_there_for_the_next_process()
         parent.publish(event(&format!("before{round}")).to_string().as_bytes()).await;
         published += 1;
         place.settled(published).await;
+        // Before: the worker may notice while these are published.
+        let since = worker.events("ledger.unavailable").len();
         disk.fill();
         for number in 0..3 {
             parent.publish(event(&format!("during{round}{number}")).to_string().as_bytes()).await;
         }
-        let since = worker.events("ledger.unavailable").len();
         while worker.events("ledger.unavailable").len() == since && round == 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
