@@ -176,7 +176,7 @@ impl Connections {
     /// Runs one statement on a connection of its own.
     async fn one<T>(&self, run: impl AsyncFnOnce(&DatabaseConnection) -> Result<T, DbErr>) -> Result<T, DbErr> {
         let lent = self.lend().await?;
-        self.0.prepare(lent.db()).await?;
+        self.0.announce();
         let answer = self.0.bounded(run(lent.db())).await;
         match &answer {
             Ok(_) => lent.give_back(),
@@ -209,11 +209,10 @@ impl Shared {
         answer
     }
 
-    /// Does to a connection what a test wants done before its next statement, if there is one.
-    async fn prepare(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
-        match self.watch.get().and_then(|watch| watch.first()) {
-            Some(sql) => connection.execute_unprepared(sql).await.map(drop),
-            None => Ok(()),
+    /// Shows a test that a statement is about to be sent.
+    fn announce(&self) {
+        if let Some(watch) = self.watch.get() {
+            watch.sending();
         }
     }
 

@@ -15,11 +15,8 @@ pub trait StepIn: Send + Sync {
     /// When it has ended. `Break`: its answer is lost, and its caller is told the same.
     fn after(&self, operation: &'static str) -> Pause;
 
-    /// Before each statement of an operation: SQL to run on its connection first, as if something had changed there. Not
-    /// asked before those that begin and end a transaction.
-    fn first(&self) -> Option<&'static str> {
-        None
-    }
+    /// A statement of an operation is about to be sent. Not called before those that begin and end a transaction.
+    fn sending(&self) {}
 
     /// A statement of an operation has been answered. Not shown are those that begin and end a transaction.
     fn sent(&self, _statement: Sent) {}

@@ -117,7 +117,7 @@ impl Transaction {
         if self.standing() != Standing::Sound {
             return Err(DbErr::Conn(RuntimeErr::Internal("an earlier statement of it has failed".to_owned())));
         }
-        self.shared().prepare(self.inner()).await?;
+        self.shared().announce();
         let answer = self.shared().bounded(statement).await;
         if let Err(error) = &answer {
             let kept = self.shared().judge(error) == Trust::Kept;

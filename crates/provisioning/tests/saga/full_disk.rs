@@ -1,11 +1,11 @@
-//! The ledger's disk is full at any statement of a provisioning, and frees again. What was acknowledged and reported must be
-//! what another connection reads.
+//! The ledger's disk is full from any statement of a provisioning on, the commits behind it included, and frees again. What
+//! was acknowledged and reported must be what another connection reads.
 
 use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -16,22 +16,20 @@ use sea_orm::{ConnectionTrait as _, Database};
 
 use crate::{
     PROVISIONED,
+    small_disk::SmallDisk,
     world::{World, signup},
 };
 
-/// SQLite takes it for the size that the file has.
-const NO_ROOM: &str = "PRAGMA max_page_count = 1";
-/// The default.
-const ROOM: &str = "PRAGMA max_page_count = 4294967294";
-
-/// Like a broker that delivers a signup until it is acknowledged, and a service manager that goes on for ever.
+/// As many times a signup is delivered until it is acknowledged, and work is looked for until it is at rest.
 const TRIES: usize = 20;
 
-/// There is no room from one statement on, for so many.
+/// There is no room from one statement on, for `length` statements.
 struct FullDisk {
     asked: AtomicUsize,
     from: usize,
     length: usize,
+    disk: Arc<SmallDisk>,
+    is_full: AtomicBool,
 }
 
 impl StepIn for FullDisk {
@@ -43,9 +41,14 @@ impl StepIn for FullDisk {
         self.before(operation)
     }
 
-    fn first(&self) -> Option<&'static str> {
+    fn sending(&self) {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
-        Some(if (self.from..self.from.saturating_add(self.length)).contains(&asked) { NO_ROOM } else { ROOM })
+        let is_full = (self.from..self.from.saturating_add(self.length)).contains(&asked);
+        match (self.is_full.swap(is_full, Ordering::SeqCst), is_full) {
+            (false, true) => self.disk.fill(),
+            (true, false) => self.disk.free(),
+            _ => {}
+        }
     }
 }
 
@@ -75,12 +78,13 @@ async fn read_elsewhere(url: &str) -> Option<Provisioning> {
 }
 
 /// Delivers a signup until it is acknowledged, and works until it is at rest. Answers how many statements that took.
-async fn provision(template: &Path, from: usize, length: usize) -> usize {
-    let dir = tempfile::tempdir().unwrap();
+async fn provision(template: &Path, (disk, at): (&Arc<SmallDisk>, &Path), from: usize, length: usize) -> usize {
+    let dir = tempfile::tempdir_in(at).unwrap();
     let file = dir.path().join("ledger.db");
     std::fs::copy(template, &file).unwrap();
     let url = format!("sqlite:{}", file.display());
-    let disk = Arc::new(FullDisk { asked: AtomicUsize::new(0), from, length });
+    let (disk, is_full) = (Arc::clone(disk), AtomicBool::new(false));
+    let disk = Arc::new(FullDisk { asked: AtomicUsize::new(0), from, length, disk, is_full });
     let world = World::on(Ledger::connect(&url, 1).await.unwrap().with_steps(disk.clone())).await;
     let lease = Duration::from_secs(60);
     let mut tries = 0;
@@ -122,15 +126,16 @@ async fn provision(template: &Path, from: usize, length: usize) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_full_disk_meets_at_any_statement_is_lost_nowhere_and_doubled_nowhere() {
+async fn what_a_full_disk_meets_at_any_statement_or_commit_is_lost_nowhere_and_doubled_nowhere() {
     let dir = tempfile::tempdir().unwrap();
-    let template = template(dir.path()).await;
-    let clean = provision(&template, usize::MAX, 0).await;
+    let at = dir.path().join("small");
+    let Some(disk) = SmallDisk::mount(&at, 4) else { return };
+    let (disk, template) = (Arc::new(disk), template(dir.path()).await);
+    let clean = provision(&template, (&disk, &at), usize::MAX, 0).await;
     let mut met = 0;
     for length in [1, 6] {
         for from in 0..clean {
-            let took = provision(&template, from, length).await;
-            met += usize::from(took != clean);
+            met += usize::from(provision(&template, (&disk, &at), from, length).await != clean);
         }
     }
     assert!(met > clean / 2, "only {met} of {} full disks were met", 2 * clean);

@@ -11,6 +11,8 @@ mod outages;
 mod restored;
 mod rotated;
 mod setup_faults;
+#[path = "../../../../tests/servers/small_disk.rs"]
+mod small_disk;
 mod sweeping;
 mod unsent;
 mod world;
