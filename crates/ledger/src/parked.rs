@@ -3,7 +3,7 @@
 use foxden_vault::{Fingerprint, Sealed};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use crate::{
         superseded,
     },
     error::LedgerError,
-    ids::SignupId,
+    ids::{ProvisioningId, SignupId},
     outbox::tell_resumed,
     provisioning::Provisioning,
     state::{Act, AttemptKind, ParkedReason, Source, State, Step},
@@ -218,6 +218,29 @@ async fn resume(
         .exec_with_returning(txn)
         .await?;
     rows.into_iter().next().map(Provisioning::from_row).transpose()
+}
+
+/// Lets signups continue that were parked because Foxy refused this user's token: its successor has come. It may have been
+/// in the escrow of another machine, where they could not find it.
+pub(crate) async fn resume_for_user_token(
+    txn: &Transaction,
+    owner: &ProvisioningId,
+    now: i64,
+) -> Result<(), LedgerError> {
+    let refused = Entity::find()
+        .filter(Column::State.eq(State::Parked.as_str()))
+        .filter(Column::ParkedReason.eq(ParkedReason::UserTokenRefused.as_str()))
+        .filter(Condition::any().add(Column::Id.eq(owner.as_str())).add(Column::UserFrom.eq(owner.as_str())))
+        .all(txn)
+        .await?;
+    for row in refused {
+        // One that can't be read must not keep the token from being kept.
+        let Ok(parked) = Provisioning::from_row(row) else { continue };
+        if resume(Entity::update_many(), txn, &parked, parked.in_doubt || is_restored(&parked), now).await?.is_some() {
+            tell_resumed(txn, parked.id.as_str(), now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes down who has made it go on, and tells the parent app that it does.

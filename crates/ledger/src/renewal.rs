@@ -14,6 +14,7 @@ use crate::{
     error::LedgerError,
     escrow::{Escrow, EscrowError},
     ids::ProvisioningId,
+    parked::resume_for_user_token,
     query::Credential,
     record::NewCredential,
     state::Scope,
@@ -226,6 +227,9 @@ impl Ledger {
                 .filter(C::Sealed.eq(was.as_bytes().to_vec()))
                 .exec(&txn)
                 .await?;
+            if replaced.rows_affected > 0 && new.scope == Scope::User {
+                resume_for_user_token(&txn, &id, ledger.now_in(&txn).await?).await?;
+            }
             ledger.commit(txn).await?;
             if replaced.rows_affected > 0 {
                 tracing::info!(
@@ -266,6 +270,9 @@ impl Ledger {
                 let beside = of_scope.iter().map(|held| held.intent).min().unwrap_or(0).min(0) - 1;
                 move_to(&txn, &first.id, beside, Some(intent)).await?;
                 move_to(&txn, &other.id, intent, None).await?;
+                if new.scope == Scope::User {
+                    resume_for_user_token(&txn, &id, ledger.now_in(&txn).await?).await?;
+                }
             }
             let is_done = places.is_some();
             ledger.commit(txn).await?;

@@ -60,6 +60,7 @@ macro_rules! all_rules {
             two_tokens::a_token_that_is_here_under_another_envelope_is_no_second_one,
             two_tokens::a_store_of_a_domain_that_was_given_up_is_listed_once_its_token_comes,
             renewal::another_token_takes_the_place_of_the_one_that_was_used,
+            renewal::what_is_parked_for_a_refused_user_token_continues_once_its_successor_is_here,
             renewal::of_two_processes_that_renew_at_once_both_tokens_are_kept,
             renewal::a_renewal_waits_in_the_escrow_while_the_ledger_is_away,
             renewal::renewals_are_drained_in_the_order_in_which_they_came,

@@ -3,12 +3,13 @@
 use std::{fs, ops::ControlFlow, sync::Arc};
 
 use foxden_ledger::{
-    Custody, Forgetting, Ledger, Pause, Provisioning, Renewed, Reseal, Scope, SignupId, StepIn, TokenPlace,
+    Custody, Forgetting, Ledger, Next, ParkedReason, Pause, Provisioning, Renewed, Reseal, Scope, SignupId, State,
+    StepIn, TokenPlace,
 };
 use foxden_vault::{KeyRing, RefreshToken};
 
 use crate::{
-    support::{custody, row, token},
+    support::{custody, entry, row, token, written},
     two_tokens::{at_the_store, escrow, finish, in_use, only_file, stores_of},
 };
 
@@ -54,6 +55,21 @@ pub(crate) async fn another_token_takes_the_place_of_the_one_that_was_used(ledge
     assert_eq!(stores_of(&ledger, &custody, &claimed).await, [("second".to_owned(), 0)]);
     assert_eq!(in_use(&ledger, &custody).await, "second");
     assert!(ledger.left_stores().await.unwrap().is_empty());
+}
+
+pub(crate) async fn what_is_parked_for_a_refused_user_token_continues_once_its_successor_is_here(ledger: Ledger) {
+    let custody = custody();
+    let claimed = at_the_store(&ledger, &custody).await;
+    written(&ledger, entry(&claimed, Next::Parked { reason: ParkedReason::UserTokenRefused, detail: None })).await;
+    let id = &claimed.provisioning.id;
+    let user = ledger.credentials(id).await.unwrap().remove(0);
+    let of_user = TokenPlace::new(&ledger, &custody, id, (Scope::User, user.intent), None);
+    renew(&of_user, "of another", "beside").await;
+    assert_eq!(row(&ledger, "s1").await.state, State::Parked, "that one is not known to work");
+    renew(&of_user, "user", "second").await;
+    let resumed = row(&ledger, "s1").await;
+    assert_eq!((resumed.state, resumed.parked_reason), (State::Due, None));
+    assert_eq!(renew(&of_user, "user", "second").await, Renewed::InLedger, "a repeat is harmless");
 }
 
 pub(crate) async fn of_two_processes_that_renew_at_once_both_tokens_are_kept(ledger: Ledger) {
