@@ -1,5 +1,5 @@
-//! A limit on the size of files, which makes writes fail with an I/O error where a full disk would refuse them for want of
-//! room.
+//! A limit on the size of files, which makes writes fail with an I/O error where a full disk would refuse them for
+//! want of room.
 
 use std::{process::Command, time::Duration};
 

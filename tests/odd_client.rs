@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::support::Place;
 
-/// A server with one link, which answers creations with the id that was asked for, or this one, and this secret. It ends
-/// with the test.
+/// A server with one link, which answers creations with the id that was asked for, or this one, and this secret. It
+/// ends with the test.
 fn server(id: Option<&'static str>, secret: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());

@@ -1,8 +1,8 @@
 //! SQLite's audit keeps its rows from being replaced by an insert, too.
 //!
-//! `INSERT OR REPLACE` deletes the row that is in its way, and no trigger hears of it unless the connection that does it has
-//! switched `recursive_triggers` on. So the insert itself is refused where a row with its key is there. PostgreSQL knows
-//! no such statement: its `ON CONFLICT DO UPDATE` is an update, which the first triggers refuse.
+//! `INSERT OR REPLACE` deletes the row that is in its way, and no trigger hears of it unless the connection that does
+//! it has switched `recursive_triggers` on. So the insert itself is refused where a row with its key is there.
+//! PostgreSQL knows no such statement: its `ON CONFLICT DO UPDATE` is an update, which the first triggers refuse.
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 

@@ -1,6 +1,6 @@
-//! Chaos: workers are killed at random moments, servers restarted under them, their connections cut or silenced and their
-//! disks filled, while the simulator fails in every way that a network and a busy server can. Afterwards promises 1 and 2
-//! must hold row for row: no signup is lost, no effect is doubled, and what lost its token says so.
+//! Chaos: workers are killed at random moments, servers restarted under them, their connections cut or silenced and
+//! their disks filled, while the simulator fails in every way that a network and a busy server can. Afterwards
+//! promises 1 and 2 must hold row for row: no signup is lost, no effect is doubled, and what lost its token says so.
 //!
 //! `make test` runs the short form, `make chaos` the long one. The seed is printed; `FOXDEN_TEST_SEED` repeats its
 //! decisions, though not how the machine took them.

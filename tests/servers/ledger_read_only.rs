@@ -1,5 +1,5 @@
-//! A database that takes no writes for a while, as a standby does, or one that an operator has locked. A session that was
-//! opened meanwhile stays read-only for as long as it lives.
+//! A database that takes no writes for a while, as a standby does, or one that an operator has locked. A session that
+//! was opened meanwhile stays read-only for as long as it lives.
 
 use std::time::Duration;
 

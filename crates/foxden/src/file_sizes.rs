@@ -4,8 +4,8 @@ use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Lets a write beyond the limit fail, as one on a full disk does. By itself the kernel ends the process with SIGXFSZ, and
-/// with it the tokens that are not written yet. Call it inside the runtime.
+/// Lets a write beyond the limit fail, as one on a full disk does. By itself the kernel ends the process with
+/// SIGXFSZ, and with it the tokens that are not written yet. Call it inside the runtime.
 ///
 /// # Errors
 /// If the system refuses.

@@ -18,8 +18,8 @@ use crate::{
 
 /// Prints a line of a command's answer.
 ///
-/// Its reader may have seen enough, as `head` does: then there is nothing left to do, and nothing to complain about. Any
-/// other failure ends the command with the reason: an answer that is lost on a full disk must not pass for one.
+/// Its reader may have seen enough, as `head` does: then there is nothing left to do, and nothing to complain about.
+/// Any other failure ends the command with the reason: an answer that is lost on a full disk must not pass for one.
 pub(crate) fn say(line: impl Display) {
     let mut stdout = io::stdout().lock();
     if let Err(error) = writeln!(stdout, "{}", safe_lines(&line.to_string())).and_then(|()| stdout.flush()) {

@@ -46,8 +46,8 @@ impl Drop for NewFile {
     }
 }
 
-/// Puts a file there, whole, in the place of whatever has its name. It is written under a name that nobody can know, and that
-/// no link has.
+/// Puts a file there, whole, in the place of whatever has its name. It is written under a name that nobody can know,
+/// and that no link has.
 pub(crate) fn put(path: &Path, content: &str) -> io::Result<()> {
     let tail = random_text(b"abcdefghijklmnopqrstuvwxyz0123456789", 16).map_err(io::Error::other)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -59,8 +59,8 @@ pub(crate) fn put(path: &Path, content: &str) -> io::Result<()> {
     sync_folder_of(path)
 }
 
-/// Opens a file to write behind what is there, making it if need be, for its owner alone. A link is followed if we or root
-/// have made it: somebody else's would choose the file.
+/// Opens a file to write behind what is there, making it if need be, for its owner alone. A link is followed if we or
+/// root have made it: somebody else's would choose the file.
 pub(crate) fn append_to(path: &Path) -> io::Result<File> {
     let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)?;
     let options = || File::options().create(true).append(true).mode(0o600).clone();

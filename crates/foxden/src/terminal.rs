@@ -116,9 +116,9 @@ pub(crate) fn printable_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Whether a character does something other than show itself: moves the cursor, ends a line, turns the reading direction,
-/// or is not seen at all, so that one text can pass for another. Unicode 16: the categories Cc, Cf, Zl and Zp, and what is
-/// `Default_Ignorable_Code_Point`, variation selectors and tags among it.
+/// Whether a character does something other than show itself: moves the cursor, ends a line, turns the reading
+/// direction, or is not seen at all, so that one text can pass for another. Unicode 16: the categories Cc, Cf, Zl and
+/// Zp, and what is `Default_Ignorable_Code_Point`, variation selectors and tags among it.
 fn acts(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -130,8 +130,8 @@ fn acts(character: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// What is about to be written, of whatever it is made: its line breaks stay, and the colours that a [`Painter`] has put
-/// there; all else that acts is escaped. Nothing is written without it, so that no caller has to remember.
+/// What is about to be written, of whatever it is made: its line breaks stay, and the colours that a [`Painter`] has
+/// put there; all else that acts is escaped. Nothing is written without it, so that no caller has to remember.
 pub(crate) fn safe_lines(text: &str) -> Cow<'_, str> {
     if !text.contains(|c| c != '\n' && acts(c)) {
         return Cow::Borrowed(text);

@@ -53,16 +53,16 @@ impl OddAnswer {
 }
 
 impl Answer {
-    /// The body as a JSON object, if it is a whole one, without the secrets that went out with the call: what is read out
-    /// of it may be kept and shown.
+    /// The body as a JSON object, if it is a whole one, without the secrets that went out with the call: what is read
+    /// out of it may be kept and shown.
     pub(crate) fn json(&self) -> Option<Value> {
         let mut document = self.body.json()?;
         self.struck.strike_document(&mut document);
         Some(document)
     }
 
-    /// The JSON object that the body begins with, as it is, for what can't be asked for again. Its links are without the
-    /// secrets that went out with the call: they become addresses.
+    /// The JSON object that the body begins with, as it is, for what can't be asked for again. Its links are without
+    /// the secrets that went out with the call: they become addresses.
     pub(crate) fn creation(&self) -> Option<Value> {
         let mut document = self.body.first_object()?;
         if let Some(links) = document.get_mut("_links") {

@@ -10,8 +10,8 @@ use crate::struck::Struck;
 
 /// One entry of `fx:errors`, or what was said in its place.
 ///
-/// The message may repeat what was sent, personal data included: `Debug` redacts it, and logs should leave it out. Secrets
-/// that went out with the call are struck out of it.
+/// The message may repeat what was sent, personal data included: `Debug` redacts it, and logs should leave it out.
+/// Secrets that went out with the call are struck out of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FoxyError {
     /// Foxy's reference for its own log, such as `id-1234567890`. What Foxy's support asks for. Safe to log.

@@ -43,12 +43,12 @@ pub enum SetupFault {
     /// A token fetched a moment ago was refused as invalid, twice.
     #[error("Foxy refuses access tokens that it has only just issued")]
     TokenRefused,
-    /// The token endpoint answered a token of another scope than the one asked for. It was not used, and nothing that came
-    /// with it was kept.
+    /// The token endpoint answered a token of another scope than the one asked for. It was not used, and nothing that
+    /// came with it was kept.
     #[error("Foxy's token endpoint was asked for {0} and answered a token of another scope, which was not used")]
     OtherScope(TokenScope),
-    /// The token endpoint answered a token that is not of the type `bearer`. It was not used, and nothing that came with it
-    /// was kept.
+    /// The token endpoint answered a token that is not of the type `bearer`. It was not used, and nothing that came
+    /// with it was kept.
     #[error("Foxy's token endpoint answered a token that is no bearer token, which was not used")]
     OtherTokenType,
     /// A link leads away from the configured origins. Nothing was sent there.

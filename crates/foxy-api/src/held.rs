@@ -26,8 +26,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Where one refresh token is kept, so that it survives being replaced.
 ///
-/// Foxy documents that refresh tokens do not change when used; OAuth allows it (RFC 6749 section 6), and then the old one
-/// may be dead.
+/// Foxy documents that refresh tokens do not change when used; OAuth allows it (RFC 6749 section 6), and then the old
+/// one may be dead.
 pub trait TokenKeeper: fmt::Debug + Send + Sync {
     /// Foxy has answered `new` to `used`. Ends once `new` survives a crash; nothing is done with it before.
     fn replace(&self, used: RefreshToken, new: RefreshToken) -> Keeping<()>;
@@ -75,8 +75,8 @@ impl HeldToken {
         self
     }
 
-    /// Makes an access token. Once Foxy is asked this goes on whatever becomes of the caller: an answer that nobody waits
-    /// for could hold the only living token.
+    /// Makes an access token. Once Foxy is asked this goes on whatever becomes of the caller: an answer that nobody
+    /// waits for could hold the only living token.
     pub(crate) async fn refresh(
         &self,
         wire: &Wire,
@@ -145,8 +145,8 @@ impl HeldToken {
         }
     }
 
-    /// What to ask with once Foxy has refused these, and what stands in its place: a refusal is believed only when nothing
-    /// else is kept, and whoever may have been answered a successor had time to keep it.
+    /// What to ask with once Foxy has refused these, and what stands in its place: a refusal is believed only when
+    /// nothing else is kept, and whoever may have been answered a successor had time to keep it.
     async fn other_than(&self, refused: &[RefreshToken]) -> Result<Option<(RefreshToken, RefreshToken)>, ReadError> {
         let Some(keeper) = self.0.keeper.get().filter(|_| refused.len() < MOST_REFUSED) else { return Ok(None) };
         let until = Instant::now() + GRACE;

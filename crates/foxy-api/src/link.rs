@@ -53,9 +53,9 @@ impl ResourceUri {
         Self::resolve("self", text, origins)
     }
 
-    /// Checks an address that was kept, as it stands in a database that others may have written to: absolute, and of the
-    /// API. Where the API is a simulator on this machine, whose port changes from start to start, its path counts, and the
-    /// answer is that path at the present simulator.
+    /// Checks an address that was kept, as it stands in a database that others may have written to: absolute, and of
+    /// the API. Where the API is a simulator on this machine, whose port changes from start to start, its path
+    /// counts, and the answer is that path at the present simulator.
     ///
     /// # Errors
     /// As [`ResourceUri::parse`].
@@ -143,8 +143,8 @@ impl Links {
         self.0.get_key_value(rel).map(|(rel, href)| Self(BTreeMap::from([(rel.clone(), href.clone())])))
     }
 
-    /// The address of the document's own resource, as it is kept and shown: without a query or fragment. None of Foxy's has
-    /// one, and what a server puts there may repeat what it was sent.
+    /// The address of the document's own resource, as it is kept and shown: without a query or fragment. None of
+    /// Foxy's has one, and what a server puts there may repeat what it was sent.
     pub(crate) fn own(&self, origins: &ApiOrigins) -> Result<ResourceUri, LinkProblem> {
         self.uri("self", origins).map(ResourceUri::bare)
     }

@@ -24,8 +24,8 @@ pub struct Granted {
     /// Opens the scope for `expires_in`. Empty, and expired at once, if the answer to a creation left it out: the
     /// refresh token that came without it is still worth keeping.
     pub access: AccessToken,
-    /// Makes access tokens for ten years. It does not change when used (Foxy docs: refreshing tokens); should it change all
-    /// the same, [`HeldToken`](crate::HeldToken) sees to it that the new one is kept.
+    /// Makes access tokens for ten years. It does not change when used (Foxy docs: refreshing tokens); should it
+    /// change all the same, [`HeldToken`](crate::HeldToken) sees to it that the new one is kept.
     pub refresh: RefreshToken,
     /// As the answer says, such as `user_full_access`; empty if it did not say.
     pub scope: String,

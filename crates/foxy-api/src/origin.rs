@@ -84,8 +84,8 @@ impl ApiOrigins {
         &self.home
     }
 
-    /// Whether a token may be sent to this URL: a web address on a trusted origin, and no user name or password that would
-    /// come along. The origin alone does not say so: that of `blob:https://…` is the inner address's.
+    /// Whether a token may be sent to this URL: a web address on a trusted origin, and no user name or password that
+    /// would come along. The origin alone does not say so: that of `blob:https://…` is the inner address's.
     pub(crate) fn trust(&self, url: &Url) -> bool {
         let is_of_the_web = matches!(url.scheme(), "https" | "http") && url.has_host();
         is_of_the_web && self.trusted.contains(&url.origin()) && !has_credentials(url)

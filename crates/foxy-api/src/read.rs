@@ -41,8 +41,8 @@ pub enum ReadError {
     /// before, or another client's.
     #[error("Foxy refuses the refresh token or the code; its user has to grant access again")]
     Revoked,
-    /// Foxy has answered, or may have answered, another refresh token, and the [keeper](crate::TokenKeeper) could not keep
-    /// it or say what is kept. The access token that came with it is not used.
+    /// Foxy has answered, or may have answered, another refresh token, and the [keeper](crate::TokenKeeper) could not
+    /// keep it or say what is kept. The access token that came with it is not used.
     #[error("another refresh token came or may have come, and the place where it is kept does not answer")]
     NotKept {
         /// What the keeper reported.

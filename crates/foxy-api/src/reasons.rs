@@ -17,8 +17,8 @@ const LONGEST: usize = 1000;
 /// As much of a page is looked through for its words.
 const PAGE: usize = 64 * 1024;
 
-/// What the answer has against the request; nothing if it is no refusal, or says nothing. In its own words, to be judged by:
-/// what leaves this crate of them goes through [`FoxyError::without`].
+/// What the answer has against the request; nothing if it is no refusal, or says nothing. In its own words, to be
+/// judged by: what leaves this crate of them goes through [`FoxyError::without`].
 pub(crate) fn of(answer: &Answer) -> Vec<FoxyError> {
     let Body::Whole(bytes) = &answer.body else { return Vec::new() };
     if answer.status < 400 {

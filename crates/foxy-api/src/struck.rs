@@ -1,10 +1,10 @@
 //! Striking secrets out of what a server says.
 //!
-//! Foxy, or what stands before it, may repeat a request in its answer: a bearer in an error's words, a form in a page. What
-//! goes out with a call is known where the call is made, so it is struck there, before an answer's words become an error,
-//! evidence or an address. [`Struck`] finds a secret in whatever form a server may write it: as it is, in any case, with
-//! percent, JSON or HTML escapes, in Base64 at each alignment, in hexadecimal, and with line breaks in between.
-//! Long words that look like a token are struck as well: they may be somebody else's.
+//! Foxy, or what stands before it, may repeat a request in its answer: a bearer in an error's words, a form in a
+//! page. What goes out with a call is known where the call is made, so it is struck there, before an answer's words
+//! become an error, evidence or an address. [`Struck`] finds a secret in whatever form a server may write it: as it
+//! is, in any case, with percent, JSON or HTML escapes, in Base64 at each alignment, in hexadecimal, and with line
+//! breaks in between. Long words that look like a token are struck as well: they may be somebody else's.
 
 use std::fmt;
 use std::ops::Range;
@@ -29,8 +29,8 @@ const SHORTEST_PRIVATE: usize = 6;
 /// As many characters of a secret at the end of a text that was cut off are struck as well.
 const SHORTEST_START: usize = 4;
 
-/// Words of as many characters with letters and digits among them look like a token. Foxy's references (`id-1234567890`)
-/// are shorter.
+/// Words of as many characters with letters and digits among them look like a token. Foxy's references
+/// (`id-1234567890`) are shorter.
 const TOKEN_LIKE: usize = 20;
 
 /// Escapes in escapes are undone this often.
@@ -75,8 +75,8 @@ impl Struck {
         self
     }
 
-    /// With the texts of a body: the client's secret, when it is changed, and what says who somebody is. Not the store's
-    /// domain, which is public, and what most refusals are about.
+    /// With the texts of a body: the client's secret, when it is changed, and what says who somebody is. Not the
+    /// store's domain, which is public, and what most refusals are about.
     pub(crate) fn body(mut self, body: &Value) -> Self {
         self.add_texts(body);
         self

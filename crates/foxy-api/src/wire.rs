@@ -57,8 +57,8 @@ impl Wire {
         self.secrets.struck(of_caller)
     }
 
-    /// Asks the token endpoint with the client's secret; with another, if there is one, should Foxy refuse it. `None` as turn
-    /// for what a call under way needs.
+    /// Asks the token endpoint with the client's secret; with another, if there is one, should Foxy refuse it. `None`
+    /// as turn for what a call under way needs.
     pub(crate) async fn token(&self, grant: &Grant, mut turn: Option<Turn>) -> Result<(Granted, Bearer), ReadError> {
         let mut secret = self.secrets.first();
         let mut refused = Vec::new();

@@ -122,8 +122,8 @@ impl Custody {
         Ok(RefreshToken::new(text))
     }
 
-    /// Seals the secret that an OAuth client is about to be given in the place of another one, bound to the client's id, to
-    /// that other one and to the time.
+    /// Seals the secret that an OAuth client is about to be given in the place of another one, bound to the client's
+    /// id, to that other one and to the time.
     ///
     /// # Errors
     /// Only if the operating system gives no random bytes.

@@ -63,9 +63,9 @@ impl Ledger {
     /// Moves every token in the escrow into the ledger. Answers how many. Another process may drain the same directory.
     ///
     /// # Errors
-    /// When the ledger does not answer; and, once all others are moved, for a file that can't be read, moved or removed, or
-    /// that the ledger refuses. Nothing is removed that the ledger does not have; what does not open in its place is moved
-    /// aside.
+    /// When the ledger does not answer; and, once all others are moved, for a file that can't be read, moved or
+    /// removed, or that the ledger refuses. Nothing is removed that the ledger does not have; what does not open in
+    /// its place is moved aside.
     pub async fn drain(&self, escrow: &Escrow, check: &dyn EnvelopeCheck) -> Result<usize, DrainError> {
         let (mut drained, mut stuck) = (0, None);
         for path in escrow.files().await? {

@@ -113,8 +113,8 @@ impl Escrow {
         self.on_disk("keep a token in it", move || write_durably(&dir, &path, &text)).await
     }
 
-    /// Keeps a token that replaces another one, beside whatever else is here. Several of one place are drained in the order
-    /// in which they came.
+    /// Keeps a token that replaces another one, beside whatever else is here. Several of one place are drained in the
+    /// order in which they came.
     pub(crate) async fn keep_renewal(&self, id: &ProvisioningId, renewal: &Renewal) -> Result<(), EscrowError> {
         let stem = self.path_of(id, &renewal.new).with_extension("");
         let mut name = stem.file_name().unwrap_or_default().to_owned();

@@ -11,8 +11,8 @@ use rustix::fs::OFlags;
 
 use crate::ids::ProvisioningId;
 
-/// Write, sync, rename, sync the directory: after a crash the file is there whole, or not at all. It is written under a name
-/// that nobody can know, and that no link has.
+/// Write, sync, rename, sync the directory: after a crash the file is there whole, or not at all. It is written under
+/// a name that nobody can know, and that no link has.
 pub(crate) fn write_durably(dir: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(format!(".{}.unfinished", ProvisioningId::new()));
@@ -33,8 +33,8 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     options.write(true).create(true).truncate(false).mode(0o600).custom_flags(no_follow).open(path)
 }
 
-/// Makes the directory, for its owner alone. One that is there already is somebody's and never changed; it is taken if it is
-/// ours or root's, and nobody else can write in it: who can may put anything in any file's place.
+/// Makes the directory, for its owner alone. One that is there already is somebody's and never changed; it is taken
+/// if it is ours or root's, and nobody else can write in it: who can may put anything in any file's place.
 pub(crate) fn make_private(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let there = fs::metadata(dir)?;

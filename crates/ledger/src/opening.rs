@@ -29,9 +29,9 @@ pub struct StoreToken {
     pub store_uri: Option<String>,
     /// The store's domain at Foxy.
     pub store_domain: Option<String>,
-    /// Where the token is kept. Should Foxy answer another refresh token, the old one may be dead: put the new one there, by
-    /// [`TokenPlace::renew`], before you use what came with it. And should Foxy refuse the token, look there first whether
-    /// it was renewed meanwhile ([`TokenPlace::kept`]).
+    /// Where the token is kept. Should Foxy answer another refresh token, the old one may be dead: put the new one
+    /// there, by [`TokenPlace::renew`], before you use what came with it. And should Foxy refuse the token, look
+    /// there first whether it was renewed meanwhile ([`TokenPlace::kept`]).
     pub place: TokenPlace,
 }
 

@@ -220,8 +220,8 @@ async fn resume(
     rows.into_iter().next().map(Provisioning::from_row).transpose()
 }
 
-/// Lets signups continue that were parked because Foxy refused this user's token: its successor has come. It may have been
-/// in the escrow of another machine, where they could not find it.
+/// Lets signups continue that were parked because Foxy refused this user's token: its successor has come. It may have
+/// been in the escrow of another machine, where they could not find it.
 pub(crate) async fn resume_for_user_token(
     txn: &Transaction,
     owner: &ProvisioningId,

@@ -226,8 +226,8 @@ impl Ledger {
             // Any other refusal would have parked it, and a new try begins the step anew.
             .filter(A::EndedAt.gte(row.step_since_ms))
             .into_tuple::<Option<i64>>();
-        // One that has met a taken email since its step began did not make the user, nor will it: it and the row would look
-        // at each other at the same moments, each taking the other for the maker.
+        // One that has met a taken email since its step began did not make the user, nor will it: it and the row
+        // would look at each other at the same moments, each taking the other for the maker.
         let was_refused = || {
             Expr::exists(
                 Query::select()

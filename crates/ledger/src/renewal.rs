@@ -133,7 +133,8 @@ impl TokenPlace {
         }
     }
 
-    /// The tokens of the call that are kept, the one in use first. What lies in the escrow is moved into the ledger before.
+    /// The tokens of the call that are kept, the one in use first. What lies in the escrow is moved into the ledger
+    /// before.
     ///
     /// # Errors
     /// [`RenewError`]; then it is not known what is kept.

@@ -66,8 +66,8 @@ impl Ledger {
     }
 
     /// Moves every announced call whose worker's lease has expired to `unknown`, due for its first lookup after
-    /// `lookup_after`, and writes the evidence. The epoch is raised, so that the old owner's writes no longer count. Some
-    /// hundreds at a time, and some thousands in all; the rest is the next sweep's.
+    /// `lookup_after`, and writes the evidence. The epoch is raised, so that the old owner's writes no longer count.
+    /// Some hundreds at a time, and some thousands in all; the rest is the next sweep's.
     ///
     /// Before that it sets the times of what waits or is leased back, where the clock was.
     ///

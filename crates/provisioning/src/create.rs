@@ -141,7 +141,8 @@ impl<F: Calls> Runner<F> {
         }
     }
 
-    /// Whether an email that is taken, and was in doubt, may be that of a user which another signup of the customer has made.
+    /// Whether an email that is taken, and was in doubt, may be that of a user which another signup of the customer
+    /// has made.
     async fn may_be_anothers(&self, row: &Provisioning) -> bool {
         if row.restored_to_ms.is_some() || row.mailbox.is_some() {
             return false;

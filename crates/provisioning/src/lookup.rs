@@ -48,8 +48,8 @@ impl<F: Calls> Runner<F> {
         Ok(finding)
     }
 
-    /// Whose the user with the row's email is. A signup that shares its user with others of its customer shares the email too,
-    /// so another one may have made it, and keeps the token then.
+    /// Whose the user with the row's email is. A signup that shares its user with others of its customer shares the
+    /// email too, so another one may have made it, and keeps the token then.
     async fn whose_user(&self, row: &Provisioning) -> Result<Finding, Stop> {
         let own = Finding::of_answer(Seen::Present, "present", "Foxy has a user with this email");
         // A restored one may have its store by now; under another's user it would be given a second one.

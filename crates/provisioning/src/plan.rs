@@ -85,8 +85,8 @@ pub enum Seen {
     Present,
     /// Lookup: the store domain exists, but not among the user's own stores.
     PresentElsewhere,
-    /// Lookup: it exists, and another signup of the customer may have made it: the store is among those of a user that both
-    /// share, or the user has the email of both.
+    /// Lookup: it exists, and another signup of the customer may have made it: the store is among those of a user
+    /// that both share, or the user has the email of both.
     PresentUnclear,
     /// Lookup: no answer that could be used.
     Unclear,

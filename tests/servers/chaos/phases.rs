@@ -21,12 +21,12 @@ const CONNECTION_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a disk is full.
 const FULL: Range<Duration> = Duration::from_secs(1)..Duration::from_secs(5);
 
-/// How long the way to the database is closed meanwhile, where the ledger is not on that disk: long enough for tokens to be
-/// sent to the escrow, which is.
+/// How long the way to the database is closed meanwhile, where the ledger is not on that disk: long enough for tokens
+/// to be sent to the escrow, which is.
 const NO_WAY: Range<Duration> = Duration::from_millis(500)..Duration::from_secs(2);
 
-/// How long after the end of a silence its connections are still waited for: 17 s for the answer to a statement, and 5 s for
-/// a connection.
+/// How long after the end of a silence its connections are still waited for: 17 s for the answer to a statement, and
+/// 5 s for a connection.
 const STILL_WAITED_FOR_MS: i64 = 22_000;
 
 /// The same after a way was closed, whose connections were cut.
@@ -63,8 +63,8 @@ impl Full {
     }
 }
 
-/// Lets the way to one server, or to all, fall silent, so many times: the connections that there are, in one direction or
-/// both, or new ones as well.
+/// Lets the way to one server, or to all, fall silent, so many times: the connections that there are, in one
+/// direction or both, or new ones as well.
 pub(super) async fn fall_silent(
     times: usize,
     length: Duration,
@@ -100,8 +100,8 @@ pub(super) async fn fall_silent(
     silences
 }
 
-/// Fills the disk and frees it again, so many times. Where the ledger is not on it, its way is closed for a moment: else no
-/// one would ask for room.
+/// Fills the disk and frees it again, so many times. Where the ledger is not on it, its way is closed for a moment:
+/// else no one would ask for room.
 pub(super) async fn fill_up(
     times: usize,
     length: Duration,

@@ -17,7 +17,8 @@ pub(super) const ENOUGH_KILLS: usize = 50;
 pub(super) struct Takeovers {
     /// While the database could be reached and someone was at work.
     pub(super) calm: Vec<i64>,
-    /// Where the database was away, its disk full, or connections to it cut or silent, from when the lease may have ended.
+    /// Where the database was away, its disk full, or connections to it cut or silent, from when the lease may have
+    /// ended.
     pub(super) disturbed: Vec<i64>,
     /// Where nobody was at work for some of that time.
     pub(super) unattended: Vec<i64>,

@@ -160,8 +160,8 @@ fn prepare(dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(place)
 }
 
-/// Whether an earlier demo made this. Its name alone doesn't say so: a real worker's files may have the same. Settings and
-/// keys carry a mark of their own; the rest belongs to the settings beside it.
+/// Whether an earlier demo made this. Its name alone doesn't say so: a real worker's files may have the same.
+/// Settings and keys carry a mark of their own; the rest belongs to the settings beside it.
 fn is_of_a_demo(place: &Path, name: &OsStr) -> bool {
     let begins_with = |name: &str, mark: &str| {
         let path = place.join(name);

@@ -17,8 +17,8 @@
 //! | `FOXDEN_AMQP_CLIENT_CERT_FILE` | | a PEM file with the certificate to show the broker |
 //! | `FOXDEN_AMQP_CLIENT_KEY` (`_FILE`) | | that certificate's private key, as PEM |
 //!
-//! The three queues differ from each other, and so do the three exchanges: a dead letter or an outcome event that came to
-//! where signups are taken from would go round for ever.
+//! The three queues differ from each other, and so do the three exchanges: a dead letter or an outcome event that
+//! came to where signups are taken from would go round for ever.
 
 use std::{fs::File, io::Read as _, time::Duration};
 

@@ -10,9 +10,9 @@ enum Form {
     Url,
 }
 
-/// Whether Kubernetes set it for a service: `foxden` and `foxden-postgresql` make names that begin as ours do. Their forms
-/// are fixed (Kubernetes docs: Service, "Environment variables"). The value must fit as well, so that a misspelled setting
-/// stays a mistake.
+/// Whether Kubernetes set it for a service: `foxden` and `foxden-postgresql` make names that begin as ours do. Their
+/// forms are fixed (Kubernetes docs: Service, "Environment variables"). The value must fit as well, so that a
+/// misspelled setting stays a mistake.
 pub(super) fn is_service_variable(name: &str, value: &str) -> bool {
     match form(name) {
         Some(Form::Address) => value.parse::<IpAddr>().is_ok(),

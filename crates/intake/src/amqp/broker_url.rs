@@ -67,8 +67,8 @@ impl AmqpUrl {
             Some(Host::Ipv6(address)) => address.to_string(),
             _ => return Err(AmqpUrlError::Host),
         };
-        // By the letter of RabbitMQ's URI specification a lone slash names the virtual host "". Most clients read it as the
-        // default one, which is what a person who ends a URL with a slash means.
+        // By the letter of RabbitMQ's URI specification a lone slash names the virtual host "". Most clients read it
+        // as the default one, which is what a person who ends a URL with a slash means.
         let vhost = match url.path() {
             "" | "/" => "/".to_owned(),
             path => match path.strip_prefix('/') {

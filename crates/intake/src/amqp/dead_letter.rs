@@ -52,8 +52,9 @@ const OURS_MAX: u32 = 16 * 1024;
 /// Frames must be at least as large where that is ours to say.
 pub(super) const FRAME_MAX_LEAST: u32 = HEADERS_MAX + OURS_MAX;
 
-/// Headers that are not kept: two that tell the broker where else to route a message, whereas a dead letter has one place
-/// to go; the broker's own count of deliveries, which begins anew in the dead queue; and flaws, which are among the mistakes.
+/// Headers that are not kept: two that tell the broker where else to route a message, whereas a dead letter has one
+/// place to go; the broker's own count of deliveries, which begins anew in the dead queue; and flaws, which are among
+/// the mistakes.
 const NOT_KEPT: [&str; 4] = ["CC", "BCC", "x-delivery-count", FLAWS_HEADER];
 
 /// Why a message is put aside. None of it repeats a value of the message.
@@ -99,8 +100,8 @@ impl Grounds {
     }
 }
 
-/// The dead letter: body, properties and headers as they came, and what we have to say in headers of our own. The broker
-/// may allow smaller frames than we ask for; then fewer headers are kept.
+/// The dead letter: body, properties and headers as they came, and what we have to say in headers of our own. The
+/// broker may allow smaller frames than we ask for; then fewer headers are kept.
 pub(super) fn dead_letter(delivery: &Delivery, grounds: &Grounds, names: &Names, frame_max: u32) -> Message {
     let mut headers = FieldTable::default();
     let room = frame_max.saturating_sub(OURS_MAX).min(HEADERS_MAX);
@@ -178,7 +179,8 @@ fn keep(original: Option<&FieldTable>, mut room: usize, kept: &mut FieldTable) -
     left_out
 }
 
-/// About how many bytes a value takes on the wire; rather too many than too few. It nests no deeper than the guard lets it.
+/// About how many bytes a value takes on the wire; rather too many than too few. It nests no deeper than the guard
+/// lets it.
 fn weight(value: &AMQPValue) -> usize {
     const FIXED: usize = 10;
     FIXED

@@ -178,9 +178,9 @@ impl DeadQueue {
         Ok(Walk { channel, queue: self.names.dead_queue.clone(), left: None })
     }
 
-    /// The message as its sender had published it, for the signup queue itself: by the default exchange, which knows each
-    /// queue under its name. The signup exchange would give it to all who listen there, and to the signup queue only if that
-    /// is bound.
+    /// The message as its sender had published it, for the signup queue itself: by the default exchange, which knows
+    /// each queue under its name. The signup exchange would give it to all who listen there, and to the signup queue
+    /// only if that is bound.
     fn another_chance(&self, delivery: &Delivery) -> Message {
         let mut headers = FieldTable::default();
         for (name, value) in delivery.properties.headers().iter().flatten() {
@@ -246,8 +246,8 @@ async fn remove(delivery: &Delivery) -> Result<(), BrokerError> {
     answered(DOING, async { ack.await.map(drop).map_err(BrokerError::failed(DOING)) }).await
 }
 
-/// Bounds one exchange with the broker: what is under way while its connection dies may never be answered by the library,
-/// and a person waits for it.
+/// Bounds one exchange with the broker: what is under way while its connection dies may never be answered by the
+/// library, and a person waits for it.
 async fn answered<T>(
     doing: &'static str,
     exchange: impl Future<Output = Result<T, BrokerError>>,

@@ -219,9 +219,10 @@ impl Desk {
         }
     }
 
-    /// Commits that a message was put aside, before it is settled: what is cut off in between comes again, and a rejection
-    /// that was committed is known by its id. Not before it is aside, since until then it may become another thing: what
-    /// was a conflict is a correction once its signup is parked. `false`: the ledger did not answer.
+    /// Commits that a message was put aside, before it is settled: what is cut off in between comes again, and a
+    /// rejection that was committed is known by its id. Not before it is aside, since until then it may become
+    /// another thing: what was a conflict is a correction once its signup is parked. `false`: the ledger did not
+    /// answer.
     async fn tell_of_rejection(&self, delivery: &Delivery, grounds: &Grounds, until: Instant) -> bool {
         let Grounds { reason, mistakes, signup_id: Some(signup_id) } = grounds else { return true };
         let (event_id, event) = self.parts.door.rejection(signup_id, *reason, mistakes, &delivery.data);
@@ -296,8 +297,8 @@ impl Desk {
         }
     }
 
-    /// Publishes the dead letter until it is confirmed. A dead queue that takes nothing is asked again and again, by one
-    /// message at a time; the others wait, and nothing else does.
+    /// Publishes the dead letter until it is confirmed. A dead queue that takes nothing is asked again and again, by
+    /// one message at a time; the others wait, and nothing else does.
     async fn put_aside(&self, delivery: &Delivery, grounds: &Grounds, until: Instant) -> Put {
         let until = until.max(Instant::now() + PUT_ASIDE_MIN);
         let _place = self.shelf.place();

@@ -9,8 +9,8 @@ use crate::event::{Attribute, Attributes, EventError, Mistake, SignupEvent};
 /// (CloudEvents, AMQP protocol binding, section 3.1.3.1).
 const PREFIXES: [&str; 2] = ["cloudEvents:", "cloudEvents_"];
 
-/// Reads and checks a delivery. One that came with flaws is refused, however good its body: its publisher's texts are in
-/// another encoding, and its headers are not all there.
+/// Reads and checks a delivery. One that came with flaws is refused, however good its body: its publisher's texts are
+/// in another encoding, and its headers are not all there.
 pub(super) fn event(delivery: &Delivery) -> Result<SignupEvent, EventError> {
     let flaws = flaws(delivery);
     let read = read(delivery);
@@ -37,8 +37,8 @@ fn read(delivery: &Delivery) -> Result<SignupEvent, EventError> {
     SignupEvent::parse_message(content_type, &attributes, &delivery.data)
 }
 
-/// How the body is compressed, as far as its sender says so. Others, such as `utf-8`, are names of no compression, and many
-/// libraries write them.
+/// How the body is compressed, as far as its sender says so. Others, such as `utf-8`, are names of no compression,
+/// and many libraries write them.
 fn compressed(delivery: &Delivery) -> Option<&'static str> {
     const KNOWN: [&str; 7] = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress", "lzma"];
     let encoding = delivery.properties.content_encoding().as_ref()?;

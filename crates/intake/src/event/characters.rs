@@ -17,8 +17,8 @@ pub(super) fn is_invisible(c: char) -> bool {
         )
 }
 
-/// Whether it can show the text around it in another order: the overrides, embeddings and isolates of UAX #9. Right-to-left
-/// names need the marks (U+200E, U+200F, U+061C), and those don't reorder letters.
+/// Whether it can show the text around it in another order: the overrides, embeddings and isolates of UAX #9.
+/// Right-to-left names need the marks (U+200E, U+200F, U+061C), and those don't reorder letters.
 pub(super) fn reorders_text(c: char) -> bool {
     CodePointSetData::new::<BidiControl>().contains(c) && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}')
 }

@@ -38,8 +38,8 @@ pub(super) fn text(value: &str, max: usize) -> Checked {
     Ok(())
 }
 
-/// One plain address: a dot-atom at a domain (RFC 5322 section 3.4.1, RFC 6531 section 3.3), without quotes, comments or
-/// address literals. Nothing in it may be invisible, or two spellings of one mailbox would make two users.
+/// One plain address: a dot-atom at a domain (RFC 5322 section 3.4.1, RFC 6531 section 3.3), without quotes, comments
+/// or address literals. Nothing in it may be invisible, or two spellings of one mailbox would make two users.
 pub(super) fn email(value: &str) -> Checked {
     if let Some((at, c)) = characters::find(value, characters::is_invisible) {
         return Err(format!(

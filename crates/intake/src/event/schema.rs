@@ -1,8 +1,8 @@
 //! The contract as JSON Schema (draft 2020-12), made of the rules that the parser checks by.
 //!
-//! A schema says a little less than the parser: not that a key is given twice, that a number such as `1.0` is no whole
-//! number here, what a URL's inside must be, which characters are invisible, or how large a body may be. It never refuses
-//! what the parser takes.
+//! A schema says a little less than the parser: not that a key is given twice, that a number such as `1.0` is no
+//! whole number here, what a URL's inside must be, which characters are invisible, or how large a body may be. It
+//! never refuses what the parser takes.
 
 use serde_json::{Map, Value, json};
 

@@ -7,7 +7,8 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult
 use super::{Lent, Shared, lock};
 use crate::error::Trust;
 
-/// An open write transaction. Dropped, it is rolled back, and its connection is kept only if that is known to have worked.
+/// An open write transaction. Dropped, it is rolled back, and its connection is kept only if that is known to have
+/// worked.
 pub(crate) struct Transaction {
     inner: Option<DatabaseTransaction>,
     lent: Option<Lent>,

@@ -48,8 +48,8 @@ impl Shop {
         Session { user, token: Arc::new(Mutex::new(token.to_owned())), keeper }
     }
 
-    /// The session's token is used. If it was replaced, the one that its keeper has is tried; if that is not the living one,
-    /// its successor was answered to somebody who has not kept it yet, or never will.
+    /// The session's token is used. If it was replaced, the one that its keeper has is tried; if that is not the
+    /// living one, its successor was answered to somebody who has not kept it yet, or never will.
     pub(crate) async fn open(&self, session: &Session) -> Result<(), ReadError> {
         let used = session.token.lock().unwrap().clone();
         let living = self.books().user(&session.user).map(|user| user.token.clone());
@@ -66,8 +66,8 @@ impl Shop {
             *session.token.lock().unwrap() = living;
             return Ok(());
         }
-        // Its successor may be in the escrow of another machine, until that is drained: no one can find it from here. That it
-        // is not lost is asked once all is at rest.
+        // Its successor may be in the escrow of another machine, until that is drained: no one can find it from here.
+        // That it is not lost is asked once all is at rest.
         Err(ReadError::Revoked)
     }
 

@@ -1,5 +1,5 @@
-//! The ledger's disk is full from any statement of a provisioning on, the commits behind it included, and frees again. What
-//! was acknowledged and reported must be what another connection reads.
+//! The ledger's disk is full from any statement of a provisioning on, the commits behind it included, and frees
+//! again. What was acknowledged and reported must be what another connection reads.
 
 use std::{
     path::{Path, PathBuf},

@@ -100,8 +100,8 @@ impl Resume {
         }
     }
 
-    /// Everything up to this line is done with; `last` is the last event among it, if there is one, and `refused` says how
-    /// many of it were.
+    /// Everything up to this line is done with; `last` is the last event among it, if there is one, and `refused`
+    /// says how many of it were.
     pub(super) fn reached(&mut self, line: u64, last: Option<Mark>, refused: u64) -> anyhow::Result<()> {
         self.point.next_line = line + 1;
         self.point.refused += refused;

@@ -38,8 +38,8 @@ const HEADERS: usize = 2;
 /// Class, weight and the size of the body stand before the flags.
 const BEFORE_FLAGS: usize = 12;
 
-/// The parts of a method, for those that repeat a text which others wrote, or a table. Of the others the broker makes all
-/// that is in them.
+/// The parts of a method, for those that repeat a text which others wrote, or a table. Of the others the broker makes
+/// all that is in them.
 const fn parts(class: u16, method: u16) -> Option<&'static [Part]> {
     use Part::{Fixed, Long, Short, Table};
     // A text that belongs to no message has no flaw of its own.
@@ -81,8 +81,8 @@ pub(super) fn mended_method(payload: &[u8], flaws: &mut Flaws) -> Option<Vec<u8>
     (!flaws.is_empty() && input.is_empty()).then_some(out)
 }
 
-/// A content header as the library can take it, if it couldn't, or if its method has had flaws. It has this size at most:
-/// without the headers it fits into any frame, since the smallest `frame_max` is 4096.
+/// A content header as the library can take it, if it couldn't, or if its method has had flaws. It has this size at
+/// most: without the headers it fits into any frame, since the smallest `frame_max` is 4096.
 pub(super) fn mended_header(payload: &[u8], mut flaws: Flaws, limit: usize) -> Option<Vec<u8>> {
     let mut input = Bytes::new(payload);
     let start = input.take(BEFORE_FLAGS)?;

@@ -5,8 +5,8 @@ use super::{
     flaw::{Flaw, Flaws},
 };
 
-/// How deeply headers may nest, the table of all headers included. RabbitMQ's own have three levels. In the library each
-/// level takes a few hundred bytes of stack in a release build, and some thousands in a debug build.
+/// How deeply headers may nest, the table of all headers included. RabbitMQ's own have three levels. In the library
+/// each level takes a few hundred bytes of stack in a release build, and some thousands in a debug build.
 pub(super) const DEPTH_MAX: usize = 32;
 
 const VOID: u8 = b'V';
@@ -63,8 +63,8 @@ fn finish(length_at: usize, out: &mut [u8]) {
     out[length_at..length_at + 4].copy_from_slice(&length.to_be_bytes());
 }
 
-/// Copies one entry. Of a table or an array it copies the type and answers the rest. Nothing, if there is no telling where
-/// the entry ends.
+/// Copies one entry. Of a table or an array it copies the type and answers the rest. Nothing, if there is no telling
+/// where the entry ends.
 fn entry(
     input: &mut Bytes<'_>,
     is_in_table: bool,

@@ -30,7 +30,8 @@ pub(in crate::amqp) enum Flaw {
     HeaderDepth,
     /// There was no way to tell where a value ends. It was left out with all that follows it in its container.
     HeaderForm,
-    /// The headers were left out, since they would have been too large when mended, or came in a frame larger than agreed.
+    /// The headers were left out, since they would have been too large when mended, or came in a frame larger than
+    /// agreed.
     HeaderSize,
     /// The list of properties was cut off or too long. Those that could be read were kept.
     Properties,
