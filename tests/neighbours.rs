@@ -1,4 +1,4 @@
-//! Other users of the machine, and whoever can write to what foxden reads: what they put there gets them nothing.
+//! Other users of the machine, and anyone who can write to what foxden reads: what they put there gets them nothing.
 
 use std::{
     net::TcpListener,
@@ -16,7 +16,7 @@ use crate::support::{Place, lines, program};
 /// Another user of the machine. No account is needed for a number.
 const ANOTHER: u32 = 54_321;
 
-/// A directory on whose way from the root nobody else may write. Root finds one elsewhere if the build has none.
+/// A directory with no parent that others may write in. Root finds one elsewhere if the build has none.
 fn folder_of_ours() -> Option<tempfile::TempDir> {
     let we = our_uid();
     let ours = |path: &Path| {
@@ -193,7 +193,7 @@ fn a_demo_removes_only_what_bears_the_mark_of_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_way_that_others_can_listen_on_is_warned_of_once() {
     let mut place = Place::new().await;
-    // Of the block that is kept for documentation: nobody is there.
+    // Of the block that is kept for documentation: no one is there.
     place.set("FOXDEN_AMQP_URL", "amqp://192.0.2.1");
     let worker = place.worker("worker");
     let warned = worker.until("broker.exposed").await;

@@ -31,7 +31,7 @@ fn say(line: &str) {
     println!("hostile: {line}");
 }
 
-/// A value that nests so many arrays, or tables.
+/// A value that nests this many arrays, or tables.
 fn nested(kind: u8, levels: usize) -> Vec<u8> {
     let name = if kind == b'F' { short(b"n") } else { Vec::new() };
     let mut value = vec![b'V'];

@@ -12,7 +12,7 @@ use std::{
 pub(super) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// Mounts one of so many MiB. `None`, and says so, where that is not allowed.
+    /// Mounts one of this size. `None`, and says so, where that is not allowed.
     pub(super) fn mount(at: &Path, mib: u32) -> Option<Self> {
         std::fs::create_dir(at).unwrap();
         let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;

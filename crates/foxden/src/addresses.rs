@@ -1,6 +1,6 @@
 //! Addresses of Foxy's that were kept: nothing uses, exports or publishes one before it was checked.
 //!
-//! Whoever can write to the database can put any address there, and a token would go with it.
+//! Anyone who can write to the database can put any address there, and a token would go with it.
 
 use foxden_ledger::Provisioning;
 use foxy_api::{ApiOrigins, ResourceUri};

@@ -46,7 +46,7 @@ impl Drop for NewFile {
     }
 }
 
-/// Puts a file there, whole, in the place of whatever has its name. It is written under a name that nobody can know,
+/// Puts a file there, whole, in the place of whatever has its name. It is written under a name that can't be guessed,
 /// and that no link has.
 pub(crate) fn put(path: &Path, content: &str) -> io::Result<()> {
     let tail = random_text(b"abcdefghijklmnopqrstuvwxyz0123456789", 16).map_err(io::Error::other)?;

@@ -61,7 +61,7 @@ pub(crate) async fn ledger(settings: &DatabaseSettings) -> anyhow::Result<Ledger
     Ok(ledger)
 }
 
-/// Warns of connections that someone on the way could listen to. In a network of one's own that may be meant, so it
+/// Warns of connections that others on the network could listen to. In a network of one's own that may be meant, so it
 /// is no reason not to start.
 pub(crate) fn warn_of_exposed(ledger: Option<&DatabaseSettings>, broker: Option<&foxden_intake::AmqpSettings>) {
     if let Some(database) = ledger.filter(|database| database.url.is_exposed()) {

@@ -29,7 +29,7 @@ use crate::{
 pub(crate) enum Identity {
     /// The client itself.
     Client,
-    /// Whoever granted this refresh token, with this scope.
+    /// The user or store behind this refresh token, with this scope.
     Holder(HeldToken, TokenScope),
 }
 

@@ -67,7 +67,7 @@ impl Body {
     }
 
     /// Whether less has arrived than was said: it was cut, or it begins as JSON and ends before that makes sense, as
-    /// where something on the way has cut or damaged it and then passed it on as whole.
+    /// where something in between has cut or damaged it and then passed it on as whole.
     pub(crate) fn is_damaged(&self) -> bool {
         let bytes = match self {
             Self::Cut { .. } => return true,

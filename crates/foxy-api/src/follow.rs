@@ -15,9 +15,9 @@ pub(crate) struct Followed {
     pub(crate) edition: u64,
 }
 
-/// Follows a link of a kept document, which is discovered first if it is not kept, and discovered anew if what is kept
+/// Follows a link of a kept document, which is discovered first if it is not kept, and discovered again if what is kept
 /// lacks the link: the answer to a creation brings some links only. A document without a usable link is not kept: once
-/// Foxy has mended it, nobody should have to restart us.
+/// Foxy has mended it, no restart should be needed.
 pub(crate) async fn follow<F: Future<Output = Result<Links, ReadError>>>(
     documents: &SingleFlight<Links>,
     rel: &'static str,

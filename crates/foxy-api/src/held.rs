@@ -50,7 +50,7 @@ pub struct HeldToken(Arc<Held>);
 struct Held {
     /// Locked while Foxy is asked: two answers to one token could be two successors.
     in_use: Mutex<RefreshToken>,
-    /// The latest that were in use, for whoever can't wait for the lock.
+    /// The latest that were in use, for callers that can't wait for the lock.
     known: std::sync::Mutex<Vec<RefreshToken>>,
     keeper: OnceLock<Arc<dyn TokenKeeper>>,
 }
@@ -75,7 +75,7 @@ impl HeldToken {
         self
     }
 
-    /// Makes an access token. Once Foxy is asked this goes on whatever becomes of the caller: an answer that nobody
+    /// Makes an access token. Once Foxy is asked this continues whatever becomes of the caller: an answer that no one
     /// waits for could hold the only living token.
     pub(crate) async fn refresh(
         &self,
@@ -146,7 +146,7 @@ impl HeldToken {
     }
 
     /// What to ask with once Foxy has refused these, and what stands in its place: a refusal is believed only when
-    /// nothing else is kept, and whoever may have been answered a successor had time to keep it.
+    /// nothing else is kept, and a process that may have been answered a successor had time to keep it.
     async fn other_than(&self, refused: &[RefreshToken]) -> Result<Option<(RefreshToken, RefreshToken)>, ReadError> {
         let Some(keeper) = self.0.keeper.get().filter(|_| refused.len() < MOST_REFUSED) else { return Ok(None) };
         let until = Instant::now() + GRACE;

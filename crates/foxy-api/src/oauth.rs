@@ -25,7 +25,7 @@ pub struct Granted {
     /// refresh token that came without it is still worth keeping.
     pub access: AccessToken,
     /// Makes access tokens for ten years. It does not change when used (Foxy docs: refreshing tokens); should it
-    /// change all the same, [`HeldToken`](crate::HeldToken) sees to it that the new one is kept.
+    /// change nevertheless, [`HeldToken`](crate::HeldToken) sees to it that the new one is kept.
     pub refresh: RefreshToken,
     /// As the answer says, such as `user_full_access`; empty if it did not say.
     pub scope: String,
@@ -192,7 +192,7 @@ impl Grant {
         Ok((Granted { access, refresh, scope: fields.scope, expires_in: fields.lifetime }, bearer))
     }
 
-    /// What was asked for; a code's scope is known to whoever sent the person to Foxy.
+    /// What was asked for; a code's scope is known to the caller that sent the person to Foxy.
     const fn scope(&self) -> Option<TokenScope> {
         match self {
             Self::Client => Some(TokenScope::Client),

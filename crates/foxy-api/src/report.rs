@@ -62,7 +62,7 @@ pub enum NoEffect {
         /// How long Foxy asks to wait; at most an hour.
         retry_after: Option<Duration>,
     },
-    /// Foxy refused with a 4xx, but its reasons were cut off or damaged on the way. Sending again brings them.
+    /// Foxy refused with a 4xx, but its reasons were cut off or damaged in transit. Sending again brings them.
     #[error("Foxy refused with status {status}, and its reasons did not arrive")]
     ReasonsLost {
         /// The status of the refusal.

@@ -20,7 +20,7 @@ use crate::CaptchaCode;
 /// What stands in a secret's place.
 const MARK: &str = "[…]";
 
-/// Shorter ones can't be told from words. Foxy's secrets are some 40 characters long.
+/// Shorter ones can't be distinguished from words. Foxy's secrets are some 40 characters long.
 const SHORTEST: usize = 8;
 
 /// Of what says who somebody is. What is shorter is struck, word by word, by those who know what it means.

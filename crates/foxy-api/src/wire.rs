@@ -150,7 +150,7 @@ impl Wire {
         self.http.turn_to_read().await.map_err(|wait| ReadError::HeldBack { wait })
     }
 
-    /// Nobody waits for a turn any more.
+    /// Ends all waiting for turns.
     pub(crate) fn stop_waiting(&self) {
         self.http.stop_waiting();
     }

@@ -150,7 +150,7 @@ impl Custody {
         Ok(ClientSecret::new(text))
     }
 
-    /// Whether a pending secret is to replace this one. `None`: it can't be told.
+    /// Whether a pending secret is to replace this one. `None`: unknown.
     pub fn is_replaced_by(&self, secret: &ClientSecret, pending: &PendingSecret) -> Option<bool> {
         self.ring.matches(REPLACED_SECRET, secret.expose().as_bytes(), &pending.of.as_ref()?.replaces)
     }

@@ -171,7 +171,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// Whether someone on the way could read along or take the server's place: it is on another machine, and its
+    /// Whether others on the network could read along or take the server's place: it is on another machine, and its
     /// certificate is not verified. `sslmode=require` encrypts, and asks no one who is there.
     pub fn is_exposed(&self) -> bool {
         let Some(url) = self.server() else { return false };

@@ -1,4 +1,4 @@
-//! Files of the escrow directory: written whole, by nobody's link, where nobody else can write.
+//! Files of the escrow directory: written whole, through no link, where no one else can write.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 use crate::ids::ProvisioningId;
 
 /// Write, sync, rename, sync the directory: after a crash the file is there whole, or not at all. It is written under
-/// a name that nobody can know, and that no link has.
+/// a name that can't be guessed, and that no link has.
 pub(crate) fn write_durably(dir: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(format!(".{}.unfinished", ProvisioningId::new()));
@@ -34,7 +34,7 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
 }
 
 /// Makes the directory, for its owner alone. One that is there already is somebody's and never changed; it is taken
-/// if it is ours or root's, and nobody else can write in it: who can may put anything in any file's place.
+/// if it is ours or root's, and no one else can write in it: those who can may put anything in any file's place.
 pub(crate) fn make_private(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let there = fs::metadata(dir)?;

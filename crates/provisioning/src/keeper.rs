@@ -13,7 +13,7 @@ use crate::{calls::Calls, policy::Policy, recording::InMemory, runner::Runner, s
 pub struct Keeper {
     place: TokenPlace,
     pauses: Schedule,
-    /// After so many failures a token is given up; `None`: never.
+    /// Failures after which a token is given up; `None`: never.
     most_failures: Option<u32>,
     in_memory: InMemory,
 }

@@ -105,7 +105,7 @@ impl AllGiven {
             return;
         }
         if asked == Asked::ByItsPlace && leads_elsewhere(name) {
-            let problem = "says where secrets go, which a file that nobody named can't; use the environment, or name \
+            let problem = "says where secrets go, which a file that was not asked for can't; use the environment, or name \
                            the file: --config foxden.toml";
             mistakes.push(Mistake::new(name, Some(origin), problem));
             return;

@@ -5,7 +5,7 @@
 //! may be a secret, also when it was put under the wrong name. (Durations that were understood are shown, and paths
 //! where there is a file.) [`variables::VARIABLES`] lists all there is.
 //!
-//! A `foxden.toml` that merely lies in the working directory is read only if nobody else can have written it
+//! A `foxden.toml` that merely lies in the working directory is read only if no one else can have written it
 //! ([`trust`]), and sets nothing that says where secrets go ([`variables::Variable::leads_elsewhere`]).
 //!
 //! Secrets (and URLs with a password in them) come from the environment, or from the file that a `…_FILE` variable

@@ -46,7 +46,7 @@ pub(crate) enum ConfigFile {
         /// Who says that it is to be read.
         asked: Asked,
     },
-    /// Nobody asked for it, and somebody else could have written it.
+    /// It was not asked for, and someone else could have written it.
     NotOurs {
         /// How.
         why: Distrust,
@@ -71,7 +71,7 @@ pub(crate) enum Asked {
 
 impl Sources {
     /// What this process was given: its environment, and the file that `--config` or `FOXDEN_CONFIG` names, else
-    /// `./foxden.toml` if it is there and nobody else can have written it.
+    /// `./foxden.toml` if it is there and no one else can have written it.
     pub(crate) fn of_process(config_option: Option<&Path>) -> Self {
         let environment = environment();
         let config = if let Some(path) = config_option {

@@ -1,6 +1,6 @@
 //! Whether a file that was not asked for is ours: only then is it read.
 //!
-//! As sshd and sudo do it: the file and each directory on the way to it, those of symbolic links included, must belong
+//! As sshd and sudo do it: the file and each directory above it, those of symbolic links included, must belong
 //! to us or to root, and no one else may write there. A sticky directory such as `/tmp` is one where others write.
 //! Access lists need no look of their own: where one lets others write, the mode shows a group that may.
 
@@ -169,7 +169,7 @@ mod tests {
         ] {
             assert_eq!(way_in(owner, mode, we), way, "mode {mode:o} of {owner}");
         }
-        // Root trusts nobody but root.
+        // Root trusts only root.
         assert_eq!(way_in(we, 0o600, root), Some(Way::Owns(we)));
     }
 

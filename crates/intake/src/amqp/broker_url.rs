@@ -106,7 +106,7 @@ impl AmqpUrl {
         self.0.scheme == AMQPScheme::AMQPS
     }
 
-    /// Whether someone on the way could read along: it is on another machine, and TLS is not asked for.
+    /// Whether others on the network could read along: it is on another machine, and TLS is not asked for.
     pub fn is_exposed(&self) -> bool {
         let host = &self.0.authority.host;
         let is_loopback = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());

@@ -195,7 +195,7 @@ impl Session {
     }
 
     /// Sees that messages which wait for the dead queue leave half of the prefetch to the others: the broker grants
-    /// each subscription as much. It can't be told to raise it for one that there is.
+    /// each subscription as much. An existing one's can't be raised.
     async fn make_room(&mut self) -> Result<(), BrokerError> {
         let prefetch = usize::from(self.desk.parts.prefetch.max(1));
         while self.tags.len() < SUBSCRIPTIONS_MAX && 2 * self.desk.shelf.waiting() >= prefetch * self.tags.len() {

@@ -53,7 +53,7 @@ const OURS_MAX: u32 = 16 * 1024;
 pub(super) const FRAME_MAX_LEAST: u32 = HEADERS_MAX + OURS_MAX;
 
 /// Headers that are not kept: two that tell the broker where else to route a message, whereas a dead letter has one
-/// place to go; the broker's own count of deliveries, which begins anew in the dead queue; and flaws, which are among
+/// place to go; the broker's own count of deliveries, which starts over in the dead queue; and flaws, which are among
 /// the mistakes.
 const NOT_KEPT: [&str; 4] = ["CC", "BCC", "x-delivery-count", FLAWS_HEADER];
 

@@ -119,7 +119,7 @@ impl Desk {
                 return self.settle(delivery, verdict, permit).await;
             }
         };
-        // It is to be told of, so it waits for the ledger.
+        // An outcome event reports it, so it waits for the ledger.
         if grounds.signup_id.is_some() && !self.answered(until, || self.parts.door.takes_outcomes()).await {
             return Settled::Held;
         }

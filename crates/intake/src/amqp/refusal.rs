@@ -153,7 +153,7 @@ impl fmt::Display for Refusal {
 
 /// What a broker says that shuts down, is out of resources, or has lost a node; that one of us sent a frame which the
 /// other could not take; or that has waited too long for an acknowledgement (`consumer_timeout`), and delivers again.
-/// Nobody has to change anything.
+/// No one has to change anything.
 fn passes(said: &AMQPError) -> bool {
     let text = said.get_message().as_str();
     match said.kind() {

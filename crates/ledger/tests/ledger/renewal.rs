@@ -33,7 +33,7 @@ async fn kept(place: &TokenPlace) -> Vec<String> {
     place.kept().await.unwrap().iter().map(|token| token.expose().to_owned()).collect()
 }
 
-/// A database that lets nobody write a token.
+/// A database that takes no token.
 struct TakesNoToken;
 
 impl StepIn for TakesNoToken {
@@ -92,7 +92,7 @@ pub(crate) async fn a_renewal_waits_in_the_escrow_while_the_ledger_is_away(ledge
     place.renew(&RefreshToken::new("first"), &second).await.unwrap_err();
     assert_eq!(renew(&place.with_escrow(&escrow), "first", "second").await, Renewed::InEscrow);
     assert_eq!(kept(&real).await, ["first"]);
-    assert_eq!(kept(&real.with_escrow(&escrow)).await, ["second"], "whoever asks what is kept looks there first");
+    assert_eq!(kept(&real.with_escrow(&escrow)).await, ["second"], "what is kept is looked for there first");
     assert_eq!(in_use(&ledger, &custody).await, "second");
     assert_eq!(ledger.drain(&escrow, &custody).await.unwrap(), 0);
 }

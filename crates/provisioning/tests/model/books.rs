@@ -125,7 +125,7 @@ impl Books {
         Ok(made)
     }
 
-    /// A create call arrives: a rule is broken if an earlier one on its key may still have an effect that nobody has
+    /// A create call arrives: a rule is broken if an earlier one on its key may still have an effect that no one has
     /// looked for, or is still under way.
     pub(crate) fn receive(&mut self, mut call: Call, alone: bool) -> usize {
         call.order = self.next();

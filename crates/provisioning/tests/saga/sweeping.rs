@@ -44,7 +44,7 @@ async fn a_clock_that_jumps_ahead_doubles_nothing_though_leases_look_expired() {
         }
         world.clock.advance(Duration::from_secs(24 * 3600));
         assert_eq!(world.ledger.sweep(Duration::ZERO).await.unwrap().len(), 1, "its lease looks expired");
-        // Another worker goes on with it, while the call of the first is under way.
+        // Another worker continues with it, while the call of the first is under way.
         let other = world.restarted();
         other.run_due().await;
         first.await.unwrap();

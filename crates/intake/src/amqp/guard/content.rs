@@ -9,7 +9,7 @@ use super::{
 /// What a method or a list of properties consists of.
 #[derive(Clone, Copy)]
 enum Part {
-    /// So many bytes of any value.
+    /// This many bytes of any value.
     Fixed(usize),
     Short(Flaw),
     Table,

@@ -32,7 +32,7 @@ fn short(bytes: &[u8]) -> Vec<u8> {
     [&[u8::try_from(bytes.len()).unwrap()], bytes].concat()
 }
 
-/// A table whose only entry nests so many arrays.
+/// A table whose only entry nests this many arrays.
 fn nested(levels: usize) -> Vec<u8> {
     let mut value = vec![b'V'];
     for _ in 0..levels {

@@ -12,7 +12,7 @@ use crate::{Topology, testing};
 
 const WRONG: &[u8] = b"{\"version\":1,\"signup_id\":\"w\"}";
 
-/// A dead queue with room for so many letters; it refuses the others.
+/// A dead queue with room for this many letters; it refuses the others.
 async fn bench_with_room_for(letters: i64) -> Bench {
     let mut bench = Bench::new().await;
     bench.settings.topology = Topology::Check;
