@@ -16,7 +16,7 @@ fn size(place: &Place, file: &str) -> u64 {
     std::fs::metadata(place.path(file)).unwrap().len()
 }
 
-/// Submits signups, and waits until `more` more calls are under way.
+/// Submits signups, and waits until `calls` more calls have arrived at Foxy.
 async fn under_way(place: &Place, ids: &[String], calls: u64) {
     let before = place.sim.requests("POST /users");
     place.feed(&["submit", "-"], &lines(ids.iter().map(String::as_str)));

@@ -87,15 +87,21 @@ fn a_user_that_was_forgotten_before_it_was_taken_is_not_taken() {
     });
 }
 
+/// Both signups make their user at once; the second one's call ends in doubt.
+async fn with_one_in_doubt() -> World {
+    let mut world = world().await;
+    world.deliver(0, 0);
+    reach(&world, 0, "create_user", Before).await;
+    world.deliver(1, 1);
+    reach(&world, 1, "create_user", Before).await;
+    go_on(&world, 1, Order::Foxy(Fate::Doubt)).await;
+    world
+}
+
 #[test]
 fn a_user_that_a_signup_in_doubt_finds_may_be_the_one_that_another_is_making() {
     on_a_still_clock(async {
-        let mut world = world().await;
-        world.deliver(0, 0);
-        reach(&world, 0, "create_user", Before).await;
-        world.deliver(1, 1);
-        reach(&world, 1, "create_user", Before).await;
-        go_on(&world, 1, Order::Foxy(Fate::Doubt)).await;
+        let mut world = with_one_in_doubt().await;
         reach(&world, 0, "create_user", After).await;
         world.pass(Duration::from_secs(6)).await;
         let director = world.director.clone();
@@ -109,12 +115,7 @@ fn a_user_that_a_signup_in_doubt_finds_may_be_the_one_that_another_is_making() {
 #[test]
 fn an_email_refused_in_doubt_may_be_the_one_that_another_is_making() {
     on_a_still_clock(async {
-        let mut world = world().await;
-        world.deliver(0, 0);
-        reach(&world, 0, "create_user", Before).await;
-        world.deliver(1, 1);
-        reach(&world, 1, "create_user", Before).await;
-        go_on(&world, 1, Order::Foxy(Fate::Doubt)).await;
+        let mut world = with_one_in_doubt().await;
         world.pass(Duration::from_secs(6)).await;
         let director = world.director.clone();
         world.posts[1].claim(&director, 1);
