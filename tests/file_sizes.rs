@@ -1,9 +1,12 @@
 //! A limit on the size of files, which makes writes fail with an I/O error where a full disk would refuse them for
 //! want of room.
 
-use std::{process::Command, time::Duration};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use crate::support::{Place, Worker, lines};
+use crate::support::{PATIENCE, Place, Worker, lines};
 
 /// Sets the limit of a process that runs already.
 fn limit(worker: &Worker, bytes: &str) {
@@ -18,9 +21,10 @@ fn size(place: &Place, file: &str) -> u64 {
 
 /// Submits signups, and waits until `calls` more calls have arrived at Foxy.
 async fn under_way(place: &Place, ids: &[String], calls: u64) {
-    let before = place.sim.requests("POST /users");
+    let (before, started) = (place.sim.requests("POST /users"), Instant::now());
     place.feed(&["submit", "-"], &lines(ids.iter().map(String::as_str)));
     while place.sim.requests("POST /users") < before + calls {
+        assert!(started.elapsed() < PATIENCE, "{} of {calls} calls", place.sim.requests("POST /users") - before);
         tokio::task::yield_now().await;
     }
 }

@@ -265,12 +265,26 @@ impl Worker {
 
     /// Waits for a line with this event name.
     pub(crate) async fn until(&self, name: &str) -> Value {
+        self.until_after(name, 0).await
+    }
+
+    /// Waits for one more line with this event name than `count`, and answers it.
+    pub(crate) async fn until_after(&self, name: &str, count: usize) -> Value {
         let started = Instant::now();
         loop {
-            if let Some(line) = self.events(name).into_iter().next() {
+            if let Some(line) = self.events(name).into_iter().nth(count) {
                 return line;
             }
-            assert!(started.elapsed() < PATIENCE, "no {name} in:\n{}", self.log());
+            assert!(started.elapsed() < PATIENCE, "no {name} after {count} in:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until its ledger is back, as often as it was away. Until then a further failure is not reported.
+    pub(crate) async fn until_ledger_recovered(&self) {
+        let started = Instant::now();
+        while self.events("ledger.recovered").len() < self.events("ledger.unavailable").len() {
+            assert!(started.elapsed() < PATIENCE, "the ledger is not back in:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

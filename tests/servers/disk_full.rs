@@ -25,9 +25,7 @@ async fn what_is_acknowledged_around_a_full_disk_is_there_for_the_next_process()
         for number in 0..3 {
             parent.publish(event(&format!("during{round}{number}")).to_string().as_bytes()).await;
         }
-        while worker.events("ledger.unavailable").len() == since && round == 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        worker.until_after("ledger.unavailable", since).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         disk.free();
         for number in 0..10 {
@@ -36,6 +34,7 @@ async fn what_is_acknowledged_around_a_full_disk_is_there_for_the_next_process()
         published += 13;
         // Read by this process, not by the one that wrote it.
         place.settled(published).await;
+        worker.until_ledger_recovered().await;
     }
     parent.until_empty(&place, "QUEUE").await;
     worker.stop().await;

@@ -33,6 +33,7 @@ async fn sessions_that_were_opened_read_only_are_replaced_once_the_database_take
         let run = async |sql: String| {
             server.execute_unprepared(&sql).await.unwrap();
         };
+        let since = worker.events("ledger.unavailable").len();
         run(format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
         // The sessions that there are can write; those that take their place can't.
         run(format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")).await;
@@ -40,15 +41,14 @@ async fn sessions_that_were_opened_read_only_are_replaced_once_the_database_take
             parent.publish(event(&format!("s{round}{number}")).to_string().as_bytes()).await;
         }
         settled += 10;
-        while worker.events("ledger.unavailable").len() <= round {
-            tokio::task::yield_now().await;
-        }
+        worker.until_after("ledger.unavailable", since).await;
         // It looks for work every 50 ms, so by then all of its sessions are new ones.
         tokio::time::sleep(Duration::from_secs(3)).await;
         run(format!("ALTER DATABASE {name} SET default_transaction_read_only = off")).await;
         let writable = Instant::now();
         place.settled(settled).await;
         say(&format!("round {round}: at work {:.1?} after the database took writes again", writable.elapsed()));
+        worker.until_ledger_recovered().await;
     }
     let rows = place.settled(settled).await;
     worker.stop().await;
