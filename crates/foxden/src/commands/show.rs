@@ -93,7 +93,8 @@ fn print(row: &Provisioning, addresses: &Addresses, credentials: &[Credential], 
     for credential in credentials {
         let kept = match &credential.sealed {
             Some(sealed) => format!("sealed with key {}", sealed.key_id()),
-            None => "wiped, no longer needed".to_owned(),
+            // Foxy still takes it (Foxy docs: refreshing tokens): ten years from its creation.
+            None => "wiped here, but not revoked: Foxy takes it for ten years".to_owned(),
         };
         field("token", &format!("{}: {kept}{}", credential.scope, aside(row, credential, addresses)));
     }
