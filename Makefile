@@ -107,8 +107,9 @@ contract: ## Renew the JSON Schemas in docs/contract from the program's own rule
 advisories: $(CARGO_DENY) ## Check the dependencies against the RustSec database (fetches it)
 	$(CARGO_DENY) --locked check advisories
 
+# Without optimization: it runs for seconds, and building it with would take minutes.
 target/tools/bin/cargo-deny:
-	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --no-default-features --root target/tools
+	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --no-default-features --debug --root target/tools
 
 # Without these the tests of docs/examples say that they were skipped.
 examples-tools: target/tools/examples.fetched ## Fetch the libraries that the examples in Python and Node need, into target/tools
