@@ -22,6 +22,7 @@ mod odd_client;
 mod orphans;
 mod other_languages;
 mod outages;
+mod retries;
 mod sdk;
 mod servers;
 mod submit;

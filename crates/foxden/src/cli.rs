@@ -48,7 +48,7 @@ pub(crate) enum Command {
     /// Explain why a signup is parked and what to do about it
     #[command(after_help = explain::HELP)]
     Explain(explain::Options),
-    /// Make a parked signup due again
+    /// Make a parked or waiting signup due at once
     #[command(after_help = retry::HELP)]
     Retry(retry::Options),
     /// Close a signup for good that is not provisioned

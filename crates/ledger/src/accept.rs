@@ -216,6 +216,7 @@ fn row(signup: NewSignup, now: i64) -> ActiveModel {
         lookups: Set(0),
         step_since: Set(now),
         due_at: Set(Some(now)),
+        not_before: NotSet,
         lease_owner: Set(None),
         lease_until: Set(None),
         epoch: Set(0),

@@ -69,7 +69,7 @@ pub use next_events::{DamagedEvent, Look, Looked};
 pub use opening::{OpenTokenError, StoreToken, open_store_token};
 pub use orphan::{LeftStore, Orphan};
 pub use outbox::{OutcomeData, OutcomeEvent, ToldMistake, Waiting};
-pub use parked::{CorrectedKey, Correction, Retried};
+pub use parked::{CorrectedKey, Correction, MustWait, Retried};
 pub use payload::{CaptchaCodes, Payload, StoreDetails, UserDetails};
 pub use provisioning::{Claimed, Lease, Provisioning};
 pub use publishing::PublishingLease;

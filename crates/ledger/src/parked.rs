@@ -1,4 +1,4 @@
-//! What is done to a parked signup: another try, or other content.
+//! What is done to a signup that rests: another try, or other content.
 
 use foxden_vault::{Fingerprint, Sealed};
 use sea_orm::{
@@ -29,14 +29,30 @@ use crate::{
 pub enum Retried {
     /// It is due now.
     Due,
-    /// It is not parked, so there is nothing to retry.
+    /// It is neither parked nor waiting, so there is nothing to retry.
     NotParked(State),
+    /// It waits for a time that must not be cut short.
+    Waits {
+        /// Until when; epoch milliseconds.
+        until_ms: i64,
+        /// For what.
+        why: MustWait,
+    },
     /// A person closed it for good.
     Cancelled,
     /// It is parked for a reason that a retry can't mend.
     Refused(ParkedReason),
     /// No such signup.
     NotFound,
+}
+
+/// Why a signup that waits must go on waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MustWait {
+    /// Foxy asked for a pause, or the rate of calls leaves no room sooner.
+    NoCallBefore,
+    /// It is in doubt, and will be looked up: what its call has made may not be listed sooner.
+    Lookup,
 }
 
 /// The content that takes the place of the one that a signup was accepted with. Whether it may is the caller's to judge.
@@ -66,8 +82,11 @@ pub enum CorrectedKey {
 }
 
 impl Ledger {
-    /// Makes a parked provisioning due again, if that can do any good. Its step starts anew: retries, lookups and age.
-    /// What was in doubt stays in doubt, so nothing is sent before it is looked up. It is in the audit, under `who`.
+    /// Makes a parked provisioning due again, if that can do any good. Its step starts over: retries, lookups and age.
+    /// What was in doubt stays in doubt, so nothing is sent before it is looked up.
+    ///
+    /// One that waits after a try without effect is due at once where the wait is our own pause; nothing else changes in
+    /// it. Either is in the audit, under `who`.
     ///
     /// # Errors
     /// When the database does not answer; then nothing changed.
@@ -80,26 +99,23 @@ impl Ledger {
                 txn.rollback().await?;
                 return Ok(Retried::NotFound);
             };
-            let parked = Provisioning::from_row(row)?;
-            let refused = match (parked.state, parked.parked_reason) {
-                (State::Parked, Some(reason)) if reason.can_be_retried() => None,
-                (State::Parked, Some(reason)) => Some(Retried::Refused(reason)),
-                _ if parked.is_cancelled() => Some(Retried::Cancelled),
-                (state, _) => Some(Retried::NotParked(state)),
-            };
-            if let Some(refused) = refused {
+            let resting = Provisioning::from_row(row)?;
+            if let Some(refused) = refused(&resting, now) {
                 txn.rollback().await?;
                 return Ok(refused);
             }
-            if resume(Entity::update_many(), &txn, &parked, parked.in_doubt || is_restored(&parked), now)
-                .await?
-                .is_none()
-            {
+            let resumed = match resting.state {
+                State::Due => cut_short(&txn, &resting, now).await?,
+                _ => resume(Entity::update_many(), &txn, &resting, resting.in_doubt || is_restored(&resting), now)
+                    .await?
+                    .is_some(),
+            };
+            if !resumed {
                 txn.rollback().await?;
                 return Ok(Retried::NotParked(State::InFlight));
             }
-            leave_evidence(&txn, &parked, AttemptKind::Person, &who, "retry", now).await?;
-            let detail = parked.parked_reason.map(|reason| format!("was parked: {reason}"));
+            leave_evidence(&txn, &resting, AttemptKind::Person, &who, "retry", now).await?;
+            let detail = Some(former(&resting));
             audit::write(&txn, &By::new(who), &Deed { detail, ..Deed::to(Act::Retry, &signup_id) }, now).await?;
             ledger.commit(txn).await?;
             Ok(Retried::Due)
@@ -178,6 +194,35 @@ impl Ledger {
     }
 }
 
+/// Why it is not retried; `None` if it may be.
+fn refused(row: &Provisioning, now: i64) -> Option<Retried> {
+    let waits =
+        |until: Option<i64>, why| until.filter(|until| *until > now).map(|until_ms| Retried::Waits { until_ms, why });
+    match (row.state, row.parked_reason) {
+        (State::Parked, Some(reason)) if reason.can_be_retried() => None,
+        (State::Parked, Some(reason)) => Some(Retried::Refused(reason)),
+        (State::Due, _) if row.due_at_ms.is_some_and(|due| due > now) => {
+            waits(row.not_before_ms, MustWait::NoCallBefore)
+        }
+        (State::Unknown, _) => waits(row.due_at_ms, MustWait::Lookup).or(Some(Retried::NotParked(State::Unknown))),
+        _ if row.is_cancelled() => Some(Retried::Cancelled),
+        (state, _) => Some(Retried::NotParked(state)),
+    }
+}
+
+/// Ends the wait of one that is to be tried again, and changes nothing else. Answers whether it still waited.
+async fn cut_short(txn: &Transaction, waiting: &Provisioning, now: i64) -> Result<bool, LedgerError> {
+    let update = Entity::update_many()
+        .col_expr(Column::DueAt, Expr::val(now))
+        .col_expr(Column::NotBefore, Expr::val(None::<i64>))
+        .col_expr(Column::UpdatedAt, Expr::val(now))
+        .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
+        .filter(Column::Id.eq(waiting.id.as_str()))
+        .filter(Column::State.eq(State::Due.as_str()))
+        .filter(Column::Epoch.eq(waiting.epoch));
+    Ok(update.exec(txn).await?.rows_affected > 0)
+}
+
 /// Whether the row comes from an older copy of the ledger. It may have gone on after that, perhaps with this very content.
 const fn is_restored(parked: &Provisioning) -> bool {
     parked.restored_to_ms.is_some()
@@ -210,6 +255,7 @@ async fn resume(
         .col_expr(Column::Refused, Expr::val(None::<String>))
         .col_expr(Column::StepSince, Expr::val(now))
         .col_expr(Column::DueAt, Expr::val(now))
+        .col_expr(Column::NotBefore, Expr::val(None::<i64>))
         .col_expr(Column::UpdatedAt, Expr::val(now))
         .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
         .filter(Column::Id.eq(parked.id.as_str()))
@@ -243,10 +289,18 @@ pub(crate) async fn resume_for_user_token(
     Ok(())
 }
 
-/// Writes down who has made it go on, and tells the parent app that it does.
+/// Where it stood, for the evidence and the audit.
+fn former(resting: &Provisioning) -> String {
+    match resting.parked_reason {
+        Some(reason) => format!("was parked: {reason}"),
+        None => "was waiting to be tried again".to_owned(),
+    }
+}
+
+/// Writes down who has made it continue; if it was parked, the parent app learns of it.
 async fn leave_evidence(
     txn: &Transaction,
-    parked: &Provisioning,
+    resting: &Provisioning,
     kind: AttemptKind,
     who: &str,
     outcome: &str,
@@ -254,20 +308,23 @@ async fn leave_evidence(
 ) -> Result<(), LedgerError> {
     let evidence = attempt::ActiveModel {
         id: Set(Uuid::now_v7().to_string()),
-        provisioning_id: Set(parked.id.to_string()),
-        intent: Set(i32::try_from(parked.intents).unwrap_or(i32::MAX)),
-        epoch: Set(parked.epoch),
+        provisioning_id: Set(resting.id.to_string()),
+        intent: Set(i32::try_from(resting.intents).unwrap_or(i32::MAX)),
+        epoch: Set(resting.epoch),
         owner: Set(who.chars().take(36).collect()),
         kind: Set(kind.as_str().to_owned()),
-        step: Set(parked.step.as_str().to_owned()),
+        step: Set(resting.step.as_str().to_owned()),
         natural_key: Set(None),
         started_at: Set(now),
         ended_at: Set(now),
         outcome: Set(outcome.to_owned()),
         http_status: Set(None),
         logref: Set(None),
-        note: Set(parked.parked_reason.map(|reason| format!("was parked: {reason}"))),
+        note: Set(Some(former(resting))),
     };
     attempt::Entity::insert(evidence).exec_without_returning(txn).await?;
-    tell_resumed(txn, parked.id.as_str(), now).await
+    match resting.state {
+        State::Parked => tell_resumed(txn, resting.id.as_str(), now).await,
+        _ => Ok(()),
+    }
 }

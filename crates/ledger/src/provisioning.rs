@@ -75,6 +75,9 @@ pub struct Provisioning {
     pub step_since_ms: i64,
     /// When it is due; epoch milliseconds.
     pub due_at_ms: Option<i64>,
+    /// Of one that waits to be tried again: before this time Foxy, or the rate of calls, allows no try; epoch milliseconds.
+    /// The rest of its wait is our own pause.
+    pub not_before_ms: Option<i64>,
     /// The count of its owners.
     pub epoch: i64,
     /// Whether a worker holds it now or did until it vanished.
@@ -201,6 +204,7 @@ impl Provisioning {
             doubt_ended_at_ms: row.doubt_ended_at,
             step_since_ms: row.step_since,
             due_at_ms: row.due_at,
+            not_before_ms: row.not_before,
             epoch: row.epoch,
             lease_until_ms: row.lease_until,
             accepted_at_ms: row.accepted_at,

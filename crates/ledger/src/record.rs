@@ -121,6 +121,9 @@ pub enum Next {
         step: Step,
         /// After how long.
         delay: Duration,
+        /// The part of it that Foxy asked for, or that the rate of calls demands. The rest is our own pause, which a person
+        /// may cut short.
+        at_least: Duration,
     },
     /// In doubt; looked up after a delay.
     Unknown {
@@ -308,10 +311,12 @@ fn apply(mut update: UpdateMany<Entity>, facts: &Facts, next: &Next, now: i64) -
             .col_expr(Column::IntentAt, Expr::val(now))
             .col_expr(Column::Lookups, Expr::val(0))
             .col_expr(Column::LeaseUntil, Expr::val(now + millis(*lease))),
-        Next::Due { step, delay } => {
+        Next::Due { step, delay, at_least } => {
             let update =
                 if new_key { update } else { update.col_expr(Column::Retries, Expr::col(Column::Retries).add(1)) };
+            let not_before = (!at_least.is_zero()).then(|| now + millis(*at_least));
             release(update, State::Due, Some(now + millis(*delay)))
+                .col_expr(Column::NotBefore, Expr::val(not_before))
                 .col_expr(Column::Step, Expr::val(step.as_str()))
                 .col_expr(Column::Lookups, Expr::val(0))
         }

@@ -54,7 +54,14 @@ impl Ledger {
         let waiting = |queue: Queue| latest(Column::DueAt).filter(queue.condition());
         for ids in [waiting(Queue::New), waiting(Queue::Begun), latest(Column::LeaseUntil)] {
             let mut update = Entity::update_many().col_expr(Column::UpdatedAt, now.clone());
-            for time in [Column::DueAt, Column::LeaseUntil, Column::IntentAt, Column::DoubtEndedAt, Column::StepSince] {
+            for time in [
+                Column::DueAt,
+                Column::NotBefore,
+                Column::LeaseUntil,
+                Column::IntentAt,
+                Column::DoubtEndedAt,
+                Column::StepSince,
+            ] {
                 let ahead = Expr::col(Column::UpdatedAt).sub(now.clone());
                 update = update.col_expr(time, Expr::col(time).sub(ahead));
             }

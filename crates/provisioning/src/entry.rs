@@ -98,7 +98,7 @@ impl<F: Calls> Runner<F> {
         let next = match decision {
             // Stopping: the store is left to whoever comes next, instead of being announced and not sent.
             Decision::AnnounceStore if self.stop.is_cancelled() => {
-                Next::Due { step: Step::Store, delay: Duration::ZERO }
+                Next::Due { step: Step::Store, delay: Duration::ZERO, at_least: Duration::ZERO }
             }
             Decision::AnnounceStore => Next::InFlight { step: Step::Store, lease },
             Decision::Finish => Next::Provisioned {
@@ -107,9 +107,17 @@ impl<F: Calls> Runner<F> {
             },
             // What ends without effect or without an answer again and again is sent ever more rarely.
             Decision::Retry(Wait::None) if row.state == State::Unknown && row.intents > row.key_intent => {
-                Next::Due { step: row.step, delay: self.policy.retry.wait(row.intents - row.key_intent - 1) }
+                let delay = self.policy.retry.wait(row.intents - row.key_intent - 1);
+                Next::Due { step: row.step, delay, at_least: Duration::ZERO }
             }
-            Decision::Retry(wait) => Next::Due { step: row.step, delay: paced(wait, self.policy.retry, row.retries) },
+            Decision::Retry(wait) => Next::Due {
+                step: row.step,
+                delay: paced(wait, self.policy.retry, row.retries),
+                at_least: match wait {
+                    Wait::AtLeast(least) => least,
+                    Wait::None | Wait::Backoff => Duration::ZERO,
+                },
+            },
             Decision::LookUp(wait) => {
                 let pace = self.policy.retry.beginning_with(self.policy.lookup_delay);
                 let looked = if row.state == State::Unknown { row.retries + 1 } else { 0 };
@@ -122,7 +130,8 @@ impl<F: Calls> Runner<F> {
             Decision::NextGeneration => {
                 facts.generation = Some(row.generation + 1);
                 // What takes the tokens is given time to end.
-                Next::Due { step: Step::User, delay: self.policy.retry.wait(row.generation) }
+                let delay = self.policy.retry.wait(row.generation);
+                Next::Due { step: Step::User, delay, at_least: Duration::ZERO }
             }
             Decision::Park(reason) => Next::Parked { reason, detail: finding.note.clone() },
         };

@@ -34,6 +34,7 @@ pub(crate) struct Model {
     pub(crate) lookups: i32,
     pub(crate) step_since: i64,
     pub(crate) due_at: Option<i64>,
+    pub(crate) not_before: Option<i64>,
     pub(crate) lease_owner: Option<String>,
     pub(crate) lease_until: Option<i64>,
     pub(crate) epoch: i64,

@@ -86,7 +86,8 @@ pub(crate) async fn only_what_rests_as_it_was_judged_is_cancelled(ledger: Ledger
     let held = row(&ledger, "s1").await;
     assert!(ledger.cancel(&held, cancellation(&held)).await.unwrap().is_none(), "a worker holds it");
     clock.advance(Duration::from_secs(1));
-    written(&ledger, entry(&claimed, Next::Due { step: Step::User, delay: Duration::ZERO })).await;
+    written(&ledger, entry(&claimed, Next::Due { step: Step::User, delay: Duration::ZERO, at_least: Duration::ZERO }))
+        .await;
     assert!(ledger.cancel(&held, cancellation(&held)).await.unwrap().is_none(), "it has changed");
     let due = row(&ledger, "s1").await;
     ledger.claim(&WorkerId::new(), 1, LEASE).await.unwrap();

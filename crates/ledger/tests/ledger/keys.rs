@@ -31,7 +31,7 @@ fn counts(key: &str, [events, tokens, fingerprints]: [u64; 3]) -> KeyUse {
 /// A signup with a user token.
 async fn signed_up(ledger: &Ledger, custody: &Custody, signup_id: &str) {
     let claimed = accept(ledger, custody, &WorkerId::new(), signup_id).await;
-    let mut record = entry(&claimed, Next::Due { step: Step::Store, delay: Duration::ZERO });
+    let mut record = entry(&claimed, Next::Due { step: Step::Store, delay: Duration::ZERO, at_least: Duration::ZERO });
     record.credential = token(&claimed, custody, Scope::User, &format!("token of {signup_id}"));
     written(ledger, record).await;
 }

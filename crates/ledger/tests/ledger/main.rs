@@ -18,6 +18,7 @@ mod support;
 mod sweeping;
 mod tokens;
 mod two_tokens;
+mod waiting;
 
 /// Runs every rule on one database.
 macro_rules! rules {
@@ -45,6 +46,9 @@ macro_rules! all_rules {
             tokens::a_late_owner_writes_nothing_but_the_token_it_holds,
             signups::an_announced_call_whose_worker_vanished_becomes_unknown_never_due,
             signups::only_what_a_retry_can_mend_is_retried,
+            waiting::a_pause_of_our_own_is_cut_short_and_nothing_else_changes,
+            waiting::no_try_is_made_before_the_time_that_foxy_or_the_rate_allows,
+            waiting::what_is_in_doubt_is_looked_up_no_sooner_for_being_asked,
             signups::a_correction_takes_the_place_of_what_is_parked_once,
             signups::what_was_in_doubt_is_looked_up_after_a_retry_too,
             signups::a_doubt_ends_with_its_call_or_at_the_latest_with_its_lease,

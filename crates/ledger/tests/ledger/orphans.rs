@@ -25,7 +25,7 @@ async fn orphans(ledger: &Ledger) -> Vec<Orphan> {
 
 /// The user's token is lost, and the next generation is claimed by `next`.
 async fn superseded(ledger: &Ledger, next: &Ledger, claimed: Claimed) -> Claimed {
-    let mut lost = entry(&claimed, Next::Due { step: Step::User, delay: Duration::ZERO });
+    let mut lost = entry(&claimed, Next::Due { step: Step::User, delay: Duration::ZERO, at_least: Duration::ZERO });
     lost.facts.generation = Some(claimed.provisioning.generation + 1);
     written(ledger, lost).await;
     next.claim(&claimed.lease.owner, 1, LEASE).await.unwrap().claimed.remove(0)

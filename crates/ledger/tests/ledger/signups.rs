@@ -115,7 +115,7 @@ pub(crate) async fn a_record_written_again_is_the_one_it_was(ledger: Ledger) {
     assert_eq!((again.provisioning.step, again.provisioning.intents), (Step::Store, first.provisioning.intents));
     assert!(again.lease.left() <= LEASE - Duration::from_secs(10), "the lease is what is left of it");
 
-    let later = entry(&again, Next::Due { step: Step::Store, delay: Duration::ZERO });
+    let later = entry(&again, Next::Due { step: Step::Store, delay: Duration::ZERO, at_least: Duration::ZERO });
     for _ in 0..2 {
         let waiting = written(&ledger, later.clone()).await.provisioning;
         assert_eq!((waiting.state, waiting.retries), (State::Due, 1));
@@ -236,7 +236,8 @@ pub(crate) async fn a_doubt_ends_with_its_call_or_at_the_latest_with_its_lease(l
     assert_eq!((looked.provisioning.doubt_ended_at_ms, looked.provisioning.lookups), (at(14), 1));
 
     let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
-    written(&ledger, entry(&claimed, Next::Due { step: Step::User, delay: Duration::ZERO })).await;
+    written(&ledger, entry(&claimed, Next::Due { step: Step::User, delay: Duration::ZERO, at_least: Duration::ZERO }))
+        .await;
     let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
     let refusal = Doubt::Refusal(RefusedFor::Unread);
     let refused = written(&ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, doubt: refusal })).await;
@@ -244,7 +245,8 @@ pub(crate) async fn a_doubt_ends_with_its_call_or_at_the_latest_with_its_lease(l
     assert_eq!(refused.provisioning.doubt_ended_at_ms, at(14), "a call that was refused had no effect");
 
     let claimed = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
-    written(&ledger, entry(&claimed, Next::Due { step: Step::User, delay: Duration::ZERO })).await;
+    written(&ledger, entry(&claimed, Next::Due { step: Step::User, delay: Duration::ZERO, at_least: Duration::ZERO }))
+        .await;
     ledger.claim(&owner, 1, LEASE).await.unwrap();
     clock.advance(LEASE + second);
     ledger.sweep(Duration::ZERO).await.unwrap();
@@ -331,7 +333,11 @@ pub(crate) async fn the_schema_goes_down_and_up_again(ledger: Ledger) {
 async fn begin(ledger: &Ledger, custody: &Custody, ids: std::ops::Range<usize>) {
     for number in ids {
         let claimed = accept(ledger, custody, &WorkerId::new(), &format!("begun-{number:02}")).await;
-        written(ledger, entry(&claimed, Next::Due { step: Step::User, delay: Duration::ZERO })).await;
+        written(
+            ledger,
+            entry(&claimed, Next::Due { step: Step::User, delay: Duration::ZERO, at_least: Duration::ZERO }),
+        )
+        .await;
     }
 }
 
@@ -368,7 +374,7 @@ pub(crate) async fn what_waits_is_tried_after_its_pause_though_the_clock_was_set
     let ledger = ledger.with_clock(&clock);
     let pause = Duration::from_secs(60);
     let retried = accept(&ledger, &custody, &owner, "retried").await;
-    written(&ledger, entry(&retried, Next::Due { step: Step::User, delay: pause })).await;
+    written(&ledger, entry(&retried, Next::Due { step: Step::User, delay: pause, at_least: Duration::ZERO })).await;
     let doubted = accept(&ledger, &custody, &owner, "doubted").await;
     written(&ledger, entry(&doubted, Next::Unknown { delay: pause, doubt: Doubt::Call })).await;
     ledger.accept_queued(vec![signup(&custody, "new")]).await.unwrap();

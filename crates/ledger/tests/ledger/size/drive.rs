@@ -60,7 +60,7 @@ async fn working(ledger: &Ledger, custody: &Custody) {
 
     // The other ends.
     let claimed = accept(ledger, custody, &owner, "due").await;
-    let mut due = entry(&claimed, Next::Due { step: Step::User, delay: LEASE });
+    let mut due = entry(&claimed, Next::Due { step: Step::User, delay: LEASE, at_least: Duration::ZERO });
     due.facts.generation = Some(2);
     written(ledger, due).await;
     let claimed = accept(ledger, custody, &owner, "unknown").await;
@@ -81,7 +81,7 @@ async fn parked(ledger: &Ledger, custody: &Custody, signup_id: &str, reason: Par
 async fn late_token(ledger: &Ledger, custody: &Custody, owner: &WorkerId) {
     let claimed = accept(ledger, custody, owner, "late").await;
     written(ledger, entry(&claimed, Next::Parked { reason: ParkedReason::UserTokenLost, detail: None })).await;
-    let mut late = entry(&claimed, Next::Due { step: Step::Store, delay: NOW });
+    let mut late = entry(&claimed, Next::Due { step: Step::Store, delay: NOW, at_least: Duration::ZERO });
     late.credential = token(&claimed, custody, Scope::User, "late");
     ledger.record(late).await.unwrap();
 
@@ -167,7 +167,7 @@ async fn people(ledger: &Ledger, custody: &Custody) {
 /// Foxy answers other tokens than those that were used.
 async fn renewing(ledger: &Ledger, custody: &Custody) {
     let claimed = accept(ledger, custody, &WorkerId::new(), "renewed").await;
-    let mut record = entry(&claimed, Next::Due { step: Step::Store, delay: LEASE });
+    let mut record = entry(&claimed, Next::Due { step: Step::Store, delay: LEASE, at_least: Duration::ZERO });
     record.credential = token(&claimed, custody, Scope::User, "first");
     written(ledger, record).await;
     let row = row(ledger, "renewed").await;
@@ -208,7 +208,7 @@ async fn keys(ledger: &Ledger) {
     let of = |keys: &str| Custody::new(KeyRing::parse(keys).unwrap().into(), "test");
     let custody = of(&old);
     let claimed = accept(ledger, &custody, &WorkerId::new(), "resealed").await;
-    let mut record = entry(&claimed, Next::Due { step: Step::Store, delay: LEASE });
+    let mut record = entry(&claimed, Next::Due { step: Step::Store, delay: LEASE, at_least: Duration::ZERO });
     record.credential = token(&claimed, &custody, Scope::User, "user");
     written(ledger, record).await;
     let mut walk = Reseal::begin(ledger, &of(&[new.as_str(), old.as_str()].join(","))).await.unwrap();
