@@ -91,3 +91,34 @@ async fn a_broker_without_memory_is_waited_for_and_signups_go_on_meanwhile() {
     }
     worker.stop().await;
 }
+
+/// A broker that is short of memory, as soon as somebody publishes to it.
+async fn without_memory(servers: &OwnServers) {
+    servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_stops_in_order_while_the_broker_takes_nothing() {
+    let (mut place, mut parent, servers) = place().await;
+    place.set("FOXDEN_SHUTDOWN_GRACE", "50s");
+    place.run(&["dead", "list"]);
+    parent.publish(b"{ poison").await;
+    parent.publish(event("one").to_string().as_bytes()).await;
+    without_memory(&servers).await;
+    let mut worker = place.worker("worker");
+    for role in ["dead letters", "outcomes"] {
+        told(&worker, "broker.blocked", role, 1).await;
+    }
+    worker.terminate();
+    assert_eq!(worker.ended().await, Some(0), "{}", worker.log());
+    assert_eq!(worker.events("outbox.given_back").len(), 1, "another worker need not wait:\n{}", worker.log());
+    assert!(worker.events("intake.drain_timeout").is_empty(), "{}", worker.log());
+
+    servers.rabbitmqctl(&["set_vm_memory_high_watermark", "absolute", "1GB"]).await;
+    parent.rejoin().await;
+    let worker = place.worker("next");
+    told(&worker, "broker.connected", "consumer", 1).await;
+    assert_eq!(parent.take(&place, "DEAD_QUEUE", 1).await[0].body, b"{ poison");
+    assert_eq!(parent.take(&place, "OUTCOME_QUEUE", 1).await[0].json()["subject"], "one");
+    worker.stop().await;
+}

@@ -43,6 +43,9 @@ const OUTBOX_POLL: Duration = Duration::from_millis(250);
 /// How long outcome events that no queue takes rest at first.
 const OUTBOX_REST: Duration = Duration::from_secs(5);
 
+/// For the outbox, which is emptied for 5 s, and then for giving back the right to publish, and closing connections.
+const RESTING_GRACE: Duration = Duration::from_secs(10);
+
 /// Published outcome events are kept for so long, for a person who asks whether one was sent.
 const KEEP_PUBLISHED: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -168,8 +171,8 @@ impl Service {
         let quiet = taking.ended(left()).await;
         let drained = workers.drain(left()).await;
         end.cancel();
-        // What is left to do here is to close connections; the outbox keeps what could not be sent.
-        resting.ended(Duration::from_secs(5)).await;
+        // The outbox keeps what could not be sent.
+        resting.ended(RESTING_GRACE).await;
         if taking.is_broken() || resting.is_broken() {
             Ended::Broken
         } else if broker.gave_up.load(Ordering::Relaxed) {

@@ -16,6 +16,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const SET_UP_TIMEOUT: Duration = Duration::from_secs(30);
 /// For taking leave. What is lost with it is only politeness: the broker requeues what was not acknowledged either way.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same while the broker says that it reads nothing: for the goodbye to be sent.
+const CLOSE_BLOCKED_TIMEOUT: Duration = Duration::from_millis(200);
 /// AMQP's reply code for an orderly end.
 const OK: u16 = 200;
 
@@ -76,12 +78,16 @@ pub(super) async fn confirming_channel(connection: &Connection) -> Result<Channe
     Ok(channel)
 }
 
-/// Closes in good order if the broker still listens.
+/// Closes in good order if the broker still listens. While it is short of memory or disk it does not read from a
+/// connection that has published, so there is no answer to wait for.
 pub(super) async fn close(connection: Connection) {
-    if connection.status().connected() {
-        // An error or a missing answer changes nothing: dropping the connection ends it as well.
-        drop(timeout(CLOSE_TIMEOUT, connection.close(OK, "bye".into())).await);
+    let status = connection.status().clone();
+    if !status.connected() {
+        return;
     }
+    let patience = if status.blocked() { CLOSE_BLOCKED_TIMEOUT } else { CLOSE_TIMEOUT };
+    // An error or a missing answer changes nothing: dropping the connection ends it as well.
+    drop(timeout(patience, connection.close(OK, "bye".into())).await);
 }
 
 /// Bounds the setting up of channels and topology.

@@ -37,6 +37,8 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 /// A dead letter is waited for at least so long, however late it is.
 const PUT_ASIDE_MIN: Duration = Duration::from_secs(60);
+/// For the confirm of a dead letter that was sent before the consumer stops. Less than the consumer waits for its desk.
+const LAST_CONFIRM: Duration = Duration::from_secs(5);
 /// Before a message whose handling panicked is given back, so that it does not come round at once.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 
@@ -312,7 +314,13 @@ impl Desk {
                 },
             };
             let letter = dead_letter(delivery, grounds, &self.names, self.frame_max);
-            let Ok(published) = timeout_at(until, self.dead.publish(vec![letter])).await else { return Put::Held };
+            let published = tokio::select! {
+                biased;
+                published = timeout_at(until, self.dead.publish(vec![letter])) => published,
+                // Not confirmed, it is not acknowledged either, and comes again.
+                () = self.last_confirm() => return Put::Held,
+            };
+            let Ok(published) = published else { return Put::Held };
             let fate = match published.map(|fates| fates.first().copied()) {
                 Ok(Some(fate)) => fate,
                 Ok(None) => return Put::Failed(BrokerError::DeadLetterRefused),
@@ -352,6 +360,12 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Until the time for a last confirm is over, which begins when the consumer stops.
+    async fn last_confirm(&self) {
+        self.stop.cancelled().await;
+        tokio::time::sleep(LAST_CONFIRM).await;
     }
 
     /// Lets the broker forget a message. Where that fails the connection is gone, and the broker delivers it again.

@@ -4,7 +4,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use foxden_ledger::{Ledger, LedgerWatch, OutcomeKind, WorkerId};
 use lapin::{Channel, Connection};
-use tokio::{sync::Notify, time::timeout};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     topology,
 };
 
-/// For what still waits when the publisher is told to stop. What is left is sent after the next start.
+/// For all that still waits when the publisher is told to stop. What is left is sent after the next start.
 const LAST_ROUNDS: Duration = Duration::from_secs(5);
 
 /// Checks an address of Foxy's that was kept.
@@ -118,26 +118,32 @@ async fn publish(
     parts: &PublisherParts,
     shutdown: &CancellationToken,
 ) -> Result<(), BrokerError> {
+    let mut time_is_over = pin!(async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(LAST_ROUNDS).await;
+    });
     loop {
         // With nothing to send, only this tells that the broker has gone.
         if !channel.is_open() {
             return Err(BrokerError::Gone);
         }
-        {
-            let mut flush = pin!(outbox.flush(channel));
-            tokio::select! {
-                biased;
-                flushed = &mut flush => flushed?,
-                // A round that has begun is carried on: the fate of what was sent should be known.
-                () = shutdown.cancelled() => timeout(LAST_ROUNDS, flush).await.unwrap_or(Ok(()))?,
-            }
+        tokio::select! {
+            biased;
+            // A round that has begun is carried on after a stop: the fate of what was sent should be known.
+            flushed = outbox.flush(channel) => flushed?,
+            () = &mut time_is_over => return Ok(()),
         }
         let is_ours = outbox.is_ours();
         tokio::select! {
             biased;
-            () = shutdown.cancelled() => return timeout(LAST_ROUNDS, outbox.finish(channel)).await.unwrap_or(Ok(())),
+            () = shutdown.cancelled() => break,
             () = parts.wake.notified(), if is_ours => {}
             () = tokio::time::sleep(parts.poll) => {}
         }
+    }
+    tokio::select! {
+        biased;
+        finished = outbox.finish(channel) => finished,
+        () = &mut time_is_over => Ok(()),
     }
 }
