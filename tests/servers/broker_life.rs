@@ -1,7 +1,10 @@
 //! What else a broker may do: restart, hang, and run out of memory.
 
 use super::{own_servers::OwnServers, parent_app::ParentApp};
-use crate::support::{PATIENCE, Place, Worker, event};
+use crate::{
+    submit::whole,
+    support::{PATIENCE, Place, Worker, event},
+};
 
 /// Waits until a worker has told something so many times, about one of its connections.
 pub(super) async fn told(worker: &Worker, name: &str, role: &str, times: usize) {
@@ -98,6 +101,34 @@ async fn without_memory(servers: &OwnServers) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn submitting_to_a_broker_that_takes_nothing_ends_at_a_signal_and_says_where_to_resume() {
+    let (place, parent, servers) = place().await;
+    // Declares the queues.
+    place.run(&["dead", "list"]);
+    without_memory(&servers).await;
+    let all = whole(&place, 5);
+    let (state, to) = (place.path("state"), ["submit", "--to", "broker", "--json", "--state"]);
+    let arguments = [&to[..], &[state.to_str().unwrap(), &all]].concat();
+    let mut submitting = place.start("submit", &arguments, &[]);
+    until_said(&submitting, "broker.blocked").await;
+    submitting.terminate();
+    assert_eq!(submitting.ended().await, Some(3), "{}", submitting.log());
+    let log = submitting.log();
+    for words in [
+        "had no answer within 3 s, and may be submitted or not; run",
+        "run the same command again, it resumes from line 1",
+        r#""next_line":1"#,
+    ] {
+        assert!(log.contains(words), "{words}:\n{log}");
+    }
+    assert_eq!(log.matches("broker.blocked").count(), 1, "{log}");
+
+    servers.rabbitmqctl(&["set_vm_memory_high_watermark", "absolute", "1GB"]).await;
+    assert_eq!(place.json(&arguments)["submitted"], 5);
+    drop(parent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_stops_in_order_while_the_broker_takes_nothing() {
     let (mut place, mut parent, servers) = place().await;
     place.set("FOXDEN_SHUTDOWN_GRACE", "50s");
@@ -121,4 +152,12 @@ async fn a_worker_stops_in_order_while_the_broker_takes_nothing() {
     assert_eq!(parent.take(&place, "DEAD_QUEUE", 1).await[0].body, b"{ poison");
     assert_eq!(parent.take(&place, "OUTCOME_QUEUE", 1).await[0].json()["subject"], "one");
     worker.stop().await;
+}
+
+async fn until_said(process: &Worker, words: &str) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !process.log().contains(words) {
+        assert!(tokio::time::Instant::now() < deadline, "no {words}:\n{}", process.log());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }

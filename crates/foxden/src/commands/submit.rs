@@ -15,6 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -40,6 +41,10 @@ use crate::{
     telemetry::{self, Output},
     wiring,
 };
+
+/// For the answers to the batch under way, once a person has asked to stop. A broker that is short of memory confirms
+/// nothing for as long as that lasts.
+const GRACE: Duration = Duration::from_secs(3);
 
 pub(crate) const HELP: &str = "\
 FILE holds one event, or one event a line (JSON lines); - is standard input. Every event is checked first; those that
@@ -93,6 +98,17 @@ enum Where {
     Ledger,
     /// To RabbitMQ
     Broker,
+}
+
+/// How a submitting ended, errors apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// All was read, and has its answer.
+    Whole,
+    /// A person stopped it between two batches.
+    Stopped,
+    /// A person stopped it, and the events of a batch, this many, had no answer in time.
+    Unanswered(usize),
 }
 
 /// What came of them.
@@ -162,16 +178,24 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let ended = run.all(read).await;
     run.progress.end();
     let saved = run.resume.save();
-    let is_whole = match ended {
-        Ok(is_whole) => is_whole,
+    let ended = match ended {
+        Ok(ended) => ended,
         Err(error) if error.is::<OtherInput>() || error.is::<OtherForm>() => return Err(error),
         // The first cause is the one to be told, with the way to go on.
         Err(error) => return Err(error.context(format!("stopped before the end; {}", run.resume.hint()))),
     };
     saved?;
-    if !is_whole {
-        output::note(format!("stopped before the end, as asked; {}", run.resume.hint()));
+    match ended {
+        Ended::Whole => {}
+        Ended::Stopped => output::note(format!("stopped before the end, as asked; {}", run.resume.hint())),
+        Ended::Unanswered(events) => output::note(format!(
+            "stopped before the end, as asked; of the batch under way {} had no answer within {} s, and may be submitted or not; {}",
+            output::count(events as u64),
+            GRACE.as_secs(),
+            run.resume.hint()
+        )),
     }
+    let is_whole = ended == Ended::Whole;
     run.report(&place, to_broker, !is_whole, options.json);
     let in_part = run.refusals.count() > 0 || !is_whole;
     run.destination.close().await;
@@ -188,35 +212,40 @@ struct Run {
 }
 
 impl Run {
-    /// Submits batch by batch: what has been read by then, so that a slow input is not waited for. Answers whether it came
-    /// to the end; it did not if a person stopped it.
+    /// Submits batch by batch: what has been read by then, so that a slow input is not waited for.
     async fn all(
         &mut self,
         read: impl Future<Output = anyhow::Result<mpsc::Receiver<anyhow::Result<Item>>>>,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<Ended> {
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signals(stop.clone()));
         let mut items = tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(false),
+            () = stop.cancelled() => return Ok(Ended::Stopped),
             items = read => items?,
         };
         loop {
             let mut batch = Vec::with_capacity(self.destination.batch());
             let read = tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(false),
+                () = stop.cancelled() => return Ok(Ended::Stopped),
                 read = items.recv_many(&mut batch, self.destination.batch()) => read,
             };
             if read == 0 {
-                return Ok(true);
+                return Ok(Ended::Whole);
             }
-            self.take(batch).await?;
+            if let Some(ended) = self.take(batch, &stop).await? {
+                return Ok(ended);
+            }
         }
     }
 
-    /// Submits a batch, and remembers how far it is.
-    async fn take(&mut self, batch: Vec<anyhow::Result<Item>>) -> anyhow::Result<()> {
+    /// Submits a batch, and remembers how far it is. Answers how it ended if it had no answer after a stop.
+    async fn take(
+        &mut self,
+        batch: Vec<anyhow::Result<Item>>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Ended>> {
         let (mut documents, mut events, mut failed) = (Vec::new(), Vec::new(), None);
         for item in batch {
             match item {
@@ -235,7 +264,12 @@ impl Run {
         let last = lines.last().zip(events.last());
         let last = last.map(|(line, event)| Mark { line: *line, signup_id: event.signup_id.to_string() });
         let refused_before = self.refusals.count();
-        let mut answers = self.submit(&texts, &events).await?.into_iter();
+        let answers = tokio::select! {
+            biased;
+            answers = self.submit(&texts, &events) => answers?,
+            () = grace_after(stop) => return Ok(Some(Ended::Unanswered(events.len()))),
+        };
+        let mut answers = answers.into_iter();
         for (document, refused) in &documents {
             let answer = match refused {
                 Some(why) => Answer::Refused(why.clone()),
@@ -254,7 +288,7 @@ impl Run {
             self.resume.reached(document.line, last, refused)?;
             self.progress.at(documents.len() as u64, document.line + 1, document.end);
         }
-        failed.map_or(Ok(()), |error| Err(error.context("could not read the events")))
+        failed.map_or(Ok(None), |error| Err(error.context("could not read the events")))
     }
 
     async fn submit(&self, texts: &[&[u8]], events: &[SignupEvent]) -> anyhow::Result<Vec<Answer>> {
@@ -285,6 +319,12 @@ impl Run {
             output::say("a worker takes them up: foxden worker; foxden status shows where they stand");
         }
     }
+}
+
+/// Until the time for answers is over, which begins with the stop.
+async fn grace_after(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(GRACE).await;
 }
 
 /// The first signal ends it after the batch that is under way, one that comes later at once.
