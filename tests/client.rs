@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{PATIENCE, Place, lines, program};
 
-const ROTATE: [&str; 4] = ["client", "rotate-secret", "--yes", "--json"];
+pub(crate) const ROTATE: [&str; 4] = ["client", "rotate-secret", "--yes", "--json"];
 
 const CREATE: [&str; 16] = [
     "client",
@@ -39,7 +39,7 @@ pub(crate) fn create(place: &Place, more: &[&str]) -> Output {
 }
 
 /// A place whose settings have the client's secret in a file, and the file's path.
-async fn with_secret_file() -> (Place, String) {
+pub(crate) async fn with_secret_file() -> (Place, String) {
     let mut place = Place::new().await;
     let secret = place.settings.remove("FOXDEN_FOXY_CLIENT_SECRET").unwrap();
     let path = place.path("client-secret");

@@ -15,6 +15,7 @@ mod custody;
 mod embedded;
 mod examples;
 mod file_sizes;
+mod hanging_up;
 mod keys;
 mod mark;
 mod neighbours;

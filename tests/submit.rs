@@ -53,7 +53,8 @@ pub(crate) fn whole(place: &Place, count: usize) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-async fn accepted(place: &Place) -> usize {
+/// How many signups are in the ledger.
+pub(crate) async fn accepted(place: &Place) -> usize {
     let ledger = place.ledger().await;
     let rows = ledger.list(&Filter { limit: 100_000, ..Filter::default() }).await.unwrap_or_default();
     ledger.close().await.unwrap();

@@ -35,6 +35,18 @@ impl SecretFile {
         Self { path, seen: Mutex::default(), told: Mutex::default() }
     }
 
+    /// Reads the file now, to say whether it can be; and sees that it is read before the next token is asked for, though it
+    /// may look unchanged.
+    ///
+    /// # Errors
+    /// What is wrong with it. It is not told again by itself.
+    pub(crate) fn reread(&self) -> Result<(), String> {
+        let read = settings::client_secret_in(&self.path);
+        *locked(&self.seen) = None;
+        *locked(&self.told) = read.as_ref().err().cloned();
+        read.map(drop)
+    }
+
     fn stamp(&self) -> Option<Stamp> {
         let found = std::fs::metadata(&self.path).ok()?;
         Some(Stamp {
@@ -115,5 +127,22 @@ mod tests {
         assert_eq!((changed(), source.read().is_none()), (None, true));
         write("secret", "four", 0o600);
         assert_eq!(changed().as_deref(), Some("four"));
+    }
+    #[test]
+    fn a_file_is_read_once_more_when_that_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let write = |text: &str| {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        write("one\n");
+        let source = SecretFile::new(path.clone());
+        let changed = || source.changed().map(|secret| secret.expose().to_owned());
+        assert_eq!((changed().as_deref(), changed()), (Some("one"), None));
+        assert_eq!((source.reread(), changed().as_deref(), changed()), (Ok(()), Some("one"), None));
+        write("");
+        assert_eq!(source.reread(), Err(format!("{} is empty", path.display())));
+        assert_eq!(changed(), None);
     }
 }

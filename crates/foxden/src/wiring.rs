@@ -28,6 +28,8 @@ pub(crate) struct FoxySide {
     pub(crate) foxy: Foxy,
     /// The simulator; it ends with this value.
     pub(crate) simulator: Option<Simulator>,
+    /// The file that the client's secret is in, if it is in one.
+    pub(crate) secret_file: Option<Arc<SecretFile>>,
     /// Where calls go, for the log.
     pub(crate) home: String,
     settings: foxy_api::Settings,
@@ -214,6 +216,7 @@ pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
     };
     let secret_file =
         settings.client.as_ref().filter(|_| simulator.is_none()).and_then(|client| client.secret_file.clone());
+    let secret_file = secret_file.map(|file| Arc::new(SecretFile::new(file)));
     let home = api.to_string();
     let settings = foxy_api::Settings {
         api,
@@ -225,12 +228,12 @@ pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
         rate: settings.rate,
         user_agent: USER_AGENT.to_owned(),
     };
-    let foxy = match secret_file {
-        Some(file) => Foxy::with_secret_source(settings.clone(), Arc::new(SecretFile::new(file))),
+    let foxy = match secret_file.clone() {
+        Some(file) => Foxy::with_secret_source(settings.clone(), file),
         None => Foxy::try_new(settings.clone()),
     };
     let foxy = foxy.context("could not set up the client of Foxy's API")?;
-    Ok(FoxySide { foxy, simulator, home, settings })
+    Ok(FoxySide { foxy, simulator, secret_file, home, settings })
 }
 
 /// Where Foxy is, with the simulator started if it is to play Foxy.

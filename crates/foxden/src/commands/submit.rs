@@ -37,7 +37,7 @@ use crate::{
     exit::Exit,
     output,
     settings::{Need, Needs, Settings, Sources},
-    signals::{Signals, Wish},
+    signals::{HangUp, Signals, Wish},
     telemetry::{self, Output},
     wiring,
 };
@@ -53,7 +53,8 @@ harmless: a signup id that is known is not made again.
 
 With FOXDEN_AMQP_URL set, events are published to the broker, each confirmed; else they go straight into the ledger.
 
-Cut off half-way, it says from which line to resume. With --state it keeps that in a file, so that the same command
+Cut off half-way, it says from which line to resume. SIGTERM, Ctrl-C or a
+terminal that closes (unless under nohup) waits 3 s for the batch under way. With --state it keeps that in a file, so that the same command
 resumes there, also after a kill; some events may then be submitted twice.
 
 Examples:
@@ -329,11 +330,13 @@ async fn grace_after(stop: &CancellationToken) {
 
 /// The first signal ends it after the batch that is under way, one that comes later at once.
 async fn stop_on_signals(stop: CancellationToken) {
-    let mut signals = Signals::install();
+    let mut signals = Signals::install(HangUp::stops());
     loop {
         match signals.next().await {
             Wish::Stop(_) => stop.cancel(),
             Wish::Kill(_) => std::process::exit(Exit::Failed as i32),
+            // Not asked for: a SIGHUP stops.
+            Wish::Reread => {}
         }
     }
 }

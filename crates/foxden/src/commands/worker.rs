@@ -1,15 +1,16 @@
 //! `foxden worker`: works off signups until told to stop.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use foxden_ledger::WorkerId;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     exit::Exit,
+    secret_source::SecretFile,
     service::{Ended, Service},
     settings::{Need, Needs, Settings, Sources},
-    signals::{Signals, Wish},
+    signals::{HangUp, Signals, Wish},
     telemetry::{self, Output},
     wiring,
 };
@@ -17,7 +18,8 @@ use crate::{
 pub(crate) const HELP: &str = "\
 Takes signup events from RabbitMQ if FOXDEN_AMQP_URL is set, and what is due in the ledger. Logs to standard output: JSON,
 or readable on a terminal. SIGTERM or Ctrl-C lets what is under way end within FOXDEN_SHUTDOWN_GRACE; a second one, a
-second later or more, ends at once, which loses nothing but leaves calls to be looked up. A broker that is away is waited
+second later or more, ends at once, which loses nothing but leaves calls to be looked up. SIGHUP reads the file of
+FOXDEN_FOXY_CLIENT_SECRET_FILE again, and never ends a worker. A broker that is away is waited
 for; one that is there and refuses for FOXDEN_AMQP_GIVE_UP_AFTER ends the worker with status 6. A database that
 answers nothing at all for FOXDEN_DATABASE_GIVE_UP_AFTER ends it with status 7.
 
@@ -27,6 +29,8 @@ Examples:
   foxden --config /etc/foxden/foxden.toml worker";
 
 pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
+    // Before anything that may take a while.
+    let hang_up = HangUp::rereads();
     let needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::IfSet };
     let settings = Settings::parse(&Sources::of_process(config), needs)?;
     telemetry::init(&settings.telemetry, Output::Stdout)?;
@@ -75,7 +79,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
         worker,
     };
     let stop = CancellationToken::new();
-    tokio::spawn(stop_on_signals(stop.clone()));
+    tokio::spawn(obey_signals(hang_up, stop.clone(), side.secret_file));
     let ended = service.run(stop).await;
     if let Some(simulator) = side.simulator {
         simulator.shutdown().await;
@@ -119,9 +123,9 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     }
 }
 
-/// The first signal stops in good order, one that comes later ends the process at once.
-async fn stop_on_signals(stop: CancellationToken) {
-    let mut signals = Signals::install();
+/// The first signal stops in good order, one that comes later ends the process at once; a SIGHUP does neither.
+async fn obey_signals(hang_up: HangUp, stop: CancellationToken, secret_file: Option<Arc<SecretFile>>) {
+    let mut signals = Signals::install(hang_up);
     loop {
         match signals.next().await {
             Wish::Stop(signal) => {
@@ -132,6 +136,31 @@ async fn stop_on_signals(stop: CancellationToken) {
                 tracing::warn!(event = "worker.killed", signal, "signalled a second time; ending at once");
                 std::process::exit(1);
             }
+            Wish::Reread => reread(secret_file.as_deref()),
         }
+    }
+}
+
+/// Reads again what a running worker can put to use. It is a small file.
+fn reread(secret_file: Option<&SecretFile>) {
+    let Some(file) = secret_file else {
+        tracing::info!(
+            event = "settings.reread",
+            files = 0,
+            "asked to read settings again; without FOXDEN_FOXY_CLIENT_SECRET_FILE there are none to read while it runs"
+        );
+        return;
+    };
+    match file.reread() {
+        Ok(()) => tracing::info!(
+            event = "settings.reread",
+            files = 1,
+            "read the client's secret again; the next token is asked for with it. Other settings need a restart"
+        ),
+        Err(problem) => tracing::error!(
+            event = "settings.not_reread",
+            problem,
+            "the client's secret can't be read again (FOXDEN_FOXY_CLIENT_SECRET_FILE); the one in use stays"
+        ),
     }
 }
