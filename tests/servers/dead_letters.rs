@@ -6,7 +6,7 @@ use foxden_ledger::State;
 use serde_json::{Value, json};
 
 use super::parent_app::ParentApp;
-use crate::support::{Place, Worker, event, program};
+use crate::support::{Place, Worker, event, lines, program};
 
 async fn place() -> (Place, ParentApp, Worker) {
     let mut place = Place::new().await;
@@ -38,6 +38,24 @@ async fn looked(place: &Place, parent: &ParentApp, count: u32, arguments: &[&str
 
 fn said(ended: &Output) -> String {
     String::from_utf8(ended.stderr.clone()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_to_be_in_the_signup_queue_is_there_though_only_a_listener_is_bound() {
+    let (mut place, parent, worker) = place().await;
+    for signup_id in ["s1", "s2", "s3"] {
+        parent.publish(wrong(signup_id).to_string().as_bytes()).await;
+    }
+    parent.until_waiting(&place, "DEAD_QUEUE", 3).await;
+    worker.stop().await;
+    let listener = parent.bind_a_listener_instead(&place).await;
+    place.set("FOXDEN_AMQP_TOPOLOGY", "check");
+    assert_eq!(place.feed(&["dead", "requeue", "--all"], ""), "3 back in the signup queue\n");
+    parent.until_waiting(&place, "QUEUE", 3).await;
+    let submitted = place.feed(&["submit", "--json", "--to", "broker", "-"], &lines(["s4", "s5"]));
+    assert_eq!(serde_json::from_str::<Value>(&submitted).unwrap()["submitted"], 2);
+    parent.until_waiting(&place, "QUEUE", 5).await;
+    assert_eq!(parent.waiting_in(&listener).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

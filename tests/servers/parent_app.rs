@@ -8,7 +8,7 @@ use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
     options::{
         BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
-        QueueDeclareOptions,
+        QueueBindOptions, QueueDeclareOptions,
     },
     types::{AMQPValue, FieldTable},
 };
@@ -94,6 +94,18 @@ impl ParentApp {
         channel
     }
 
+    /// Takes the signup queue off its exchange, and binds a listener's queue to all that comes there. Answers its name.
+    pub(super) async fn bind_a_listener_instead(&self, place: &Place) -> String {
+        let queue = place.settings["FOXDEN_AMQP_QUEUE"].as_str();
+        let (listener, exchange) = (format!("{}.listener", self.exchange), self.exchange.as_str());
+        let (options, none) = (QueueDeclareOptions::default(), FieldTable::default);
+        self.channel.queue_declare(listener.as_str().into(), options, none()).await.unwrap();
+        let bind = QueueBindOptions::default();
+        self.channel.queue_bind(listener.as_str().into(), exchange.into(), "#".into(), bind, none()).await.unwrap();
+        self.channel.queue_unbind(queue.into(), exchange.into(), "signup".into(), none()).await.unwrap();
+        listener
+    }
+
     /// Answers whether the broker has confirmed and routed it.
     async fn try_publish(&self, body: &[u8]) -> Result<bool, lapin::Error> {
         let properties = with_headers(&[]).with_content_type("application/json".into());
@@ -169,7 +181,11 @@ impl ParentApp {
 
     /// How many messages wait in one of the place's queues.
     pub(super) async fn waiting(&self, place: &Place, queue: &str) -> u32 {
-        let queue = place.settings[&format!("FOXDEN_AMQP_{queue}")].as_str();
+        self.waiting_in(place.settings[&format!("FOXDEN_AMQP_{queue}")].as_str()).await
+    }
+
+    /// How many messages wait in the queue of this name.
+    pub(super) async fn waiting_in(&self, queue: &str) -> u32 {
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         self.channel.queue_declare(queue.into(), passive, FieldTable::default()).await.unwrap().message_count()
     }

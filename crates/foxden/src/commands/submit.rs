@@ -145,10 +145,10 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let (destination, place, identity) = if to_broker {
         let amqp = wiring::amqp(settings.amqp.as_ref().context("FOXDEN_AMQP_URL is not set")?)?;
         let place = amqp.url.display();
-        let (vhost, exchange, key) = (amqp.url.vhost(), &amqp.exchange, &amqp.routing_key);
-        let identity = format!("{place}, virtual host {vhost}, exchange {exchange}, routing key {key}");
         wiring::warn_of_exposed(None, Some(&amqp));
-        (Destination::broker(&amqp).await?, place, identity)
+        let publisher = destination::broker(&amqp).await?;
+        let identity = format!("{place}, virtual host {}, {}", amqp.url.vhost(), publisher.sends_to());
+        (Destination::Broker(Box::new(publisher)), place, identity)
     } else {
         let url = settings.database.url.clone();
         wiring::warn_of_exposed(Some(&settings.database), None);

@@ -1,6 +1,6 @@
 //! Publishing signup events, for `foxden submit` over AMQP and for trying things out.
 
-use lapin::{BasicProperties, Connection};
+use lapin::{BasicProperties, Connection, types::ShortString};
 
 use foxden_ledger::SignupId;
 
@@ -9,7 +9,7 @@ use super::{
     confirmed::{ConfirmedChannel, Fate, Message},
     connection,
     names::Names,
-    settings::AmqpSettings,
+    settings::{AmqpSettings, Topology},
     topology,
 };
 
@@ -17,7 +17,16 @@ use super::{
 pub struct Publisher {
     connection: Connection,
     channel: ConfirmedChannel,
-    names: Names,
+    target: Target,
+}
+
+/// Where events are sent, so that they come to the signup queue.
+enum Target {
+    /// The signup exchange, as the parent app does. The queue is bound to it, since we have just seen to that.
+    Exchange { exchange: ShortString, routing_key: ShortString },
+    /// The queue itself, by the default exchange. A binding that somebody else sees to can't be looked at; and if another
+    /// queue is bound, the broker confirms just as well what the signup queue never gets.
+    Queue(ShortString),
 }
 
 impl Publisher {
@@ -33,11 +42,25 @@ impl Publisher {
             connection::confirming_channel(&connection).await
         });
         match set_up.await {
-            Ok(channel) => Ok(Self { channel: ConfirmedChannel::new(channel, &connection), connection, names }),
+            Ok(channel) => {
+                let target = match settings.topology {
+                    Topology::Declare => Target::Exchange { exchange: names.exchange, routing_key: names.routing_key },
+                    Topology::Check => Target::Queue(names.queue),
+                };
+                Ok(Self { channel: ConfirmedChannel::new(channel, &connection), connection, target })
+            }
             Err(error) => {
                 connection::close(connection).await;
                 Err(error.into())
             }
+        }
+    }
+
+    /// Where events are sent, in words: another place is another text.
+    pub fn sends_to(&self) -> String {
+        match &self.target {
+            Target::Exchange { exchange, routing_key } => format!("exchange {exchange}, routing key {routing_key}"),
+            Target::Queue(queue) => format!("queue {queue}"),
         }
     }
 
@@ -57,9 +80,13 @@ impl Publisher {
         &self,
         events: impl IntoIterator<Item = (&'a SignupId, &'a [u8])>,
     ) -> Result<(), PublishError> {
+        let (exchange, routing_key) = match &self.target {
+            Target::Exchange { exchange, routing_key } => (exchange.clone(), routing_key.clone()),
+            Target::Queue(queue) => (ShortString::default(), queue.clone()),
+        };
         let message = |(signup_id, body): (&SignupId, &[u8])| Message {
-            exchange: self.names.exchange.clone(),
-            routing_key: self.names.routing_key.clone(),
+            exchange: exchange.clone(),
+            routing_key: routing_key.clone(),
             properties: BasicProperties::default()
                 .with_content_type("application/json".into())
                 .with_message_id(signup_id.as_str().into())

@@ -36,13 +36,6 @@ impl Destination {
         Ok(Self::Ledger(Door::new(ledger, custody, Source::Submit)))
     }
 
-    /// The broker.
-    pub(super) async fn broker(amqp: &AmqpSettings) -> anyhow::Result<Self> {
-        let publisher = Publisher::connect(amqp).await;
-        let publisher = publisher.with_context(|| format!("could not reach the broker at {}", amqp.url.display()))?;
-        Ok(Self::Broker(Box::new(publisher)))
-    }
-
     /// How many events it takes at once.
     pub(super) const fn batch(&self) -> usize {
         match self {
@@ -72,6 +65,12 @@ impl Destination {
             publisher.close().await;
         }
     }
+}
+
+/// Connects to the broker.
+pub(super) async fn broker(amqp: &AmqpSettings) -> anyhow::Result<Publisher> {
+    let publisher = Publisher::connect(amqp).await;
+    publisher.with_context(|| format!("could not reach the broker at {}", amqp.url.display()))
 }
 
 fn answer(admitted: &Admitted, event: &SignupEvent) -> Answer {
