@@ -22,7 +22,7 @@
 //! | a taken email | 400 "email is already in use" | by analogy with the documented text for `store_domain` |
 //! | texts for missing, long and malformed properties | "first_name is required", "… can not be longer than 50 characters" and so on | none is documented |
 //! | lengths | counted in characters | databases count so |
-//! | lengths of a client's properties and of attributes | as in `clients.rs` and `attributes.rs` | none is documented |
+//! | lengths of a client's properties | as in `clients.rs` | none is documented |
 //! | case and outer spaces of emails and domains | don't make them differ | logins and DNS names are compared so |
 //! | unknown properties in a body | left out without a word | `is_active` and others are read-only and often echoed back |
 //! | `null` for a property | the same as leaving it out | |
@@ -40,7 +40,9 @@
 //! | filters | equality with a property's text | |
 //! | PATCH | answers 200 with the whole resource | |
 //! | a client's secret when reading it | not shown; only a PATCH that changes it answers it | it is the master password |
-//! | attributes | names may repeat; `visibility` is `private` unless given and hides nothing; 200 for DELETE | |
+//! | attributes | names may repeat; every client with access to the resource may change and delete those that it sees; 200 for DELETE | only who sees them is documented |
+//! | `visibility` in a PATCH of an attribute | refused, even if it is the one that it has | that it can't be changed is documented, the answer isn't |
+//! | PATCH of a collection of attributes | 405; at Foxy it makes and changes several | not simulated |
 //! | an attribute, whose owner the token doesn't open | 404 | its existence is nobody else's business |
 //! | PUT, and DELETE of anything but attributes | 405; Foxy knows them | not simulated |
 //! | `sim_as`, `sim_deny` at the authorization endpoint | the simulator's own parameters, or a page to choose from | they stand for a person's login |

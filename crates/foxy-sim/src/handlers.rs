@@ -105,14 +105,14 @@ fn token_object(core: &Core, records: &mut Records, grantee: Grantee, refresh_to
     token
 }
 
-/// A resource as it is read: its properties, dates, attributes and links.
-fn document(core: &Core, records: &Records, resource: Resource, parts: Parts<'_>) -> Value {
+/// A resource as an OAuth client reads it: its properties, dates, links, and those attributes that the client sees.
+fn document(core: &Core, records: &Records, resource: Resource, reader: &str, parts: Parts<'_>) -> Value {
     let mut document = parts.properties.clone();
     document.insert("date_created".to_owned(), Value::from(foxy_date(parts.created_at_ms)));
     document.insert("date_modified".to_owned(), Value::from(foxy_date(parts.modified_at_ms)));
     // Foxy docs: custom attributes are embedded without zooming.
     let attributes: Vec<_> =
-        records.attributes_of(resource).map(|attribute| attributes::document(core, attribute)).collect();
+        records.attributes_of(resource, reader).map(|attribute| attributes::document(core, attribute)).collect();
     if !attributes.is_empty() {
         document.insert("_embedded".to_owned(), json!({ "fx:attributes": attributes }));
     }

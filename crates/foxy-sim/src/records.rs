@@ -57,9 +57,26 @@ pub(crate) struct Store {
 pub(crate) struct Attribute {
     pub(crate) id: u64,
     pub(crate) owner: Resource,
+    /// The OAuth client that made it. Unknown in books of earlier releases; such an attribute counts as the reader's own.
+    #[serde(default)]
+    pub(crate) maker: Option<String>,
     pub(crate) properties: Map<String, Value>,
     pub(crate) created_at_ms: u64,
     pub(crate) modified_at_ms: u64,
+}
+
+impl Attribute {
+    /// Whether this OAuth client sees it, if it has access to the owner. Only `restricted` hides anything from a client
+    /// (Foxy docs: rels/attributes).
+    pub(crate) fn is_seen_by(&self, client_id: &str) -> bool {
+        let made_it = self.maker.as_deref().is_none_or(|maker| maker == client_id);
+        made_it || text(&self.properties, "visibility") != "restricted"
+    }
+
+    /// Whether everyone sees it.
+    pub(crate) fn is_public(&self) -> bool {
+        text(&self.properties, "visibility") == "public"
+    }
 }
 
 /// A property's text, empty when it isn't there.
@@ -226,9 +243,9 @@ impl Records {
         self.stores_by_owner.get(&user).into_iter().flatten().filter_map(|id| self.stores.get(id))
     }
 
-    /// The attributes of a client, user or store, oldest first.
-    pub(crate) fn attributes_of(&self, owner: Resource) -> impl Iterator<Item = &Attribute> {
-        self.attributes.values().filter(move |attribute| attribute.owner == owner)
+    /// The attributes of a client, user or store that an OAuth client sees there, oldest first.
+    pub(crate) fn attributes_of(&self, owner: Resource, client_id: &str) -> impl Iterator<Item = &Attribute> {
+        self.attributes.values().filter(move |attribute| attribute.owner == owner && attribute.is_seen_by(client_id))
     }
 
     /// The books as their owner sees them, without the request counts.

@@ -14,38 +14,42 @@ use crate::records::{Attribute, Records};
 use crate::reply::{Links, Reply};
 use crate::resource::Resource;
 
-/// The lengths are guesses.
+/// Foxy docs: rels/attribute.
 const FIELDS: &[Field] = &[
     Field::required("name", Kind::Text, 500),
     Field::required("value", Kind::Text, 1000),
-    Field::optional("visibility", Kind::OneOf(&["public", "private", "restricted"]), 0),
+    Field::optional("visibility", Kind::OneOf(&["public", "private", "restricted"]), 0).only_on_creation(),
 ];
 
 /// `GET /…/{id}/attributes`.
 pub(crate) fn list(core: &Core, records: &Records, call: &Call, owner: Resource) -> Result<Reply, Reply> {
-    access::to(records, call, owner)?;
-    let attributes = records.attributes_of(owner).map(|attribute| document(core, attribute)).collect();
+    let reader = &access::to(records, call, owner)?.client_id;
+    let attributes = records.attributes_of(owner, reader).map(|attribute| document(core, attribute)).collect();
     Ok(collection::page(core, call, "fx:attributes", attributes))
 }
 
 /// `POST /…/{id}/attributes`.
 pub(crate) fn create(core: &Core, records: &mut Records, call: &Call, owner: Resource) -> Result<Reply, Reply> {
-    access::to(records, call, owner)?;
+    let maker = Some(access::to(records, call, owner)?.client_id.clone());
     let checked = check(FIELDS, &call.properties()?, Purpose::Create);
     refuse_mistakes(&checked.mistakes)?;
     let mut properties = Map::from_iter([("visibility".to_owned(), Value::from("private"))]);
     properties.extend(checked.properties);
     let now = now_ms();
     let id = records.next_attribute();
-    let attribute = Attribute { id, owner, properties, created_at_ms: now, modified_at_ms: now };
+    let attribute = Attribute { id, owner, maker, properties, created_at_ms: now, modified_at_ms: now };
     let links = links(core, &attribute);
     records.commit(Entry::Attribute(attribute)).map_err(not_saved)?;
     Ok(home::message(StatusCode::CREATED, "The attribute was created.", links))
 }
 
-/// `GET /…_attributes/{id}`.
+/// `GET /…_attributes/{id}`. A public one needs no token.
 pub(crate) fn show(core: &Core, records: &Records, call: &Call, id: u64) -> Result<Reply, Reply> {
-    Ok(Reply::hal(StatusCode::OK, document(core, own(records, call, id)?)))
+    let attribute = match at(records, call, id).filter(|attribute| attribute.is_public()) {
+        Some(public) => public,
+        None => own(records, call, id)?,
+    };
+    Ok(Reply::hal(StatusCode::OK, document(core, attribute)))
 }
 
 /// `PATCH /…_attributes/{id}`.
@@ -75,12 +79,17 @@ pub(crate) fn document(core: &Core, attribute: &Attribute) -> Value {
     Value::Object(document)
 }
 
-/// The attribute of that number, if it lives at that path and the token opens its owner.
+/// The attribute of that number, if it lives at that path.
+fn at<'a>(records: &'a Records, call: &Call, id: u64) -> Option<&'a Attribute> {
+    let attribute = records.attributes.get(&id)?;
+    call.uri.path().starts_with(attribute.owner.attributes_home()).then_some(attribute)
+}
+
+/// The same, if the token opens its owner and its client sees the attribute.
 fn own<'a>(records: &'a Records, call: &Call, id: u64) -> Result<&'a Attribute, Reply> {
     let caller = access::anyone(records, call)?;
-    let attribute = records.attributes.get(&id).filter(|attribute| {
-        call.uri.path().starts_with(attribute.owner.attributes_home()) && attribute.owner == caller.resource
-    });
+    let attribute = at(records, call, id)
+        .filter(|attribute| attribute.owner == caller.resource && attribute.is_seen_by(&caller.client_id));
     attribute.ok_or_else(|| Reply::not_found("This attribute was not found."))
 }
 

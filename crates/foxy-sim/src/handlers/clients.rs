@@ -108,7 +108,7 @@ fn read(core: &Core, records: &Records, client: &Client) -> Value {
         modified_at_ms: client.modified_at_ms,
         links: links(core, resource),
     };
-    document(core, records, resource, parts)
+    document(core, records, resource, &client.client_id, parts)
 }
 
 fn links(core: &Core, resource: Resource) -> Value {

@@ -103,34 +103,35 @@ pub(crate) fn create(core: &Core, records: &mut Records, call: &Call, user: u64)
 
 /// `GET /users/{id}/stores`, or `GET /stores` for the token's own user.
 pub(crate) fn list(core: &Core, records: &Records, call: &Call, user: u64) -> Result<Reply, Reply> {
-    let (owner, _) = own_user(records, call, user)?;
-    Ok(collection::page(core, call, "fx:stores", of_user(core, records, call, owner)))
+    let (owner, reader) = own_user(records, call, user)?;
+    Ok(collection::page(core, call, "fx:stores", of_user(core, records, call, owner, &reader)))
 }
 
 /// A user's stores as they are read, those that listings show already.
-pub(super) fn of_user(core: &Core, records: &Records, call: &Call, user: u64) -> Vec<Value> {
+pub(super) fn of_user(core: &Core, records: &Records, call: &Call, user: u64, reader: &str) -> Vec<Value> {
     let stores = records.stores_of(user).filter(|store| call.sees(store.created_at_ms));
-    stores.map(|store| read(core, records, store)).collect()
+    stores.map(|store| read(core, records, store, reader)).collect()
 }
 
 /// `GET /stores/{id}`.
 pub(crate) fn show(core: &Core, records: &Records, call: &Call, id: u64) -> Result<Reply, Reply> {
-    access::to(records, call, Resource::Store(id))?;
+    let reader = &access::to(records, call, Resource::Store(id))?.client_id;
     let store = records.stores.get(&id).ok_or_else(not_found)?;
-    let document = zoomed(call, read(core, records, store), "fx:users", || users::of_store(core, records, id));
+    let users = || users::of_store(core, records, id, reader);
+    let document = zoomed(call, read(core, records, store, reader), "fx:users", users);
     Ok(Reply::hal(StatusCode::OK, document))
 }
 
 /// `PATCH /stores/{id}`.
 pub(crate) fn change(core: &Core, records: &mut Records, call: &Call, id: u64) -> Result<Reply, Reply> {
-    access::to(records, call, Resource::Store(id))?;
+    let reader = access::to(records, call, Resource::Store(id))?.client_id.clone();
     let mut store = records.stores.get(&id).cloned().ok_or_else(not_found)?;
     let checked = checked(records, &call.properties()?, Purpose::Change, Some(&store));
     refuse_mistakes(&checked.mistakes)?;
     store.properties.extend(checked.properties);
     store.modified_at_ms = now_ms();
     records.commit(Entry::Store(store.clone())).map_err(not_saved)?;
-    Ok(Reply::hal(StatusCode::OK, read(core, records, &store)))
+    Ok(Reply::hal(StatusCode::OK, read(core, records, &store, &reader)))
 }
 
 /// The links that a store has and that the home document of its token repeats.
@@ -196,7 +197,7 @@ fn defaults() -> Map<String, Value> {
     texts.into_iter().chain(flags).collect()
 }
 
-fn read(core: &Core, records: &Records, store: &Store) -> Value {
+fn read(core: &Core, records: &Records, store: &Store, reader: &str) -> Value {
     let resource = Resource::Store(store.id);
     let parts = Parts {
         properties: &store.properties,
@@ -204,7 +205,7 @@ fn read(core: &Core, records: &Records, store: &Store) -> Value {
         modified_at_ms: store.modified_at_ms,
         links: links(core, resource),
     };
-    document(core, records, resource, parts)
+    document(core, records, resource, reader, parts)
 }
 
 fn links(core: &Core, resource: Resource) -> Value {

@@ -56,34 +56,35 @@ pub(crate) fn create(core: &Core, records: &mut Records, call: &Call) -> Result<
 
 /// `GET /users/{id}`.
 pub(crate) fn show(core: &Core, records: &Records, call: &Call, id: u64) -> Result<Reply, Reply> {
-    access::to(records, call, Resource::User(id))?;
+    let reader = &access::to(records, call, Resource::User(id))?.client_id;
     let user = records.users.get(&id).ok_or_else(not_found)?;
-    let document = zoomed(call, read(core, records, user), "fx:stores", || stores::of_user(core, records, call, id));
+    let stores = || stores::of_user(core, records, call, id, reader);
+    let document = zoomed(call, read(core, records, user, reader), "fx:stores", stores);
     Ok(Reply::hal(StatusCode::OK, document))
 }
 
 /// `PATCH /users/{id}`.
 pub(crate) fn change(core: &Core, records: &mut Records, call: &Call, id: u64) -> Result<Reply, Reply> {
-    access::to(records, call, Resource::User(id))?;
+    let reader = access::to(records, call, Resource::User(id))?.client_id.clone();
     let mut user = records.users.get(&id).cloned().ok_or_else(not_found)?;
     let checked = checked(records, &call.properties()?, Purpose::Change, Some(id));
     refuse_mistakes(&checked.mistakes)?;
     user.properties.extend(checked.properties);
     user.modified_at_ms = now_ms();
     records.commit(Entry::User(user.clone())).map_err(not_saved)?;
-    Ok(Reply::hal(StatusCode::OK, read(core, records, &user)))
+    Ok(Reply::hal(StatusCode::OK, read(core, records, &user, &reader)))
 }
 
 /// `GET /stores/{id}/users`: who has access to a store. Here that is the user who made it.
 pub(crate) fn list_of_store(core: &Core, records: &Records, call: &Call, id: u64) -> Result<Reply, Reply> {
-    access::to(records, call, Resource::Store(id))?;
-    Ok(collection::page(core, call, "fx:users", of_store(core, records, id)))
+    let reader = &access::to(records, call, Resource::Store(id))?.client_id;
+    Ok(collection::page(core, call, "fx:users", of_store(core, records, id, reader)))
 }
 
 /// A store's users as they are read.
-pub(super) fn of_store(core: &Core, records: &Records, id: u64) -> Vec<Value> {
+pub(super) fn of_store(core: &Core, records: &Records, id: u64, reader: &str) -> Vec<Value> {
     let owner = records.stores.get(&id).and_then(|store| records.users.get(&store.owner));
-    owner.into_iter().map(|user| read(core, records, user)).collect()
+    owner.into_iter().map(|user| read(core, records, user, reader)).collect()
 }
 
 fn checked(records: &Records, given: &Map<String, Value>, purpose: Purpose, own: Option<u64>) -> Checked {
@@ -101,14 +102,14 @@ fn defaults() -> Map<String, Value> {
     flags.into_iter().chain([("phone".to_owned(), Value::from(""))]).collect()
 }
 
-fn read(core: &Core, records: &Records, user: &User) -> Value {
+fn read(core: &Core, records: &Records, user: &User, reader: &str) -> Value {
     let parts = Parts {
         properties: &user.properties,
         created_at_ms: user.created_at_ms,
         modified_at_ms: user.modified_at_ms,
         links: links(core, records, user.id),
     };
-    document(core, records, Resource::User(user.id), parts)
+    document(core, records, Resource::User(user.id), reader, parts)
 }
 
 fn links(core: &Core, records: &Records, id: u64) -> Value {

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use crate::foxy::{Answer, Foxy, send};
 
-fn new_client() -> Value {
+pub(crate) fn new_client() -> Value {
     json!({
         "redirect_uri": "https://app.example/callback", "project_name": "P", "company_name": "C",
         "contact_name": "Ada", "contact_email": "ada@example.com", "contact_phone": "1",
