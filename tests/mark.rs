@@ -8,7 +8,8 @@ use foxy_api::{ApiOrigins, Foxy, Settings, Visibility};
 
 use crate::support::{PATIENCE, Place, lines, row};
 
-/// The attributes of a signup's store, read with the store's own token: name and value, and whether they are private.
+/// The attributes of a signup's store, read with the store's own token: name and value, and whether they are hidden from
+/// other clients.
 async fn marks(place: &Place, signup_id: &str) -> Vec<(String, String, bool)> {
     let (id, secret) = place.sim.client();
     let foxy = Foxy::try_new(Settings {
@@ -25,7 +26,7 @@ async fn marks(place: &Place, signup_id: &str) -> Vec<(String, String, bool)> {
     let ledger = place.ledger().await;
     let token = place.store_token(&ledger, &row(place, signup_id).await).await;
     let store = foxy.store(token).read().await.unwrap();
-    let read = |mark: foxy_api::Attribute| (mark.name, mark.value, mark.visibility == Visibility::Private);
+    let read = |mark: foxy_api::Attribute| (mark.name, mark.value, mark.visibility == Visibility::Restricted);
     store.attributes.into_iter().map(read).collect()
 }
 

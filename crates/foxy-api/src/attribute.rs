@@ -25,22 +25,22 @@ pub struct Attribute {
     uri: Option<ResourceUri>,
 }
 
-/// Who may read an attribute.
+/// Who may read an attribute (Foxy docs: rels/attributes). It is fixed when the attribute is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Visibility {
-    /// The integration that wrote it.
+    /// Every OAuth client and every admin with access to the resource; not the public.
     #[default]
     Private,
-    /// Everyone with access to the resource.
+    /// Only the OAuth client that made it.
     Restricted,
     /// Everyone.
     Public,
 }
 
 impl Attribute {
-    /// A private note.
-    pub fn private(name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { name: name.into(), value: value.into(), visibility: Visibility::Private, uri: None }
+    /// A note that no other client of Foxy's API sees, nor anyone in Foxy's admin.
+    pub fn restricted(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), value: value.into(), visibility: Visibility::Restricted, uri: None }
     }
 
     /// An embedded attribute; what can't be read is none.
@@ -55,6 +55,7 @@ impl Attribute {
         Some(Self { name: text("name")?, value: text("value")?, visibility, uri })
     }
 
+    /// Foxy's body for the creation.
     fn body(&self) -> Value {
         let visibility = match self.visibility {
             Visibility::Private => "private",
@@ -71,8 +72,12 @@ impl fmt::Debug for Attribute {
     }
 }
 
-/// Sees to it that the resource linked as `rel` has the attribute: writes it, or changes the one of its name, unless it is
-/// there already. After an unknown outcome it can be asked for again; at worst the note is there twice.
+/// Sees to it that the resource linked as `rel` has the attribute: writes it, or changes the value of the one with its name
+/// and visibility, unless it is there already. After an unknown outcome it can be asked for again; at worst the note is
+/// there twice.
+///
+/// One of that name under another visibility stays as it is: Foxy can't make it what is wanted, and it may be another
+/// client's.
 pub(crate) async fn ensure(
     wire: &Wire,
     access: &Access,
@@ -94,14 +99,16 @@ pub(crate) async fn ensure(
 }
 
 async fn write(wire: &Wire, access: &Access, document: &Document, wanted: &Attribute, deadline: Instant) -> Report<()> {
-    let of_that_name = document.attributes.iter().filter(|there| there.name == wanted.name);
-    let (right, other): (Vec<_>, Vec<_>) =
-        of_that_name.partition(|there| (&there.value, there.visibility) == (&wanted.value, wanted.visibility));
+    let of_that_name =
+        document.attributes.iter().filter(|there| (&there.name, there.visibility) == (&wanted.name, wanted.visibility));
+    let (right, other): (Vec<_>, Vec<_>) = of_that_name.partition(|there| there.value == wanted.value);
+    // Foxy refuses a change of the visibility (Foxy docs: rels/attribute).
+    let change = json!({ "name": wanted.name, "value": wanted.value });
     let mut report = Report { outcome: Outcome::Done(()), evidence: Evidence::default() };
     let mut changed = false;
     for uri in other.iter().filter_map(|there| there.uri.as_ref()) {
         let to = (Verb::Patch, To::Known(uri));
-        report = access.send(wire, to, &wanted.body(), deadline, outcome::judge_change).await;
+        report = access.send(wire, to, &change, deadline, outcome::judge_change).await;
         if report.outcome != Outcome::Done(()) {
             return report;
         }

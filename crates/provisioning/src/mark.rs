@@ -1,4 +1,7 @@
-//! The mark: a private note on a new store that says which signup it is of.
+//! The mark: a note on a new store that says which signup it is of, seen by no client of Foxy's API but ours.
+//!
+//! It is for people only. No store is found by it, or proved to be ours: a store may lack it, and Foxy doesn't vouch for
+//! what it says.
 
 use foxden_ledger::{Credential, Provisioning, Scope};
 use foxy_api::{Attribute, HeldToken, Outcome};
@@ -43,7 +46,7 @@ impl<F: Calls> Runner<F> {
         };
         let token = self.custody.open_token(&row.id, Scope::Store, &sealed).map_err(|error| error.to_string())?;
         let token = HeldToken::new(token).kept_by(self.keeper(&row.id, (Scope::Store, intent), resource_uri));
-        let mark = Attribute::private(NAME, row.signup_id.as_str());
+        let mark = Attribute::restricted(NAME, row.signup_id.as_str());
         match self.foxy.mark_store(token, &mark, deadline).await.outcome {
             Outcome::Done(()) => Ok(()),
             Outcome::NoEffect(reason) => Err(reason.to_string()),

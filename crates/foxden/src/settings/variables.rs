@@ -153,7 +153,7 @@ pub(super) const VARIABLES: &[Variable] = &[
     defaulted(
         "FOXDEN_MARK_STORES",
         "false",
-        "whether each new store gets a private attribute foxden_signup_id at Foxy",
+        "whether each new store gets an attribute foxden_signup_id at Foxy that only this client sees",
     ),
     optional(
         "FOXDEN_USER_EMAIL",

@@ -170,14 +170,32 @@ async fn an_attribute_is_written_once_and_changed_in_its_place() {
     let store = done(user.session().create_store(&shop(), far()).await);
     let store = foxy.store(store.token.refresh);
     for value in ["s-1", "s-1", "s-2"] {
-        done(store.ensure_attribute(&Attribute::private("signup", value), far()).await);
-        done(user.session().ensure_attribute(&Attribute::private("signup", value), far()).await);
+        done(store.ensure_attribute(&Attribute::restricted("signup", value), far()).await);
+        done(user.session().ensure_attribute(&Attribute::restricted("signup", value), far()).await);
         let read = store.read().await.unwrap();
         let [attribute] = &read.attributes[..] else { panic!("{:?}", read.attributes) };
-        assert_eq!((attribute.value.as_str(), attribute.visibility), (value, Visibility::Private));
+        assert_eq!((attribute.value.as_str(), attribute.visibility), (value, Visibility::Restricted));
     }
     assert_eq!(sim.requests("POST /stores/{id}/attributes"), 1);
     assert_eq!(user.session().read().await.unwrap().attributes.len(), 1);
+}
+
+#[tokio::test]
+async fn a_note_of_the_same_name_that_others_see_is_not_ours_and_stays_as_it_is() {
+    let sim = Simulator::start(Config::default()).await.unwrap();
+    let foxy = client(&sim);
+    let made = done(user(&foxy).await.session().create_store(&shop(), far()).await);
+    let attributes = format!("{}/attributes", made.uri.unwrap().as_str());
+    let raw = reqwest::Client::builder().no_proxy().build().unwrap().post(attributes).header("foxy-api-version", "1");
+    let private = json!({"name": "signup", "value": "s-1", "visibility": "private"});
+    assert_eq!(raw.bearer_auth(made.token.access.expose()).json(&private).send().await.unwrap().status(), 201);
+    let store = foxy.store(made.token.refresh);
+    for value in ["s-1", "s-2"] {
+        done(store.ensure_attribute(&Attribute::restricted("signup", value), far()).await);
+        let notes = store.read().await.unwrap().attributes;
+        let notes: Vec<_> = notes.iter().map(|note| (note.value.as_str(), note.visibility)).collect();
+        assert_eq!(notes, [("s-1", Visibility::Private), (value, Visibility::Restricted)]);
+    }
 }
 
 #[tokio::test]
@@ -195,7 +213,7 @@ async fn neither_secret_nor_code_nor_token_goes_to_another_origin() {
     .await;
     let foxy = server.client();
     assert!(foreign(foxy.change_client_secret(&ClientSecret::new("another"), far()).await.outcome));
-    let attribute = Attribute::private("a", "b");
+    let attribute = Attribute::restricted("a", "b");
     assert!(foreign(server.session().ensure_attribute(&attribute, far()).await.outcome));
     let store = foxy.store(foxden_vault::RefreshToken::new("store-refresh"));
     assert!(foreign(store.ensure_attribute(&attribute, far()).await.outcome));

@@ -51,7 +51,7 @@ assumptions! {
     DomainFound = "domain-found": "a new store is found by its domain within 10 minutes",
     DomainCase = "domain-case": "domains that differ in case are one",
     StoreToken = "store-token": "a store's refresh token opens that store, under the domain that was asked for",
-    StoreNote = "store-note": "a store's token may write a private attribute, which is embedded in the store",
+    StoreNote = "store-note": "a store's token may write a restricted attribute, which is embedded in the store",
 }
 
 #[cfg(test)]

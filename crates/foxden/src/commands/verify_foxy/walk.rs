@@ -158,7 +158,7 @@ impl<'a> Walk<'a> {
             Err(error) => Finding::Broken(chain(&error)),
         };
         self.found(Assumption::StoreToken, opened);
-        let note = Attribute::private("foxden_verify", "1");
+        let note = Attribute::restricted("foxden_verify", "1");
         let written = store.ensure_attribute(&note, self.deadline()).await;
         let finding = match (written.outcome, store.read().await) {
             (Outcome::Done(()), Ok(read)) if read.attributes.iter().any(|there| there.name == note.name) => {
