@@ -194,7 +194,7 @@ mod tests {
         for (message, expected) in [
             ("store_domain is already in use", RejectionKind::DomainTaken),
             ("store_domain is invalid because it has a reserved format", RejectionKind::DomainReserved),
-            ("store_domain can not end with -admin", RejectionKind::DomainReserved),
+            ("store_domain can not end with -internal", RejectionKind::DomainReserved),
             ("postal_code is required", RejectionKind::InvalidFields),
         ] {
             assert_eq!(kind(Creating::Store, &says(message)), expected, "{message}");
@@ -234,7 +234,7 @@ mod tests {
         let captcha = says("A valid hCaptcha code is required");
         for (message, expected) in [
             ("store_domain is already in use", RejectionKind::DomainTaken),
-            ("store_domain can not end with -admin", RejectionKind::CaptchaRefused),
+            ("store_domain can not end with -internal", RejectionKind::CaptchaRefused),
             ("region is required", RejectionKind::CaptchaRefused),
         ] {
             let errors = [captcha.clone(), says(message)].concat();
@@ -252,7 +252,7 @@ mod tests {
     fn plain_text_is_believed_where_it_is_known_and_a_page_never() {
         for (message, in_text) in [
             ("store_domain is already in use", RejectionKind::DomainTaken),
-            ("store_domain can not end with -admin", RejectionKind::DomainReserved),
+            ("store_domain can not end with -internal", RejectionKind::DomainReserved),
             ("Bad Request", RejectionKind::Other),
         ] {
             let said = |manner| [FoxyError::in_words(message.into(), manner)];

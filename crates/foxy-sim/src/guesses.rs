@@ -16,6 +16,7 @@
 //! | missing or other `FOXY-API-VERSION` | 400 `fx:errors` | it is documented as required |
 //! | no token where one is needed | 401 `fx:errors`, `WWW-Authenticate: Bearer` without an error code | RFC 6750 section 3.1 |
 //! | token of another scope, or of another user or store | 403 `insufficient_scope` | RFC 6750 section 3.1 |
+//! | a store's token at its user and that user's stores, which its home document links | 403 | the stricter reading of "one store; everything in it" |
 //! | a user's token reading a single store | 403 | the stricter reading of "one store; everything in it" |
 //! | reports (`fx:reporting_*_exists`) | any valid token opens them; without one 401 | they are linked for every scope, and tell who has an account |
 //! | missing or wrong hCaptcha code | 400 `fx:errors` naming the `h-captcha-code` header, in the same words; any code passes, or the one of `Config::captcha_code`, however often | only the header's name is documented |
@@ -27,7 +28,8 @@
 //! | unknown properties in a body | left out without a word | `is_active` and others are read-only and often echoed back |
 //! | `null` for a property | the same as leaving it out | |
 //! | reserved domains | `www`, `api`, `admin`, `mail` and the like, `xn--…`, `foxycart-…` | the text is documented, the set isn't |
-//! | domains that can't be remote | those ending with `foxycart.com` or `foxy.io` | the text is documented, the set isn't |
+//! | remote domains | three labels or more, the last of letters; international names in punycode | Foxy's own admin asks for that; whether the API does isn't documented |
+//! | domains that can't be remote | those ending with `foxycart.com` or `foxy.io` | they are Foxy's own |
 //! | region in the US | any two letters | the list of states is Foxy's |
 //! | defaults of a new store | locale `en_US`, language `english`, timezone `America/Los_Angeles`, not active | |
 //! | JSON sent as `text/plain` | read as JSON | the official SDK sends it so from Node |

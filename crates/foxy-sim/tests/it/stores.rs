@@ -67,7 +67,9 @@ async fn reserved_and_foreign_domains_are_refused_with_the_documented_texts() {
     let reserved = "store_domain is invalid because it has a reserved format";
     assert_eq!(refusal(&[("store_domain", json!("www"))]).await, [reserved]);
     let foxys = [("store_domain", json!("a.foxycart.com")), ("use_remote_domain", json!(true))];
-    assert_eq!(refusal(&foxys).await, ["store_domain can not end with foxycart.com"]);
+    assert_eq!(refusal(&foxys).await, [reserved]);
+    let internal = [("store_domain", json!("shop-internal"))];
+    assert_eq!(refusal(&internal).await, ["store_domain can not end with -internal"]);
     let own = [("store_domain", json!("store.example.com")), ("use_remote_domain", json!(true))];
     assert_eq!(refusal(&own).await, [""; 0]);
 }
