@@ -3,7 +3,6 @@
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::stores;
 use crate::access;
 use crate::call::Call;
 use crate::core::Core;
@@ -29,9 +28,15 @@ pub(crate) fn show(core: &Core, records: &Records, call: &Call) -> Result<Reply,
             &format!("{}/stores", resource.path()),
             "Your stores.",
         ),
-        Some(resource @ Resource::Store(_)) => {
+        // As a fixture of Foxy's own shows it: the store's children are linked from the store alone (official foxy-sdk).
+        Some(resource @ Resource::Store(id)) => {
             let links = links.with("fx:store", &resource.path(), "The current store.");
-            stores::child_links(links, resource)
+            match records.stores.get(&id).map(|store| Resource::User(store.owner).path()) {
+                Some(owner) => {
+                    links.with("fx:user", &owner, "The user.").with("fx:stores", &format!("{owner}/stores"), "Stores.")
+                }
+                None => links,
+            }
         }
     };
     Ok(message(StatusCode::OK, "Welcome to a simulation of the Foxy Hypermedia API.", links))

@@ -134,9 +134,9 @@ pub(crate) fn change(core: &Core, records: &mut Records, call: &Call, id: u64) -
     Ok(Reply::hal(StatusCode::OK, read(core, records, &store, &reader)))
 }
 
-/// The links that a store has and that the home document of its token repeats.
-pub(crate) fn child_links<'a>(links: Links<'a>, store: Resource) -> Links<'a> {
+fn links(core: &Core, store: Resource) -> Value {
     let path = store.path();
+    let links = Links::from_base(&core.base).with("self", &path, "This store.");
     let links = links.with("fx:attributes", &format!("{path}/attributes"), "Attributes of this store.").with(
         "fx:users",
         &format!("{path}/users"),
@@ -145,6 +145,7 @@ pub(crate) fn child_links<'a>(links: Links<'a>, store: Resource) -> Links<'a> {
     CHILDREN
         .iter()
         .fold(links, |links, child| links.with(&format!("fx:{child}"), &format!("{path}/{child}"), "Not simulated."))
+        .done()
 }
 
 /// The user whose stores are meant, and the client that acts: the path's user must be the token's.
@@ -206,10 +207,6 @@ fn read(core: &Core, records: &Records, store: &Store, reader: &str) -> Value {
         links: links(core, resource),
     };
     document(core, records, resource, reader, parts)
-}
-
-fn links(core: &Core, resource: Resource) -> Value {
-    child_links(Links::from_base(&core.base).with("self", &resource.path(), "This store."), resource).done()
 }
 
 fn not_found() -> Reply {

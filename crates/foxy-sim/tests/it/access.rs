@@ -13,17 +13,33 @@ async fn the_home_document_links_what_the_token_can_reach() {
     assert_eq!(nobody.header("content-type"), "application/hal+json");
     assert!(nobody.json()["_links"].get("fx:create_client").is_some());
     for (token, rels) in [
-        (client, ["fx:client", "fx:create_user"]),
-        (user.access_token(), ["fx:user", "fx:stores"]),
-        (store.access_token(), ["fx:store", "fx:transactions"]),
+        (client, ["fx:client", "fx:create_user"].as_slice()),
+        (user.access_token(), ["fx:user", "fx:stores"].as_slice()),
+        (store.access_token(), ["fx:store", "fx:user", "fx:stores"].as_slice()),
     ] {
         let links = foxy.get("/", &token).await.json()["_links"].clone();
         let common = ["self", "fx:property_helpers", "fx:reporting", "fx:token", "fx:encode"];
-        for rel in common.iter().chain(&rels) {
+        for rel in common.iter().chain(rels) {
             assert!(links[rel]["href"].as_str().unwrap().starts_with(foxy.sim.base_url()), "{rel} in {links}");
         }
-        assert!(links.get("fx:create_client").is_none());
+        // The curies, and nothing that belongs to the resource itself, such as a store's attributes.
+        assert_eq!(links.as_object().unwrap().len(), 1 + common.len() + rels.len(), "{links}");
     }
+}
+
+#[tokio::test]
+async fn a_stores_home_document_links_its_user_and_opens_neither_user_nor_stores() {
+    let foxy = Foxy::start().await;
+    foxy.user("ada@example.com").await;
+    let bob = foxy.user("bob@example.com").await;
+    let token = foxy.store(&bob, "bob").await.access_token();
+    let home = foxy.get("/", &token).await;
+    let base = foxy.sim.base_url();
+    for (rel, path) in [("fx:user", "/users/2"), ("fx:stores", "/users/2/stores"), ("fx:store", "/stores/1")] {
+        assert_eq!(home.text_at(&format!("/_links/{rel}/href")), format!("{base}{path}"));
+    }
+    assert_eq!(foxy.get("/users/2", &token).await.status, 403);
+    assert_eq!(foxy.get("/users/2/stores", &token).await.status, 403);
 }
 
 #[tokio::test]
