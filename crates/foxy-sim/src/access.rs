@@ -45,22 +45,22 @@ pub(crate) fn anyone<'a>(records: &'a Records, call: &Call) -> Result<&'a Grante
     })
 }
 
-/// The grantee of a token of this scope.
+/// The grantee of a token with full access of this scope.
 ///
 /// # Errors
 /// 401 without a valid token, 403 for one of another scope.
 pub(crate) fn with_scope<'a>(records: &'a Records, call: &Call, scope: Scope) -> Result<&'a Grantee, Reply> {
     let grantee = anyone(records, call)?;
-    if grantee.resource.scope() == scope { Ok(grantee) } else { Err(insufficient_scope()) }
+    if grantee.resource.scope() == scope && grantee.is_full() { Ok(grantee) } else { Err(insufficient_scope()) }
 }
 
-/// The grantee of a token that opens exactly this resource.
+/// The grantee of a token that opens exactly this resource, and all of it.
 ///
 /// # Errors
-/// 401 without a valid token, 403 for one that opens something else.
+/// 401 without a valid token, 403 for one that opens something else, or less.
 pub(crate) fn to<'a>(records: &'a Records, call: &Call, resource: Resource) -> Result<&'a Grantee, Reply> {
     let grantee = anyone(records, call)?;
-    if grantee.resource == resource { Ok(grantee) } else { Err(insufficient_scope()) }
+    if grantee.resource == resource && grantee.is_full() { Ok(grantee) } else { Err(insufficient_scope()) }
 }
 
 fn insufficient_scope() -> Reply {

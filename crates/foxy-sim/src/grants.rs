@@ -15,7 +15,7 @@ const CODE_LIFETIME: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Grant {
-    /// `client_full_access`, `user_full_access` or `store_full_access`.
+    /// `client_full_access`, `user_full_access` or `store_full_access`; or other words that a person was asked for.
     pub scope: String,
     /// The `self` link of the client, user or store.
     pub uri: String,
@@ -26,8 +26,28 @@ pub struct Grant {
 pub(crate) struct Grantee {
     /// The OAuth client that may use the token.
     pub(crate) client_id: String,
-    /// What it opens, and thereby its scope.
+    /// What it opens.
     pub(crate) resource: Resource,
+    /// The words of its scope, where they are not just the one for full access to the resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) words: Option<String>,
+}
+
+impl Grantee {
+    /// Full access.
+    pub(crate) fn of(client_id: impl Into<String>, resource: Resource) -> Self {
+        Self { client_id: client_id.into(), resource, words: None }
+    }
+
+    /// The scope as the token endpoint says it.
+    pub(crate) fn scope(&self) -> &str {
+        self.words.as_deref().unwrap_or(self.resource.scope().as_str())
+    }
+
+    /// Whether it opens everything in the resource.
+    pub(crate) fn is_full(&self) -> bool {
+        self.scope().split(' ').any(|word| word == self.resource.scope().as_str())
+    }
 }
 
 /// Why an access token opens nothing.

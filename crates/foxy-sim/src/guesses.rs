@@ -4,7 +4,7 @@
 //!
 //! | subject | what happens here | why |
 //! | --- | --- | --- |
-//! | `client_credentials` answer | no `refresh_token` | RFC 6749 section 4.4.3: it should not be included |
+//! | the `refresh_token` of a `client_credentials` answer | the one that the client's creation answered | that there is one stands in the README of Foxy's PHP client |
 //! | `invalid_client` | 401 with `WWW-Authenticate` after HTTP Basic, 400 after form credentials | RFC 6749 section 5.2 |
 //! | `scope` left out of `client_credentials` | means `client_full_access` | the only scope a client can have by itself |
 //! | descriptions of OAuth errors | those of the widespread PHP OAuth server library | "The access token provided has expired" is documented, and is its wording |
@@ -15,6 +15,7 @@
 //! | `state` left out at the authorization endpoint | the browser comes back with `invalid_request` | the documentation tells every client to send it |
 //! | missing or other `FOXY-API-VERSION` | 400 `fx:errors` | it is documented as required |
 //! | no token where one is needed | 401 `fx:errors`, `WWW-Authenticate: Bearer` without an error code | RFC 6750 section 3.1 |
+//! | scopes other than the three for full access (`transaction_read`, `store_id_8` and so on) | granted as asked for; without full access a token opens the home document and the reports, and all else is 403 | which words there are, and what each opens, is in Foxy's permissions alone |
 //! | token of another scope, or of another user or store | 403 `insufficient_scope` | RFC 6750 section 3.1 |
 //! | a store's token at its user and that user's stores, which its home document links | 403 | the stricter reading of "one store; everything in it" |
 //! | a user's token reading a single store | 403 | the stricter reading of "one store; everything in it" |

@@ -90,7 +90,7 @@ pub(crate) fn rotate(core: &Core, call: &Call, old: OldToken, reply: &mut Reply)
 
 /// The token object of token answers and of creations.
 fn token_object(core: &Core, records: &mut Records, grantee: Grantee, refresh_token: Option<&str>) -> Value {
-    let scope = grantee.resource.scope().as_str();
+    let scope = grantee.scope().to_owned();
     let Records { grants, dice, .. } = records;
     let access_token = grants.open_access(dice, grantee, core.access_token_lifetime);
     let mut token = json!({

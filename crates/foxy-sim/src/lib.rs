@@ -16,6 +16,7 @@ mod handlers;
 mod journal;
 mod line;
 mod moment;
+mod permissions;
 mod records;
 mod reply;
 mod resource;

@@ -150,7 +150,7 @@ impl Records {
     fn apply(&mut self, entry: Entry) {
         match entry {
             Entry::Client(client) => {
-                let grantee = Grantee { client_id: client.client_id.clone(), resource: Resource::Client(client.id) };
+                let grantee = Grantee::of(&client.client_id, Resource::Client(client.id));
                 self.grants.keep_refresh(client.refresh_token.clone(), grantee);
                 self.clients.insert(client.id, client);
             }
@@ -159,7 +159,7 @@ impl Records {
                     self.emails.remove(&key(text(&old.properties, "email")));
                 }
                 self.emails.insert(key(text(&user.properties, "email")), user.id);
-                let grantee = Grantee { client_id: user.client_id.clone(), resource: Resource::User(user.id) };
+                let grantee = Grantee::of(&user.client_id, Resource::User(user.id));
                 self.grants.keep_refresh(user.refresh_token.clone(), grantee);
                 self.users.insert(user.id, user);
             }
@@ -171,7 +171,7 @@ impl Records {
                     None => self.stores_by_owner.entry(store.owner).or_default().push(store.id),
                 }
                 self.domains.insert(key(text(&store.properties, "store_domain")), store.id);
-                let grantee = Grantee { client_id: store.client_id.clone(), resource: Resource::Store(store.id) };
+                let grantee = Grantee::of(&store.client_id, Resource::Store(store.id));
                 self.grants.keep_refresh(store.refresh_token.clone(), grantee);
                 self.stores.insert(store.id, store);
             }

@@ -184,7 +184,7 @@ impl Simulator {
 
     fn grant(&self, grantee: &Grantee) -> Grant {
         let uri = format!("{}{}", self.core.base, grantee.resource.path());
-        Grant { scope: grantee.resource.scope().as_str().to_owned(), uri }
+        Grant { scope: grantee.scope().to_owned(), uri }
     }
 }
 

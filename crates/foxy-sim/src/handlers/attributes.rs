@@ -89,7 +89,8 @@ fn at<'a>(records: &'a Records, call: &Call, id: u64) -> Option<&'a Attribute> {
 fn own<'a>(records: &'a Records, call: &Call, id: u64) -> Result<&'a Attribute, Reply> {
     let caller = access::anyone(records, call)?;
     let attribute = at(records, call, id)
-        .filter(|attribute| attribute.owner == caller.resource && attribute.is_seen_by(&caller.client_id));
+        .filter(|attribute| attribute.owner == caller.resource && caller.is_full())
+        .filter(|attribute| attribute.is_seen_by(&caller.client_id));
     attribute.ok_or_else(|| Reply::not_found("This attribute was not found."))
 }
 

@@ -9,6 +9,7 @@ use url::{Url, form_urlencoded};
 use crate::call::Call;
 use crate::core::Core;
 use crate::grants::Grantee;
+use crate::permissions::Asked;
 use crate::records::{Records, text};
 use crate::reply::Reply;
 use crate::resource::{Resource, Scope};
@@ -22,8 +23,8 @@ pub(crate) fn ask(core: &Core, records: &mut Records, call: &Call) -> Result<Rep
         return Err(refusal_page("This client_id is unknown."));
     };
     let registered = text(&client.properties, "redirect_uri").to_owned();
-    let asked = value("redirect_uri");
-    if asked.as_ref().is_some_and(|asked| *asked != registered) {
+    let redirect_uri = value("redirect_uri");
+    if redirect_uri.as_ref().is_some_and(|asked| *asked != registered) {
         return Err(refusal_page("This redirect_uri is not the client's own."));
     }
     let Ok(mut back) = Url::parse(&registered) else {
@@ -37,27 +38,28 @@ pub(crate) fn ask(core: &Core, records: &mut Records, call: &Call) -> Result<Rep
     } else if value("sim_deny").is_some() {
         Err(("access_denied", "The user denied access to your application"))
     } else {
-        let scope = value("scope").and_then(|scope| Scope::parse(&scope)).filter(|scope| *scope != Scope::Client);
-        scope.ok_or(("invalid_scope", "The scope must be user_full_access or store_full_access"))
+        let asked = value("scope").and_then(|scope| Asked::parse(&scope));
+        asked.ok_or(("invalid_scope", "The scope is none that a person can grant"))
     };
     let outcome = match outcome {
         Err(error) => Err(error),
-        Ok(scope) => match (value("sim_as"), candidates(records, scope).as_slice()) {
+        Ok(asked) => match (value("sim_as"), candidates(records, &asked).as_slice()) {
             (Some(name), _) => {
-                named(core, records, scope, &name).ok_or(("access_denied", "Nobody of that name is here"))
+                named(core, records, &asked, &name).ok_or(("access_denied", "Nobody of that name is here"))
             }
             (None, []) => Err(("access_denied", "Nobody is here to grant access")),
             (None, [(resource, _)]) => Ok(*resource),
             (None, several) => return Ok(choice_page(core, call, several)),
-        },
+        }
+        .map(|resource| Grantee { words: Some(asked.words), ..Grantee::of(client_id, resource) }),
     };
 
     {
         let mut pairs = back.query_pairs_mut();
         match outcome {
-            Ok(resource) => {
+            Ok(grantee) => {
                 let Records { grants, dice, .. } = records;
-                let code = grants.open_code(dice, Grantee { client_id, resource }, asked);
+                let code = grants.open_code(dice, grantee, redirect_uri);
                 pairs.append_pair("code", &code);
             }
             Err((error, description)) => {
@@ -71,30 +73,32 @@ pub(crate) fn ask(core: &Core, records: &mut Records, call: &Call) -> Result<Rep
     Ok(Reply::empty(StatusCode::FOUND).with_header(LOCATION, back))
 }
 
-/// Everyone who could grant this scope, and what to call them.
-fn candidates(records: &Records, scope: Scope) -> Vec<(Resource, &str)> {
-    match scope {
+/// Everyone who could grant what is asked for, and what to call them.
+fn candidates<'a>(records: &'a Records, asked: &Asked) -> Vec<(Resource, &'a str)> {
+    match asked.scope {
         Scope::Client => Vec::new(),
         Scope::User => {
             let users = records.users.values();
             users.map(|user| (Resource::User(user.id), text(&user.properties, "email"))).collect()
         }
         Scope::Store => {
-            let stores = records.stores.values();
+            let stores = records.stores.values().filter(|store| asked.store.is_none_or(|id| store.id == id));
             stores.map(|store| (Resource::Store(store.id), text(&store.properties, "store_domain"))).collect()
         }
     }
 }
 
 /// The one that `sim_as` names: by email, domain or `self` link.
-fn named(core: &Core, records: &Records, scope: Scope, name: &str) -> Option<Resource> {
-    let by_link = |resource: &Resource| name.strip_prefix(&core.base) == Some(&resource.path());
-    match scope {
+fn named(core: &Core, records: &Records, asked: &Asked, name: &str) -> Option<Resource> {
+    let by_name = match asked.scope {
         Scope::Client => None,
         Scope::User => records.user_by_email(name).map(|user| Resource::User(user.id)),
         Scope::Store => records.store_by_domain(name).map(|store| Resource::Store(store.id)),
-    }
-    .or_else(|| candidates(records, scope).into_iter().map(|(resource, _)| resource).find(by_link))
+    };
+    let is_meant = |resource: &Resource| {
+        by_name == Some(*resource) || name.strip_prefix(&core.base) == Some(resource.path().as_str())
+    };
+    candidates(records, asked).into_iter().map(|(resource, _)| resource).find(is_meant)
 }
 
 fn choice_page(core: &Core, call: &Call, candidates: &[(Resource, &str)]) -> Reply {

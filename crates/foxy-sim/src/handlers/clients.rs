@@ -52,7 +52,7 @@ pub(crate) fn create(core: &Core, records: &mut Records, call: &Call) -> Result<
     };
     records.commit(Entry::Client(client.clone())).map_err(not_saved)?;
     let resource = Resource::Client(client.id);
-    let grantee = Grantee { client_id: client.client_id.clone(), resource };
+    let grantee = Grantee::of(&client.client_id, resource);
     let token = token_object(core, records, grantee, Some(&client.refresh_token));
     let document = json!({
         "_links": links(core, resource),

@@ -96,7 +96,7 @@ pub(crate) fn create(core: &Core, records: &mut Records, call: &Call, user: u64)
     };
     records.commit(Entry::Store(store)).map_err(not_saved)?;
     let resource = Resource::Store(id);
-    let token = token_object(core, records, Grantee { client_id, resource }, Some(&refresh_token));
+    let token = token_object(core, records, Grantee::of(client_id, resource), Some(&refresh_token));
     let document = json!({ "_links": links(core, resource), "message": "The store was created.", "token": token });
     Ok(Reply { receipt: Some(resource), ..Reply::hal(StatusCode::CREATED, document) })
 }

@@ -25,16 +25,17 @@ pub(crate) fn grant(core: &Core, records: &mut Records, call: &Call) -> Result<R
         return Err(refuse("invalid_request", "The grant type was not specified in the request"));
     }
     let client = access::oauth_client(records, call, &form)?;
-    let (client_id, client) = (client.client_id.clone(), Resource::Client(client.id));
+    let (client_id, own_refresh_token) = (client.client_id.clone(), client.refresh_token.clone());
+    let client = Resource::Client(client.id);
 
     let (grantee, refresh_token) = match grant_type {
         "client_credentials" => {
             let scope = text(&form, "scope");
-            if !scope.is_empty() && Scope::parse(scope) != Some(Scope::Client) {
+            if scope.split_ascii_whitespace().any(|word| Scope::parse(word) != Some(Scope::Client)) {
                 return Err(refuse("invalid_scope", "The scope requested is invalid for this client"));
             }
-            // RFC 6749 section 4.4.3: no refresh token, since the client can always ask again.
-            (Grantee { client_id, resource: client }, None)
+            // Although RFC 6749 section 4.4.3 advises against one (official foxyclient-php: README).
+            (Grantee::of(client_id, client), Some(own_refresh_token))
         }
         "refresh_token" => {
             let token = text(&form, "refresh_token");

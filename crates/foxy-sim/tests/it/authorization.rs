@@ -57,6 +57,29 @@ async fn a_store_is_granted_by_its_domain_or_its_link() {
 }
 
 #[tokio::test]
+async fn a_scope_may_name_the_store_and_open_less_than_all_of_it() {
+    let foxy = foxy().await;
+    let user = foxy.user("ada@example.com").await;
+    foxy.store(&user, "one").await;
+    let two = foxy.store(&user, "two").await.text_at("/_links/self/href");
+    for (scope, status) in [("store_full_access store_id_2", 200), ("transaction_read store_id_2", 403)] {
+        // No one has to choose: the scope says which store.
+        let back = ask(&foxy, &[("scope", scope)]).await;
+        let token = foxy.token(&[("grant_type", "authorization_code"), ("code", &returned(&back, "code"))]).await;
+        assert_eq!(token.text_at("/scope"), scope);
+        let refreshed =
+            foxy.token(&[("grant_type", "refresh_token"), ("refresh_token", &token.text_at("/refresh_token"))]).await;
+        assert_eq!(refreshed.text_at("/scope"), scope);
+        let access = refreshed.text_at("/access_token");
+        assert_eq!(foxy.get(&two, &access).await.status, status, "{scope}");
+        assert_eq!(foxy.get(&format!("{two}/attributes"), &access).await.status, status, "{scope}");
+        assert_eq!(foxy.get("/", &access).await.text_at("/_links/fx:store/href"), two);
+    }
+    let elsewhere = ask(&foxy, &[("scope", "store_full_access store_id_2"), ("sim_as", "one")]).await;
+    assert_eq!(returned(&elsewhere, "error"), "access_denied");
+}
+
+#[tokio::test]
 async fn a_code_is_worthless_with_another_redirect_uri() {
     let foxy = foxy().await;
     foxy.user("ada@example.com").await;

@@ -7,7 +7,7 @@ use crate::foxy::{Foxy, send};
 const CREDENTIALS: [(&str, &str); 2] = [("grant_type", "client_credentials"), ("scope", "client_full_access")];
 
 #[tokio::test]
-async fn a_client_token_is_of_the_clients_scope_and_has_no_refresh_token() {
+async fn a_client_token_is_of_the_clients_scope_and_comes_with_the_clients_refresh_token() {
     let foxy = Foxy::start().await;
     let answer = foxy.token(&CREDENTIALS).await;
     assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"));
@@ -16,7 +16,8 @@ async fn a_client_token_is_of_the_clients_scope_and_has_no_refresh_token() {
     assert_eq!(token["expires_in"], 7200);
     assert_eq!(token["token_type"], "Bearer");
     assert_eq!(token["access_token"].as_str().unwrap().len(), 40);
-    assert!(token.get("refresh_token").is_none());
+    let grant = foxy.sim.refresh_token_opens(token["refresh_token"].as_str().unwrap()).unwrap();
+    assert_eq!((grant.scope.as_str(), grant.uri), ("client_full_access", format!("{}/clients/1", foxy.sim.base_url())));
     let grant = foxy.sim.access_token_is_valid(token["access_token"].as_str().unwrap()).unwrap();
     assert_eq!(grant.uri, format!("{}/clients/1", foxy.sim.base_url()));
 }
