@@ -119,14 +119,20 @@ impl Foxy {
     }
 
     /// Exchanges what a browser brought back for tokens (`authorization_code`, RFC 6749 section 4.1.3). Check the `state`
-    /// that came with it first.
+    /// that came with it first. `scope` is what the person was asked for, with or without further words.
     ///
     /// A code opens once. If no answer arrives it may be used up, and the person has to grant access again.
     ///
     /// # Errors
-    /// [`TokenError::Revoked`] if the code is refused; else as for any read.
-    pub async fn exchange_code(&self, code: AuthorizationCode, redirect_uri: &str) -> Result<Granted, TokenError> {
-        let grant = Grant::Code { code, redirect_uri: redirect_uri.to_owned() };
+    /// [`TokenError::Revoked`] if the code is refused; [`SetupFault::OtherScope`](crate::SetupFault::OtherScope) if
+    /// something else than `scope` was granted, and nothing of it is kept; else as for any read.
+    pub async fn exchange_code(
+        &self,
+        code: AuthorizationCode,
+        redirect_uri: &str,
+        scope: TokenScope,
+    ) -> Result<Granted, TokenError> {
+        let grant = Grant::Code { code, redirect_uri: redirect_uri.to_owned(), scope };
         let turn = self.wire().turn_to_read().await?;
         Ok(self.wire().token(&grant, Some(turn)).await?.0)
     }

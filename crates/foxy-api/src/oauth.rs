@@ -77,6 +77,8 @@ pub(crate) enum Grant {
         code: AuthorizationCode,
         /// Where the browser was sent back to with it.
         redirect_uri: String,
+        /// What the person was asked for.
+        scope: TokenScope,
     },
 }
 
@@ -145,7 +147,7 @@ impl Grant {
             Self::Refresh { token, .. } => {
                 form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose())
             }
-            Self::Code { code, redirect_uri } => form
+            Self::Code { code, redirect_uri, .. } => form
                 .append_pair("grant_type", "authorization_code")
                 .append_pair("code", code.expose())
                 .append_pair("redirect_uri", redirect_uri),
@@ -177,27 +179,28 @@ impl Grant {
         if !fields.is_bearer {
             return Err(SetupFault::OtherTokenType.into());
         }
-        if let Some(asked) = self.scope().filter(|asked| !asked.is_in(&fields.scope)) {
-            return Err(SetupFault::OtherScope(asked).into());
+        if !self.scope().is_in(&fields.scope) {
+            return Err(SetupFault::OtherScope(self.scope()).into());
         }
         answer.struck.strike(&mut fields.scope);
         let refresh = match (fields.refresh, self) {
+            // Id and secret make others (RFC 6749 section 4.4.3), so one that comes is not kept (official foxyclient-php:
+            // it comes).
+            (_, Self::Client) => RefreshToken::new(""),
             (Some(refresh), _) => refresh,
-            // Left out, the old one stays valid (RFC 6749 section 6); a client needs none (section 4.4.3).
+            // Left out, the old one stays valid (RFC 6749 section 6).
             (None, Self::Refresh { token, .. }) => token.clone(),
-            (None, Self::Client) => RefreshToken::new(""),
             (None, Self::Code { .. }) => return Err(ReadError::odd(OddAnswer::Lacks("refresh_token"))),
         };
         let bearer = Bearer::new(access.clone(), since, fields.lifetime);
         Ok((Granted { access, refresh, scope: fields.scope, expires_in: fields.lifetime }, bearer))
     }
 
-    /// What was asked for; a code's scope is known to the caller that sent the person to Foxy.
-    const fn scope(&self) -> Option<TokenScope> {
+    /// What was asked for.
+    const fn scope(&self) -> TokenScope {
         match self {
-            Self::Client => Some(TokenScope::Client),
-            Self::Refresh { scope, .. } => Some(*scope),
-            Self::Code { .. } => None,
+            Self::Client => TokenScope::Client,
+            Self::Refresh { scope, .. } | Self::Code { scope, .. } => *scope,
         }
     }
 
@@ -283,6 +286,15 @@ mod tests {
         let (granted, _) = refresh().read(&answer(200, r#"{"access_token":"a1"}"#), Instant::now()).unwrap();
         assert_eq!(granted.refresh.expose(), "r0+&");
         assert_eq!(granted.expires_in, USUAL_LIFETIME);
+    }
+
+    #[test]
+    fn a_clients_answer_is_read_with_or_without_a_refresh_token_and_none_is_kept() {
+        for refresh in ["", r#","refresh_token":"r1""#] {
+            let body = format!(r#"{{"access_token":"a1","scope":"client_full_access"{refresh}}}"#);
+            let (granted, _) = Grant::Client.read(&answer(200, &body), Instant::now()).unwrap();
+            assert_eq!((granted.access.expose(), granted.refresh.expose()), ("a1", ""), "{body}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use foxden_vault::{AuthorizationCode, ClientSecret};
 use foxy_api::{
     ApiOrigins, Attribute, CreatedUser, Foxy, NewClient, NewStore, NoEffect, Outcome, ReadError, Registrar, Report,
-    SetupFault, TokenLoss, Visibility,
+    SetupFault, TokenLoss, TokenScope, Visibility,
 };
 use foxy_sim::{Config, Simulator};
 use reqwest::redirect::Policy;
@@ -45,6 +45,15 @@ fn done<T: std::fmt::Debug>(report: Report<T>) -> T {
         Outcome::Done(done) => done,
         other => panic!("{other:?}"),
     }
+}
+
+/// What a browser brings back once a person has granted this.
+async fn code_for(sim: &Simulator, scope: &str) -> String {
+    let grant = [("response_type", "code"), ("client_id", sim.client().0), ("scope", scope), ("state", "s")];
+    let browser = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
+    let back = browser.get(sim.authorize_url()).query(&grant).send().await.unwrap();
+    let back = reqwest::Url::parse(back.headers()["location"].to_str().unwrap()).unwrap();
+    back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned()
 }
 
 async fn user(foxy: &Foxy) -> CreatedUser {
@@ -137,17 +146,37 @@ async fn a_code_from_a_browser_opens_what_was_granted_once() {
     let sim = Simulator::start(Config { redirect_uri: CALLBACK.into(), ..Config::default() }).await.unwrap();
     let foxy = client(&sim);
     user(&foxy).await;
-    let grant =
-        [("response_type", "code"), ("client_id", sim.client().0), ("scope", "user_full_access"), ("state", "s")];
-    let browser = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
-    let back = browser.get(sim.authorize_url()).query(&grant).send().await.unwrap();
-    let back = reqwest::Url::parse(back.headers()["location"].to_str().unwrap()).unwrap();
-    let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
-    let exchange = || foxy.exchange_code(AuthorizationCode::new(code.clone()), CALLBACK);
+    let code = code_for(&sim, "user_full_access").await;
+    let exchange = || foxy.exchange_code(AuthorizationCode::new(code.clone()), CALLBACK, TokenScope::User);
     let granted = exchange().await.unwrap();
     let read = foxy.user(granted.refresh).read().await.unwrap();
     assert_eq!(read.text("email"), Some(EMAIL));
     assert!(matches!(exchange().await, Err(ReadError::Revoked)));
+}
+
+#[tokio::test]
+async fn what_a_person_granted_is_kept_only_if_it_holds_what_was_asked_for() {
+    let sim = Simulator::start(Config { redirect_uri: CALLBACK.into(), ..Config::default() }).await.unwrap();
+    let foxy = client(&sim);
+    done(user(&foxy).await.session().create_store(&shop(), far()).await);
+    for (granted, held) in [
+        ("store_full_access", true),
+        ("store_full_access store_id_1", true),
+        ("transaction_read store_full_access", true),
+        ("transaction_read store_id_1", false),
+        ("user_full_access", false),
+    ] {
+        let code = AuthorizationCode::new(code_for(&sim, granted).await);
+        match foxy.exchange_code(code, CALLBACK, TokenScope::Store).await {
+            Ok(token) => {
+                assert!(held, "{granted}");
+                assert_eq!(token.scope, granted);
+                foxy.store(token.refresh).read().await.unwrap();
+            }
+            Err(ReadError::SetupFault(SetupFault::OtherScope(TokenScope::Store))) => assert!(!held, "{granted}"),
+            Err(error) => panic!("{granted}: {error}"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -235,7 +264,8 @@ async fn a_code_goes_to_no_token_endpoint_elsewhere() {
         (call.line == "GET /").then(|| Reply::json(200, &json!({ "_links": links })))
     })
     .await;
-    let error = server.client().exchange_code(AuthorizationCode::new("c0de"), CALLBACK).await.unwrap_err();
+    let error =
+        server.client().exchange_code(AuthorizationCode::new("c0de"), CALLBACK, TokenScope::User).await.unwrap_err();
     assert!(matches!(error, ReadError::SetupFault(SetupFault::ForeignLink { .. })));
     assert_eq!(elsewhere.connections(), 0);
 }
