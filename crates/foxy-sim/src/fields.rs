@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     WebUrl,
     Country,
     Integer,
+    /// From 0 to this.
+    UpTo(i64),
     Boolean,
     /// One of these words.
     OneOf(&'static [&'static str]),
@@ -102,9 +104,10 @@ pub(crate) fn check(fields: &[Field], given: &Map<String, Value>, purpose: Purpo
 
 fn parse(field: Field, value: &Value) -> Result<Value, String> {
     match field.kind {
-        Kind::Integer => {
-            let number = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
-            return number.map(Value::from).ok_or_else(|| "must be an integer".to_owned());
+        Kind::Integer => return integer(value).map(Value::from).ok_or_else(|| "must be an integer".to_owned()),
+        Kind::UpTo(most) => {
+            let number = integer(value).filter(|number| (0..=most).contains(number));
+            return number.map(Value::from).ok_or_else(|| format!("must be an integer from 0 to {most}"));
         }
         Kind::Boolean => return boolean(value).map(Value::from).ok_or_else(|| "must be true or false".to_owned()),
         Kind::Text | Kind::Email | Kind::Emails | Kind::WebUrl | Kind::Country | Kind::OneOf(_) => {}
@@ -123,9 +126,13 @@ fn parse(field: Field, value: &Value) -> Result<Value, String> {
         Kind::WebUrl => (is_web_url(&text), "must be a valid URL"),
         Kind::Country => (is_country(&text), "must be a two character ISO 3166-1 country code"),
         Kind::OneOf(words) => (words.contains(&text.as_str()), "is not one of the allowed values"),
-        Kind::Text | Kind::Integer | Kind::Boolean => (true, ""),
+        Kind::Text | Kind::Integer | Kind::UpTo(_) | Kind::Boolean => (true, ""),
     };
     if good { Ok(Value::from(text)) } else { Err(must.to_owned()) }
+}
+
+fn integer(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 /// Foxy docs: booleans are "true or false, 1 or 0"; a form can only send their texts.

@@ -14,6 +14,7 @@ mod grants;
 pub mod guesses;
 mod handlers;
 mod journal;
+mod keys;
 mod line;
 mod moment;
 mod permissions;

@@ -223,6 +223,13 @@ impl Records {
         self.grants.draw(&mut self.dice)
     }
 
+    /// A store's secret, of 60 characters (Foxy docs: rels/store).
+    pub(crate) fn draw_secret(&mut self) -> String {
+        let mut secret = self.dice.token() + &self.dice.token();
+        secret.truncate(60);
+        secret
+    }
+
     /// The client of that public id.
     pub(crate) fn client_by_public_id(&self, client_id: &str) -> Option<&Client> {
         self.clients.values().find(|client| client.client_id == client_id)

@@ -11,13 +11,14 @@ use crate::domains;
 use crate::fields::{Checked, Field, Kind, Purpose, check};
 use crate::grants::Grantee;
 use crate::journal::Entry;
+use crate::keys;
 use crate::moment::now_ms;
 use crate::records::{Records, Store};
 use crate::reply::{Links, Reply};
 use crate::resource::{Resource, Scope};
 
-/// Foxy docs: rels/store. Lengths beyond the first nine, `from_email`, `receipt_continue_url` and `logo_url` are
-/// not checked. JSON settings are kept as the texts they are.
+/// Foxy docs: rels/store; official foxy-sdk, types of the backend. A length of 0 isn't known. JSON settings are kept as the
+/// texts they are; what `webhook_key` may be is in [`keys`].
 const FIELDS: &[Field] = &[
     Field::required("store_name", Kind::Text, 50),
     Field::required("store_domain", Kind::Text, 100),
@@ -37,14 +38,14 @@ const FIELDS: &[Field] = &[
     Field::optional("checkout_type", Kind::Text, 0),
     Field::optional("shipping_address_type", Kind::Text, 0),
     Field::optional("customer_password_hash_type", Kind::Text, 0),
-    Field::optional("customer_password_hash_config", Kind::Text, 0),
+    Field::optional("customer_password_hash_config", Kind::Text, 100),
     Field::optional("custom_display_id_config", Kind::Text, 0),
-    Field::optional("smtp_config", Kind::Text, 0),
-    Field::optional("webhook_url", Kind::WebUrl, 0),
+    Field::optional("smtp_config", Kind::Text, 1000),
+    Field::optional("webhook_url", Kind::WebUrl, 300),
     Field::optional("webhook_key", Kind::Text, 0),
-    Field::optional("single_sign_on_url", Kind::WebUrl, 0),
-    Field::optional("unified_order_entry_password", Kind::Text, 0),
-    Field::optional("app_session_time", Kind::Integer, 0),
+    Field::optional("single_sign_on_url", Kind::WebUrl, 300),
+    Field::optional("unified_order_entry_password", Kind::Text, 100),
+    Field::optional("app_session_time", Kind::UpTo(259_200), 0),
     Field::optional("affiliate_id", Kind::Integer, 0).only_on_creation(),
     Field::optional("bcc_on_receipt_email", Kind::Boolean, 0),
     Field::optional("features_multiship", Kind::Boolean, 0),
@@ -79,6 +80,7 @@ pub(crate) fn create(core: &Core, records: &mut Records, call: &Call, user: u64)
     let (owner, client_id) = own_user(records, call, user)?;
     access::captcha(core, call, Scope::Store)?;
     let mut properties = defaults();
+    properties.insert("webhook_key".to_owned(), Value::from(records.draw_secret()));
     let checked = checked(records, &call.properties()?, Purpose::Create, None);
     refuse_mistakes(&checked.mistakes)?;
     properties.extend(checked.properties);
@@ -97,7 +99,8 @@ pub(crate) fn create(core: &Core, records: &mut Records, call: &Call, user: u64)
     records.commit(Entry::Store(store)).map_err(not_saved)?;
     let resource = Resource::Store(id);
     let token = token_object(core, records, Grantee::of(client_id, resource), Some(&refresh_token));
-    let document = json!({ "_links": links(core, resource), "message": "The store was created.", "token": token });
+    let document =
+        json!({ "_links": links(core, resource), "message": "The store was created successfully.", "token": token });
     Ok(Reply { receipt: Some(resource), ..Reply::hal(StatusCode::CREATED, document) })
 }
 
@@ -180,6 +183,7 @@ fn checked(records: &Records, given: &Map<String, Value>, purpose: Purpose, own:
     if in_us && !region.is_empty() && !(region.len() == 2 && region.bytes().all(|byte| byte.is_ascii_alphabetic())) {
         mistakes.push("region must be a two character code for stores in the US".to_owned());
     }
+    mistakes.extend(keys::mistakes(effective, own.is_none()));
     checked.mistakes.extend(mistakes);
     checked
 }

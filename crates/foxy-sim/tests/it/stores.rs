@@ -63,6 +63,45 @@ async fn a_domain_is_unique_whatever_its_case() {
 }
 
 #[tokio::test]
+async fn what_is_longer_than_foxy_takes_is_refused() {
+    let url = |length: usize| json!(format!("https://a.example/{}", "p".repeat(length - 18)));
+    let text = |length: usize| json!("x".repeat(length));
+    for (name, most, of_length) in [
+        ("webhook_url", 300, &url as &dyn Fn(usize) -> Value),
+        ("single_sign_on_url", 300, &url),
+        ("smtp_config", 1000, &text),
+        ("customer_password_hash_config", 100, &text),
+        ("unified_order_entry_password", 100, &text),
+        ("webhook_key", 100, &text),
+    ] {
+        assert_eq!(refusal(&[(name, of_length(most))]).await, [""; 0]);
+        let long = format!("{name} can not be longer than {most} characters");
+        assert_eq!(refusal(&[(name, of_length(most + 1))]).await, [long]);
+    }
+    assert_eq!(refusal(&[("app_session_time", json!(259_200))]).await, [""; 0]);
+    let long = refusal(&[("app_session_time", json!(259_201))]).await;
+    assert_eq!(long, ["app_session_time must be an integer from 0 to 259200"]);
+}
+
+#[tokio::test]
+async fn a_new_store_has_a_secret_of_its_own_and_signs_nothing_without_one() {
+    let foxy = Foxy::start().await;
+    let user = foxy.user("ada@example.com").await;
+    let mut secrets = Vec::new();
+    for domain in ["one", "two"] {
+        let store = foxy.store(&user, domain).await;
+        let read = foxy.get(&store.text_at("/_links/self/href"), &store.access_token()).await;
+        secrets.push(read.text_at("/webhook_key"));
+    }
+    assert!(secrets.iter().all(|secret| secret.len() == 60) && secrets[0] != secrets[1]);
+    let store = foxy.store(&user, "three").await;
+    let change = async |body| foxy.patch(&store.text_at("/_links/self/href"), &store.access_token(), &body).await;
+    assert_eq!(change(json!({ "use_cart_validation": true })).await.status, 200);
+    let needs = change(json!({ "webhook_key": "" })).await;
+    assert_eq!((needs.status, needs.messages()), (400, vec!["use_cart_validation needs a webhook_key".to_owned()]));
+}
+
+#[tokio::test]
 async fn reserved_and_foreign_domains_are_refused_with_the_documented_texts() {
     let reserved = "store_domain is invalid because it has a reserved format";
     assert_eq!(refusal(&[("store_domain", json!("www"))]).await, [reserved]);
