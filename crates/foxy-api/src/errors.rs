@@ -14,7 +14,8 @@ use crate::struck::Struck;
 /// Secrets that went out with the call are struck out of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FoxyError {
-    /// Foxy's reference for its own log, such as `id-1234567890`. What Foxy's support asks for. Safe to log.
+    /// Foxy's reference for its own log, such as `id-1234567890`. What Foxy's support asks for. Safe to log. Made of the
+    /// time in seconds, so others may have the same one: no key to anything.
     pub logref: Option<String>,
     /// A code, which some errors have. Safe to log.
     pub code: Option<String>,
@@ -206,7 +207,13 @@ mod tests {
 
     #[test]
     fn assumed_texts_of_a_taken_email_are_known() {
-        for message in ["email is already in use", "That Email has already been taken.", "Email already exists"] {
+        for message in [
+            "email is already in use",
+            "That Email has already been taken.",
+            "Email already exists",
+            // What Foxy says of a store's customers (official foxy-elements, customer API).
+            "This email address is already in use by an existing customer of this store.",
+        ] {
             assert_eq!(kind(Creating::User, &says(message)), RejectionKind::EmailTaken, "{message}");
         }
     }

@@ -13,7 +13,7 @@
 //! | a code's life, and second use | 10 minutes; 400 `invalid_grant`, tokens from the first use stay valid | RFC 6749 section 4.1.2, without its "should" on revoking |
 //! | `redirect_uri` at the token endpoint | checked when given, not required | the official JavaScript SDK never sends it |
 //! | `state` left out at the authorization endpoint | the browser comes back with `invalid_request` | the documentation tells every client to send it |
-//! | missing or other `FOXY-API-VERSION` | 400 `fx:errors` | it is documented as required |
+//! | `FOXY-API-VERSION` other than 1 | the refusal of a missing one, whose beginning is known | only one version is documented |
 //! | no token where one is needed | 401 `fx:errors`, `WWW-Authenticate: Bearer` without an error code | RFC 6750 section 3.1 |
 //! | scopes other than the three for full access (`transaction_read`, `store_id_8` and so on) | granted as asked for; without full access a token opens the home document and the reports, and all else is 403 | which words there are, and what each opens, is in Foxy's permissions alone |
 //! | token of another scope, or of another user or store | 403 `insufficient_scope` | RFC 6750 section 3.1 |
@@ -21,10 +21,14 @@
 //! | a user's token reading a single store | 403 | the stricter reading of "one store; everything in it" |
 //! | reports (`fx:reporting_*_exists`) | any valid token opens them; without one 401 | they are linked for every scope, and tell who has an account |
 //! | missing or wrong hCaptcha code | 400 `fx:errors` naming the `h-captcha-code` header, in the same words; any code passes, or the one of `Config::captcha_code`, however often | only the header's name is documented |
-//! | a taken email | 400 "email is already in use" | by analogy with the documented text for `store_domain` |
+//! | a taken email | 400 "email is already in use" | by analogy with the documented text for `store_domain`; for a store's customers Foxy says "This email address is already in use by an existing customer of this store." |
+//! | the end of the text for a missing `FOXY-API-VERSION`; the texts of a 201, but for "created successfully" | as in `reply.rs` and `handlers` | the rest isn't public |
 //! | texts for missing, long and malformed properties | "first_name is required", "… can not be longer than 50 characters" and so on | none is documented |
 //! | lengths | counted in characters | databases count so |
 //! | lengths of a client's properties | as in `clients.rs` | none is documented |
+//! | a `webhook_key` that is a JSON object | each of its four keys may be as long as a plain one | one limit for all of it would leave no room for them |
+//! | `use_webhook`, `use_cart_validation`, `use_single_sign_on` without their key | 400 "use_webhook needs a webhook_key" and so on | that they need it is known, the text isn't |
+//! | the store's secret | made with the store and shown as its `webhook_key` | that Foxy makes one of 60 characters is documented |
 //! | case and outer spaces of emails and domains | don't make them differ | logins and DNS names are compared so |
 //! | unknown properties in a body | left out without a word | `is_active` and others are read-only and often echoed back |
 //! | `null` for a property | the same as leaving it out | |

@@ -44,7 +44,7 @@ pub(crate) fn answer(core: &Core, call: &Call) -> Reply {
     };
     // Foxy docs: required on every request. The authorization endpoint is a web page on another host there.
     if route != Route::Authorize && call.header("foxy-api-version") != Some("1") {
-        return Reply::bad_request("The FOXY-API-VERSION header is required, and must be 1.");
+        return Reply::no_version();
     }
     let records = &mut *lock(&core.records);
     let result = match route {

@@ -1,7 +1,7 @@
 //! Answers, before they become bytes: faults still change them. They hold tokens, so they have no `Debug`.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
@@ -56,20 +56,23 @@ impl Reply {
         Self { status, headers: Vec::new(), content: Content::Empty, receipt: None }
     }
 
-    /// Foxy's own errors, one entry for each message.
+    /// Foxy's own errors, one entry for each message. A reference is the time in seconds, as at Foxy: several errors share it.
     pub(crate) fn errors<M: AsRef<str>>(status: StatusCode, messages: &[M]) -> Self {
-        let at = now_ms();
-        let entries: Vec<_> = messages
-            .iter()
-            .enumerate()
-            .map(|(index, message)| json!({ "logref": format!("id-{at}-{index}"), "message": message.as_ref() }))
-            .collect();
+        let logref = format!("id-{}", now_ms() / 1000);
+        let entries: Vec<_> =
+            messages.iter().map(|message| json!({ "logref": logref, "message": message.as_ref() })).collect();
         let document = json!({
             "total": entries.len(),
             "_links": { "curies": curies() },
             "_embedded": { "fx:errors": entries },
         });
         Self::new(status, ERRORS, Content::Json(document))
+    }
+
+    /// A request that does not say which version of the API it speaks.
+    pub(crate) fn no_version() -> Self {
+        Self::bad_request("The FOXY-API-VERSION request header is required, and must be 1.")
+            .with_header(CACHE_CONTROL, "no-cache")
     }
 
     /// One mistake in the request.

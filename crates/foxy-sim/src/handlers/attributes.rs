@@ -40,7 +40,7 @@ pub(crate) fn create(core: &Core, records: &mut Records, call: &Call, owner: Res
     let attribute = Attribute { id, owner, maker, properties, created_at_ms: now, modified_at_ms: now };
     let links = links(core, &attribute);
     records.commit(Entry::Attribute(attribute)).map_err(not_saved)?;
-    Ok(home::message(StatusCode::CREATED, "The attribute was created.", links))
+    Ok(home::message(StatusCode::CREATED, "The attribute was created successfully.", links))
 }
 
 /// `GET /…_attributes/{id}`. A public one needs no token.

@@ -56,7 +56,7 @@ pub(crate) fn create(core: &Core, records: &mut Records, call: &Call) -> Result<
     let token = token_object(core, records, grantee, Some(&client.refresh_token));
     let document = json!({
         "_links": links(core, resource),
-        "message": "Your client was created.",
+        "message": "The client was created successfully.",
         "client_id": client.client_id,
         "client_secret": client.client_secret,
         "token": token,

@@ -50,7 +50,8 @@ pub(crate) fn create(core: &Core, records: &mut Records, call: &Call) -> Result<
     records.commit(Entry::User(user)).map_err(not_saved)?;
     let resource = Resource::User(id);
     let token = token_object(core, records, Grantee::of(client_id, resource), Some(&refresh_token));
-    let document = json!({ "_links": links(core, records, id), "message": "The user was created.", "token": token });
+    let document =
+        json!({ "_links": links(core, records, id), "message": "The user was created successfully.", "token": token });
     Ok(Reply { receipt: Some(resource), ..Reply::hal(StatusCode::CREATED, document) })
 }
 

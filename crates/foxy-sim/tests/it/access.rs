@@ -46,8 +46,8 @@ async fn a_stores_home_document_links_its_user_and_opens_neither_user_nor_stores
 async fn every_request_needs_the_version_header() {
     let foxy = Foxy::start().await;
     let answer = send(foxy.http.get(foxy.sim.base_url())).await.unwrap();
-    assert_eq!(answer.status, 400);
-    assert_eq!(answer.messages(), ["The FOXY-API-VERSION header is required, and must be 1."]);
+    assert_eq!((answer.status, answer.header("cache-control")), (400, "no-cache"));
+    assert_eq!(answer.messages(), ["The FOXY-API-VERSION request header is required, and must be 1."]);
 }
 
 #[tokio::test]

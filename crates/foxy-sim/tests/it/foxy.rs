@@ -38,7 +38,8 @@ impl Answer {
         let body = self.json();
         let errors = body["_embedded"]["fx:errors"].as_array().unwrap();
         assert_eq!(body["total"], errors.len());
-        assert!(errors.iter().all(|error| error["logref"].as_str().is_some_and(|logref| logref.starts_with("id-"))));
+        let seconds = |error: &Value| error["logref"].as_str()?.strip_prefix("id-")?.parse::<u64>().ok();
+        assert!(errors.iter().all(|error| seconds(error).is_some()), "{}", self.text);
         errors.iter().map(|error| error["message"].as_str().unwrap().to_owned()).collect()
     }
 
