@@ -83,7 +83,7 @@ test("a refresh token opens the same client again and stays as it is", async () 
   const api = backend(token.refresh_token);
   const client = await (await api.follow("fx:client").get()).json();
   assert.equal(client.project_name, PROJECT.project_name);
-  assert.equal(client.client_secret, undefined);
+  assert.equal(client.client_secret, clientSecret);
 });
 
 test("a wrong secret and a wrong token are OAuth errors that the SDK tells", async () => {

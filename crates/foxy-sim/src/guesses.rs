@@ -46,7 +46,6 @@
 //! | `total_items` | a number | the SDK's types say so, though an example shows a text |
 //! | filters | equality with a property's text | |
 //! | PATCH | answers 200 with the whole resource | |
-//! | a client's secret when reading it | not shown; only a PATCH that changes it answers it | it is the master password |
 //! | attributes | names may repeat; every client with access to the resource may change and delete those that it sees; 200 for DELETE | only who sees them is documented |
 //! | `visibility` in a PATCH of an attribute | refused, even if it is the one that it has | that it can't be changed is documented, the answer isn't |
 //! | PATCH of a collection of attributes | 405; at Foxy it makes and changes several | not simulated |

@@ -64,15 +64,15 @@ pub(crate) fn create(core: &Core, records: &mut Records, call: &Call) -> Result<
     Ok(Reply::hal(StatusCode::CREATED, document))
 }
 
-/// `GET /clients/{id}`. The secret isn't shown again.
+/// `GET /clients/{id}`, with the secret (Foxy docs: rels/create_client).
 pub(crate) fn show(core: &Core, records: &Records, call: &Call, id: u64) -> Result<Reply, Reply> {
     access::to(records, call, Resource::Client(id))?;
     let client = records.clients.get(&id).ok_or_else(not_found)?;
     Ok(Reply::hal(StatusCode::OK, read(core, records, client)))
 }
 
-/// `PATCH /clients/{id}`. A new `client_secret` holds at once; an empty one asks for a random one, which is
-/// answered (Foxy docs: authentication, client creation).
+/// `PATCH /clients/{id}`. A new `client_secret` holds at once; an empty one asks for a random one (Foxy docs:
+/// authentication, client creation).
 pub(crate) fn change(core: &Core, records: &mut Records, call: &Call, id: u64) -> Result<Reply, Reply> {
     access::to(records, call, Resource::Client(id))?;
     let mut client = records.clients.get(&id).cloned().ok_or_else(not_found)?;
@@ -81,26 +81,20 @@ pub(crate) fn change(core: &Core, records: &mut Records, call: &Call, id: u64) -
     refuse_mistakes(&checked.mistakes)?;
     client.properties.extend(checked.properties);
     client.modified_at_ms = now_ms();
-    let new_secret = match given.get("client_secret").map(Value::as_str) {
-        None => None,
+    match given.get("client_secret").map(Value::as_str) {
+        None => {}
         Some(None) => return Err(Reply::bad_request("client_secret must be a string")),
-        Some(Some("")) => Some(records.draw_token()),
-        Some(Some(secret)) => Some(secret.to_owned()),
-    };
-    if let Some(secret) = &new_secret {
-        client.client_secret.clone_from(secret);
+        Some(Some("")) => client.client_secret = records.draw_token(),
+        Some(Some(secret)) => secret.clone_into(&mut client.client_secret),
     }
     records.commit(Entry::Client(client.clone())).map_err(not_saved)?;
-    let mut document = read(core, records, &client);
-    if let Some(secret) = new_secret {
-        document["client_secret"] = Value::from(secret);
-    }
-    Ok(Reply::hal(StatusCode::OK, document))
+    Ok(Reply::hal(StatusCode::OK, read(core, records, &client)))
 }
 
 fn read(core: &Core, records: &Records, client: &Client) -> Value {
     let resource = Resource::Client(client.id);
-    let mut properties = Map::from_iter([("client_id".to_owned(), Value::from(client.client_id.as_str()))]);
+    let own = [("client_id", &client.client_id), ("client_secret", &client.client_secret)];
+    let mut properties = Map::from_iter(own.map(|(name, value)| (name.to_owned(), Value::from(value.as_str()))));
     properties.extend(client.properties.clone());
     let parts = Parts {
         properties: &properties,

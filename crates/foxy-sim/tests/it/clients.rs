@@ -28,7 +28,18 @@ async fn a_client_is_made_without_a_token_and_can_log_in() {
     assert!(may_log_in(&foxy, &made.text_at("/client_id"), &made.text_at("/client_secret")).await);
     let read = foxy.get("/clients/2", &made.access_token()).await;
     assert_eq!(read.text_at("/project_name"), "P");
-    assert!(!read.text.contains(&made.text_at("/client_secret")));
+}
+
+#[tokio::test]
+async fn a_client_token_reads_the_secret_also_one_that_came_after_it() {
+    let foxy = Foxy::start().await;
+    let made = create(&foxy, &new_client()).await;
+    let (token, uri) = (made.access_token(), made.text_at("/_links/self/href"));
+    assert_eq!(foxy.get(&uri, &token).await.text_at("/client_secret"), made.text_at("/client_secret"));
+    let changed = foxy.patch(&uri, &token, &json!({ "client_secret": "another" })).await;
+    assert_eq!(changed.text_at("/client_secret"), "another");
+    assert_eq!(foxy.get(&uri, &token).await.text_at("/client_secret"), "another");
+    assert_eq!(foxy.get(&uri, &foxy.client_token().await).await.status, 403);
 }
 
 #[tokio::test]
