@@ -52,12 +52,20 @@ impl OddAnswer {
     }
 }
 
+/// What Foxy calls a client's secret.
+pub(crate) const CLIENT_SECRET: &str = "client_secret";
+
 impl Answer {
     /// The body as a JSON object, if it is a whole one, without the secrets that went out with the call: what is read
-    /// out of it may be kept and shown.
+    /// out of it may be kept and shown. Only a client's secret in its own place stays as it is, which
+    /// [`Document`](crate::Document) keeps apart: struck, it would pass for another one.
     pub(crate) fn json(&self) -> Option<Value> {
         let mut document = self.body.json()?;
+        let secret = document.get_mut(CLIENT_SECRET).map(Value::take);
         self.struck.strike_document(&mut document);
+        if let Some(secret) = secret {
+            document[CLIENT_SECRET] = secret;
+        }
         Some(document)
     }
 

@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use foxden_vault::ClientSecret;
 use serde_json::{Map, Value};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
+use crate::access::{Access, Identity};
 use crate::errors::Creating;
 use crate::http::Http;
 use crate::link::Links;
 use crate::wire::Wire;
-use crate::{ApiOrigins, ClientError, Granted, LinkProblem, Report, ResourceUri, Settings, outcome};
+use crate::{
+    ApiOrigins, ClientError, Document, Granted, LinkProblem, Outcome, Report, ResourceUri, Settings, TokenLoss,
+    TokenScope, outcome,
+};
 
 /// An OAuth client to be created (Foxy docs: rels/create_client). Partly personal data: `Debug` shows the id only.
 #[derive(Clone, PartialEq)]
@@ -43,11 +47,19 @@ pub struct CreatedClient {
     pub uri: Result<ResourceUri, LinkProblem>,
     /// The client's id, which is public.
     pub id: String,
-    /// The client's secret. Foxy does not show it again.
+    /// The client's secret. Foxy shows it again to whom it opens the client: [`Foxy::read_client`](crate::Foxy::read_client).
     pub secret: ClientSecret,
     /// The client's own token (`client_full_access`), if the answer had one. It need not be kept: id and secret make
     /// others.
     pub token: Option<Granted>,
+}
+
+/// What the answer to a creation says of a client.
+pub(crate) struct Answered {
+    uri: Result<ResourceUri, LinkProblem>,
+    id: String,
+    secret: Option<ClientSecret>,
+    token: Option<Granted>,
 }
 
 /// Makes OAuth clients, for which no client is needed.
@@ -87,14 +99,47 @@ impl Registrar {
 
     /// Creates a client (Foxy docs: rels/create_client), or says that nothing was created, or that nobody knows.
     ///
-    /// A client whose secret was lost with the answer ([`Outcome::Unknown`](crate::Outcome::Unknown),
-    /// [`Outcome::TokenLost`](crate::Outcome::TokenLost)) is of no use and does no harm: make another, under another id.
+    /// An answer with a token, but without the secret, is no loss: the secret is read with the token. A client whose secret
+    /// was lost with the whole answer ([`Outcome::Unknown`], [`Outcome::TokenLost`]) is of no use and does no harm: make
+    /// another, under another id.
     pub async fn create_client(&self, client: &NewClient, deadline: Instant) -> Report<CreatedClient> {
+        let begun = Instant::now();
         let origins = self.wire.origins().clone();
         let judge = |exchange: &_| {
-            outcome::judge_creation(Creating::Other, exchange, |document| CreatedClient::read(document, &origins))
+            outcome::judge_creation(Creating::Other, exchange, |document| Answered::read(document, &origins))
         };
-        self.wire.send_public("fx:create_client", &client.body(), deadline, judge).await
+        let Report { outcome, mut evidence } =
+            self.wire.send_public("fx:create_client", &client.body(), deadline, judge).await;
+        let outcome = match outcome {
+            Outcome::Done(answered) => self.with_secret(answered, deadline).await,
+            Outcome::NoEffect(reason) => Outcome::NoEffect(reason),
+            Outcome::Rejected(rejection) => Outcome::Rejected(rejection),
+            Outcome::Unknown(doubt) => Outcome::Unknown(doubt),
+            Outcome::TokenLost(loss) => Outcome::TokenLost(loss),
+        };
+        evidence.elapsed = begun.elapsed();
+        Report { outcome, evidence }
+    }
+
+    /// The client, with the secret that the answer brought, or else with the one that Foxy shows for its token.
+    async fn with_secret(&self, answered: Answered, deadline: Instant) -> Outcome<CreatedClient> {
+        let Answered { uri, id, secret, token } = answered;
+        let secret = match (secret, &token) {
+            (Some(secret), _) => Some(secret),
+            (None, Some(token)) => self.read_secret(&id, token, deadline).await,
+            (None, None) => None,
+        };
+        match secret {
+            Some(secret) => Outcome::Done(CreatedClient { uri, id, secret, token }),
+            None => Outcome::TokenLost(TokenLoss::NoToken),
+        }
+    }
+
+    async fn read_secret(&self, id: &str, token: &Granted, deadline: Instant) -> Option<ClientSecret> {
+        let bearer = token.bearer(Instant::now(), TokenScope::Client);
+        let access = Access::known(Identity::Client, bearer, None);
+        let read = timeout_at(deadline, Document::linked(&self.wire, &access, "fx:client")).await.ok()?.ok()?;
+        read.client_secret().filter(|_| read.text("client_id") == Some(id)).cloned()
     }
 }
 
@@ -121,16 +166,19 @@ impl NewClient {
     }
 }
 
-impl CreatedClient {
-    /// From a 201; nothing if it lacks the id or the secret.
+impl Answered {
+    /// From a 201; nothing if it lacks the id, or both the secret and the way to read it.
     pub(crate) fn read(document: &Value, origins: &ApiOrigins) -> Option<Self> {
         let text = |name: &str| document.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        Some(Self {
-            uri: Links::of(document).own(origins),
-            id: text("client_id")?.to_owned(),
-            secret: ClientSecret::new(text("client_secret")?),
-            token: Granted::of_creation(document),
-        })
+        let (secret, token) = (text("client_secret").map(ClientSecret::new), Granted::of_creation(document));
+        let id = text("client_id").filter(|_| secret.is_some() || token.is_some())?.to_owned();
+        Some(Self { uri: Links::of(document).own(origins), id, secret, token })
+    }
+
+    /// Whether the secret is there, or the token that reads it.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn leads_to_a_secret(&self) -> bool {
+        self.secret.as_ref().is_some_and(|secret| !secret.expose().is_empty()) || self.token.is_some()
     }
 }
 

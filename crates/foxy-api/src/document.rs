@@ -2,26 +2,35 @@
 
 use std::fmt;
 
+use foxden_vault::ClientSecret;
 use serde_json::{Map, Value};
 
 use crate::access::Access;
+use crate::answer::CLIENT_SECRET;
 use crate::link::Links;
 use crate::wire::Wire;
 use crate::{ApiOrigins, Attribute, ReadError, ResourceUri};
 
 /// A client, a user or a store as Foxy shows it. Mostly personal data: `Debug` shows the address only.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Document {
     /// The resource's address: its own `self` link.
     pub uri: ResourceUri,
-    /// The properties, under Foxy's names.
+    /// The properties, under Foxy's names, but for a client's secret.
     pub properties: Map<String, Value>,
     /// Its attributes, which Foxy embeds unasked (Foxy docs: cheat sheet).
     pub attributes: Vec<Attribute>,
+    client_secret: Option<ClientSecret>,
     links: Links,
 }
 
 impl Document {
+    /// The secret of a client, which Foxy shows to whom it opens the client (Foxy docs: rels/create_client). It stands
+    /// apart, so that nothing that prints properties prints it.
+    pub fn client_secret(&self) -> Option<&ClientSecret> {
+        self.client_secret.as_ref()
+    }
+
     /// One property, if it is text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.properties.get(name).and_then(Value::as_str)
@@ -43,7 +52,11 @@ impl Document {
             _ => Map::new(),
         };
         properties.retain(|name, _| !name.starts_with('_'));
-        Ok(Self { uri, properties, attributes, links })
+        let client_secret = match properties.remove(CLIENT_SECRET) {
+            Some(Value::String(secret)) if !secret.is_empty() => Some(ClientSecret::new(secret)),
+            _ => None,
+        };
+        Ok(Self { uri, properties, attributes, client_secret, links })
     }
 
     /// The document's links.

@@ -98,7 +98,7 @@ impl Foxy {
         StoreSession::of_refresh_token(self.clone(), token.into())
     }
 
-    /// Reads the OAuth client itself (Foxy docs: rels/client). Its secret is not among what Foxy shows.
+    /// Reads the OAuth client itself (Foxy docs: rels/client), with its secret ([`Document::client_secret`]).
     ///
     /// # Errors
     /// [`ReadError`], by what is wrong.

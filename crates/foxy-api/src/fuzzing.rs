@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::answer::{Answer, challenge_error};
 use crate::body::{self, Body};
 use crate::captcha::CaptchaSent;
-use crate::client::CreatedClient;
+use crate::client::Answered;
 use crate::errors::Creating;
 use crate::http::{Failure, Fate};
 use crate::link::Links;
@@ -68,10 +68,10 @@ pub fn documents(input: &[u8]) {
             assert!(!created.token.refresh.expose().is_empty(), "a creation without a token is not done");
         }
     }
-    if let Ending::Final(Outcome::Done(created)) =
-        outcome::judge_creation(Creating::Other, &exchange, |document| CreatedClient::read(document, &origins))
+    if let Ending::Final(Outcome::Done(answered)) =
+        outcome::judge_creation(Creating::Other, &exchange, |document| Answered::read(document, &origins))
     {
-        assert!(!created.id.is_empty() && !created.secret.expose().is_empty(), "a client without a secret is not done");
+        assert!(answered.leads_to_a_secret(), "a client whose secret can't be had is not done");
     }
     drop(outcome::judge_change(&exchange));
     if let Some(resource) = outcome::evidence(&exchange, &origins).resource {
@@ -81,6 +81,7 @@ pub fn documents(input: &[u8]) {
     if let Reading::Document(document) = read::judge(&answer) {
         if let Ok(read) = Document::of(document.clone(), &origins) {
             is_ours(&read.uri, &origins);
+            assert!(!read.properties.contains_key("client_secret"), "a secret stands apart");
         }
         if let Ok(page) = Page::read(&document, &ResourceUri::home(&origins), &origins) {
             page.addresses().for_each(|uri| is_ours(uri, &origins));

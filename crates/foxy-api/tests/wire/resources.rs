@@ -72,8 +72,10 @@ async fn a_created_client_lets_us_in_and_can_be_read() {
     let foxy = client_of(sim.base_url(), &made.id, made.secret.expose(), Duration::from_secs(20));
     let read = foxy.read_client().await.unwrap();
     assert_eq!((read.text("client_id"), read.text("project_name")), (Some("shops_1"), Some("Shops")));
-    assert_eq!(read.text("client_secret"), None);
-    assert!(!format!("{read:?}").contains("Shops"));
+    // Readable, and apart from what is printed.
+    assert_eq!(read.client_secret().unwrap().expose(), made.secret.expose());
+    assert!(!read.properties.contains_key("client_secret"));
+    assert!(!format!("{read:?}").contains("Shops") && !format!("{read:?}").contains(made.secret.expose()));
 }
 
 #[tokio::test]
@@ -108,6 +110,38 @@ async fn a_client_whose_answer_is_lost_is_never_taken_for_none() {
     assert!(matches!(reply(no_secret).await, Outcome::TokenLost(TokenLoss::NoToken)));
     let unasked = reply(|| Reply::oauth(401, "invalid_token")).await;
     assert!(matches!(unasked, Outcome::NoEffect(NoEffect::SetupFault(SetupFault::Forbidden))));
+}
+
+#[tokio::test]
+async fn a_secret_that_the_answer_left_out_is_read_with_the_token_it_brought() {
+    let made = |shown: &'static str, id: &'static str| async move {
+        let server = Server::foxy_but(move |call| {
+            let link = |path: &str| json!({"href": format!("{}{path}", call.base)});
+            let has_token = call.header("authorization") == "Bearer client-access";
+            match call.line.as_str() {
+                "GET /" if has_token => Some(Reply::json(200, &json!({"_links": {"fx:client": link("/clients/1")}}))),
+                "GET /" => Some(Reply::json(200, &json!({"_links": {"fx:create_client": link("/clients")}}))),
+                "POST /clients" => {
+                    let token = json!({"access_token": "client-access", "refresh_token": "r", "expires_in": 7200});
+                    Some(Reply::json(201, &json!({"client_id": "c", "token": token})))
+                }
+                "GET /clients/1" if has_token => {
+                    let links = json!({"self": link("/clients/1")});
+                    Some(Reply::json(200, &json!({"client_id": id, "client_secret": shown, "_links": links})))
+                }
+                _ => None,
+            }
+        })
+        .await;
+        let outcome = registrar(server.base()).create_client(&integration(None), far()).await.outcome;
+        assert_eq!(server.count("POST /clients"), 1);
+        outcome
+    };
+    let Outcome::Done(client) = made("shown", "c").await else { panic!("the secret was there to be read") };
+    assert_eq!((client.id.as_str(), client.secret.expose()), ("c", "shown"));
+    for (shown, id) in [("", "c"), ("shown", "another")] {
+        assert!(matches!(made(shown, id).await, Outcome::TokenLost(TokenLoss::NoToken)), "{shown} {id}");
+    }
 }
 
 #[tokio::test]

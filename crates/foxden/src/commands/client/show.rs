@@ -46,8 +46,6 @@ pub(crate) async fn run(config: Option<&Path>, options: &Options) -> anyhow::Res
         simulator.shutdown().await;
     }
     let mut client = client.with_context(|| format!("Foxy at {} did not show the client", side.home))?;
-    // Foxy does not show it; should it ever, we don't.
-    client.properties.remove("client_secret");
     if options.json {
         client.properties.insert("uri".into(), client.uri.as_str().into());
         output::say_json(&Value::Object(client.properties));
