@@ -38,6 +38,9 @@ then the sealed copy goes. If anything is cut off on the way, run it again: it l
 Workers with the file go on by themselves. Those with the secret in their environment need a restart within two hours.
 Rotate in one place at a time.
 
+After a leak, run it again when two hours are over: access tokens made before the change live that long, and Foxy shows the
+new secret to anyone who has one. docs/leaked-secret.md has all steps.
+
 Examples:
   foxden client rotate-secret --reason 'ticket 4711'
   foxden client rotate-secret --env-file client.env --yes --json";
