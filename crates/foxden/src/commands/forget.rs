@@ -22,7 +22,7 @@ Only for a signup that is provisioned or cancelled. One that is parked is cancel
 
 Examples:
   foxden forget acct_000001 --reason 'erasure request 12'
-  foxden forget acct_000001 --tokens --links --yes    # after Foxy has removed store and user
+  foxden forget acct_000001 --tokens --links --yes    # once store and user are removed at Foxy
   foxden forget acct_000001 --json | jq .left_at_foxy";
 
 /// `foxden forget …`
