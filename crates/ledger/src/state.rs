@@ -104,11 +104,13 @@ impl ParkedReason {
             }
             Self::UserTokenLost => {
                 "A call to create the Foxy user ended without its answer, and Foxy has a user with this email. If that \
-                 call made it, its token was in the lost answer; Foxy gives it out only once, so no call can bring it back."
+                 call made it, its token was in the lost answer. Foxy gives it with the creation only; another takes \
+                 a person who grants access in a browser."
             }
             Self::StoreTokenLost => {
                 "A call to create the Foxy store ended without its answer, and the store is there. Its token was in the \
-                 lost answer; Foxy gives it out only once, so no call can bring it back."
+                 lost answer. Foxy gives it with the creation only; another takes a person who grants access in a \
+                 browser."
             }
             Self::StoreUnclear => {
                 "Two signups of the same customer (user.id) want one store domain, and a call for it ended without its \

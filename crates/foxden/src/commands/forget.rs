@@ -18,7 +18,7 @@ Foxy still has, and what stays here and why. The signup id stays, so that the sa
 It can be run again, for more of it.
 
 Only for a signup that is provisioned or cancelled. One that is parked is cancelled first (`foxden cancel`). --tokens takes
---yes, since Foxy never gives a store's token again.
+--yes, since no call brings a store's token back.
 
 Examples:
   foxden forget acct_000001 --reason 'erasure request 12'
