@@ -22,7 +22,7 @@ Examples:
 /// `foxden client show …`
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Print all that Foxy says as JSON, for scripts
+    /// Print all that Foxy says but the secret as JSON, for scripts
     #[arg(long)]
     json: bool,
 }
