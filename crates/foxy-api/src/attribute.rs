@@ -72,9 +72,9 @@ impl fmt::Debug for Attribute {
     }
 }
 
-/// Sees to it that the resource linked as `rel` has the attribute: writes it, or changes the value of the one with its name
-/// and visibility, unless it is there already. After an unknown outcome it can be asked for again; at worst the note is
-/// there twice.
+/// Makes sure that the resource linked as `rel` has the attribute: writes it, or changes the value of the one with its
+/// name and visibility, unless it is there already. After an unknown outcome it can be asked for again; at worst the
+/// note is there twice.
 ///
 /// One of that name under another visibility stays as it is: Foxy can't make it what is wanted, and it may be another
 /// client's.

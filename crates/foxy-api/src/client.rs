@@ -47,7 +47,7 @@ pub struct CreatedClient {
     pub uri: Result<ResourceUri, LinkProblem>,
     /// The client's id, which is public.
     pub id: String,
-    /// The client's secret. Foxy shows it again to whom it opens the client: [`Foxy::read_client`](crate::Foxy::read_client).
+    /// The client's secret. The client's token reads it again: [`Foxy::read_client`](crate::Foxy::read_client).
     pub secret: ClientSecret,
     /// The client's own token (`client_full_access`), if the answer had one. It need not be kept: id and secret make
     /// others.
@@ -99,9 +99,9 @@ impl Registrar {
 
     /// Creates a client (Foxy docs: rels/create_client), or says that nothing was created, or that nobody knows.
     ///
-    /// An answer with a token, but without the secret, is no loss: the secret is read with the token. A client whose secret
-    /// was lost with the whole answer ([`Outcome::Unknown`], [`Outcome::TokenLost`]) is of no use and does no harm: make
-    /// another, under another id.
+    /// An answer with a token, but without the secret, is no loss: the secret is read with the token. A client whose
+    /// secret was lost with the whole answer ([`Outcome::Unknown`], [`Outcome::TokenLost`]) is of no use and does no harm:
+    /// make another, under another id.
     pub async fn create_client(&self, client: &NewClient, deadline: Instant) -> Report<CreatedClient> {
         let begun = Instant::now();
         let origins = self.wire.origins().clone();

@@ -25,8 +25,8 @@ pub struct Document {
 }
 
 impl Document {
-    /// The secret of a client, which Foxy shows to whom it opens the client (Foxy docs: rels/create_client). It stands
-    /// apart, so that nothing that prints properties prints it.
+    /// The secret of a client, which Foxy shows to the client's token (Foxy docs: rels/create_client). It stands apart,
+    /// so that nothing that prints properties prints it.
     pub fn client_secret(&self) -> Option<&ClientSecret> {
         self.client_secret.as_ref()
     }

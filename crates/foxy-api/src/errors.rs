@@ -14,7 +14,7 @@ use crate::struck::Struck;
 /// Secrets that went out with the call are struck out of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FoxyError {
-    /// Foxy's reference for its own log, such as `id-1234567890`. What Foxy's support asks for. Safe to log. Made of the
+    /// Foxy's reference for its own log, such as `id-1234567890`. What Foxy's support asks for. Safe to log. It is the
     /// time in seconds, so others may have the same one: no key to anything.
     pub logref: Option<String>,
     /// A code, which some errors have. Safe to log.

@@ -184,8 +184,7 @@ impl Grant {
         }
         answer.struck.strike(&mut fields.scope);
         let refresh = match (fields.refresh, self) {
-            // Id and secret make others (RFC 6749 section 4.4.3), so one that comes is not kept (official foxyclient-php:
-            // it comes).
+            // Id and secret make others (RFC 6749 section 4.4.3). One may come (official foxyclient-php: README).
             (_, Self::Client) => RefreshToken::new(""),
             (Some(refresh), _) => refresh,
             // Left out, the old one stays valid (RFC 6749 section 6).

@@ -6,7 +6,7 @@ const RESERVED: &[&str] = &[
     "status", "support", "www",
 ];
 
-/// The end of a label that Foxy keeps for itself; its refusal has words of its own (official foxy-elements, StoreForm).
+/// The end of a label that Foxy keeps for itself, which it refuses in words of their own (official foxy-elements).
 const RESERVED_END: &str = "-internal";
 
 /// Ends of a domain that no remote domain may have, since they are Foxy's own (a guess).

@@ -57,7 +57,7 @@ pub(crate) struct Store {
 pub(crate) struct Attribute {
     pub(crate) id: u64,
     pub(crate) owner: Resource,
-    /// The OAuth client that made it. Unknown in books of earlier releases; such an attribute counts as the reader's own.
+    /// The OAuth client that made it. Unknown in books of earlier releases: then it counts as the reader's own.
     #[serde(default)]
     pub(crate) maker: Option<String>,
     pub(crate) properties: Map<String, Value>,
@@ -66,8 +66,8 @@ pub(crate) struct Attribute {
 }
 
 impl Attribute {
-    /// Whether this OAuth client sees it, if it has access to the owner. Only `restricted` hides anything from a client
-    /// (Foxy docs: rels/attributes).
+    /// Whether this OAuth client sees it, if it has access to the owner. Only `restricted` hides anything from a
+    /// client (Foxy docs: rels/attributes).
     pub(crate) fn is_seen_by(&self, client_id: &str) -> bool {
         let made_it = self.maker.as_deref().is_none_or(|maker| maker == client_id);
         made_it || text(&self.properties, "visibility") != "restricted"

@@ -56,7 +56,7 @@ impl Reply {
         Self { status, headers: Vec::new(), content: Content::Empty, receipt: None }
     }
 
-    /// Foxy's own errors, one entry for each message. A reference is the time in seconds, as at Foxy: several errors share it.
+    /// Foxy's own errors, one entry for each message. They share a reference: as at Foxy it is the time in seconds.
     pub(crate) fn errors<M: AsRef<str>>(status: StatusCode, messages: &[M]) -> Self {
         let logref = format!("id-{}", now_ms() / 1000);
         let entries: Vec<_> =

@@ -1,7 +1,7 @@
 //! The mark: a note on a new store that says which signup it is of, seen by no client of Foxy's API but ours.
 //!
-//! It is for people only. No store is found by it, or proved to be ours: a store may lack it, and Foxy doesn't vouch for
-//! what it says.
+//! It is for people only. No store is found by it, or proved to be ours: a store may lack it, and Foxy doesn't vouch
+//! for what it says.
 
 use foxden_ledger::{Credential, Provisioning, Scope};
 use foxy_api::{Attribute, HeldToken, Outcome};

@@ -24,8 +24,8 @@ use crate::{
 
 pub(crate) const HELP: &str = "\
 For a signup that is parked, or waits to be tried or looked up. Its contents are wiped, its user's token too (unless
-FOXDEN_KEEP_USER_TOKENS), and the parent app is told by the outcome event signup.cancelled. foxden removes nothing at
-Foxy; what is left there is said. OPERATIONS.md says how it may be removed. Asks first; where nobody can be asked, --yes is needed.
+FOXDEN_KEEP_USER_TOKENS), and the parent app gets the outcome event signup.cancelled. foxden removes nothing at Foxy: it
+says what is left there, and OPERATIONS.md how that may be removed. Asks first; where no one can be asked, --yes is needed.
 
 The reason is kept with the signup and told to the parent app, so it should say nothing about the customer.
 

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `FOXDEN_KEEP_USER_TOKENS` | `false` | whether users' refresh tokens are kept once their store exists, so that the same user can get another |
 //! | `FOXDEN_KEEP_PAYLOADS` | `false` | whether events' sealed contents are kept once provisioned |
-//! | `FOXDEN_MARK_STORES` | `false` | whether each new store gets an attribute `foxden_signup_id` at Foxy that only this client sees |
+//! | `FOXDEN_MARK_STORES` | `false` | whether each new store gets a note `foxden_signup_id` at Foxy that only this client sees |
 //! | `FOXDEN_USER_EMAIL` | | a template for Foxy users' emails if the mailboxes are yours: `shop+{signup_id}.{generation}@platform.example` |
 //! | `FOXDEN_RETRY_INITIAL` | `2s` | how long to wait before a first retry, 10ms to 1h |
 //! | `FOXDEN_RETRY_MAX` | `5m` | how long to wait between retries at most, up to 1d; not below `FOXDEN_RETRY_INITIAL` |

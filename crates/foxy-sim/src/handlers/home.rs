@@ -28,7 +28,7 @@ pub(crate) fn show(core: &Core, records: &Records, call: &Call) -> Result<Reply,
             &format!("{}/stores", resource.path()),
             "Your stores.",
         ),
-        // As a fixture of Foxy's own shows it: the store's children are linked from the store alone (official foxy-sdk).
+        // As a fixture of the official SDK shows it: the store's children are linked from the store alone.
         Some(resource @ Resource::Store(id)) => {
             let links = links.with("fx:store", &resource.path(), "The current store.");
             match records.stores.get(&id).map(|store| Resource::User(store.owner).path()) {

@@ -15,7 +15,7 @@ use crate::{exit::Exit, output, private_file::NewFile, settings::Needs, wiring};
 pub(crate) const HELP: &str = "\
 Needs no client in the settings and no ledger; FOXDEN_FOXY_API says at which Foxy. The id can't be changed later. The
 secret goes to standard output, or to a new file that only its owner can read; no command of foxden's shows it again. At
-Foxy whoever has an access token of the client can read it, and such a token is made with the secret.
+Foxy an access token of the client reads it, and such a token is made with the secret.
 
 A client whose secret was lost, with the answer or on the way to the file, is of no use and does no harm: make another.
 It gets another id.
