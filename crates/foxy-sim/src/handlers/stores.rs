@@ -68,10 +68,16 @@ const CHILDREN: &[&str] = &[
     "coupons",
     "customers",
     "item_categories",
+    "payment_gateways",
+    "payment_method_sets",
+    "store_shipping_methods",
     "subscriptions",
     "taxes",
+    "template_config",
     "template_sets",
     "transactions",
+    "user_accesses",
+    "user_invitations",
     "webhooks",
 ];
 
