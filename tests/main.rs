@@ -15,6 +15,7 @@ mod custody;
 mod embedded;
 mod examples;
 mod file_sizes;
+mod foxy_allows;
 mod hanging_up;
 mod keys;
 mod mark;

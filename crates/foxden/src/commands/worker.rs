@@ -56,6 +56,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
         ledger = settings.database.url.display(),
         broker = settings.amqp.as_ref().map(|amqp| amqp.url.display()),
         concurrency = settings.worker.concurrency,
+        foxy_allows = (!settings.foxy.allows.is_empty()).then(|| settings.foxy.allows.to_string()),
         "ready for signups",
     );
     if side.simulator.is_some() {

@@ -10,6 +10,7 @@
 //! | `FOXDEN_CONNECT_TIMEOUT` | `5s` | how long connecting may take, 10ms to 1m; part of the call's time |
 //! | `FOXDEN_FOXY_RATE` | `5` | how many requests a second, decimals allowed, up to 1000; `0` or `off`: no limit, as with the simulator unless set |
 //! | `FOXDEN_FOXY_BURST` | `10` | how many requests may go at once after a rest, 1 to 10000 |
+//! | `FOXDEN_FOXY_ALLOWS` | | ids from X1 to X6, separated by commas: what Foxy is known to allow beyond its documentation |
 //! | `FOXDEN_BREAKER_FAILURES` | `5` | after how many outages in a row no call is sent until Foxy answers again, up to 1000; `0`: never |
 //! | `FOXDEN_SIMULATOR_BOOKS` | `foxy-sim.books.jsonl` | where the simulator keeps what it was asked to make |
 //! | `FOXDEN_SIMULATOR_LATENCY` | `0ms` | how long the simulator takes to answer: `20ms`, or `20ms..80ms` |
@@ -27,7 +28,7 @@ use foxden_vault::ClientSecret;
 use foxy_api::{CaptchaCode, Rate};
 use url::{Host, Url};
 
-use super::{Need, reader::Reader, secret_file, text};
+use super::{FoxyAllows, Need, reader::Reader, secret_file, text};
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub(crate) struct FoxySettings {
     pub(crate) connect_timeout: Duration,
     /// How many requests are sent at most.
     pub(crate) rate: Option<Rate>,
+    /// What Foxy is known to allow beyond its documentation.
+    pub(crate) allows: FoxyAllows,
     /// After how many outages in a row no call is sent; 0: never.
     pub(crate) breaker_failures: u32,
 }
@@ -107,6 +110,8 @@ impl FoxySettings {
         let connect_timeout =
             reader.duration("FOXDEN_CONNECT_TIMEOUT", &(Duration::from_millis(10)..=Duration::from_mins(1)));
         let rate = rate(reader, api.as_ref());
+        // A mistake in it is noted by the reader.
+        let allows = reader.value("FOXDEN_FOXY_ALLOWS", FoxyAllows::parse).unwrap_or_default();
         let breaker_failures = reader.value("FOXDEN_BREAKER_FAILURES", |text| text::number_within(text, &(0..=1000)));
         for name in ["FOXDEN_SIMULATOR_BOOKS", "FOXDEN_SIMULATOR_LATENCY"] {
             if reader.is_set(name) && api.as_ref().is_some_and(|api| *api != FoxyApi::Simulator) {
@@ -123,6 +128,7 @@ impl FoxySettings {
             call_timeout: call_timeout?,
             connect_timeout: connect_timeout?,
             rate: rate?,
+            allows,
             breaker_failures: breaker_failures?,
         })
     }

@@ -90,6 +90,10 @@ pub(super) const VARIABLES: &[Variable] = &[
         "how many requests a second a worker sends to Foxy at most, such as 0.5; or off",
     ),
     defaulted("FOXDEN_FOXY_BURST", "10", "how many requests may go to Foxy at once after a rest, 1 to 10000"),
+    optional(
+        "FOXDEN_FOXY_ALLOWS",
+        "what Foxy is known to allow beyond its documentation: ids from X1 to X6, such as X1,X3",
+    ),
     defaulted(
         "FOXDEN_BREAKER_FAILURES",
         "5",
