@@ -63,7 +63,8 @@ pub(crate) fn to<'a>(records: &'a Records, call: &Call, resource: Resource) -> R
     if grantee.resource == resource && grantee.is_full() { Ok(grantee) } else { Err(insufficient_scope()) }
 }
 
-fn insufficient_scope() -> Reply {
+/// 403: the token is valid, and does not open this.
+pub(crate) fn insufficient_scope() -> Reply {
     let description = "The request requires higher privileges than provided by the access token";
     Reply::bearer_error(StatusCode::FORBIDDEN, "insufficient_scope", description)
 }

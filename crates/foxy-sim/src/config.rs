@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::FaultScript;
+use crate::{Allows, FaultScript};
 
 /// How a simulator is set up; change what matters and take the rest from [`Config::default`].
 ///
@@ -31,6 +31,8 @@ pub struct Config {
     pub captcha: CaptchaPolicy,
     /// The one hCaptcha code that they take. Default: none, which means any.
     pub captcha_code: Option<String>,
+    /// What it allows of the things that Foxy's documentation leaves open. Default: what Foxy documents.
+    pub allows: Allows,
     /// The file in which clients, users, stores and refresh tokens outlive the process. Default: none.
     pub books: Option<PathBuf>,
     /// What goes wrong from the start. Default: nothing.
@@ -50,6 +52,7 @@ impl Default for Config {
             access_token_lifetime: Duration::from_secs(7200),
             captcha: CaptchaPolicy::Off,
             captcha_code: None,
+            allows: Allows::default(),
             books: None,
             faults: FaultScript::default(),
             seed: 0,
@@ -68,6 +71,7 @@ impl fmt::Debug for Config {
             .field("access_token_lifetime", &self.access_token_lifetime)
             .field("captcha", &self.captcha)
             .field("captcha_code", &self.captcha_code.as_ref().map(|_| "[redacted]"))
+            .field("allows", &self.allows)
             .field("books", &self.books)
             .field("faults", &self.faults)
             .field("seed", &self.seed)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::allows::Allows;
 use crate::config::{CaptchaPolicy, Latency};
 use crate::dice::Dice;
 use crate::faults::{Faults, Verdict};
@@ -24,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) captcha: CaptchaPolicy,
     /// The one code that they take; `None`: any.
     pub(crate) captcha_code: Option<String>,
+    /// What is allowed of the things that Foxy's documentation leaves open.
+    pub(crate) allows: Allows,
     /// Clients, users, stores and tokens.
     pub(crate) records: Mutex<Records>,
     /// The fault script at work.

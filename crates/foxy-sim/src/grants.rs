@@ -65,11 +65,21 @@ pub(crate) enum Refused {
 pub(crate) struct Grants {
     access: HashMap<String, (Grantee, Instant)>,
     refresh: HashMap<String, Grantee>,
+    /// Every refresh token in the order in which it was kept; the place of one is its number as an integration.
+    kept: Vec<String>,
     /// Those that open nothing any more: a record that is written again must not revive its first one.
     ended: HashSet<String>,
     /// By a new refresh token the one that ends with its first use.
     replaces: HashMap<String, String>,
     codes: HashMap<String, Code>,
+}
+
+/// A living refresh token.
+pub(crate) struct Kept<'a> {
+    /// Its number, which no other gets.
+    pub(crate) number: u64,
+    pub(crate) token: &'a str,
+    pub(crate) grantee: &'a Grantee,
 }
 
 struct Code {
@@ -114,8 +124,8 @@ impl Grants {
 
     /// Remembers a refresh token. It lives on (10 years at Foxy) unless the fault script replaces it.
     pub(crate) fn keep_refresh(&mut self, token: String, grantee: Grantee) {
-        if !self.ended.contains(&token) {
-            self.refresh.insert(token, grantee);
+        if !self.ended.contains(&token) && self.refresh.insert(token.clone(), grantee).is_none() {
+            self.kept.push(token);
         }
     }
 
@@ -123,6 +133,31 @@ impl Grants {
     pub(crate) fn end_refresh(&mut self, token: String) {
         self.refresh.remove(&token);
         self.ended.insert(token);
+    }
+
+    /// The living refresh tokens of a resource, oldest first.
+    pub(crate) fn kept_for(&self, resource: Resource) -> impl Iterator<Item = Kept<'_>> {
+        (1..).zip(&self.kept).filter_map(move |(number, token)| {
+            let grantee = self.refresh.get(token).filter(|grantee| grantee.resource == resource)?;
+            Some(Kept { number, token, grantee })
+        })
+    }
+
+    /// A refresh token's number.
+    pub(crate) fn number_of(&self, token: &str) -> Option<u64> {
+        (1..).zip(&self.kept).find(|(_, kept)| *kept == token).map(|(number, _)| number)
+    }
+
+    /// Ends the access tokens of one client for one resource and scope.
+    pub(crate) fn end_access_of(&mut self, grantee: &Grantee) {
+        self.access.retain(|_, (of, _)| of != grantee);
+    }
+
+    /// Ends every token of a resource.
+    pub(crate) fn end_all_of(&mut self, resource: Resource) {
+        self.access.retain(|_, (of, _)| of.resource != resource);
+        let ended = self.refresh.extract_if(|_, of| of.resource == resource).map(|(token, _)| token);
+        self.ended.extend(ended);
     }
 
     /// Lets `old` end when `new` is used. Kept in memory only.

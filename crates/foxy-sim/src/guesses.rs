@@ -50,7 +50,12 @@
 //! | `visibility` in a PATCH of an attribute | refused, even if it is the one that it has | that it can't be changed is documented, the answer isn't |
 //! | PATCH of a collection of attributes | 405; at Foxy it makes and changes several | not simulated |
 //! | an attribute, whose owner the token doesn't open | 404 | its existence is nobody else's business |
-//! | PUT, and DELETE of anything but attributes | 405; Foxy knows them | not simulated |
+//! | PUT, and DELETE of a client | 405; Foxy knows them | not simulated |
+//! | DELETE of users and stores | 405, unless [`Allows`](crate::Allows) has it; 400 for a user who still has stores; names are free afterwards, or stay taken | documented for users, known for stores, and nothing is said of what becomes of the rest |
+//! | a store's token creating stores | 403, unless [`Allows`](crate::Allows) has it | an official example says that it may; the page on scopes does not |
+//! | integrations: who may POST | the store's token, and the user's where [`Allows`](crate::Allows) has it | only the store's is sure |
+//! | integrations: what is listed, and DELETE | what was POSTed, and no DELETE (405); where [`Allows`](crate::Allows) has it, the tokens of creations too, and DELETE ends refresh and access tokens at once | documented, but not of which tokens, nor how fast |
+//! | reading and changing a client's secret; who sees a restricted attribute | as documented, unless [`Allows`](crate::Allows) lacks it | Foxy's own sources disagree |
 //! | `sim_as`, `sim_deny` at the authorization endpoint | the simulator's own parameters, or a page to choose from | they stand for a person's login |
-//! | OPTIONS | 204 with `Allow` | |
+//! | OPTIONS | 204 with `Allow`: the methods that the caller would not be refused for what [`Allows`](crate::Allows) lacks | |
 //! | paths | `/users/{id}/stores` for `fx:stores`, `/store_attributes/{id}` and so on | clients must follow links; `/stores` works as well |

@@ -5,6 +5,8 @@ mod authorize;
 mod clients;
 mod collection;
 mod home;
+mod integrations;
+mod options;
 mod reporting;
 mod stores;
 mod token;
@@ -31,14 +33,11 @@ pub(crate) fn answer(core: &Core, call: &Call) -> Reply {
     let (route, id) = match &call.found {
         Found::Route(route, id) => (*route, *id),
         Found::OtherMethods(methods) => {
-            let options = call.method == Method::OPTIONS;
-            let status = if options { StatusCode::NO_CONTENT } else { StatusCode::METHOD_NOT_ALLOWED };
-            let reply = if options {
-                Reply::empty(status)
+            return if call.method == Method::OPTIONS {
+                options::answer(core, &lock(&core.records), call, methods)
             } else {
-                Reply::errors(status, &["This method is not allowed here."])
+                not_allowed().with_header(ALLOW, methods.join(", "))
             };
-            return reply.with_header(ALLOW, methods.join(", "));
         }
         Found::Nothing => return Reply::not_found("Nothing was found at this URI."),
     };
@@ -71,6 +70,12 @@ pub(crate) fn answer(core: &Core, call: &Call) -> Reply {
         Route::ShowAttribute => attributes::show(core, records, call, id),
         Route::ChangeAttribute => attributes::change(core, records, call, id),
         Route::DeleteAttribute => attributes::delete(core, records, call, id),
+        Route::ListIntegrations => integrations::list(core, records, call, id),
+        Route::AddIntegration => integrations::add(core, records, call, id),
+        Route::ShowIntegration => integrations::show(core, records, call, id),
+        Route::DeleteIntegration => integrations::delete(core, records, call, id),
+        Route::DeleteUser => users::delete(core, records, call, id),
+        Route::DeleteStore => stores::delete(core, records, call, id),
         Route::Reporting => Ok(reporting::show(core)),
         Route::EmailExists => reporting::email_exists(core, records, call),
         Route::StoreDomainExists => reporting::store_domain_exists(core, records, call),
@@ -139,6 +144,11 @@ struct Parts<'a> {
 /// 400 with every mistake, if there are any.
 fn refuse_mistakes(mistakes: &[String]) -> Result<(), Reply> {
     if mistakes.is_empty() { Ok(()) } else { Err(Reply::errors(StatusCode::BAD_REQUEST, mistakes)) }
+}
+
+/// 405.
+fn not_allowed() -> Reply {
+    Reply::errors(StatusCode::METHOD_NOT_ALLOWED, &["This method is not allowed here."])
 }
 
 /// What can't be written to the books has not happened.

@@ -25,7 +25,21 @@ pub(crate) enum Entry {
     Attribute(Attribute),
     /// An attribute was deleted.
     AttributeDeleted(u64),
-    /// A refresh token was given out by the authorization code grant.
+    /// A user was deleted.
+    UserDeleted {
+        /// Its number.
+        id: u64,
+        /// Whether its email stays taken.
+        keeps_email: bool,
+    },
+    /// A store was deleted.
+    StoreDeleted {
+        /// Its number.
+        id: u64,
+        /// Whether its domain stays taken.
+        keeps_domain: bool,
+    },
+    /// A refresh token was given out by the authorization code grant, or to an integration.
     Granted {
         /// The refresh token.
         refresh_token: String,

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod access;
+mod allows;
 mod books;
 mod call;
 mod config;
@@ -25,6 +26,7 @@ mod routes;
 mod service;
 mod simulator;
 
+pub use allows::{Allowed, Allows, ParseAllowsError};
 pub use books::{BookedStore, BookedUser, Books};
 pub use config::{CaptchaPolicy, Config, Latency, ParseConfigError};
 pub use error::StartError;

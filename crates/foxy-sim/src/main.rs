@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use foxy_sim::{CaptchaPolicy, Config, FaultRule, Latency, Simulator};
+use foxy_sim::{Allows, CaptchaPolicy, Config, FaultRule, Latency, Simulator};
 use tokio::signal;
 
 /// A faithful simulator of the Foxy Hypermedia API, with a fault script and its own books.
@@ -45,6 +45,9 @@ struct Args {
     /// The one hCaptcha code that they take; any, when not given.
     #[arg(long, value_name = "CODE")]
     captcha_code: Option<String>,
+    /// What it allows of the things that Foxy's documentation leaves open: X1 to X6, X3-kept, or none.
+    #[arg(long, value_name = "IDS", default_value = "X5,X6")]
+    allow: Allows,
     /// How many seconds an access token lives.
     #[arg(long, default_value_t = 7200)]
     access_token_lifetime: u64,
@@ -66,7 +69,13 @@ Faults:
                  success(202), bom, gzip, echo_links
   At /token:     rotate, rotate(later), scope(user_full_access), token_type(mac)
   Reading:       listing_lag(2s)
-Selectors: always, every 7, nth 3, first 2, 5%";
+Selectors: always, every 7, nth 3, first 2, 5%
+
+Allowed or not (--allow X1,X5):
+  X1       a user's token makes other tokens for its stores      X2  a store's token creates further stores
+  X3       users and stores are deleted, and their names freed   X3-kept  the same, but their names stay taken
+  X4       creations' tokens are listed, and tokens are revoked  X5  a client reads and changes its secret
+  X6       a restricted attribute is hidden from other clients";
 
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "a program's output is for its terminal")]
@@ -142,6 +151,7 @@ fn config(args: Args) -> Result<Config, String> {
         access_token_lifetime: Duration::from_secs(args.access_token_lifetime),
         captcha: args.captcha,
         captcha_code: args.captcha_code,
+        allows: args.allow,
         books: args.books,
         faults: args.faults.into_iter().collect(),
         seed: args.seed,

@@ -3,7 +3,7 @@
 //! Nothing here has `Debug`: it all holds tokens. `properties` are as given and checked; `refresh_token` is the one
 //! that the creation answered; a resource that is changed is written again whole.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -95,7 +95,11 @@ pub(crate) struct Records {
     emails: HashMap<String, u64>,
     domains: HashMap<String, u64>,
     stores_by_owner: HashMap<u64, Vec<u64>>,
+    newest_user: u64,
+    newest_store: u64,
     newest_attribute: u64,
+    /// Emails and domains of what was deleted that stay taken.
+    kept_names: HashSet<String>,
     journal: Option<Journal>,
     closed: bool,
 }
@@ -113,7 +117,10 @@ impl Records {
             emails: HashMap::new(),
             domains: HashMap::new(),
             stores_by_owner: HashMap::new(),
+            newest_user: 0,
+            newest_store: 0,
             newest_attribute: 0,
+            kept_names: HashSet::new(),
             journal,
             closed: false,
         };
@@ -161,6 +168,7 @@ impl Records {
                 self.emails.insert(key(text(&user.properties, "email")), user.id);
                 let grantee = Grantee::of(&user.client_id, Resource::User(user.id));
                 self.grants.keep_refresh(user.refresh_token.clone(), grantee);
+                self.newest_user = self.newest_user.max(user.id);
                 self.users.insert(user.id, user);
             }
             Entry::Store(store) => {
@@ -173,6 +181,7 @@ impl Records {
                 self.domains.insert(key(text(&store.properties, "store_domain")), store.id);
                 let grantee = Grantee::of(&store.client_id, Resource::Store(store.id));
                 self.grants.keep_refresh(store.refresh_token.clone(), grantee);
+                self.newest_store = self.newest_store.max(store.id);
                 self.stores.insert(store.id, store);
             }
             Entry::Attribute(attribute) => {
@@ -181,6 +190,22 @@ impl Records {
             }
             Entry::AttributeDeleted(id) => {
                 self.attributes.remove(&id);
+            }
+            Entry::UserDeleted { id, keeps_email } => {
+                if let Some(user) = self.users.remove(&id) {
+                    let email = key(text(&user.properties, "email"));
+                    self.emails.remove(&email);
+                    self.kept_names.extend(keeps_email.then_some(email));
+                }
+                self.grants.end_all_of(Resource::User(id));
+            }
+            Entry::StoreDeleted { id, keeps_domain } => {
+                if let Some(store) = self.stores.remove(&id) {
+                    let domain = key(text(&store.properties, "store_domain"));
+                    self.domains.remove(&domain);
+                    self.kept_names.extend(keeps_domain.then_some(domain));
+                }
+                self.grants.end_all_of(Resource::Store(id));
             }
             Entry::Granted { refresh_token, grantee } => self.grants.keep_refresh(refresh_token, grantee),
             Entry::Ended { refresh_token } => self.grants.end_refresh(refresh_token),
@@ -203,14 +228,14 @@ impl Records {
         next(&self.clients)
     }
 
-    /// The number of the next user.
+    /// The number of the next user; a deleted one's number isn't used again.
     pub(crate) fn next_user(&self) -> u64 {
-        next(&self.users)
+        self.newest_user + 1
     }
 
-    /// The number of the next store.
+    /// The number of the next store; a deleted one's number isn't used again.
     pub(crate) fn next_store(&self) -> u64 {
-        next(&self.stores)
+        self.newest_store + 1
     }
 
     /// The number of the next attribute; a deleted one's number isn't used again.
@@ -238,6 +263,11 @@ impl Records {
     /// The user with that login; case makes no difference.
     pub(crate) fn user_by_email(&self, email: &str) -> Option<&User> {
         self.emails.get(&key(email)).and_then(|id| self.users.get(id))
+    }
+
+    /// Whether this email or domain was that of something deleted, and stays taken.
+    pub(crate) fn keeps_name(&self, name: &str) -> bool {
+        self.kept_names.contains(&key(name))
     }
 
     /// The store of that domain; case makes no difference.

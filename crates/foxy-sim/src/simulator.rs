@@ -64,6 +64,7 @@ impl Simulator {
             access_token_lifetime: config.access_token_lifetime,
             captcha: config.captcha,
             captcha_code: config.captcha_code,
+            allows: config.allows,
             records: Mutex::new(records),
             faults: Mutex::new(faults),
             latency,

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{collection, home, not_saved, refuse_mistakes};
 use crate::access;
+use crate::allows::Allowed;
 use crate::call::Call;
 use crate::core::Core;
 use crate::fields::{Field, Kind, Purpose, check};
@@ -30,7 +31,9 @@ pub(crate) fn list(core: &Core, records: &Records, call: &Call, owner: Resource)
 
 /// `POST /…/{id}/attributes`.
 pub(crate) fn create(core: &Core, records: &mut Records, call: &Call, owner: Resource) -> Result<Reply, Reply> {
-    let maker = Some(access::to(records, call, owner)?.client_id.clone());
+    let maker = access::to(records, call, owner)?.client_id.clone();
+    // An attribute without a maker is everyone's.
+    let maker = core.allows.has(Allowed::HidesRestrictedAttributes).then_some(maker);
     let checked = check(FIELDS, &call.properties()?, Purpose::Create);
     refuse_mistakes(&checked.mistakes)?;
     let mut properties = Map::from_iter([("visibility".to_owned(), Value::from("private"))]);

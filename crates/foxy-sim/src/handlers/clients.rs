@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Parts, document, not_saved, refuse_mistakes, token_object};
 use crate::access;
+use crate::allows::Allowed;
 use crate::call::Call;
 use crate::core::Core;
 use crate::fields::{Field, Kind, Purpose, check};
@@ -83,6 +84,9 @@ pub(crate) fn change(core: &Core, records: &mut Records, call: &Call, id: u64) -
     client.modified_at_ms = now_ms();
     match given.get("client_secret").map(Value::as_str) {
         None => {}
+        Some(_) if !core.allows.has(Allowed::ShowsClientSecret) => {
+            return Err(Reply::bad_request("client_secret can not be changed"));
+        }
         Some(None) => return Err(Reply::bad_request("client_secret must be a string")),
         Some(Some("")) => client.client_secret = records.draw_token(),
         Some(Some(secret)) => secret.clone_into(&mut client.client_secret),
@@ -95,6 +99,7 @@ fn read(core: &Core, records: &Records, client: &Client) -> Value {
     let resource = Resource::Client(client.id);
     let own = [("client_id", &client.client_id), ("client_secret", &client.client_secret)];
     let mut properties = Map::from_iter(own.map(|(name, value)| (name.to_owned(), Value::from(value.as_str()))));
+    properties.retain(|name, _| name != "client_secret" || core.allows.has(Allowed::ShowsClientSecret));
     properties.extend(client.properties.clone());
     let parts = Parts {
         properties: &properties,

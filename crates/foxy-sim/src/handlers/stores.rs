@@ -3,8 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{Parts, collection, document, not_saved, refuse_mistakes, token_object, users, zoomed};
+use super::{Parts, collection, document, home, not_allowed, not_saved, refuse_mistakes, token_object, users, zoomed};
 use crate::access;
+use crate::allows::Allowed;
 use crate::call::Call;
 use crate::core::Core;
 use crate::domains;
@@ -83,7 +84,10 @@ const CHILDREN: &[&str] = &[
 
 /// `POST /users/{id}/stores`, or `POST /stores` for the token's own user.
 pub(crate) fn create(core: &Core, records: &mut Records, call: &Call, user: u64) -> Result<Reply, Reply> {
-    let (owner, client_id) = own_user(records, call, user)?;
+    let (owner, client_id) = match by_store(core, records, call, user)? {
+        Some(owner) => owner,
+        None => own_user(records, call, user)?,
+    };
     access::captcha(core, call, Scope::Store)?;
     let mut properties = defaults();
     properties.insert("webhook_key".to_owned(), Value::from(records.draw_secret()));
@@ -143,9 +147,25 @@ pub(crate) fn change(core: &Core, records: &mut Records, call: &Call, id: u64) -
     Ok(Reply::hal(StatusCode::OK, read(core, records, &store, &reader)))
 }
 
+/// `DELETE /stores/{id}`.
+pub(crate) fn delete(core: &Core, records: &mut Records, call: &Call, id: u64) -> Result<Reply, Reply> {
+    access::to(records, call, Resource::Store(id))?;
+    if !core.allows.deletes() {
+        return Err(not_allowed());
+    }
+    if !records.stores.contains_key(&id) {
+        return Err(not_found());
+    }
+    let links = Links::from_base(&core.base).with("self", &Resource::Store(id).path(), "This store.");
+    let entry = Entry::StoreDeleted { id, keeps_domain: core.allows.keeps_names() };
+    records.commit(entry).map_err(not_saved)?;
+    Ok(home::message(StatusCode::OK, "The store was deleted successfully.", links))
+}
+
 fn links(core: &Core, store: Resource) -> Value {
     let path = store.path();
     let links = Links::from_base(&core.base).with("self", &path, "This store.");
+    let links = links.with("fx:integrations", &format!("{path}/integrations"), "Integrations of this store.");
     let links = links.with("fx:attributes", &format!("{path}/attributes"), "Attributes of this store.").with(
         "fx:users",
         &format!("{path}/users"),
@@ -155,6 +175,16 @@ fn links(core: &Core, store: Resource) -> Value {
         .iter()
         .fold(links, |links, child| links.with(&format!("fx:{child}"), &format!("{path}/{child}"), "Not simulated."))
         .done()
+}
+
+/// With a store's token: its user, if such a token may create further stores.
+fn by_store(core: &Core, records: &Records, call: &Call, user: u64) -> Result<Option<(u64, String)>, Reply> {
+    let caller = access::anyone(records, call)?;
+    let Resource::Store(store) = caller.resource else { return Ok(None) };
+    let owner = records.stores.get(&store).map(|store| store.owner).filter(|owner| [0, *owner].contains(&user));
+    let may = core.allows.has(Allowed::StoreCreatesStores) && caller.is_full();
+    let owner = owner.filter(|_| may).ok_or_else(access::insufficient_scope)?;
+    Ok(Some((owner, caller.client_id.clone())))
 }
 
 /// The user whose stores are meant, and the client that acts: the path's user must be the token's.
@@ -182,7 +212,8 @@ fn checked(records: &Records, given: &Map<String, Value>, purpose: Purpose, own:
             let others = own.is_none_or(|own| own.id != holder.id);
             others.then(|| "store_domain is already in use".to_owned())
         };
-        mistakes.extend(domains::mistake(domain, remote).or_else(taken));
+        let kept = || records.keeps_name(domain).then(|| "store_domain is already in use".to_owned());
+        mistakes.extend(domains::mistake(domain, remote).or_else(taken).or_else(kept));
     }
     let in_us = effective("country").and_then(Value::as_str).is_some_and(|code| code.eq_ignore_ascii_case("US"));
     let region = effective("region").and_then(Value::as_str).unwrap_or_default();

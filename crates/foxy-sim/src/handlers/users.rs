@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{Parts, collection, document, not_saved, refuse_mistakes, stores, token_object, zoomed};
+use super::{Parts, collection, document, home, not_allowed, not_saved, refuse_mistakes, stores, token_object, zoomed};
 use crate::access;
 use crate::call::Call;
 use crate::core::Core;
@@ -76,6 +76,24 @@ pub(crate) fn change(core: &Core, records: &mut Records, call: &Call, id: u64) -
     Ok(Reply::hal(StatusCode::OK, read(core, records, &user, &reader)))
 }
 
+/// `DELETE /users/{id}`: not while the user has stores.
+pub(crate) fn delete(core: &Core, records: &mut Records, call: &Call, id: u64) -> Result<Reply, Reply> {
+    access::to(records, call, Resource::User(id))?;
+    if !core.allows.deletes() {
+        return Err(not_allowed());
+    }
+    if !records.users.contains_key(&id) {
+        return Err(not_found());
+    }
+    if records.stores_of(id).next().is_some() {
+        return Err(Reply::bad_request("This user still has stores."));
+    }
+    let links = Links::from_base(&core.base).with("self", &Resource::User(id).path(), "This user.");
+    let entry = Entry::UserDeleted { id, keeps_email: core.allows.keeps_names() };
+    records.commit(entry).map_err(not_saved)?;
+    Ok(home::message(StatusCode::OK, "The user was deleted successfully.", links))
+}
+
 /// `GET /stores/{id}/users`: who has access to a store. Here that is the user who made it.
 pub(crate) fn list_of_store(core: &Core, records: &Records, call: &Call, id: u64) -> Result<Reply, Reply> {
     let reader = &access::to(records, call, Resource::Store(id))?.client_id;
@@ -91,7 +109,8 @@ pub(super) fn of_store(core: &Core, records: &Records, id: u64, reader: &str) ->
 fn checked(records: &Records, given: &Map<String, Value>, purpose: Purpose, own: Option<u64>) -> Checked {
     let mut checked = check(FIELDS, given, purpose);
     let holder = records.user_by_email(text(&checked.properties, "email"));
-    if holder.is_some_and(|holder| Some(holder.id) != own) {
+    let is_kept = records.keeps_name(text(&checked.properties, "email"));
+    if is_kept || holder.is_some_and(|holder| Some(holder.id) != own) {
         checked.mistakes.push("email is already in use".to_owned());
     }
     checked

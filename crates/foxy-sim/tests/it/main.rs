@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy takes only test functions for tests, not what they share")]
 
 mod access;
+mod allows;
 mod attributes;
 mod authorization;
 mod books;
