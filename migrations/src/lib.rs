@@ -18,6 +18,7 @@ mod m20261128_000007_queues_and_tries;
 mod m20261128_000008_one_publisher;
 mod m20261128_000009_late_tokens;
 mod m20261128_000010_restored_to;
+mod m20261128_000011_lists;
 mod m20261128_000011_not_before;
 mod m20261128_000014_audit_is_not_replaced;
 
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000009_late_tokens::Migration),
             Box::new(m20261128_000010_restored_to::Migration),
             Box::new(m20261128_000011_not_before::Migration),
+            Box::new(m20261128_000011_lists::Migration),
             Box::new(m20261128_000014_audit_is_not_replaced::Migration),
         ]
     }

@@ -64,7 +64,10 @@ impl Ledger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Road {
     /// In the answer to the call, in the hands of the worker that made it.
-    Answer,
+    Answer {
+        /// The signup ends with it, in the same transaction.
+        ends: bool,
+    },
     /// As a file that could be opened.
     Escrow {
         /// It is known to be another one than that which is here.
@@ -114,6 +117,8 @@ pub(crate) async fn insert(
         scope: Set(new.scope.as_str().to_owned()),
         intent: Set(intent),
         beside_intent: Set(None),
+        // Only these can be of a store that is left behind, now or later.
+        apart: Set(new.scope == Scope::Store && road != Road::Answer { ends: true }),
         resource_uri: Set(new.resource_uri.clone().filter(|_| row.links_forgotten_at.is_none())),
         sealed: Set((!is_forgotten).then(|| new.sealed.as_bytes().to_vec())),
         created_at: Set(now),
@@ -134,7 +139,8 @@ pub(crate) async fn insert(
     let is_it = |held: &&credential::Model| held.sealed.as_deref() == Some(new.sealed.as_bytes());
     let known = of_scope.iter().filter(|held| held.intent == intent || held.beside_intent == Some(intent)).find(is_it);
     // A repeat after a commit whose confirmation was lost; or one that was wiped since, and stays so.
-    if first.sealed.is_none() || known.is_some_and(|known| known.id == first.id || road != Road::Answer) {
+    if first.sealed.is_none() || known.is_some_and(|known| known.id == first.id || !matches!(road, Road::Answer { .. }))
+    {
         return Ok(Kept::Known);
     }
     let beside = of_scope.iter().map(|held| held.intent).filter(|intent| *intent < 0).min().unwrap_or(0) - 1;
@@ -144,7 +150,7 @@ pub(crate) async fn insert(
             (fresh.intent, fresh.beside_intent) = (Set(beside), Set(Some(intent)));
             credential::Entity::insert(fresh).exec_without_returning(txn).await?;
         }
-        Road::Answer => {
+        Road::Answer { .. } => {
             move_to(txn, &first.id, beside, Some(intent)).await?;
             match known {
                 Some(known) => move_to(txn, &known.id, intent, None).await?,

@@ -1,10 +1,9 @@
 //! Orphans: Foxy users that were given up, since their tokens were lost.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait as _, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
+    ColumnTrait, Condition, ConnectionTrait as _, EntityTrait, ExprTrait, QueryFilter, QuerySelect,
     sea_query::{CaseStatement, Expr},
 };
 
@@ -12,13 +11,17 @@ use crate::{
     connect::Ledger,
     entity::{
         attempt, credential,
-        provisioning::{Column, Entity},
+        provisioning::{Column, Entity, Model},
     },
     error::{LedgerError, leave_out_damaged},
     ids::SignupId,
+    listing::{self, Place},
     provisioning::Provisioning,
     state::{ParkedReason, Scope, State, Step},
 };
+
+/// How many rows are read at a time.
+const AT_A_TIME: u64 = 500;
 
 /// A Foxy user in a mailbox of the platform's that no signup uses: its token was lost, so nobody can act as it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +55,11 @@ impl Ledger {
         let left_behind = Expr::col(Column::Generation)
             .sub(1)
             .add(CaseStatement::new().case(Expr::from(current_is_left_behind()), 1).finally(0));
-        let query = Entity::find().select_only().column_as(left_behind.sum(), "orphans").into_tuple::<Option<i64>>();
+        let query = Entity::find()
+            .select_only()
+            .column_as(left_behind.sum(), "orphans")
+            .filter(may_have_some())
+            .into_tuple::<Option<i64>>();
         let sum = self.detached("count_orphans", async move { Ok(query.one(&ledger.db).await?) }).await?;
         Ok(sum.flatten().and_then(|sum| u64::try_from(sum).ok()).unwrap_or(0))
     }
@@ -66,21 +73,32 @@ impl Ledger {
         use credential::Column as C;
         let ledger = self.clone();
         let has_some = || Condition::any().add(Column::Generation.gt(1)).add(current_is_left_behind());
-        let rows = Entity::find().filter(has_some()).order_by_desc(Column::AcceptedAt).order_by_desc(Column::Id);
-        let ids = Entity::find().select_only().column(Column::Id).filter(has_some()).into_query();
-        let tokens = credential::Entity::find()
-            .filter(C::Scope.eq(Scope::User.as_str()))
-            .filter(C::BesideIntent.is_null())
-            .filter(C::ResourceUri.is_not_null())
-            .filter(C::ProvisioningId.in_subquery(ids))
-            .order_by_asc(C::Intent);
         let (rows, tokens) = self
-            .detached("orphans", async move { Ok((rows.all(&ledger.db).await?, tokens.all(&ledger.db).await?)) })
+            .detached("orphans", async move {
+                let (mut rows, mut tokens) = (Vec::<Model>::new(), Vec::new());
+                loop {
+                    let having_some = Entity::find().filter(may_have_some()).filter(has_some());
+                    let page = listing::page(having_some, rows.last().map(Place::of).as_ref(), AT_A_TIME);
+                    let page = page.all(&ledger.db).await?;
+                    let late = credential::Entity::find()
+                        .filter(C::ProvisioningId.is_in(page.iter().map(|row| row.id.as_str())))
+                        .filter(C::Scope.eq(Scope::User.as_str()))
+                        .filter(C::BesideIntent.is_null())
+                        .filter(C::ResourceUri.is_not_null());
+                    tokens.extend(late.all(&ledger.db).await?);
+                    let was_last = (page.len() as u64) < AT_A_TIME;
+                    rows.extend(page);
+                    if was_last {
+                        return Ok((rows, tokens));
+                    }
+                }
+            })
             .await?;
         let mut late: HashMap<String, Vec<credential::Model>> = HashMap::new();
         for token in tokens {
             late.entry(token.provisioning_id.clone()).or_default().push(token);
         }
+        late.values_mut().for_each(|tokens| tokens.sort_by_key(|token| token.intent));
         let rows = leave_out_damaged(rows.into_iter().map(Provisioning::from_row));
         Ok(rows.iter().flat_map(|row| left_behind(row, late.get(row.id.as_str()).map_or(&[], Vec::as_slice))).collect())
     }
@@ -118,28 +136,35 @@ impl Ledger {
         let ledger = self.clone();
         let (tokens, rows, calls) = self
             .detached("left_stores", async move {
-                let superseded = "SELECT c.id FROM credentials c JOIN provisionings p ON p.id = c.provisioning_id \
-                                  WHERE c.scope = $1 AND c.beside_intent IS NULL AND \
-                                  ((p.step = 'store' AND c.intent < p.key_intent) OR (p.step = 'done' \
-                                  AND p.store_uri IS NOT NULL AND COALESCE(c.resource_uri, '') <> p.store_uri))";
-                let found =
-                    ledger.db.query_all_raw(ledger.statement(superseded, [Scope::Store.as_str().into()])).await?;
-                let ids = found.iter().map(|row| row.try_get::<String>("", "id")).collect::<Result<Vec<_>, _>>()?;
-                if ids.is_empty() {
-                    return Ok(Default::default());
+                let superseded = format!(
+                    "SELECT c.id FROM credentials c JOIN provisionings p ON p.id = c.provisioning_id \
+                     WHERE c.apart AND c.id > $1 AND c.scope = $2 AND c.beside_intent IS NULL AND \
+                     ((p.step = 'store' AND c.intent < p.key_intent) OR (p.step = 'done' \
+                     AND p.store_uri IS NOT NULL AND COALESCE(c.resource_uri, '') <> p.store_uri)) \
+                     ORDER BY c.id LIMIT {AT_A_TIME}"
+                );
+                let (mut tokens, mut calls) = (Vec::<credential::Model>::new(), Vec::new());
+                let mut rows = BTreeMap::new();
+                let mut last = String::new();
+                loop {
+                    let values = [last.clone().into(), Scope::Store.as_str().into()];
+                    let found = ledger.db.query_all_raw(ledger.statement(&superseded, values)).await?;
+                    let ids = found.iter().map(|row| row.try_get::<String>("", "id")).collect::<Result<Vec<_>, _>>()?;
+                    let Some(greatest) = ids.last().cloned() else { return Ok((tokens, rows, calls)) };
+                    last = greatest;
+                    let some = credential::Entity::find().filter(C::Id.is_in(ids)).all(&ledger.db).await?;
+                    let of = || some.iter().map(|token| token.provisioning_id.as_str());
+                    let owners = Entity::find().filter(Column::Id.is_in(of())).all(&ledger.db).await?;
+                    rows.extend(owners.into_iter().map(|owner| (owner.id.clone(), owner)));
+                    let named = attempt::Entity::find()
+                        .filter(A::ProvisioningId.is_in(of()))
+                        .filter(A::NaturalKey.is_not_null());
+                    calls.extend(named.all(&ledger.db).await?);
+                    tokens.extend(some);
                 }
-                let tokens = credential::Entity::find().filter(C::Id.is_in(ids)).all(&ledger.db).await?;
-                let of = || tokens.iter().map(|token| token.provisioning_id.as_str());
-                let rows = Entity::find().filter(Column::Id.is_in(of())).all(&ledger.db).await?;
-                let calls = attempt::Entity::find()
-                    .filter(A::ProvisioningId.is_in(of()))
-                    .filter(A::NaturalKey.is_not_null())
-                    .all(&ledger.db)
-                    .await?;
-                Ok((tokens, rows, calls))
             })
             .await?;
-        let mut rows = leave_out_damaged(rows.into_iter().map(Provisioning::from_row));
+        let mut rows = leave_out_damaged(rows.into_values().map(Provisioning::from_row));
         rows.sort_by(|a, b| (b.accepted_at_ms, b.id.as_str()).cmp(&(a.accepted_at_ms, a.id.as_str())));
         let stores = rows.iter().flat_map(|row| {
             let own = tokens.iter().filter(|token| token.provisioning_id == row.id.as_str());
@@ -160,6 +185,12 @@ impl Ledger {
         });
         Ok(stores.collect())
     }
+}
+
+/// Every row that has orphans is among these. Word for word as in the index, and without a parameter: else SQLite does not
+/// use it.
+fn may_have_some() -> Expr {
+    Expr::cust("generation > 1 OR (parked_reason = 'user_token_lost' AND mailbox IS NOT NULL)")
 }
 
 /// Parked since the token of its current user was lost, in a mailbox of the platform's, or cancelled after that. In the customer's own mailbox the

@@ -1,6 +1,6 @@
 //! Reading: what people and the program ask the ledger.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::cmp::Reverse;
 
 use foxden_vault::Sealed;
 use sea_orm::{
@@ -12,7 +12,7 @@ use crate::{
     connect::Ledger,
     entity::{
         attempt, credential,
-        provisioning::{self, Column, Entity},
+        provisioning::{Column, Entity},
     },
     error::{LedgerError, leave_out_damaged},
     ids::{ProvisioningId, SignupId},
@@ -33,19 +33,6 @@ pub struct Standing {
     pub count: u64,
     /// When the oldest of them was accepted; epoch milliseconds.
     pub oldest_ms: i64,
-}
-
-/// Which provisionings to list.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only those in this state.
-    pub state: Option<State>,
-    /// Of those that are closed, only the cancelled ones, or only the provisioned ones.
-    pub cancelled: Option<bool>,
-    /// Only those parked for this reason.
-    pub reason: Option<ParkedReason>,
-    /// At most so many; the newest first.
-    pub limit: u64,
 }
 
 /// One stored token, without its content.
@@ -105,28 +92,6 @@ impl Ledger {
     pub async fn find(&self, signup_id: &SignupId) -> Result<Option<Provisioning>, LedgerError> {
         let (ledger, query) = (self.clone(), Entity::find().filter(Column::SignupId.eq(signup_id.as_str())));
         self.detached("find", async move { query.one(&ledger.db).await?.map(Provisioning::from_row).transpose() }).await
-    }
-
-    /// Lists provisionings, the newest first.
-    ///
-    /// # Errors
-    /// When the database does not answer or a row is damaged.
-    pub async fn list(&self, filter: &Filter) -> Result<Vec<Provisioning>, LedgerError> {
-        let mut query = Entity::find().order_by_desc(Column::AcceptedAt).order_by_desc(Column::Id).limit(filter.limit);
-        if let Some(state) = filter.state {
-            query = query.filter(Column::State.eq(state.as_str()));
-        }
-        if let Some(cancelled) = filter.cancelled {
-            let done = Column::Step.eq(Step::Done.as_str());
-            query =
-                query.filter(Column::State.eq(State::Closed.as_str()).and(if cancelled { done.not() } else { done }));
-        }
-        if let Some(reason) = filter.reason {
-            query = query.filter(Column::ParkedReason.eq(reason.as_str()));
-        }
-        let ledger = self.clone();
-        let rows = self.detached("list", async move { Ok(query.all(&ledger.db).await?) }).await?;
-        Ok(leave_out_damaged(rows.into_iter().map(Provisioning::from_row)))
     }
 
     /// Counts provisionings by place.
@@ -262,36 +227,6 @@ impl Ledger {
         .await
     }
 
-    /// The newest sealed events, and the newest sealed tokens with their signups: what a key ring is tried on. At most so
-    /// many of each; rows that can't be read are left out.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn newest_sealed(
-        &self,
-        limit: u64,
-    ) -> Result<(Vec<Provisioning>, Vec<(Provisioning, Credential)>), LedgerError> {
-        use credential::Column as C;
-        let ledger = self.clone();
-        let rows = Entity::find().filter(Column::Payload.is_not_null()).order_by_desc(Column::Id).limit(limit);
-        let tokens = credential::Entity::find().filter(C::Sealed.is_not_null()).order_by_desc(C::Id).limit(limit);
-        let (rows, tokens, owners) = self
-            .detached("newest_sealed", async move {
-                let (rows, tokens) = (rows.all(&ledger.db).await?, tokens.all(&ledger.db).await?);
-                let ids = tokens.iter().map(|token| token.provisioning_id.as_str());
-                let owners = Entity::find().filter(Column::Id.is_in(ids)).all(&ledger.db).await?;
-                Ok((rows, tokens, owners))
-            })
-            .await?;
-        let owners: HashMap<String, provisioning::Model> =
-            owners.into_iter().map(|owner| (owner.id.clone(), owner)).collect();
-        let owned = tokens.into_iter().filter_map(|token| Some((owners.get(&token.provisioning_id)?.clone(), token)));
-        let tokens = leave_out_damaged(
-            owned.map(|(owner, token)| Ok::<_, LedgerError>((Provisioning::from_row(owner)?, read(token)?))),
-        );
-        Ok((leave_out_damaged(rows.into_iter().map(Provisioning::from_row)), tokens))
-    }
-
     /// The provisioning whose kept user token serves this customer: of those that have one, the oldest. Only closed ones,
     /// since a user of one that is still in work may yet turn out to be lost.
     ///
@@ -363,7 +298,7 @@ fn with_a_user_for(account_id: &str) -> Select<Entity> {
         .filter(Column::UserFrom.is_null())
 }
 
-fn read(row: credential::Model) -> Result<Credential, LedgerError> {
+pub(crate) fn read(row: credential::Model) -> Result<Credential, LedgerError> {
     let damaged = |column| LedgerError::Damaged { id: row.provisioning_id.clone(), column };
     Ok(Credential {
         scope: Scope::parse(&row.scope).ok_or_else(|| damaged("scope"))?,

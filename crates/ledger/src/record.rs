@@ -196,7 +196,10 @@ impl Ledger {
             let mut came = None;
             if let Some(credential) = &entry.credential {
                 let row = credentials::lock_row(&txn, &entry.lease.id).await?;
-                let kept = credentials::insert(&txn, &row, credential, Road::Answer, now).await?;
+                let is_held = row.lease_owner.as_deref() == Some(entry.lease.owner.as_str());
+                let is_held = is_held && row.epoch == entry.lease.epoch;
+                let road = Road::Answer { ends: is_held && matches!(entry.next, Next::Provisioned { .. }) };
+                let kept = credentials::insert(&txn, &row, credential, road, now).await?;
                 came = Some((row, kept));
             }
             let report = |is_late| {

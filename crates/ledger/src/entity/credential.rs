@@ -11,6 +11,7 @@ pub(crate) struct Model {
     pub(crate) scope: String,
     pub(crate) intent: i32,
     pub(crate) beside_intent: Option<i32>,
+    pub(crate) apart: bool,
     pub(crate) resource_uri: Option<String>,
     pub(crate) sealed: Option<Vec<u8>>,
     pub(crate) created_at: i64,

@@ -61,7 +61,7 @@ pub(crate) async fn a_cancelled_signup_is_closed_where_it_stood_and_told_of_behi
     assert!(ledger.standings().await.unwrap()[0].is_cancelled());
 
     let listed = async |cancelled| {
-        let filter = Filter { state: Some(State::Closed), cancelled, limit: 10, ..Filter::default() };
+        let filter = Filter { state: Some(State::Closed), cancelled, limit: 10 };
         ledger.list(&filter).await.unwrap().len()
     };
     assert_eq!((listed(None).await, listed(Some(true)).await, listed(Some(false)).await), (1, 1, 0));

@@ -6,6 +6,7 @@ mod audit;
 mod cancelling;
 mod forgetting;
 mod keys;
+mod listing;
 mod orphans;
 mod outbox;
 mod renewal;
@@ -63,6 +64,7 @@ macro_rules! all_rules {
             two_tokens::of_two_tokens_of_one_call_both_are_kept_and_that_of_its_answer_is_used,
             two_tokens::a_token_that_is_here_under_another_envelope_is_no_second_one,
             two_tokens::a_store_of_a_domain_that_was_given_up_is_listed_once_its_token_comes,
+            two_tokens::a_store_whose_domain_is_given_up_after_its_token_came_is_listed,
             renewal::another_token_takes_the_place_of_the_one_that_was_used,
             renewal::what_is_parked_for_a_refused_user_token_continues_once_its_successor_is_here,
             renewal::of_two_processes_that_renew_at_once_both_tokens_are_kept,
@@ -86,6 +88,9 @@ macro_rules! all_rules {
             orphans::a_lost_user_is_an_orphan_at_once_only_in_a_mailbox_of_the_platform_s,
             orphans::an_orphan_has_the_address_that_came_with_a_late_token,
             orphans::an_orphan_of_a_template_that_is_gone_is_not_given_another_email,
+            listing::the_pages_of_a_list_are_complete_and_in_order,
+            listing::what_moves_while_a_list_is_read_is_not_in_it_twice,
+            listing::a_list_has_what_is_asked_for_and_nothing_else,
             keys::every_key_in_use_is_found_and_counted,
             keys::every_envelope_moves_to_the_first_key_and_none_is_changed,
             keys::a_walk_that_was_cut_short_is_gone_on_with_by_another,

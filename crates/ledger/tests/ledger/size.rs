@@ -41,14 +41,8 @@ const EXCEPTIONS: &[Exception] = &[
     on_sqlite("count_waiting_events", "", "counts what waits, in an index of that"),
     // Until counts and oldest ages are kept as they change.
     on_both("standings", "", "counts every row"),
-    on_both("count_orphans", "", "counts every row"),
     on_both("count_by_key", "", "counts every envelope and fingerprint"),
     on_sqlite("count_envelopes_of", "", "counts the envelopes of a key"),
-    // Known offenders.
-    on_sqlite("newest_sealed", "", "passes over all that is wiped"),
-    on_both("orphans", "", "no index of what was left behind"),
-    on_both("left_stores", "", "no index of what was left behind"),
-    on_both("list", "", "no index in the order of the list"),
 ];
 
 /// Notes what is sent, and by which operation. Only one runs at a time.

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use foxden_ledger::{
-    By, Claimed, Custody, Doubt, Envelope, EnvelopeCheck as _, Escrow, Ledger, NewCredential, Next, Scope, SignupId,
-    WorkerId, open_store_token,
+    By, Claimed, Custody, Doubt, Envelope, EnvelopeCheck as _, Escrow, Ledger, ManualClock, NewCredential, Next,
+    Recorded, Scope, SignupId, WorkerId, open_store_token,
 };
 use foxden_vault::RefreshToken;
 
-use crate::support::{LEASE, accept, custody, entry, token, written};
+use crate::support::{LEASE, START_MS, accept, custody, entry, token, written};
 
 /// A signup at its store step, its call announced.
 pub(crate) async fn at_the_store(ledger: &Ledger, custody: &Custody) -> Claimed {
@@ -195,5 +195,24 @@ async fn written_elsewhere(ledger: &Ledger, custody: &Custody) {
     written(ledger, entry(&claimed, Next::Unknown { delay: Duration::ZERO, doubt: Doubt::Call })).await;
     let late = token(&claimed, custody, Scope::Store, "of use").unwrap();
     ledger.keep_credential(&claimed.provisioning.id, late).await.unwrap();
+    assert_eq!(ledger.left_stores().await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_store_whose_domain_is_given_up_after_its_token_came_is_listed(ledger: Ledger) {
+    let (custody, clock) = (custody(), ManualClock::new(START_MS));
+    let ledger = ledger.with_clock(&clock);
+    let first = at_the_store(&ledger, &custody).await;
+    clock.advance(LEASE + Duration::from_secs(1));
+    ledger.sweep(Duration::ZERO).await.unwrap();
+    let owner = WorkerId::new();
+    let second = ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.remove(0);
+    // The first owner answers while the second one looks.
+    let mut late = entry(&first, Next::Provisioned { keep_payload: false, keep_user_token: false });
+    late.credential = token(&first, &custody, Scope::Store, "of the first");
+    assert!(matches!(ledger.record(late).await.unwrap(), Recorded::LeaseLost));
+    assert!(ledger.left_stores().await.unwrap().is_empty(), "the next look finds it");
+    let mut next_domain = entry(&second, Next::InFlight { step: foxden_ledger::Step::Store, lease: LEASE });
+    next_domain.facts.store_domain = Some("engines-2".into());
+    written(&ledger, next_domain).await;
     assert_eq!(ledger.left_stores().await.unwrap().len(), 1);
 }

@@ -47,7 +47,7 @@ pub(crate) async fn fill(ledger: &Ledger, url: &str, custody: &Custody) {
     let statements = [
         format!(
             "INSERT INTO provisionings (id, signup_id, account_id, source, step, state, parked_reason, payload, fingerprint, \
-             user_uri, store_uri, store_domain, in_doubt, intents, step_since, due_at, lease_owner, lease_until, epoch, \
+             mailbox, user_uri, store_uri, store_domain, in_doubt, intents, step_since, due_at, lease_owner, lease_until, epoch, \
              intent_at, accepted_at, updated_at, closed_at) \
              {series} SELECT {id}, 'acct_' || CAST(n AS TEXT), \
              CASE WHEN n % 2 = 0 THEN 'customer_' || CAST(n / 6 AS TEXT) END, 'amqp', \
@@ -56,6 +56,7 @@ pub(crate) async fn fill(ledger: &Ledger, url: &str, custody: &Custody) {
              WHEN {kind} < 96 THEN 'in_flight' WHEN {kind} < 99 THEN 'parked' ELSE 'closed' END, \
              CASE WHEN {kind} >= 98 THEN 'user_token_lost' WHEN {kind} >= 96 THEN 'domain_taken' END, \
              CASE WHEN {kind} BETWEEN 75 AND 98 THEN {event} END, {print}, \
+             CASE WHEN n % 1000 = 98 THEN 'shops+{{signup_id}}@platform.example' END, \
              CASE WHEN {kind} < 75 OR {kind} BETWEEN 89 AND 97 THEN 'https://api.foxycart.com/users/' || CAST(n AS TEXT) END, \
              CASE WHEN {kind} < 75 THEN 'https://api.foxycart.com/stores/' || CAST(n AS TEXT) END, \
              CASE WHEN {kind} < 75 OR {kind} BETWEEN 89 AND 97 THEN 'shop-' || CAST(n AS TEXT) END, \
@@ -67,15 +68,15 @@ pub(crate) async fn fill(ledger: &Ledger, url: &str, custody: &Custody) {
              CASE WHEN {kind} < 75 OR {kind} = 99 THEN {at} END FROM s"
         ),
         format!(
-            "INSERT INTO credentials (id, provisioning_id, scope, intent, resource_uri, sealed, created_at, wiped_at) \
-             {series} SELECT {}, {id}, 'user_full_access', 1, 'https://api.foxycart.com/users/' || CAST(n AS TEXT), \
+            "INSERT INTO credentials (id, provisioning_id, scope, intent, apart, resource_uri, sealed, created_at, wiped_at) \
+             {series} SELECT {}, {id}, 'user_full_access', 1, FALSE, 'https://api.foxycart.com/users/' || CAST(n AS TEXT), \
              CASE WHEN {kind} >= 75 THEN {token} END, {at}, CASE WHEN {kind} < 75 THEN {at} END \
              FROM s WHERE {kind} < 75 OR {kind} BETWEEN 89 AND 97",
             key("00000001")
         ),
         format!(
-            "INSERT INTO credentials (id, provisioning_id, scope, intent, resource_uri, sealed, created_at) \
-             {series} SELECT {}, {id}, 'store_full_access', 2, 'https://api.foxycart.com/stores/' || CAST(n AS TEXT), \
+            "INSERT INTO credentials (id, provisioning_id, scope, intent, apart, resource_uri, sealed, created_at) \
+             {series} SELECT {}, {id}, 'store_full_access', 2, n % 1000 = 1, 'https://api.foxycart.com/stores/' || CAST(n AS TEXT), \
              {token}, {at} FROM s WHERE {kind} < 75",
             key("00000002")
         ),
