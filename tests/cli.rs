@@ -4,7 +4,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Place, event, program};
+use crate::support::{Place, event, lines, program};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -235,4 +235,21 @@ fn the_demo_comes_through_a_foxy_that_loses_answers() {
     let ended = program(&arguments, dir.path()).output().unwrap();
     let result: Value = serde_json::from_slice(&ended.stdout).unwrap();
     assert_eq!((&result["provisioned"], &result["stores_created"]), (&20.into(), &20.into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_many_pages_is_printed_whole_under_one_header() {
+    let place = Place::new().await;
+    let ids: Vec<String> = (0..1_100).map(|number| format!("s{number:04}")).collect();
+    place.feed(&["submit", "-"], &lines(ids.iter().map(String::as_str)));
+    let text = place.feed(&["status", "--list", "2000", "--state", "due"], "");
+    let (header, rows) = text.trim_end().split_once('\n').unwrap();
+    assert!(header.trim_start().starts_with("signup"), "{header}");
+    let mut listed: Vec<_> = rows.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    listed.sort_unstable();
+    assert_eq!(listed, ids);
+    let json = place.feed(&["status", "--list", "1001", "--json"], "");
+    let whole = place.feed(&["status", "--list", "2000", "--json"], "");
+    assert_eq!((json.lines().count(), whole.lines().count()), (1001, 1100));
+    assert!(whole.starts_with(&json), "the newest first, whatever the limit");
 }

@@ -9,6 +9,7 @@ mod docs_tests;
 mod exit;
 mod file_sizes;
 mod output;
+mod paged_table;
 mod person;
 mod private_file;
 mod secret_source;

@@ -100,9 +100,15 @@ const TABLE_STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::ne
 
 /// A table as wide as its content.
 pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = rows();
+    table.set_header(header);
+    table
+}
+
+/// The same without a header.
+pub(crate) fn rows() -> Table {
     let mut table = Table::new();
     table.load_style(TABLE_STYLE).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header);
     table
 }
 

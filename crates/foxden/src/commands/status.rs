@@ -8,7 +8,9 @@ use clap::Args;
 use foxden_ledger::{Filter, Ledger, ParkedReason, Provisioning, Standing, State, Step};
 use serde_json::{Value, json};
 
-use crate::{addresses::Addresses, cli::StateArg, exit::Exit, output, settings::Needs, wiring};
+use crate::{
+    addresses::Addresses, cli::StateArg, exit::Exit, output, paged_table::PagedTable, settings::Needs, wiring,
+};
 
 pub(crate) const HELP: &str = "\
 Examples:
@@ -118,29 +120,28 @@ fn counts_json(standings: &[Standing], outbox: u64, orphans: u64, now: i64) -> V
 async fn list(ledger: &Ledger, addresses: &Addresses, limit: u64, options: &Options) -> anyhow::Result<Exit> {
     let state = options.state.map(Into::into);
     let cancelled = options.state.and_then(StateArg::cancelled);
-    let filter = Filter { state, cancelled, limit, ..Filter::default() };
-    let mut rows = ledger.list(&filter).await?;
-    rows.iter_mut().for_each(|row| drop(addresses.sift(row)));
-    if options.json {
-        rows.iter().for_each(|row| output::say_json(&row_json(row)));
-        return Ok(Exit::Done);
+    let mut listing = ledger.listing(Filter { state, cancelled, limit });
+    let mut table = PagedTable::new(["signup", "state", "step", "store domain", "accepted", "took"]);
+    while let Some(mut rows) = listing.next_page().await? {
+        rows.iter_mut().for_each(|row| drop(addresses.sift(row)));
+        if options.json {
+            rows.iter().for_each(|row| output::say_json(&row_json(row)));
+            continue;
+        }
+        table.say(rows.iter().map(|row| {
+            [
+                row.signup_id.to_string(),
+                place(row),
+                row.step.to_string(),
+                row.store_domain.clone().unwrap_or_default(),
+                output::moment(row.accepted_at_ms),
+                row.closed_at_ms.map(|closed| output::span(closed - row.accepted_at_ms)).unwrap_or_default(),
+            ]
+        }));
     }
-    if rows.is_empty() {
+    if !options.json && table.is_empty() {
         output::say("none");
-        return Ok(Exit::Done);
     }
-    let mut table = output::table(["signup", "state", "step", "store domain", "accepted", "took"]);
-    for row in &rows {
-        table.add_row([
-            row.signup_id.to_string(),
-            place(row),
-            row.step.to_string(),
-            row.store_domain.clone().unwrap_or_default(),
-            output::moment(row.accepted_at_ms),
-            row.closed_at_ms.map(|closed| output::span(closed - row.accepted_at_ms)).unwrap_or_default(),
-        ]);
-    }
-    output::say(table);
     Ok(Exit::Done)
 }
 
