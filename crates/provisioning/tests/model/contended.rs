@@ -9,7 +9,8 @@ use crate::{
     director::{Fate, Order},
     promises::{Broken, Promises},
     schedule::{Plan, Trace, WORKERS, finish, play},
-    world::{Shape, Signup, World, signup},
+    shape::{Shape, Signup, signup},
+    world::World,
 };
 
 /// What leaves a call in doubt without an effect, and with one.

@@ -16,7 +16,8 @@ use crate::{
     },
     promises::{Promises, at_rest},
     schedule::{Trace, come_to_rest, finish},
-    world::{Shape, World, signup},
+    shape::{Shape, signup},
+    world::World,
 };
 
 /// One way that a provisioning can go.

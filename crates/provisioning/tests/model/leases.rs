@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::{
     director::{Fate, Order, Phase},
-    world::{Shape, World, signup},
+    shape::{Shape, signup},
+    world::World,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -15,6 +15,7 @@ mod leases;
 mod promises;
 mod schedule;
 mod session;
+mod shape;
 mod shared_user;
 mod shop;
 mod world;

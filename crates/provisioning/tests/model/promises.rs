@@ -11,7 +11,8 @@ use foxden_vault::Sealed;
 
 use crate::{
     books::{Call, Kind, Thing},
-    world::{Shape, World},
+    shape::Shape,
+    world::World,
 };
 
 /// What was true after the last step.

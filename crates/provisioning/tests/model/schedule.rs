@@ -12,7 +12,8 @@ use crate::{
     books::Kind,
     director::{Boot, Fate, Order, Phase},
     promises::{Broken, Promises, at_rest},
-    world::{Shape, Signup, World, signup},
+    shape::{Shape, Signup, signup},
+    world::World,
 };
 
 pub(crate) const WORKERS: usize = 3;

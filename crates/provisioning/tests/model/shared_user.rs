@@ -12,7 +12,8 @@ use crate::{
     },
     promises::Promises,
     schedule::{Trace, come_to_rest, finish},
-    world::{Shape, World, signup},
+    shape::{Shape, signup},
+    world::World,
 };
 
 /// Runs a test on a clock that only the test moves.
