@@ -69,6 +69,8 @@ pub(crate) struct Books {
     pub(crate) refused: Vec<String>,
     pub(crate) revoked: Vec<String>,
     pub(crate) bad_links: Vec<String>,
+    /// Runs that a worker gave up: of what signup, under what epoch, and with which intent they had begun.
+    pub(crate) abandoned: Vec<(String, i64, u32)>,
     happened: usize,
     /// Tokens that were answered in the place of others, and that no keeper has said to have yet.
     pub(crate) unkept: BTreeSet<String>,

@@ -23,8 +23,13 @@ pub(crate) struct Promises {
     safe: BTreeSet<String>,
     /// How many calls were looked at.
     calls: usize,
-    /// What there was at the last look: commits, things made, calls, acknowledgements, and files in escrows.
-    seen: Option<(u64, usize, usize, usize, Vec<PathBuf>)>,
+    /// The intents whose calls have reached Foxy's door.
+    sent: BTreeSet<(String, u32)>,
+    /// How many runs that were given up were looked at.
+    abandoned: usize,
+    /// What there was at the last look: commits, things made, calls, acknowledgements, runs that were given up, and files
+    /// in escrows.
+    seen: Option<(u64, usize, usize, usize, usize, Vec<PathBuf>)>,
 }
 
 /// How a promise was broken.
@@ -46,7 +51,8 @@ impl Promises {
             let books = world.books();
             promise!(books.broken.is_empty(), "{}", books.broken.join("; "));
             let acknowledged = world.acknowledged.lock().unwrap().len();
-            (world.ledger.commits(), books.things.len(), books.calls.len(), acknowledged, in_escrow.clone())
+            let (things, calls, abandoned) = (books.things.len(), books.calls.len(), books.abandoned.len());
+            (world.ledger.commits(), things, calls, acknowledged, abandoned, in_escrow.clone())
         };
         if self.seen.as_ref() == Some(&now) {
             return Ok(());
@@ -58,6 +64,7 @@ impl Promises {
         self.no_effect_is_doubled(world, &rows)?;
         addresses_are_their_own(world, &rows)?;
         self.calls_are_announced(world, &rows)?;
+        self.an_unsent_call_is_not_left_in_doubt(world, &rows)?;
         self.no_token_is_dropped(world, &rows, &in_escrow).await?;
         self.rows = rows;
         Ok(())
@@ -119,6 +126,27 @@ impl Promises {
             let announced = (row.step, row.state) == (step, State::InFlight);
             let held = row.lease_until_ms.is_some_and(|until| until > world.clock.now_ms());
             promise!((announced && held) || !world.clocks_agree(), "{call:?} is not announced: {row:?}");
+            self.sent.insert((call.signup.clone(), row.intents));
+        }
+        Ok(())
+    }
+
+    /// Whoever gives up a call that was announced and not sent writes that down. Else the call is swept in doubt, and what
+    /// Foxy had before counts as its effect.
+    fn an_unsent_call_is_not_left_in_doubt(
+        &mut self,
+        world: &World,
+        rows: &BTreeMap<String, Provisioning>,
+    ) -> Result<(), Broken> {
+        let abandoned: Vec<(String, i64, u32)> = world.books().abandoned[self.abandoned..].to_vec();
+        self.abandoned += abandoned.len();
+        for (id, epoch, intent) in abandoned.iter().filter(|_| world.clocks_agree()) {
+            let Some(row) = rows.get(id) else { continue };
+            // A later intent is one whose commit was not answered while its lease lasted: that it is there is not known.
+            let is_announced = (row.state, row.epoch, row.intents) == (State::InFlight, *epoch, *intent)
+                && row.lease_until_ms.is_some_and(|until| until > world.clock.now_ms());
+            let was_sent = self.sent.contains(&(id.clone(), row.intents));
+            promise!(!is_announced || was_sent, "a call was announced, not sent, and left in doubt: {row:?}");
         }
         Ok(())
     }

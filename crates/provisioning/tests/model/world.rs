@@ -8,9 +8,9 @@ use std::{
 };
 
 use foxden_ledger::{
-    Accepted, Custody, Escrow, Ledger, ManualClock, NewSignup, Provisioning, ProvisioningId, Source, WorkerId,
+    Accepted, Claimed, Custody, Escrow, Ledger, ManualClock, NewSignup, Provisioning, ProvisioningId, Source, WorkerId,
 };
-use foxden_provisioning::{Gate, GateSettings, Leases, Parts, Policy, Runner, Schedule};
+use foxden_provisioning::{Ending, Gate, GateSettings, Leases, Parts, Policy, Runner, Schedule};
 use foxden_vault::KeyRing;
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,7 @@ pub(crate) struct Post {
     owner: WorkerId,
     ledger: Ledger,
     leases: Leases,
-    runner: Runner<Shop>,
+    runner: Watched,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -158,6 +158,7 @@ impl World {
             outbox_filled: Arc::new(Notify::new()),
             stop: stop.clone(),
         });
+        let runner = Watched { runner, books: self.books.clone() };
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { gate.keep(&shop, &CancellationToken::new()).await });
         let custody = self.custody.clone();
@@ -267,6 +268,23 @@ impl World {
                 let signup = self.signups.iter().find(|signup| signup.id == row.signup_id).unwrap();
                 signup.payload.user.email.clone()
             }
+        }
+    }
+}
+
+/// A runner, of which it is written down what it gives up.
+#[derive(Clone)]
+struct Watched {
+    runner: Runner<Shop>,
+    books: Arc<Mutex<Books>>,
+}
+
+impl Watched {
+    async fn run(&self, claimed: Claimed) {
+        let (signup, intent) = (claimed.provisioning.signup_id.to_string(), claimed.provisioning.intents);
+        let epoch = claimed.lease.epoch;
+        if self.runner.run(claimed).await == Ending::Abandoned {
+            self.books.lock().unwrap().abandoned.push((signup, epoch, intent));
         }
     }
 }
