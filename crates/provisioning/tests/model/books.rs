@@ -164,6 +164,19 @@ impl Books {
         drop(self.make(&call));
     }
 
+    /// Foxy works on those calls for stores whose end will be `lag` ago after a time.
+    pub(crate) fn work_on_stores_called_before(&mut self, time: Duration, lag: Duration) {
+        let ended = |call: &Call| self.calls.get(call.number?)?.ended_at;
+        let is_over = |call: &Call| ended(call).is_some_and(|ended| ended.elapsed() + time >= lag);
+        let late = std::mem::take(&mut self.late);
+        let (over, late) = late.into_iter().partition(|call| call.kind == Kind::Store && is_over(call));
+        self.late = late;
+        let over: Vec<Call> = over;
+        for call in &over {
+            drop(self.make(call));
+        }
+    }
+
     /// A process has ended: its calls are over for it. Those at Foxy's door may still be worked on.
     pub(crate) fn bury(&mut self, boot: Boot, still_come: bool) {
         let Self { calls, late, things, .. } = self;

@@ -33,6 +33,9 @@ fn draw(dice: &mut Rng) -> Plan {
             keep_user_tokens: dice.bool(),
             // Beyond every lag, and within what a world is given to come to rest.
             give_up_after: Duration::from_secs(1800),
+            // Often short, so that a worker has looked for long enough within a few steps.
+            listing_lag: Duration::from_secs(*[20, 60, 600].get(dice.usize(..3)).unwrap()),
+            lists_late: dice.u32(..100) < 40,
             settings_differ: dice.u32(..100) < 15,
             ..Shape::default()
         },

@@ -7,7 +7,8 @@ use std::{
 
 use foxden_ledger::{Payload, SignupId, StoreDetails, UserDetails};
 
-pub(crate) const LISTING_LAG: Duration = Duration::from_secs(600);
+/// Where nothing else is said.
+const LISTING_LAG: Duration = Duration::from_secs(600);
 /// What differs between worlds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -21,6 +22,10 @@ pub(crate) struct Shape {
     pub(crate) clock_jumps: Duration,
     /// For how long a step is tried.
     pub(crate) give_up_after: Duration,
+    /// For how long after a call's end a listing may lack what it made.
+    pub(crate) listing_lag: Duration,
+    /// A user's list of stores lags by that each time, and not only when a look is drawn to.
+    pub(crate) lists_late: bool,
     /// One worker has other settings than the others: it keeps users' tokens where they don't, and the reverse; it
     /// has the mailboxes, or not; it allows for twice the lag, and gives up after half the time.
     pub(crate) settings_differ: bool,
@@ -34,6 +39,8 @@ impl Default for Shape {
             keep_user_tokens: false,
             clock_jumps: Duration::ZERO,
             give_up_after: Duration::from_secs(3600 * 24 * 7),
+            listing_lag: LISTING_LAG,
+            lists_late: false,
             settings_differ: false,
         }
     }
@@ -49,6 +56,7 @@ impl Shape {
             mailbox: !self.mailbox,
             keep_user_tokens: !self.keep_user_tokens,
             give_up_after: self.give_up_after / 2,
+            listing_lag: self.listing_lag * 2,
             ..self
         }
     }

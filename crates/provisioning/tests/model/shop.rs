@@ -27,6 +27,8 @@ pub(crate) struct Shop {
     pub(crate) boot: Boot,
     /// For how long after a call's end a listing may lack what it made.
     pub(crate) lag: Duration,
+    /// Whether a user's list of stores does so each time.
+    pub(crate) lists_late: bool,
     /// Whether leases are what they seem: no clock jumps.
     pub(crate) clocks_agree: bool,
 }
@@ -155,6 +157,7 @@ impl Shop {
         look: impl FnOnce(&Books, Duration) -> T,
     ) -> Result<T, ReadError> {
         let hidden_for = match self.director.arrive(self.boot, operation, Phase::Before).await {
+            Order::Go if self.lists_late && matches!(operation, "find_store" | "stores") => self.lag,
             Order::Go => Duration::ZERO,
             Order::Foxy(Fate::Rotated) => {
                 if let Some(session) = session {

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     books::Books,
     director::{Boot, Director},
-    shape::{Acts, LISTING_LAG, Shape, Signup},
+    shape::{Acts, Shape, Signup},
     shop::Shop,
 };
 
@@ -127,7 +127,8 @@ impl World {
             books: self.books.clone(),
             director: self.director.clone(),
             boot,
-            lag: LISTING_LAG - self.shape.clock_jumps,
+            lag: self.shape.listing_lag - self.shape.clock_jumps,
+            lists_late: self.shape.lists_late,
             clocks_agree: self.shape.clock_jumps.is_zero(),
         };
         let second = Duration::from_secs(1);
@@ -145,7 +146,7 @@ impl World {
             policy: Policy {
                 call_timeout: second * 20,
                 lookup_delay: LOOKUP_DELAY,
-                listing_lag: if settings == self.shape { LISTING_LAG } else { LISTING_LAG * 2 },
+                listing_lag: settings.listing_lag,
                 retry: Schedule::new(second * 2, second * 120).steady(),
                 recording: Policy::RECORDING.steady(),
                 give_up_after: settings.give_up_after,
@@ -202,6 +203,7 @@ impl World {
 
     /// Lets time pass, for all clocks.
     pub(crate) async fn pass(&self, time: Duration) {
+        self.books().work_on_stores_called_before(time, self.shape.listing_lag);
         self.clock.advance(time);
         tokio::time::advance(time).await;
     }
