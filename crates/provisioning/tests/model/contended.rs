@@ -6,6 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::{
+    books::Kind,
     director::{Fate, Order},
     promises::{Broken, Promises},
     schedule::{Plan, Trace, WORKERS, finish, play},
@@ -58,7 +59,8 @@ fn draw_signups(dice: &mut Rng, plan: &Plan) -> Vec<Signup> {
             // The first one makes the user, and is out of the others' way.
             let domain = if number == 1 { Some("first") } else { (dice.u32(..100) < 25).then_some("engines") };
             let account = (dice.u32(..100) < shared).then_some("customer");
-            signup(number, domain, account)
+            let signup = signup(number, domain, account);
+            if dice.u32(..100) < 30 { signup.with_own_email() } else { signup }
         })
         .collect()
 }
@@ -71,6 +73,11 @@ pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<(), Broken> {
     let mut world = World::new(plan.shape, signups, WORKERS).await;
     trace.say(format!("{plan:?}, {} signups", world.signups.len()));
     let mut promises = Promises::default();
+    let email = world.signups[dice.usize(1..world.signups.len())].payload.user.email.clone();
+    if dice.u32(..100) < 10 {
+        trace.say(format!("a stranger has {email}"));
+        world.books().make_strangers(Kind::User, &email, Duration::from_secs(86_400));
+    }
     // The customer's user is there, as a rule, so that the others' stores are made under it.
     if dice.u32(..100) < 75 {
         finish(&world, &mut promises, trace).await?;

@@ -90,6 +90,14 @@ pub(crate) struct Signup {
     pub(crate) payload: Payload,
 }
 
+impl Signup {
+    /// The same, of a user who gave another email than the customer's others.
+    pub(crate) fn with_own_email(mut self) -> Self {
+        self.payload.user.email = format!("{}@customers.example", self.id);
+        self
+    }
+}
+
 /// Long lines of people with like names.
 pub(crate) fn signup(number: usize, domain: Option<&str>, account: Option<&str>) -> Signup {
     let id = format!("s{number}");
