@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
+use foxden_ledger::Provisioning;
 
 use crate::{
     books::Kind,
@@ -65,6 +66,24 @@ fn draw_signups(dice: &mut Rng, plan: &Plan) -> Vec<Signup> {
         .collect()
 }
 
+/// Lets all others be out for one domain under the first one's user, as workers of a release do that asks no one else.
+async fn choose_without_asking(world: &mut World, trace: &Trace) {
+    let first = world.ledger.find(&world.signups[0].id).await.unwrap();
+    let Some(first) = first.filter(Provisioning::is_provisioned) else { return };
+    trace.say("workers of an earlier release have chosen a domain for all others".to_owned());
+    for number in 1..world.signups.len() {
+        world.queue(number).await;
+    }
+    world.acts.chosen_without_asking = true;
+    world
+        .meddle(&format!(
+            "UPDATE provisionings SET step = 'store', key_intent = 1, store_domain = 'engines', user_from = '{}', \
+             user_uri = (SELECT user_uri FROM provisionings WHERE signup_id = 's1') WHERE signup_id <> 's1'",
+            first.id,
+        ))
+        .await;
+}
+
 /// Runs the schedule of a seed to its end.
 pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<(), Broken> {
     let mut dice = Rng::with_seed(seed);
@@ -83,6 +102,9 @@ pub(crate) async fn run(seed: u64, trace: &Trace) -> Result<(), Broken> {
         finish(&world, &mut promises, trace).await?;
         world.deliver(0, 0);
         finish(&world, &mut promises, trace).await?;
+        if plan.shape.keep_user_tokens && dice.u32(..100) < 20 {
+            choose_without_asking(&mut world, trace).await;
+        }
         for number in 1..world.signups.len() {
             world.deliver(number, number % WORKERS);
         }

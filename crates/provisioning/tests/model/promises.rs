@@ -296,7 +296,8 @@ async fn rests_for_a_reason(
         }
     }
     let domain = world.domain_of(row);
-    let mut others_doubted = false;
+    // Under a worker of an earlier release it need not have come to a call of the other's.
+    let mut others_doubted = world.acts.chosen_without_asking;
     for other in rows.values().filter(|other| other.id != row.id) {
         // Forgetting wipes whose it was and what it called for; a call that was cancelled has no evidence of its end.
         others_doubted |= other.forgotten_at_ms.is_some() || (other.in_doubt && other.store_domain == domain);

@@ -80,6 +80,8 @@ pub(crate) struct Acts {
     /// Signups that were forgotten with their stores' tokens.
     pub(crate) given_up_stores: BTreeSet<String>,
     pub(crate) corrections: usize,
+    /// A worker of an earlier release has chosen a domain that another signup under the same user is out for.
+    pub(crate) chosen_without_asking: bool,
 }
 
 /// One signup of the parent app's.
