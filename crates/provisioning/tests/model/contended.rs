@@ -1,5 +1,24 @@
 //! Schedules in which names are contended: several signups of one customer want a store of one name, answers are
 //! lost, listings lag, and strangers take domains between a look and a call.
+//!
+//! What they can notice was tried on faults that were put into the code by hand. Each breaks a promise after this
+//! many schedules, from three first seeds. A seed means another schedule with each change of the model, so these are
+//! orders of magnitude. All are well below the number that each run plays.
+//!
+//! | fault | from seed 1 | from 100001 | from 200001 |
+//! | --- | --- | --- | --- |
+//! | decision 0023 undone: no other signup is asked, and any store that is found is one's own | 1 | 4 | 2 |
+//! | a domain is chosen without asking who else under the user is out for it | 108 | 290 | 637 |
+//! | a store that is found is another's, with proof or without | 368 | 207 | 120 |
+//! | a store that is found is one's own, whoever else may have made it | 408 | 212 | 120 |
+//! | a refusal in doubt is believed without a look | 235 | 212 | 134 |
+//! | it is believed after one look | 1 | 132 | 79 |
+//! | the lag of listings is counted from the start of the call | 1 | 132 | 183 |
+//! | a customer's oldest user is used, its token wiped or not | 19 | 47 | 104 |
+//! | a ledger error before a call leaves it announced and unsent | 11 | 4 | 3 |
+//!
+//! One fault is not noticed: that a store's address is taken from a row that has it without proof, by one that only
+//! found it. As long as the claim before it is right, no second row gets that far.
 
 use std::time::Duration;
 
@@ -66,7 +85,8 @@ fn draw_signups(dice: &mut Rng, plan: &Plan) -> Vec<Signup> {
         .collect()
 }
 
-/// Lets all others be out for one domain under the first one's user, as workers of a release do that asks no one else.
+/// Lets all others be out for one domain under the first one's user, as workers of an earlier release do, which ask
+/// no one.
 async fn choose_without_asking(world: &mut World, trace: &Trace) {
     let first = world.ledger.find(&world.signups[0].id).await.unwrap();
     let Some(first) = first.filter(Provisioning::is_provisioned) else { return };

@@ -27,8 +27,8 @@ pub(crate) struct Promises {
     sent: BTreeSet<(String, u32)>,
     /// How many runs that were given up were looked at.
     abandoned: usize,
-    /// What there was at the last look: commits, things made, calls, acknowledgements, runs that were given up, and files
-    /// in escrows.
+    /// What there was at the last look: commits, things made, calls, acknowledgements, runs that were given up, and
+    /// files in escrows.
     seen: Option<(u64, usize, usize, usize, usize, Vec<PathBuf>)>,
 }
 
@@ -131,8 +131,8 @@ impl Promises {
         Ok(())
     }
 
-    /// Whoever gives up a call that was announced and not sent writes that down. Else the call is swept in doubt, and what
-    /// Foxy had before counts as its effect.
+    /// A worker that gives up a call that was announced and not sent writes that down. Else the call is swept in doubt,
+    /// and whatever Foxy had before counts as its effect.
     fn an_unsent_call_is_not_left_in_doubt(
         &mut self,
         world: &World,
@@ -142,7 +142,7 @@ impl Promises {
         self.abandoned += abandoned.len();
         for (id, epoch, intent) in abandoned.iter().filter(|_| world.clocks_agree()) {
             let Some(row) = rows.get(id) else { continue };
-            // A later intent is one whose commit was not answered while its lease lasted: that it is there is not known.
+            // A later intent is one whose commit was not answered while the lease lasted. Its worker can't know of it.
             let is_announced = (row.state, row.epoch, row.intents) == (State::InFlight, *epoch, *intent)
                 && row.lease_until_ms.is_some_and(|until| until > world.clock.now_ms());
             let was_sent = self.sent.contains(&(id.clone(), row.intents));

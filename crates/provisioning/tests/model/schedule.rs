@@ -237,17 +237,20 @@ impl Act<'_> {
         self.say(&format!("worker {boot} goes on {}: {order:?}", point.name()));
         point.resume(order);
         if plan.rush > 0 && self.dice.u32(..100) < plan.rush {
-            self.rush(boot).await;
+            self.rush(boot, plan).await;
         }
     }
 
-    /// A worker goes on until all it does is held up at Foxy's door.
-    async fn rush(&mut self, boot: Boot) {
+    /// A worker goes on until all it does is held up at Foxy's door. On the way things go wrong more rarely, or it
+    /// would hardly ever get there.
+    async fn rush(&mut self, boot: Boot, plan: &Plan) {
         let director = self.world.director.clone();
         director.settle().await;
         while let Some(point) = director.take_where(|point| point.boot == boot && !point.is_at_foxy()) {
-            self.say(&format!("worker {boot} goes on {}", point.name()));
-            point.resume(Order::Go);
+            let goes_wrong = self.dice.u32(..100) < plan.faults / 8;
+            let order = if goes_wrong { self.fault(point.operation, point.phase, &plan.fates) } else { Order::Go };
+            self.say(&format!("worker {boot} goes on {}: {order:?}", point.name()));
+            point.resume(order);
             director.settle().await;
         }
     }

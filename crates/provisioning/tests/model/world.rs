@@ -220,8 +220,8 @@ impl World {
         });
     }
 
-    /// Lets time pass, for all clocks. Foxy works on no call for a store later than a listing may lag behind that call's
-    /// end: a worker that has looked until then takes it that there will be no store.
+    /// Lets time pass, for all clocks. Foxy works on no call for a store later than a listing may lag behind that
+    /// call's end: a worker that has looked until then takes it that there will be no store.
     pub(crate) async fn pass(&self, time: Duration) {
         self.books().work_on_stores_called_before(time, self.shape.listing_lag);
         self.clock.advance(time);
