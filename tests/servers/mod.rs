@@ -11,6 +11,7 @@ mod dead_letters;
 mod dice;
 mod disk_full;
 mod evidence;
+mod frames;
 mod hostile;
 mod keys;
 mod ledger_away;
