@@ -5,7 +5,7 @@ use std::process::Output;
 use foxden_ledger::State;
 use serde_json::{Value, json};
 
-use super::parent_app::ParentApp;
+use super::{parent_app::ParentApp, relay::Relay};
 use crate::support::{Place, Worker, event, lines, program};
 
 async fn place() -> (Place, ParentApp, Worker) {
@@ -56,6 +56,41 @@ async fn what_is_said_to_be_in_the_signup_queue_is_there_though_only_a_listener_
     assert_eq!(serde_json::from_str::<Value>(&submitted).unwrap()["submitted"], 2);
     parent.until_waiting(&place, "QUEUE", 5).await;
     assert_eq!(parent.waiting_in(&listener).await, 0);
+}
+
+/// What AMQP calls `basic.get` and `basic.publish`.
+const GET: &[u8] = &[0, 60, 0, 70];
+const PUBLISH: &[u8] = &[0, 60, 0, 40];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_answers_no_more_is_waited_for_half_a_minute_and_costs_no_dead_letter() {
+    let (place, parent, worker) = place().await;
+    for signup_id in ["s1", "s2"] {
+        parent.publish(wrong(signup_id).to_string().as_bytes()).await;
+    }
+    parent.until_waiting(&place, "DEAD_QUEUE", 2).await;
+    worker.stop().await;
+    // No heartbeat may end the wait in the limit's place.
+    let broker = place.settings["FOXDEN_AMQP_URL"].clone();
+    let (gets, publishes) = (Relay::to(&broker).await, Relay::to(&broker).await);
+    gets.swallow_answers_to(GET);
+    publishes.swallow_answers_to(PUBLISH);
+    let start = |name: &str, arguments: &[&str], relay: &Relay| {
+        let url = format!("{}?heartbeat=0", relay.through(&broker));
+        place.start(name, arguments, &[("FOXDEN_AMQP_URL", &url)])
+    };
+    let mut listing = start("list", &["dead", "list"], &gets);
+    parent.until_waiting(&place, "DEAD_QUEUE", 1).await;
+    let mut requeuing = start("requeue", &["dead", "requeue", "--all"], &publishes);
+    for (command, doing) in [(&mut listing, "fetching a dead letter"), (&mut requeuing, "publishing")] {
+        assert_eq!(command.ended().await, Some(5), "{}", command.log());
+        let log = command.log();
+        assert!(log.contains(doing) && log.contains("had no answer within 30s"), "{log}");
+    }
+    // One of them is in the signup queue as well: it came there, though its command has not heard of it.
+    parent.until_waiting(&place, "QUEUE", 1).await;
+    drop((gets, publishes));
+    parent.until_waiting(&place, "DEAD_QUEUE", 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,5 @@
 //! A relay between the workers and a server: it can cut every connection that it carries, at any moment, or just after a
-//! commit, whose answer nobody then hears. And it can let them fall silent, one way or both: they stay open, and what comes
+//! commit, whose answer nobody then hears. It can swallow the answer to a certain request and all that follows. And it can let them fall silent, one way or both: they stay open, and what comes
 //! that way is swallowed.
 
 use std::{
@@ -46,6 +46,8 @@ struct Orders {
     is_deaf: bool,
     /// All are to be cut at a commit, after so many others.
     commits_first: Option<usize>,
+    /// Once these bytes were sent over a connection, nothing that comes back on it is heard.
+    unanswered: Option<&'static [u8]>,
 }
 
 impl Relay {
@@ -81,6 +83,11 @@ impl Relay {
     /// Swallows what comes this way on the connections that there are. New ones are served.
     pub(super) fn silence(&self, way: Way) {
         self.orders.send_modify(|orders| orders.silences[way as usize] += 1);
+    }
+
+    /// Swallows what comes back on a connection from when these bytes were sent over it.
+    pub(super) fn swallow_answers_to(&self, request: &'static [u8]) {
+        self.orders.send_modify(|orders| orders.unanswered = Some(request));
     }
 
     /// Swallows everything, also on connections that come from now on.
@@ -172,7 +179,7 @@ async fn carry(client: TcpStream, server: TcpStream, orders: &watch::Sender<Orde
     let is_silent = |way: Way| orders.borrow().silences[way as usize] != silences[way as usize];
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let is_unheard = AtomicBool::new(false);
+    let (is_unheard, is_unanswered) = (AtomicBool::new(false), AtomicBool::new(false));
     let requests = async {
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
@@ -180,8 +187,12 @@ async fn carry(client: TcpStream, server: TcpStream, orders: &watch::Sender<Orde
                 continue;
             }
             let request = &buffer[..length];
-            if request.windows(COMMIT.len()).any(|said| said == COMMIT) && is_ordered(orders) {
+            let says = |what: &[u8]| request.windows(what.len()).any(|said| said == what);
+            if says(COMMIT) && is_ordered(orders) {
                 is_unheard.store(true, Ordering::Relaxed);
+            }
+            if orders.borrow().unanswered.is_some_and(says) {
+                is_unanswered.store(true, Ordering::Relaxed);
             }
             if to_server.write_all(request).await.is_err() {
                 break;
@@ -191,7 +202,7 @@ async fn carry(client: TcpStream, server: TcpStream, orders: &watch::Sender<Orde
     let answers = async {
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
-            if is_silent(Way::ToClient) {
+            if is_silent(Way::ToClient) || is_unanswered.load(Ordering::Relaxed) {
                 continue;
             }
             if is_unheard.load(Ordering::Relaxed) {
