@@ -36,6 +36,7 @@ mod randomness;
 mod seal;
 mod sealed;
 mod secret;
+mod small_file;
 
 pub use binding::Binding;
 pub use fingerprint::{Fingerprint, MalformedFingerprint};
@@ -46,3 +47,4 @@ pub use randomness::{NoRandomness, random_text};
 pub use seal::{OpenError, SealError};
 pub use sealed::{MalformedEnvelope, Sealed};
 pub use secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken};
+pub use small_file::{SmallFile, SmallFileError, read_small_file};
