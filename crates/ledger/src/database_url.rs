@@ -6,14 +6,18 @@
 use std::{
     borrow::Cow,
     collections::HashSet,
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
 };
 
+use foxden_vault::read_small_file;
 use percent_encoding::percent_decode_str;
 use sea_orm::sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
 use url::Url;
 use zeroize::Zeroizing;
+
+/// More than any bundle of certificates.
+const FILE_MAX: u64 = 4 * 1024 * 1024;
 
 /// A database's address, with the password in it if there is one. `Debug` shows the kind only.
 #[derive(Clone)]
@@ -143,10 +147,10 @@ impl DatabaseUrl {
         let Some(url) = self.server() else { return Ok(()) };
         for (name, path) in url.query_pairs() {
             if let Some(parameter) = FILES.into_iter().find(|file| *file == name) {
-                fs::read(&*path).map_err(|error| DatabaseUrlError::File {
+                read_small_file(Path::new(&*path), FILE_MAX).map_err(|error| DatabaseUrlError::File {
                     parameter,
                     path: path.escape_debug().to_string(),
-                    problem: error.kind().to_string(),
+                    problem: error.to_string(),
                 })?;
             }
         }
@@ -438,7 +442,7 @@ mod tests {
         let url = DatabaseUrl::parse("postgres://u@h/db?sslmode=verify-full&sslrootcert=/nowhere/ca.pem").unwrap();
         assert_eq!(
             url.check_files().unwrap_err().to_string(),
-            "/nowhere/ca.pem, which sslrootcert in the database URL names, can't be read: entity not found"
+            "/nowhere/ca.pem, which sslrootcert in the database URL names, can't be read: No such file or directory (os error 2)"
         );
     }
 }

@@ -1,7 +1,5 @@
 //! Moving the escrow's tokens into the ledger.
 
-use std::{fs, io};
-
 use foxden_vault::{KeyId, Sealed};
 
 use crate::{
@@ -9,7 +7,7 @@ use crate::{
     credentials::{Kept, Road},
     deposit::{self, Content},
     error::LedgerError,
-    escrow::{Escrow, EscrowError},
+    escrow::{self, Escrow, EscrowError},
     ids::ProvisioningId,
     on_disk::remove,
     record::NewCredential,
@@ -70,13 +68,9 @@ impl Ledger {
         let (mut drained, mut stuck) = (0, None);
         for path in escrow.files().await? {
             let reading = path.clone();
-            let text = escrow.on_disk("read a token in it", move || match fs::read(&reading) {
-                // Drained by somebody else in the meantime.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                text => text.map(Some),
-            });
-            let text = match text.await {
+            let text = match escrow.on_disk("read a token in it", move || escrow::read(&reading)).await {
                 Ok(Some(text)) => text,
+                // Drained by somebody else in the meantime.
                 Ok(None) => continue,
                 Err(error) => {
                     stuck = Some(error.into());

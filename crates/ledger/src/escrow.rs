@@ -11,7 +11,8 @@ use std::{
     sync::Arc,
 };
 
-use foxden_vault::KeyId;
+use foxden_vault::{KeyId, SmallFileError, read_small_file};
+use zeroize::Zeroizing;
 
 use crate::{
     deposit::{self, Content},
@@ -28,6 +29,9 @@ const SUFFIX: &str = "escrow";
 const RENEWED: &str = "renewed-";
 /// Where files go that hold no token of ours.
 const REJECTED: &str = "rejected";
+/// More than the largest answer of Foxy's that a token is taken from, twice, in base64.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
 /// A directory of tokens on their way into the ledger. Cheap to clone.
 #[derive(Clone)]
 pub struct Escrow {
@@ -81,11 +85,8 @@ impl Escrow {
             return Ok((counts, unreadable));
         }
         for path in list(dir).map_err(failed)? {
-            let text = match fs::read(&path) {
-                // Drained in the meantime.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                text => text.map_err(failed)?,
-            };
+            // Drained in the meantime.
+            let Some(text) = read(&path).map_err(failed)? else { continue };
             match deposit::read(&text) {
                 Content::Token(_, credential) | Content::Renewal(_, Renewal { new: credential, .. }) => {
                     *counts.entry(credential.sealed.key_id()).or_default() += 1;
@@ -204,6 +205,19 @@ impl Escrow {
         };
         let done = between(self.steps.clone(), doing, || io::Error::other("stepped in"), on_disk).await;
         done.map_err(|source| EscrowError { path: self.dir.display().to_string(), doing, source })
+    }
+}
+
+/// Reads a token's file; nothing, if it has gone. What can't be one, as it is too large or no file at all, is read as a
+/// file without a text, which is not ours.
+pub(crate) fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    match read_small_file(path, LARGEST) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(SmallFileError::Io(error)) => Err(error),
+        Err(SmallFileError::Directory | SmallFileError::Special | SmallFileError::TooLarge { .. }) => {
+            Ok(Some(Zeroizing::default()))
+        }
     }
 }
 

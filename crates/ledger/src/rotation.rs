@@ -2,19 +2,21 @@
 //! over. A file of its own kind; the ledger never takes it, and a worker leaves it alone.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use foxden_vault::{Fingerprint, KeyId, Sealed};
+use foxden_vault::{Fingerprint, KeyId, Sealed, SmallFileError, read_small_file};
 use serde::{Deserialize, Serialize};
 
 use crate::on_disk::{make_private, open_lock, remove, write_durably};
 
 const FILE: &str = "client-secret.rotation";
 const LOCK: &str = "client-secret.lock";
+/// Far more than a secret takes.
+const LARGEST: u64 = 64 * 1024;
 /// A file of a later release is left for that release.
 const VERSION: u32 = 2;
 /// An earlier release did not say what a secret replaces.
@@ -152,9 +154,13 @@ impl SecretRotation {
 }
 
 fn pending_at(path: &Path) -> Result<Option<PendingSecret>, RotationError> {
-    let text = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(|source| file_error(path, "find a secret", source))?,
+    let text = match read_small_file(path, LARGEST) {
+        Ok(text) => text,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(SmallFileError::Io(source)) => return Err(file_error(path, "find a secret", source)),
+        Err(SmallFileError::Directory | SmallFileError::Special | SmallFileError::TooLarge { .. }) => {
+            return Err(RotationError::Unreadable(path.display().to_string()));
+        }
     };
     let read = || {
         let text: Text = serde_json::from_slice(&text).ok()?;
