@@ -17,6 +17,7 @@ mod examples;
 mod file_sizes;
 mod foxy_allows;
 mod hanging_up;
+mod hostile_files;
 mod keys;
 mod mark;
 mod neighbours;

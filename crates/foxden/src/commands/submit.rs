@@ -20,7 +20,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use foxden_intake::SignupEvent;
+use foxden_intake::{BODY_MAX, SignupEvent};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -255,7 +255,12 @@ impl Run {
                     events.push(event);
                 }
                 Ok(Item { document, event: Err(error) }) => {
-                    documents.push((document, Some(format!("this event is refused:\n{error}"))));
+                    // Of one that was cut only the beginning was looked at, and its length is not known.
+                    let why = match document.is_cut {
+                        true => format!("event has more than {BODY_MAX} bytes; no more are read"),
+                        false => error.to_string(),
+                    };
+                    documents.push((document, Some(format!("this event is refused:\n{why}"))));
                 }
                 Err(error) => failed = Some(error),
             }

@@ -20,9 +20,10 @@
 //! The three queues differ from each other, and so do the three exchanges: a dead letter or an outcome event that
 //! came to where signups are taken from would go round for ever.
 
-use std::{fs::File, io::Read as _, time::Duration};
+use std::{path::Path, time::Duration};
 
 use foxden_intake::{AmqpUrl, Tls, Topology};
+use foxden_vault::read_small_file;
 
 use super::{Need, SecretUrl, reader::Reader, text};
 
@@ -154,10 +155,9 @@ fn tls(reader: &mut Reader, need: Need, is_tls: Option<bool>) -> Option<Tls> {
 }
 
 fn pem_file(path: &str) -> Result<String, String> {
-    let file = File::open(path).map_err(|error| format!("the file it names can't be opened: {error}"))?;
-    let mut pem = String::new();
-    file.take(PEM_MAX).read_to_string(&mut pem).map_err(|error| format!("the file it names can't be read: {error}"))?;
-    Ok(pem)
+    let pem = read_small_file(Path::new(path), PEM_MAX);
+    let pem = pem.map_err(|error| format!("the file it names can't be read: {error}"))?;
+    String::from_utf8(pem.to_vec()).map_err(|_| "the file it names is not valid UTF-8".to_owned())
 }
 
 fn give_up_after(text: &str) -> Result<Option<Duration>, String> {

@@ -1,7 +1,8 @@
 //! Files that hold one secret, such as those that systemd, Docker and Kubernetes hand to a service.
 
-use std::{fs::File, io::Read, os::unix::fs::MetadataExt};
+use std::{os::unix::fs::MetadataExt as _, path::Path};
 
+use foxden_vault::{SmallFile, SmallFileError};
 use zeroize::Zeroizing;
 
 /// More than any secret of ours; a path to something else by mistake shall not fill the memory.
@@ -13,10 +14,11 @@ const MAX_BYTES: u64 = 64 * 1024;
 /// What is wrong, without the file's contents; and without the path unless a file is there, since a secret that was
 /// put into the `…_FILE` variable itself would otherwise be repeated here.
 pub(super) fn read(path: &str) -> Result<Zeroizing<String>, String> {
-    let mut file = File::open(path).map_err(|error| format!("the file it names can't be opened: {error}"))?;
-    let cant_read = |error| format!("{path} can't be read: {error}");
-    // Of the open file, not of the path: what is checked is what is read.
-    let found = file.metadata().map_err(cant_read)?;
+    let file = SmallFile::open(Path::new(path)).map_err(|error| match error {
+        SmallFileError::Io(error) => format!("the file it names can't be opened: {error}"),
+        error => format!("{path} holds no secret: {error}"),
+    })?;
+    let found = file.metadata();
     let mode = found.mode() & 0o777;
     if is_open_to_others(mode, found.uid(), rustix::process::geteuid().as_raw()) {
         return Err(format!(
@@ -24,11 +26,10 @@ pub(super) fn read(path: &str) -> Result<Zeroizing<String>, String> {
             quoted(path)
         ));
     }
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.by_ref().take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(cant_read)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("{path} is longer than {MAX_BYTES} bytes"));
-    }
+    let bytes = file.read(MAX_BYTES).map_err(|error| match error {
+        SmallFileError::TooLarge { limit } => format!("{path} is longer than {limit} bytes"),
+        error => format!("{path} can't be read: {error}"),
+    })?;
     let text = std::str::from_utf8(&bytes).map_err(|_| format!("{path} is not valid UTF-8"))?;
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
@@ -122,6 +123,20 @@ mod tests {
         ] {
             let (_folder, path) = file(contents, 0o600);
             assert_eq!(read(&path), Err(format!("{path} {problem}")));
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let special = "it is a pipe, a socket or a device, and not a regular file";
+        for (path, problem) in
+            [(folder.path(), "it is a directory"), (&pipe, special), (Path::new("/dev/zero"), special)]
+        {
+            let path = path.to_str().unwrap();
+            assert_eq!(read(path), Err(format!("{path} holds no secret: {problem}")));
         }
     }
 

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use foxden_vault::{SmallFile, SmallFileError};
+
 use super::{
     trust::{self, Distrust},
     variables::PREFIX,
@@ -14,6 +16,9 @@ use super::{
 
 /// The settings file that is read without being asked for.
 const DEFAULT_CONFIG: &str = "foxden.toml";
+
+/// Far more than all settings take; a path to something else by mistake shall not fill the memory.
+const CONFIG_MAX: u64 = 1024 * 1024;
 
 /// The variable that switches colours off in any program: <https://no-color.org>.
 const NO_COLOR: &str = "NO_COLOR";
@@ -105,12 +110,12 @@ impl Sources {
 
 impl ConfigFile {
     fn read(asked_by: &'static str, path: &Path) -> Self {
-        match std::fs::read_to_string(path) {
+        match SmallFile::open(path).and_then(text_of) {
             Ok(text) => {
                 let name = path.display().to_string();
                 Self::Found { name, path: path.to_owned(), text, asked: Asked::ByName }
             }
-            Err(error) => Self::Unreadable { asked_by, error },
+            Err(error) => Self::Unreadable { asked_by, error: error.into() },
         }
     }
 
@@ -122,13 +127,18 @@ impl ConfigFile {
         if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             return Self::Absent;
         }
-        let read = trust::open(&path).and_then(|(file, path)| Ok((io::read_to_string(file)?, path)));
+        let read = trust::open(&path).and_then(|(file, path)| Ok((text_of(file).map_err(io::Error::from)?, path)));
         match read {
             Ok((text, path)) => Self::Found { name, path, text, asked: Asked::ByItsPlace },
             Err(Distrust::Io(error)) => Self::Unreadable { asked_by: DEFAULT_CONFIG, error },
             Err(why) => Self::NotOurs { why },
         }
     }
+}
+
+fn text_of(file: SmallFile) -> Result<String, SmallFileError> {
+    let text = String::from_utf8(file.read(CONFIG_MAX)?.to_vec());
+    text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not valid UTF-8").into())
 }
 
 impl<const N: usize> From<[(&str, &str); N]> for Sources {

@@ -8,13 +8,13 @@ use std::{
     collections::VecDeque,
     ffi::OsString,
     fmt,
-    fs::{self, File, Metadata},
+    fs::{self, Metadata},
     io,
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::{Component, Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
+use foxden_vault::SmallFile;
 
 /// Linux gives up after as many.
 const MAX_LINKS: usize = 40;
@@ -66,18 +66,18 @@ impl From<io::Error> for Distrust {
 }
 
 /// Opens a file that no one but us and root can have written. Answers its path without links, too.
-pub(super) fn open(path: &Path) -> Result<(File, PathBuf), Distrust> {
+pub(super) fn open(path: &Path) -> Result<(SmallFile, PathBuf), Distrust> {
     open_as(path, rustix::process::geteuid().as_raw())
 }
 
-fn open_as(path: &Path, we: u32) -> Result<(File, PathBuf), Distrust> {
+fn open_as(path: &Path, we: u32) -> Result<(SmallFile, PathBuf), Distrust> {
     let (path, walked) = walk(&std::path::absolute(path)?, we)?;
     if !walked.is_file() {
         return Err(Distrust::NoFile(path));
     }
-    let file = File::options().read(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(&path)?;
+    let file = SmallFile::open_no_link(&path).map_err(io::Error::from)?;
     // What is read is what was looked at. Only we and root can have exchanged it, so this is no more than a belt.
-    let opened = file.metadata()?;
+    let opened = file.metadata();
     if (opened.dev(), opened.ino()) != (walked.dev(), walked.ino()) {
         return Err(Distrust::Io(io::Error::other("it was replaced while it was opened")));
     }

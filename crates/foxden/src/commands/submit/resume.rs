@@ -1,13 +1,14 @@
 //! How far the submitting of an input has come, in a file that outlives the process.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, ensure};
 use foxden_intake::SignupEvent;
+use foxden_vault::read_small_file;
 use serde::{Deserialize, Serialize};
 
 use super::{events::Document, reader::Start};
@@ -15,6 +16,9 @@ use crate::{output, private_file};
 
 /// It is written so often at most. What was submitted since is submitted once more after a kill, which is harmless.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// Far more than a state takes; another file, named by mistake, shall not fill the memory.
+const STATE_MAX: u64 = 64 * 1024;
 
 /// An event that was submitted: by it the input is known again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,9 +133,9 @@ impl Resume {
 }
 
 fn read(file: &Path) -> anyhow::Result<Point> {
-    match fs::read(file) {
+    match read_small_file(file, STATE_MAX) {
         Ok(text) => serde_json::from_slice(&text).context("it is none; remove it to begin again"),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Point { next_line: 1, ..Point::default() }),
+        Err(error) if error.is_not_found() => Ok(Point { next_line: 1, ..Point::default() }),
         Err(error) => Err(error.into()),
     }
 }
