@@ -23,7 +23,7 @@
 use std::{path::Path, time::Duration};
 
 use foxden_intake::{AmqpUrl, Tls, Topology};
-use foxden_vault::read_small_file;
+use foxden_vault::SmallFile;
 
 use super::{Need, SecretUrl, reader::Reader, text};
 
@@ -155,8 +155,9 @@ fn tls(reader: &mut Reader, need: Need, is_tls: Option<bool>) -> Option<Tls> {
 }
 
 fn pem_file(path: &str) -> Result<String, String> {
-    let pem = read_small_file(Path::new(path), PEM_MAX);
-    let pem = pem.map_err(|error| format!("the file it names can't be read: {error}"))?;
+    let file =
+        SmallFile::open(Path::new(path)).map_err(|error| format!("the file it names can't be opened: {error}"))?;
+    let pem = file.read(PEM_MAX).map_err(|error| format!("the file it names can't be read: {error}"))?;
     String::from_utf8(pem.to_vec()).map_err(|_| "the file it names is not valid UTF-8".to_owned())
 }
 
