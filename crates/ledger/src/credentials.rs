@@ -12,6 +12,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
+    address::is_same_resource,
     connect::Ledger,
     connections::Transaction,
     entity::{
@@ -220,9 +221,9 @@ pub(crate) async fn proves(txn: &Transaction, id: &ProvisioningId, store_uri: &s
     let token = credential::Entity::find()
         .filter(C::ProvisioningId.eq(id.as_str()))
         .filter(C::Scope.eq(Scope::Store.as_str()))
-        .filter(C::BesideIntent.is_null())
-        .filter(C::ResourceUri.eq(store_uri));
-    Ok(token.one(txn).await?.is_some())
+        .filter(C::BesideIntent.is_null());
+    let held = token.all(txn).await?;
+    Ok(held.iter().any(|held| is_same_resource(held.resource_uri.as_deref(), Some(store_uri))))
 }
 
 /// Lets a provisioning go on that was parked without the token that has come now: the next lookup finds it before

@@ -9,6 +9,7 @@
 //! decision about what comes next; it carries out those of the saga, under a lease whose epoch fences late writers.
 
 mod accept;
+mod address;
 mod audit;
 mod cancel;
 mod claim;
@@ -53,6 +54,7 @@ mod sweep;
 mod watch;
 
 pub use accept::{Accepted, Known, NewSignup};
+pub use address::is_same_resource;
 pub use audit::{Audited, By, Deed};
 pub use cancel::Cancellation;
 pub use claim::{Claims, Places};

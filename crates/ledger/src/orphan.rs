@@ -8,6 +8,7 @@ use sea_orm::{
 };
 
 use crate::{
+    address::{is_same_resource, path_in},
     connect::Ledger,
     entity::{
         attempt, credential,
@@ -136,11 +137,13 @@ impl Ledger {
         let ledger = self.clone();
         let (tokens, rows, calls) = self
             .detached("left_stores", async move {
+                let path_in = |column| path_in(column, ledger.is_embedded());
+                let (token_path, store_path) = (path_in("c.resource_uri"), path_in("p.store_uri"));
                 let superseded = format!(
                     "SELECT c.id FROM credentials c JOIN provisionings p ON p.id = c.provisioning_id \
                      WHERE c.apart AND c.id > $1 AND c.scope = $2 AND c.beside_intent IS NULL AND \
                      ((p.step = 'store' AND c.intent < p.key_intent) OR (p.step = 'done' \
-                     AND p.store_uri IS NOT NULL AND COALESCE(c.resource_uri, '') <> p.store_uri)) \
+                     AND p.store_uri IS NOT NULL AND COALESCE({token_path}, '') <> {store_path})) \
                      ORDER BY c.id LIMIT {AT_A_TIME}"
                 );
                 let (mut tokens, mut calls) = (Vec::<credential::Model>::new(), Vec::new());
@@ -206,7 +209,7 @@ fn current_is_left_behind() -> Condition {
 fn left_behind(row: &Provisioning, tokens: &[credential::Model]) -> Vec<Orphan> {
     let earlier = row.generation.saturating_sub(1);
     let of_an_earlier_user = |token: &&credential::Model| {
-        token.resource_uri != row.user_uri
+        !is_same_resource(token.resource_uri.as_deref(), row.user_uri.as_deref())
             && (row.step != Step::User || u32::try_from(token.intent).is_ok_and(|intent| intent < row.key_intent))
     };
     let known: Vec<_> = tokens.iter().filter(of_an_earlier_user).collect();

@@ -6,6 +6,7 @@ use foxden_vault::Sealed;
 use tokio::time::Instant;
 
 use crate::{
+    address::is_same_resource,
     entity::provisioning::Model,
     error::LedgerError,
     ids::{ProvisioningId, SignupId, WorkerId},
@@ -151,7 +152,7 @@ impl Provisioning {
     /// Whether a token of this call opens a user or a store that this signup has moved on from: another domain's, another
     /// generation's.
     pub fn has_left_behind(&self, scope: Scope, intent: u32, resource_uri: Option<&str>) -> bool {
-        let is_another = |own: &Option<String>| own.is_some() && own.as_deref() != resource_uri;
+        let is_another = |own: &Option<String>| own.is_some() && !is_same_resource(own.as_deref(), resource_uri);
         match (scope, self.step) {
             (Scope::User, Step::User) | (Scope::Store, Step::Store) => intent < self.key_intent,
             (Scope::User, Step::Store | Step::Done) => is_another(&self.user_uri),

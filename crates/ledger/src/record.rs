@@ -213,7 +213,7 @@ impl Ledger {
                 return Ok(written);
             }
             if let Some(owner) = &shared
-                && let Some(contention) = siblings::contention(&txn, &entry, owner).await?
+                && let Some(contention) = siblings::contention(&txn, ledger.is_embedded(), &entry, owner).await?
             {
                 txn.rollback().await?;
                 return Ok(Recorded::Contended(contention));

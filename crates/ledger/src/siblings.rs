@@ -5,10 +5,11 @@
 
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect,
-    sea_query::{Expr, Query},
+    sea_query::{Expr, Query, SimpleExpr},
 };
 
 use crate::{
+    address::ResourcePath,
     connect::Ledger,
     connections::Transaction,
     credentials,
@@ -78,9 +79,12 @@ impl Ledger {
         domain: &str,
         store_uri: &str,
     ) -> Result<StoreClaim, LedgerError> {
-        let (ledger, domain, store_uri) = (self.clone(), domain.to_owned(), store_uri.to_owned());
+        let (ledger, domain) = (self.clone(), domain.to_owned());
         let (id, owner) = (row.id.clone(), row.user_from.clone().unwrap_or_else(|| row.id.clone()));
-        self.detached("store_claim", async move { claim(&ledger.db, &id, &owner, &domain, &store_uri).await }).await
+        let store = ResourcePath::of(store_uri);
+        let is_embedded = self.is_embedded();
+        self.detached("store_claim", async move { claim(&ledger.db, is_embedded, &id, &owner, &domain, &store).await })
+            .await
     }
 }
 
@@ -88,6 +92,7 @@ impl Ledger {
 /// signup under that user can choose a domain or claim a store.
 pub(crate) async fn contention(
     txn: &Transaction,
+    is_embedded: bool,
     entry: &Entry,
     owner: &ProvisioningId,
 ) -> Result<Option<Contention>, LedgerError> {
@@ -102,13 +107,14 @@ pub(crate) async fn contention(
         return Ok(Some(Contention::Domain { by, hold }));
     }
     let Some(store_uri) = &entry.facts.store_uri else { return Ok(None) };
+    let is_it = ResourcePath::of(store_uri).is_in("store_uri", is_embedded);
     // The answer to its own call says where its store is, with a token or without.
     let is_answer = entry.credential.is_some() || entry.attempt.kind == AttemptKind::Create;
     if is_answer || credentials::proves(txn, id, store_uri).await? {
-        release_unproven(txn, id, store_uri).await?;
+        release_unproven(txn, id, is_it).await?;
         return Ok(None);
     }
-    let other = Entity::find().filter(Column::StoreUri.eq(store_uri)).filter(Column::Id.ne(id.as_str()));
+    let other = Entity::find().filter(is_it).filter(Column::Id.ne(id.as_str()));
     Ok(other.one(txn).await?.map(|other| Contention::Store { by: SignupId::from_row(other.signup_id) }))
 }
 
@@ -180,10 +186,11 @@ fn hold(row: &Model) -> Hold {
 
 async fn claim(
     db: &impl ConnectionTrait,
+    is_embedded: bool,
     id: &ProvisioningId,
     owner: &ProvisioningId,
     domain: &str,
-    store_uri: &str,
+    store: &ResourcePath,
 ) -> Result<StoreClaim, LedgerError> {
     use attempt::Column as A;
     use credential::Column as C;
@@ -192,10 +199,10 @@ async fn claim(
         .from(credential::Entity)
         .and_where(Expr::col((credential::Entity, C::ProvisioningId)).equals((Entity, Column::Id)))
         .and_where(C::Scope.eq(Scope::Store.as_str()))
-        .and_where(C::ResourceUri.eq(store_uri))
+        .and_where(store.is_in("resource_uri", is_embedded))
         .to_owned();
     let is_done = || Column::Step.eq(Step::Done.as_str());
-    let proven = Condition::any().add(is_done().and(Column::StoreUri.eq(store_uri))).add(Expr::exists(token));
+    let proven = Condition::any().add(is_done().and(store.is_in("store_uri", is_embedded))).add(Expr::exists(token));
     if Entity::find().filter(siblings(id, owner)).filter(proven).one(db).await?.is_some() {
         return Ok(StoreClaim::Proven);
     }
@@ -217,10 +224,10 @@ async fn claim(
 }
 
 /// Whoever else has this address without proof has it by a mistake of an earlier release.
-async fn release_unproven(txn: &Transaction, id: &ProvisioningId, store_uri: &str) -> Result<(), LedgerError> {
+async fn release_unproven(txn: &Transaction, id: &ProvisioningId, is_it: SimpleExpr) -> Result<(), LedgerError> {
     Entity::update_many()
         .col_expr(Column::StoreUri, Expr::val(None::<String>))
-        .filter(Column::StoreUri.eq(store_uri))
+        .filter(is_it)
         .filter(Column::Id.ne(id.as_str()))
         .filter(Column::Step.ne(Step::Done.as_str()))
         .exec(txn)

@@ -1,6 +1,6 @@
 //! Create calls: everything between a committed intent and a finding.
 
-use foxden_ledger::{Credential, Facts, NewCredential, Payload, Provisioning, Scope, Step};
+use foxden_ledger::{Credential, Facts, NewCredential, Payload, Provisioning, Scope, Step, is_same_resource};
 use foxden_vault::RefreshToken;
 use foxy_api::{CreatedStore, Line, LinkProblem, NewStore, NewUser, NoEffect, Outcome, Report, ResourceUri};
 use tokio::time::Instant;
@@ -302,7 +302,8 @@ impl<F: Calls> Runner<F> {
         let owner = row.user_from.as_ref().unwrap_or(&row.id);
         let mut held = self.ledger.credentials(owner).await?;
         held.retain(|held| held.scope == Scope::User && held.sealed.is_some());
-        let own = held.iter().rposition(|held| held.resource_uri.is_some() && held.resource_uri == row.user_uri);
+        let is_own = |held: &Credential| is_same_resource(held.resource_uri.as_deref(), row.user_uri.as_deref());
+        let own = held.iter().rposition(is_own);
         let last = held.len().checked_sub(1);
         Ok(own.or(last).map(|place| held.swap_remove(place)))
     }

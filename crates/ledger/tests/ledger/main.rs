@@ -111,6 +111,7 @@ macro_rules! all_rules {
             siblings::only_proof_makes_a_store_another_signup_s,
             siblings::a_domain_once_in_doubt_is_contended_for_good,
             siblings::no_address_stands_on_two_rows,
+            siblings::a_store_is_the_same_one_under_each_of_foxys_names,
             outbox::one_worker_publishes_until_it_gives_its_lease_back_or_the_lease_is_over,
             outbox::of_many_workers_that_want_to_publish_one_does,
             outbox::a_clock_that_was_set_back_leaves_the_outbox_to_someone,

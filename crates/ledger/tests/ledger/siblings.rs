@@ -193,3 +193,36 @@ pub(crate) async fn no_address_stands_on_two_rows(ledger: Ledger) {
     let Recorded::Contended(Contention::Store { by }) = contended else { panic!("{contended:?}") };
     assert_eq!((by.as_str(), row(&ledger, "s3").await.state), ("s1", State::InFlight));
 }
+
+/// The same store under Foxy's other name.
+const STORE_BY_OTHER_NAME: &str = "https://api.foxy.io/stores/7";
+
+pub(crate) async fn a_store_is_the_same_one_under_each_of_foxys_names(ledger: Ledger) {
+    let custody = custody();
+    let user = owner(&ledger, &custody).await;
+    let first = announced(&ledger, &custody, &user, "s1", "engines").await;
+    let second = announced(&ledger, &custody, &user, "s2", "engines-2").await;
+    let mut answered = of_store(&first, "present", parked(ParkedReason::StoreTokenLost));
+    answered.shared_user = Some(user.clone());
+    answered.facts.store_uri = Some(STORE.to_owned());
+    written(&ledger, answered).await;
+    let mut found = of_store(&second, "present", parked(ParkedReason::StoreTokenLost));
+    (found.attempt.kind, found.shared_user) = (foxden_ledger::AttemptKind::Lookup, Some(user.clone()));
+    found.facts.store_uri = Some(STORE_BY_OTHER_NAME.to_owned());
+    let contended = ledger.record(found).await.unwrap();
+    assert!(matches!(contended, Recorded::Contended(Contention::Store { .. })), "{contended:?}");
+
+    let claim = async || ledger.store_claim(&row(&ledger, "s2").await, "engines-2", STORE_BY_OTHER_NAME).await.unwrap();
+    assert_eq!(claim().await, StoreClaim::Free, "an address alone proves nothing");
+    let mut late = token(&first, &custody, Scope::Store, "late").unwrap();
+    late.resource_uri = Some(STORE.to_owned());
+    ledger.keep_credential(&first.provisioning.id, late).await.unwrap();
+    assert_eq!(claim().await, StoreClaim::Proven);
+
+    // The answer to its own call releases it from whoever only found it, under whatever name.
+    let mut own = of_store(&second, "done", parked(ParkedReason::StoreTokenLost));
+    own.shared_user = Some(user.clone());
+    own.facts.store_uri = Some(STORE_BY_OTHER_NAME.to_owned());
+    written(&ledger, own).await;
+    assert_eq!(row(&ledger, "s1").await.store_uri, None);
+}
