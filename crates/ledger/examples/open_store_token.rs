@@ -29,13 +29,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Foxy's production API has two names.
+fn of_foxy(address: &str) -> Option<String> {
+    let names = ["https://api.foxycart.com/", "https://api.foxy.io/"];
+    names.iter().any(|name| address.starts_with(name)).then(|| address.to_owned())
+}
+
 /// The token of a signup's store. That it was opened, by whom and why, is in the ledger before this returns.
 pub(crate) async fn store_token(database: &str, keys: &Path, signup_id: &str) -> Result<StoreToken, Box<dyn Error>> {
     let ring = KeyRing::parse(&std::fs::read_to_string(keys)?)?;
     let custody = Custody::new(Arc::new(ring), ENVIRONMENT);
     let ledger = Ledger::connect(database, 1).await?;
     let by = By::new("example").because("to show how it is done");
-    let store = open_store_token(&ledger, &custody, &SignupId::parse(signup_id)?, &by).await?;
+    let store = open_store_token(&ledger, &custody, &SignupId::parse(signup_id)?, &by, of_foxy).await?;
     ledger.close().await?;
     Ok(store)
 }

@@ -25,7 +25,7 @@ use crate::{
 pub struct StoreToken {
     /// The token: it makes access tokens for ten years, together with the OAuth client that it was given to.
     pub token: RefreshToken,
-    /// The store's address at Foxy; `None` if its link could not be trusted.
+    /// The store's address at Foxy, checked; `None` if its link could not be trusted.
     pub store_uri: Option<String>,
     /// The store's domain at Foxy.
     pub store_domain: Option<String>,
@@ -44,6 +44,9 @@ pub enum OpenTokenError {
     /// It has no store token: not yet, or no longer. The row says where it stands.
     #[error("signup {} has no store token", .0.signup_id)]
     NoToken(Box<Provisioning>),
+    /// The address that the ledger has for its store is not Foxy's: a token must not go there.
+    #[error("the address that the ledger has for the store of {0} is not trusted")]
+    NotTrusted(SignupId),
     /// The envelope does not open.
     #[error("could not open the store token of {signup_id}")]
     Sealed {
@@ -79,12 +82,16 @@ pub enum OpenTokenError {
 /// let custody = Custody::new(Arc::new(KeyRing::parse(keys)?), "production");
 ///
 /// let by = By::new("billing-service").because("nightly export");
-/// let store = open_store_token(&ledger, &custody, &SignupId::parse("acct_000001")?, &by).await?;
+/// let foxy = |address: &str| address.starts_with("https://api.foxycart.com/").then(|| address.to_owned());
+/// let store = open_store_token(&ledger, &custody, &SignupId::parse("acct_000001")?, &by, foxy).await?;
 /// // Trade `store.token.expose()` for an access token at Foxy, and let it go. If the answer has another refresh token:
 /// // store.place.renew(&store.token, &RefreshToken::new(answered)).await?;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Anyone who can write to the database can put another address into the row, and the token would go with it. So `checked`
+/// says of an address whether it is Foxy's, and how it is to be used; where it is not, no token is opened.
 ///
 /// `examples/open_store_token.rs` is a program that does this. The store's address and domain come along, since it is of
 /// no use without them.
@@ -96,8 +103,13 @@ pub async fn open_store_token(
     custody: &Custody,
     signup_id: &SignupId,
     by: &By,
+    checked: impl Fn(&str) -> Option<String>,
 ) -> Result<StoreToken, OpenTokenError> {
     let row = ledger.find(signup_id).await?.ok_or_else(|| OpenTokenError::NotFound(signup_id.clone()))?;
+    let store_uri = match &row.store_uri {
+        Some(kept) => Some(checked(kept).ok_or_else(|| OpenTokenError::NotTrusted(signup_id.clone()))?),
+        None => None,
+    };
     let held = ledger.credentials(&row.id).await?;
     let of_store = held.into_iter().rfind(|held| held.scope == Scope::Store && held.sealed.is_some());
     let Some(Credential { intent, resource_uri, sealed: Some(sealed), .. }) = of_store else {
@@ -117,5 +129,5 @@ pub async fn open_store_token(
         "a store's token was opened",
     );
     let place = TokenPlace::new(ledger, custody, &row.id, (Scope::Store, intent), resource_uri);
-    Ok(StoreToken { token, store_uri: row.store_uri, store_domain: row.store_domain, place })
+    Ok(StoreToken { token, store_uri, store_domain: row.store_domain, place })
 }

@@ -68,9 +68,8 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let addresses = Addresses::at(side.foxy.origins());
     check(&row, &addresses, side.simulator.as_ref())?;
     let custody = wiring::custody(settings.keys)?;
-    let mut store = open_store_token(&ledger, &custody, &signup_id, &options.asking.by()).await.map_err(explained)?;
-    // As it stands now, at the Foxy that the token was asked of.
-    store.store_uri = store.store_uri.and_then(|uri| addresses.checked(&uri));
+    let (by, checked) = (options.asking.by(), |uri: &str| addresses.checked(uri));
+    let store = open_store_token(&ledger, &custody, &signup_id, &by, checked).await.map_err(explained)?;
     // A worker drains it. Where there is none, or it is not ours to write in, the ledger alone has to do.
     let escrow = Some(&settings.worker.escrow_dir).filter(|dir| dir.is_dir()).and_then(|dir| Escrow::open(dir).ok());
     let place = match escrow {

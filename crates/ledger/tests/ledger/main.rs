@@ -100,6 +100,7 @@ macro_rules! all_rules {
             keys::an_event_that_is_wiped_meanwhile_stays_wiped,
             keys::of_two_walks_at_once_each_envelope_is_moved_by_one,
             audit::a_token_is_opened_on_the_record,
+            audit::no_token_is_opened_for_an_address_that_is_not_foxys,
             forgetting::what_is_left_of_a_forgotten_signup_says_nothing_of_the_customer,
             forgetting::a_store_behind_a_link_that_is_not_trusted_keeps_its_domain,
             forgetting::a_repeat_of_a_forgotten_signup_is_known_whatever_its_content,

@@ -55,7 +55,8 @@ pub(crate) async fn finish(ledger: &Ledger, custody: &Custody, claimed: &Claimed
 
 pub(crate) async fn in_use(ledger: &Ledger, custody: &Custody) -> String {
     let signup_id = SignupId::parse("s1").unwrap();
-    let opened = open_store_token(ledger, custody, &signup_id, &By::new("a test")).await.unwrap();
+    let opened =
+        open_store_token(ledger, custody, &signup_id, &By::new("a test"), |uri| Some(uri.to_owned())).await.unwrap();
     opened.token.expose().to_owned()
 }
 
