@@ -4,6 +4,7 @@
 
 mod ages;
 mod customers;
+mod edited;
 mod full_disk;
 mod in_doubt;
 mod names;
