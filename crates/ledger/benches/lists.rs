@@ -58,6 +58,7 @@ async fn record(
             note: None,
         },
         credential: Some(NewCredential { scope, intent: row.intents, resource_uri: facts.store_uri.clone(), sealed }),
+        refused_token: None,
         shared_user: None,
         facts,
         next,

@@ -4,6 +4,7 @@
 //! whoever parks a row looks for one after that lock. So either the one sees the parked row and resumes it, or the other
 //! sees the token and does not park.
 
+use foxden_vault::Sealed;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect, TryInsertResult, UpdateMany,
@@ -224,6 +225,17 @@ pub(crate) async fn proves(txn: &Transaction, id: &ProvisioningId, store_uri: &s
         .filter(C::BesideIntent.is_null());
     let held = token.all(txn).await?;
     Ok(held.iter().any(|held| is_same_resource(held.resource_uri.as_deref(), Some(store_uri))))
+}
+
+/// Whether this envelope of a user's token is still the one in use of its call.
+pub(crate) async fn is_in_use(txn: &Transaction, id: &ProvisioningId, sealed: &Sealed) -> Result<bool, LedgerError> {
+    use credential::Column as C;
+    let token = credential::Entity::find()
+        .filter(C::ProvisioningId.eq(id.as_str()))
+        .filter(C::Scope.eq(Scope::User.as_str()))
+        .filter(C::BesideIntent.is_null())
+        .filter(C::Sealed.eq(sealed.as_bytes().to_vec()));
+    Ok(token.one(txn).await?.is_some())
 }
 
 /// Lets a provisioning go on that was parked without the token that has come now: the next lookup finds it before

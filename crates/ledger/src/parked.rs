@@ -14,7 +14,7 @@ use crate::{
     connections::Transaction,
     entity::{
         attempt,
-        provisioning::{Column, Entity},
+        provisioning::{Column, Entity, Model},
         superseded,
     },
     error::LedgerError,
@@ -295,6 +295,14 @@ fn former(resting: &Provisioning) -> String {
         Some(reason) => format!("was parked: {reason}"),
         None => "was waiting to be tried again".to_owned(),
     }
+}
+
+/// Undoes the parking of a row, just written in this transaction. Answers the row as it then stands.
+pub(crate) async fn resume_row(txn: &Transaction, row: &Model, now: i64) -> Result<Option<Model>, LedgerError> {
+    let parked = Provisioning::from_row(row.clone())?;
+    let in_doubt = parked.in_doubt || is_restored(&parked);
+    resume(Entity::update_many(), txn, &parked, in_doubt, now).await?;
+    Ok(Entity::find().filter(Column::Id.eq(&row.id)).one(txn).await?)
 }
 
 /// Writes down who has made it continue; if it was parked, the parent app learns of it.

@@ -21,6 +21,7 @@ use crate::{
     error::LedgerError,
     ids::{AttemptId, ProvisioningId},
     outbox::{OutcomeEvent, insert_event},
+    parked,
     provisioning::{Claimed, Lease},
     siblings::{self, Contention},
     state::{AttemptKind, ParkedReason, RefusedFor, Scope, State, Step},
@@ -37,6 +38,9 @@ pub struct Entry {
     pub credential: Option<NewCredential>,
     /// What was learned and stays so.
     pub facts: Facts,
+    /// The user's token as it was kept when it was read, for an entry that parks for its refusal. If another is in its place
+    /// by now, the refusal says nothing of that one, and the signup is due instead.
+    pub refused_token: Option<Sealed>,
     /// The provisioning that made the Foxy user, if this one's store is made under another's: before a domain is chosen or
     /// a store claimed, the others under that user are asked.
     pub shared_user: Option<ProvisioningId>,
@@ -189,8 +193,10 @@ impl Ledger {
             let txn = ledger.begin().await?;
             let now = ledger.now_in(&txn).await?;
             let shared = entry.shared_user.clone().filter(|_| entry.facts.name_anything());
-            // Before the own row, which every other transaction locks alone: so none waits in a circle.
-            if let Some(owner) = &shared {
+            let refused = entry.refused_token.as_ref().filter(|_| entry.next.is_for_refused_user_token());
+            // Before the own row, which every other transaction locks alone: so none waits in a circle. Whoever puts another
+            // token in the place of a user's locks it, too.
+            if let Some(owner) = shared.as_ref().or(entry.shared_user.as_ref().filter(|_| refused.is_some())) {
                 siblings::lock(&txn, owner).await?;
             }
             let mut came = None;
@@ -242,6 +248,13 @@ impl Ledger {
             {
                 (row, event) = (resumed, None);
             }
+            let owner = entry.shared_user.as_ref().unwrap_or(&entry.lease.id);
+            if let Some(used) = refused
+                && !credentials::is_in_use(&txn, owner, used).await?
+                && let Some(resumed) = parked::resume_row(&txn, &row, now).await?
+            {
+                (row, event) = (resumed, None);
+            }
             if let Some(event) = event {
                 insert_event(&txn, entry.lease.id.as_str(), event, now).await?;
             }
@@ -256,6 +269,12 @@ impl Ledger {
             Ok(Recorded::Written(Box::new(claimed)))
         })
         .await
+    }
+}
+
+impl Next {
+    const fn is_for_refused_user_token(&self) -> bool {
+        matches!(self, Self::Parked { reason: ParkedReason::UserTokenRefused, .. })
     }
 }
 

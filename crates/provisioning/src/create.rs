@@ -1,7 +1,7 @@
 //! Create calls: everything between a committed intent and a finding.
 
 use foxden_ledger::{Credential, Facts, NewCredential, Payload, Provisioning, Scope, Step, is_same_resource};
-use foxden_vault::RefreshToken;
+use foxden_vault::{RefreshToken, Sealed};
 use foxy_api::{CreatedStore, Line, LinkProblem, NewStore, NewUser, NoEffect, Outcome, Report, ResourceUri};
 use tokio::time::Instant;
 
@@ -18,7 +18,8 @@ use crate::{
 /// A call that is ready to be sent, or the finding that leaves nothing to send.
 enum Prepared<S> {
     User(NewUser),
-    Store(S, NewStore),
+    /// With the user's token as it is kept, if it was read for this call.
+    Store(S, NewStore, Option<Sealed>),
     Settled(Finding),
 }
 
@@ -51,9 +52,10 @@ impl<F: Calls> Runner<F> {
                 let report = self.foxy.create_user(&user, line_of(row), lease_end, &wanted).await;
                 self.user_report(row, payload, report).await
             }
-            Prepared::Store(session, store) => {
+            Prepared::Store(session, store, used_token) => {
                 let report = self.foxy.create_store(&session, &store, lease_end, &wanted).await;
-                Ok((self.store_report(row, payload, report)?, None))
+                let finding = self.store_report(row, payload, report)?;
+                Ok((Finding { used_token, ..finding }, None))
             }
         }
     }
@@ -85,15 +87,15 @@ impl<F: Calls> Runner<F> {
                     chosen.facts.store_domain = Some(domain_at(row.domain_try, payload));
                     return Ok(Prepared::Settled(chosen));
                 };
-                let session = match session {
-                    Some(session) => session,
+                let (session, used_token) = match session {
+                    Some(session) => (session, None),
                     None => match self.user_session(row).await? {
-                        Ok(session) => session,
+                        Ok((session, used_token)) => (session, Some(used_token)),
                         Err(finding) => return Ok(Prepared::Settled(*finding)),
                     },
                 };
                 Ok(match request::new_store(payload, &domain) {
-                    Ok(store) => Prepared::Store(session, store),
+                    Ok(store) => Prepared::Store(session, store, used_token),
                     Err(why) => Prepared::Settled(unopenable(why)),
                 })
             }
@@ -279,8 +281,12 @@ impl<F: Calls> Runner<F> {
         Ok(Some(Finding { facts, ..Finding::of(Seen::TokenHeld { link_is_trusted: true }, "user_reused", &note) }))
     }
 
-    /// Acts as the user whose store this is, by its kept token; or the finding that says why that can't be done.
-    pub(crate) async fn user_session(&self, row: &Provisioning) -> Result<Result<F::Session, Box<Finding>>, Stop> {
+    /// Acts as the user whose store this is, by its kept token, which comes along as it is kept; or the finding that says why
+    /// that can't be done.
+    pub(crate) async fn user_session(
+        &self,
+        row: &Provisioning,
+    ) -> Result<Result<(F::Session, Sealed), Box<Finding>>, Stop> {
         let held = self.user_credential(row).await?;
         let Some(Credential { intent, resource_uri, sealed: Some(sealed), .. }) = held else {
             let note = "the ledger holds no token of the user";
@@ -290,7 +296,7 @@ impl<F: Calls> Runner<F> {
         match self.custody.open_token(owner, Scope::User, &sealed) {
             Ok(token) => {
                 let keeper = self.keeper(owner, (Scope::User, intent), resource_uri);
-                Ok(Ok(self.foxy.session(token, keeper)))
+                Ok(Ok((self.foxy.session(token, keeper), sealed)))
             }
             Err(error) => Ok(Err(Box::new(unopenable(error.into())))),
         }

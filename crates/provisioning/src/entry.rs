@@ -150,6 +150,7 @@ impl<F: Calls> Runner<F> {
             credential: finding.credential.take(),
             shared_user: facts.user_from.clone().or_else(|| row.user_from.clone()),
             facts,
+            refused_token: finding.used_token.clone(),
             next,
             event,
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use foxden_ledger::{Attempt, AttemptId, AttemptKind, Facts, NewCredential, Payload, Provisioning, Step};
+use foxden_vault::Sealed;
 use foxy_api::{
     Doubt, Evidence, NoEffect, NotSent, Outcome, ReadError, Rejection, RejectionKind, SetupFault, TokenLoss,
 };
@@ -25,6 +26,8 @@ pub(crate) struct Finding {
     pub(crate) took: Duration,
     pub(crate) credential: Option<NewCredential>,
     pub(crate) facts: Facts,
+    /// The user's token that was used, as it was kept.
+    pub(crate) used_token: Option<Sealed>,
     /// A fault of the set-up that was met.
     pub(crate) fault: Option<SetupFault>,
     /// What it says of Foxy.
@@ -45,6 +48,7 @@ impl Finding {
             took: Duration::ZERO,
             credential: None,
             facts: Facts::default(),
+            used_token: None,
             fault: None,
             sign: Sign::None,
             hold: None,

@@ -35,10 +35,7 @@ impl<F: Calls> Runner<F> {
             }
             Step::Store | Step::Done => {
                 let domain = store_domain(row, payload);
-                match self.look_for_store(row, &domain).await? {
-                    Ok(finding) => finding,
-                    Err(error) => Finding::of_unclear(&error, row.step),
-                }
+                self.look_for_store(row, &domain).await?
             }
         };
         finding.took = started.elapsed();
@@ -97,14 +94,25 @@ impl<F: Calls> Runner<F> {
     }
 
     /// Among the user's own stores first: only that tells our store from somebody else's.
-    async fn look_for_store(&self, row: &Provisioning, domain: &str) -> Result<Result<Finding, ReadError>, Stop> {
-        let session = match self.user_session(row).await? {
-            Ok(session) => session,
-            Err(finding) => return Ok(Ok(*finding)),
+    async fn look_for_store(&self, row: &Provisioning, domain: &str) -> Result<Finding, Stop> {
+        let (session, used_token) = match self.user_session(row).await? {
+            Ok(usable) => usable,
+            Err(finding) => return Ok(*finding),
         };
-        let search = self.foxy.find_store(&session, domain).await;
+        let looked = self.look_with(&session, row, domain).await?;
+        let finding = looked.unwrap_or_else(|error| Finding::of_unclear(&error, row.step));
+        Ok(Finding { used_token: Some(used_token), ..finding })
+    }
+
+    async fn look_with(
+        &self,
+        session: &F::Session,
+        row: &Provisioning,
+        domain: &str,
+    ) -> Result<Result<Finding, ReadError>, Stop> {
+        let search = self.foxy.find_store(session, domain).await;
         if row.restored_to_ms.is_some() && !matches!(search, Ok(StoreSearch::Found { .. })) {
-            match self.has_unknown_store(row, &session, domain).await? {
+            match self.has_unknown_store(row, session, domain).await? {
                 Ok(true) => {
                     let note =
                         "restored from an older copy, and the user has a store that no signup of this ledger holds";

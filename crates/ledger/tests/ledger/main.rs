@@ -67,6 +67,7 @@ macro_rules! all_rules {
             two_tokens::a_store_whose_domain_is_given_up_after_its_token_came_is_listed,
             renewal::another_token_takes_the_place_of_the_one_that_was_used,
             renewal::what_is_parked_for_a_refused_user_token_continues_once_its_successor_is_here,
+            renewal::a_refusal_of_a_user_token_that_was_replaced_meanwhile_parks_nothing,
             renewal::of_two_processes_that_renew_at_once_both_tokens_are_kept,
             renewal::a_renewal_waits_in_the_escrow_while_the_ledger_is_away,
             renewal::renewals_are_drained_in_the_order_in_which_they_came,

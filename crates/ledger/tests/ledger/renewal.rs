@@ -3,18 +3,18 @@
 use std::{fs, ops::ControlFlow, sync::Arc};
 
 use foxden_ledger::{
-    Custody, Forgetting, Ledger, Next, ParkedReason, Pause, Provisioning, Renewed, Reseal, Scope, SignupId, State,
-    StepIn, TokenPlace,
+    Claimed, Custody, Forgetting, Ledger, Next, ParkedReason, Pause, Provisioning, ProvisioningId, Renewed, Reseal,
+    Scope, SignupId, State, Step, StepIn, TokenPlace, WorkerId,
 };
 use foxden_vault::{KeyRing, RefreshToken};
 
 use crate::{
-    support::{custody, entry, row, token, written},
+    support::{LEASE, accept, custody, entry, row, token, written},
     two_tokens::{at_the_store, escrow, finish, in_use, only_file, stores_of},
 };
 
 /// A signup with its store and this token, and the token's place.
-async fn provisioned(ledger: &Ledger, custody: &Custody, text: &str) -> (foxden_ledger::Claimed, TokenPlace) {
+async fn provisioned(ledger: &Ledger, custody: &Custody, text: &str) -> (Claimed, TokenPlace) {
     let claimed = at_the_store(ledger, custody).await;
     finish(ledger, custody, &claimed, text).await;
     let place = place(ledger, custody, &claimed.provisioning);
@@ -70,6 +70,39 @@ pub(crate) async fn what_is_parked_for_a_refused_user_token_continues_once_its_s
     let resumed = row(&ledger, "s1").await;
     assert_eq!((resumed.state, resumed.parked_reason), (State::Due, None));
     assert_eq!(renew(&of_user, "user", "second").await, Renewed::InLedger, "a repeat is harmless");
+}
+
+pub(crate) async fn a_refusal_of_a_user_token_that_was_replaced_meanwhile_parks_nothing(ledger: Ledger) {
+    let custody = custody();
+    let claimed = at_the_store(&ledger, &custody).await;
+    let id = claimed.provisioning.id.clone();
+    let user = ledger.credentials(&id).await.unwrap().remove(0);
+    let refused = |claimed: &Claimed, shared_user: Option<ProvisioningId>| {
+        let mut refused = entry(claimed, Next::Parked { reason: ParkedReason::UserTokenRefused, detail: None });
+        (refused.refused_token, refused.shared_user) = (user.sealed.clone(), shared_user);
+        refused
+    };
+    // Another signup under the same user.
+    let sibling = accept(&ledger, &custody, &WorkerId::new(), "s2").await;
+    let mut announced = entry(&sibling, Next::InFlight { step: Step::Store, lease: LEASE });
+    (announced.facts.user_from, announced.shared_user) = (Some(id.clone()), Some(id.clone()));
+    announced.facts.store_domain = Some("other".into());
+    let sibling = written(&ledger, announced).await;
+
+    // An escrow of another machine is drained before the refusals are recorded.
+    let of_user = TokenPlace::new(&ledger, &custody, &id, (Scope::User, user.intent), None);
+    renew(&of_user, "user", "second").await;
+    for refused in [refused(&claimed, None), refused(&sibling, Some(id.clone()))] {
+        let written = written(&ledger, refused).await;
+        assert_eq!((written.provisioning.state, written.provisioning.parked_reason), (State::Due, None));
+    }
+    assert_eq!(ledger.count_waiting_events().await.unwrap(), 0, "the parent app was told of no stop");
+    // The one that is in use now was refused.
+    let again = ledger.claim(&WorkerId::new(), 1, LEASE).await.unwrap().claimed.remove(0);
+    let mut refused = refused(&again, None);
+    refused.shared_user = again.provisioning.user_from.clone();
+    refused.refused_token = ledger.credentials(&id).await.unwrap().remove(0).sealed;
+    assert_eq!(written(&ledger, refused).await.provisioning.state, State::Parked);
 }
 
 pub(crate) async fn of_two_processes_that_renew_at_once_both_tokens_are_kept(ledger: Ledger) {

@@ -80,6 +80,7 @@ pub(crate) fn entry(claimed: &Claimed, next: Next) -> Entry {
         attempt: attempt(claimed.provisioning.step, claimed.provisioning.intents, "done"),
         credential: None,
         facts: Facts::default(),
+        refused_token: None,
         shared_user: None,
         next,
         event: None,

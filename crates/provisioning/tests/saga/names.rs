@@ -57,6 +57,7 @@ async fn announce_unasked(world: &World, id: &str, domain: &str) -> Claimed {
             store_domain: Some(domain.to_owned()),
             ..Facts::default()
         },
+        refused_token: None,
         shared_user: None,
         next: Next::InFlight { step: Step::Store, lease: Duration::from_secs(60) },
         event: None,

@@ -84,6 +84,7 @@ fn entry(claimed: &Claimed, kind: OutcomeKind) -> Entry {
         },
         credential: None,
         facts: Facts::default(),
+        refused_token: None,
         shared_user: None,
         next: Next::InFlight { step: Step::User, lease: LEASE },
         event: Some(OutcomeEvent { kind, data }),
