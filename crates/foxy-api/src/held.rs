@@ -35,6 +35,12 @@ pub trait TokenKeeper: fmt::Debug + Send + Sync {
     /// All tokens that are kept in this place, the one to be tried first at the beginning. Asked when Foxy has refused
     /// one: another process may have been answered its successor.
     fn kept(&self) -> Keeping<Vec<RefreshToken>>;
+
+    /// Asked before Foxy is. What it answers is dropped once nothing more can come of that, so a process that ends in good
+    /// order can wait for it.
+    fn at_work(&self) -> Box<dyn Send> {
+        Box::new(())
+    }
 }
 
 /// What a [`TokenKeeper`] is doing.
@@ -84,7 +90,12 @@ impl HeldToken {
         turn: Option<Turn>,
     ) -> Result<(Granted, Bearer), ReadError> {
         let (held, wire) = (self.clone(), wire.clone());
-        let asking = async move { held.ask(&wire, scope, turn).await };
+        let at_work = self.0.keeper.get().map(|keeper| keeper.at_work());
+        let asking = async move {
+            let asked = held.ask(&wire, scope, turn).await;
+            drop(at_work);
+            asked
+        };
         let asked = tokio::spawn(asking.in_current_span()).await;
         asked.unwrap_or_else(|_| Err(ReadError::odd(OddAnswer::None)))
     }

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use foxden_ledger::{ProvisioningId, Scope, TokenPlace};
 use foxden_vault::RefreshToken;
 use foxy_api::{Cause, Keeping, TokenKeeper};
+use tokio_util::task::TaskTracker;
 
 use crate::{calls::Calls, policy::Policy, recording::InMemory, runner::Runner, schedule::Schedule};
 
@@ -16,6 +17,8 @@ pub struct Keeper {
     /// Failures after which a token is given up; `None`: never.
     most_failures: Option<u32>,
     in_memory: InMemory,
+    /// Has a token for each refresh that may still bring something to keep.
+    refreshes: TaskTracker,
 }
 
 /// Some half a minute: a person waits.
@@ -24,7 +27,8 @@ const PATIENCE: u32 = 20;
 impl Keeper {
     /// For a command that a person waits for: it gives up after a while. A worker does not.
     pub fn for_a_person(place: TokenPlace) -> Self {
-        Self { place, pauses: Policy::RECORDING, most_failures: Some(PATIENCE), in_memory: InMemory::default() }
+        let (in_memory, refreshes) = (InMemory::default(), TaskTracker::new());
+        Self { place, pauses: Policy::RECORDING, most_failures: Some(PATIENCE), in_memory, refreshes }
     }
 
     async fn replace_at_last(self, used: RefreshToken, new: RefreshToken) -> Result<(), Cause> {
@@ -65,6 +69,10 @@ impl TokenKeeper for Keeper {
         let place = self.place.clone();
         Box::pin(async move { place.kept().await.map_err(|error| Arc::new(error) as Cause) })
     }
+
+    fn at_work(&self) -> Box<dyn Send> {
+        Box::new(self.refreshes.token())
+    }
 }
 
 impl fmt::Debug for Keeper {
@@ -87,6 +95,7 @@ impl<F: Calls> Runner<F> {
             pauses: self.policy.recording,
             most_failures: None,
             in_memory: self.in_memory.clone(),
+            refreshes: self.refreshes.clone(),
         })
     }
 }

@@ -9,7 +9,7 @@ use foxden_ledger::{
 use foxden_vault::SealError;
 use foxy_api::{Foxy, Line};
 use tokio::{sync::Notify, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
 use crate::{
@@ -40,6 +40,8 @@ pub struct Runner<F = Foxy> {
     pub(crate) marks_stores: bool,
     /// How many tokens neither the ledger nor the escrow has taken yet.
     pub(crate) in_memory: InMemory,
+    /// Refreshes of tokens continue whatever becomes of their callers.
+    pub(crate) refreshes: TaskTracker,
 }
 
 /// What a runner is made of.
@@ -123,6 +125,7 @@ impl<F: Calls> Runner<F> {
             stop: parts.stop,
             marks_stores: false,
             in_memory: InMemory::default(),
+            refreshes: TaskTracker::new(),
         }
     }
 

@@ -171,9 +171,15 @@ impl<F: Calls> Worker<F> {
         self.runner.in_memory.count()
     }
 
-    /// Waits for what is under way to end. `false`: the time was over first.
+    /// Waits for what is under way to end, and for refreshes of tokens whose callers are gone: an answer to one may hold the
+    /// only living token. `false`: the time was over first.
     pub async fn drain(&self, grace: Duration) -> bool {
         self.tasks.close();
-        tokio::time::timeout(grace, self.tasks.wait()).await.is_ok()
+        self.runner.refreshes.close();
+        let ended = async {
+            self.tasks.wait().await;
+            self.runner.refreshes.wait().await;
+        };
+        tokio::time::timeout(grace, ended).await.is_ok()
     }
 }

@@ -1,11 +1,14 @@
 //! A Foxy that answers other refresh tokens than those that were used.
 
-use foxden_ledger::{Scope, State};
-use foxden_provisioning::Ending;
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
+
+use foxden_ledger::{LedgerWatch, Pause, Scope, State, StepIn, WorkerId};
+use foxden_provisioning::{Capacity, Ending, Leases, Worker};
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     PROVISIONED,
-    world::{World, signup},
+    world::{World, memory, signup},
 };
 
 /// A customer with one store and a user whose token is kept.
@@ -71,4 +74,58 @@ async fn a_token_of_another_scope_or_type_makes_no_store_and_takes_no_place() {
         world.sim.set_faults("".parse().unwrap());
         assert_eq!(world.settle("s2").await, PROVISIONED);
     }
+}
+
+/// Holds up every successor on its way into the ledger.
+struct HoldsUp {
+    has_come: Notify,
+    may_pass: Semaphore,
+}
+
+/// The same, as the ledger takes it.
+struct OnTheWay(Arc<HoldsUp>);
+
+impl StepIn for OnTheWay {
+    fn before(&self, operation: &'static str) -> Pause {
+        let step = Arc::clone(&self.0);
+        Box::pin(async move {
+            if operation == "replace_token" {
+                step.has_come.notify_one();
+                step.may_pass.acquire().await.unwrap().forget();
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn after(&self, _operation: &'static str) -> Pause {
+        Box::pin(std::future::ready(ControlFlow::Continue(())))
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_waits_for_a_successor_whose_caller_is_gone() {
+    let way = Arc::new(HoldsUp { has_come: Notify::new(), may_pass: Semaphore::new(0) });
+    let world = World::on(memory().await.with_steps(Arc::new(OnTheWay(way.clone())))).await;
+    world.sim.set_faults("POST /stores: reset_before_work first 1; POST /token: rotate".parse().unwrap());
+    world.accept(&signup("s1")).await;
+    assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)]);
+    let before = user_token(&world).await;
+    // The disk takes nothing either, so that it is in memory only.
+    std::fs::remove_dir_all(world.escrow_dir.path()).unwrap();
+    world.clock.advance(Duration::from_secs(60));
+    let (owner, lease) = (WorkerId::new(), Duration::from_secs(60));
+    let claimed = world.ledger.claim(&owner, 1, lease).await.unwrap().claimed.remove(0);
+    let runner = world.runner.clone();
+    let caller = tokio::spawn(async move { runner.run(claimed).await });
+    way.has_come.notified().await;
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+
+    let leases = Leases::new(world.ledger.clone(), owner, lease);
+    let (runner, gate, capacity) = (world.runner.clone(), world.gate.clone(), Capacity::new(1));
+    let worker = Worker::new(world.ledger.clone(), LedgerWatch::default(), runner, leases, gate, capacity);
+    assert!(!worker.drain(Duration::from_millis(50)).await, "no longer than its grace");
+    way.may_pass.add_permits(1);
+    assert!(worker.drain(Duration::from_secs(60)).await);
+    assert_ne!(user_token(&world).await, before);
 }
