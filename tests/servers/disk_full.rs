@@ -7,6 +7,32 @@ use super::{parent_app::ParentApp, small_disk::SmallDisk};
 use crate::support::{Place, event, server};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_finds_its_escrow_s_disk_full_starts_once_there_is_room() {
+    let mut place = Place::new().await;
+    let Some(disk) = SmallDisk::mount(&place.path("disk"), 1) else { return };
+    let escrow = place.path("disk/escrow");
+    std::fs::create_dir(&escrow).unwrap();
+    place.set("FOXDEN_ESCROW_DIR", escrow.to_str().unwrap());
+    place.feed(&["submit", "-"], &event("s1").to_string());
+    disk.fill();
+    let worker = place.worker("worker");
+    let full = worker.until("escrow.full").await;
+    assert_eq!(full["level"], "error");
+    assert!(full["error"].as_str().unwrap().contains("No space left on device"), "{full}");
+    assert!(worker.events("worker.started").is_empty());
+    disk.free();
+    worker.until("escrow.has_room").await;
+    place.settled(1).await;
+    worker.stop().await;
+    assert_eq!(files_in(&escrow), 0, "what was tried is removed");
+    drop(disk);
+}
+
+fn files_in(dir: &std::path::Path) -> usize {
+    std::fs::read_dir(dir).unwrap().count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_acknowledged_around_a_full_disk_is_there_for_the_next_process() {
     let mut place = Place::new().await;
     let Some(disk) = SmallDisk::mount(&place.path("disk"), 24) else { return };

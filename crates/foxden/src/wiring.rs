@@ -1,6 +1,6 @@
 //! Puts the parts together as the settings ask.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use foxden_intake::AmqpUrl;
@@ -114,6 +114,34 @@ pub(crate) async fn existing_ledger(settings: &DatabaseSettings) -> anyhow::Resu
 /// The escrow, tried before it is needed.
 pub(crate) fn escrow(settings: &WorkerSettings) -> anyhow::Result<Escrow> {
     Escrow::open(&settings.escrow_dir).context("FOXDEN_ESCROW_DIR")
+}
+
+/// How long until a full disk is tried again.
+const ROOM_PAUSE: Duration = Duration::from_secs(2);
+
+/// The same for a worker: it waits for room. Ended and started again and again, it would be given up by its supervisor.
+pub(crate) async fn escrow_with_room(settings: &WorkerSettings) -> anyhow::Result<Escrow> {
+    let mut is_told = false;
+    loop {
+        match Escrow::open(&settings.escrow_dir) {
+            Err(error) if error.is_for_room() => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::error!(
+                        event = "escrow.full",
+                        error = &error as &dyn std::error::Error,
+                        "a token could not be kept on this disk, so nothing is begun; make room",
+                    );
+                }
+                tokio::time::sleep(ROOM_PAUSE).await;
+            }
+            opened => {
+                if is_told && opened.is_ok() {
+                    tracing::info!(event = "escrow.has_room", "a token can be kept on this disk again");
+                }
+                return opened.context("FOXDEN_ESCROW_DIR");
+            }
+        }
+    }
 }
 
 /// Connects to the ledger as it is.

@@ -55,6 +55,13 @@ pub struct EscrowError {
     source: io::Error,
 }
 
+impl EscrowError {
+    /// Whether it is the disk that is full, or the owner's share of it: it ends once something makes room.
+    pub fn is_for_room(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
 impl Escrow {
     /// Opens the directory, making it if need be, readable by its owner alone; and tries that a file can be kept there,
     /// since the moment of need is too late to find out.

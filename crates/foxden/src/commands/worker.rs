@@ -40,7 +40,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
 
     let amqp = settings.amqp.as_ref().map(wiring::amqp).transpose()?;
     wiring::warn_of_exposed(Some(&settings.database), amqp.as_ref());
-    let escrow = wiring::escrow(&settings.worker)?;
+    let escrow = wiring::escrow_with_room(&settings.worker).await?;
     let ledger = wiring::working_ledger(wiring::ledger(&settings.database).await?, &settings.provisioning);
     wiring::warn_of_risks(&ledger).await?;
     let side = wiring::foxy(&settings.foxy).await?;
