@@ -20,8 +20,8 @@ use crate::single_flight::{Kept, SingleFlight};
 use crate::struck::Struck;
 use crate::wire::{Wire, held_back, unavailable};
 use crate::{
-    CaptchaCode, Cause, Evidence, HeldToken, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri, SetupFault,
-    TokenKeeper, TokenScope,
+    CaptchaCode, Cause, Evidence, HeldToken, Methods, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri,
+    SetupFault, TokenKeeper, TokenScope,
 };
 
 /// Who acts.
@@ -143,6 +143,25 @@ impl Access {
         }
     }
 
+    /// Asks which methods a resource takes; once more with a fresh token, should the present one be refused.
+    pub(crate) async fn methods(&self, wire: &Wire, uri: &ResourceUri) -> Result<Option<Methods>, ReadError> {
+        let mut turn = Some(wire.turn_to_read().await?);
+        let mut renewed = false;
+        loop {
+            let token = self.bearer(wire).await?;
+            let caller = Caller { token: Some(&token.value.access), captcha: None, known: &self.struck(wire) };
+            let answer = wire.http.options(uri, caller, turn.take()).await.map_err(unavailable)?;
+            match answer.status {
+                200..=299 => return Ok(answer.allow),
+                401 => self.token.forget(token.edition).await,
+                status => return Err(ReadError::odd(OddAnswer::Status(status))),
+            }
+            if replace(&mut renewed, true) {
+                return Err(SetupFault::TokenRefused.into());
+            }
+        }
+    }
+
     /// Creates what brings a token, at the address that the home document links as `rel`. Without a
     /// `captcha` code of its own it goes with that of the settings, if any.
     pub(crate) async fn create(
@@ -189,7 +208,7 @@ impl Access {
     ) -> Report<T> {
         let begun = Instant::now();
         let known = self.struck(wire).body(body);
-        let body = body.to_string().into_bytes();
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let mut evidence = Evidence::default();
         let mut turn = match wire.http.turn_to_create(when.line, when.deadline).await {
             Ok(turn) => Some(turn),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::Cause;
 use crate::body::Body;
 use crate::struck::Struck;
+use crate::{Cause, Methods};
 
 /// A status with what came with it. Whether the body is whole is for the reader to decide on.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub(crate) struct Answer {
     pub(crate) retry_after: Option<Duration>,
     /// The `error` of a `WWW-Authenticate: Bearer` challenge (RFC 6750 section 3).
     pub(crate) challenge: Option<String>,
+    /// `Allow`.
+    pub(crate) allow: Option<Methods>,
     /// `Location`, unchecked.
     pub(crate) location: Option<String>,
     /// The body, or what there is of it.

@@ -43,6 +43,11 @@ impl Attribute {
         Self { name: name.into(), value: value.into(), visibility: Visibility::Restricted, uri: None }
     }
 
+    /// A note that this circle sees.
+    pub fn new(name: impl Into<String>, value: impl Into<String>, visibility: Visibility) -> Self {
+        Self { name: name.into(), value: value.into(), visibility, uri: None }
+    }
+
     /// An embedded attribute; what can't be read is none.
     pub(crate) fn read(entry: &Value, origins: &ApiOrigins) -> Option<Self> {
         let text = |name: &str| Some(entry.get(name)?.as_str()?.to_owned());

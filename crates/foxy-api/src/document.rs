@@ -9,7 +9,7 @@ use crate::access::Access;
 use crate::answer::CLIENT_SECRET;
 use crate::link::Links;
 use crate::wire::Wire;
-use crate::{ApiOrigins, Attribute, ReadError, ResourceUri};
+use crate::{ApiOrigins, Attribute, LinkProblem, ReadError, ResourceUri};
 
 /// A client, a user or a store as Foxy shows it. Mostly personal data: `Debug` shows the address only.
 #[derive(Clone)]
@@ -34,6 +34,14 @@ impl Document {
     /// One property, if it is text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.properties.get(name).and_then(Value::as_str)
+    }
+
+    /// Where the document leads under this relation.
+    ///
+    /// # Errors
+    /// [`LinkProblem`], if there is no such link, or none that may be followed.
+    pub fn link(&self, rel: &'static str, origins: &ApiOrigins) -> Result<ResourceUri, LinkProblem> {
+        self.links.uri(rel, origins)
     }
 
     /// Reads what the home document links as `rel`.

@@ -17,8 +17,8 @@ use crate::oauth::Grant;
 use crate::single_flight::SingleFlight;
 use crate::wire::Wire;
 use crate::{
-    ApiOrigins, ClientError, CreatedUser, Document, Granted, HeldToken, Line, NewUser, ReadError, Report, SecretSource,
-    Settings, StoreSession, TokenError, TokenScope, UserSession, outcome,
+    ApiOrigins, ClientError, CreatedUser, Document, Granted, HeldToken, Line, NewUser, Reach, ReadError, Report,
+    SecretSource, Settings, StoreSession, TokenError, TokenScope, UserSession, outcome,
 };
 
 /// One OAuth client of Foxy. Cheap to clone; clones share connections, links and the client's access token.
@@ -96,6 +96,11 @@ impl Foxy {
     /// Acts as a store by its refresh token. Its access token and links are fetched when first needed.
     pub fn store(&self, token: impl Into<HeldToken>) -> StoreSession {
         StoreSession::of_refresh_token(self.clone(), token.into())
+    }
+
+    /// What the client itself can do beyond this. It has an access token of its own.
+    pub fn reach(&self) -> Reach {
+        Reach::new(self.clone(), Arc::new(Access::new(Identity::Client)))
     }
 
     /// Reads the OAuth client itself (Foxy docs: rels/client), with its secret ([`Document::client_secret`]).

@@ -21,7 +21,7 @@ use crate::oauth::Grant;
 use crate::outcome::{self, Ending};
 use crate::read::{self, Reading};
 use crate::struck::Struck;
-use crate::{ApiOrigins, Document, Outcome, ReadError, ResourceUri, TokenScope, reasons, retry_after};
+use crate::{ApiOrigins, Document, Methods, Outcome, ReadError, ResourceUri, TokenScope, reasons, retry_after};
 
 const STATUSES: &[u16] =
     &[200, 201, 202, 204, 301, 307, 400, 401, 403, 404, 408, 409, 410, 418, 422, 429, 500, 502, 503, 504, 999];
@@ -47,7 +47,15 @@ fn answer(input: &[u8]) -> Option<Answer> {
     let retry_after = retry_after::parse(&text, OffsetDateTime::UNIX_EPOCH);
     assert!(retry_after.is_none_or(|wait| wait <= Duration::from_secs(3600)), "a wait has a cap");
     let location = Some(text.clone().into_owned());
-    Some(Answer { status, retry_after, challenge: challenge_error(&text), location, body, struck: Struck::default() })
+    Some(Answer {
+        status,
+        retry_after,
+        challenge: challenge_error(&text),
+        allow: Some(Methods::parse(&text)),
+        location,
+        body,
+        struck: Struck::default(),
+    })
 }
 
 fn json(bytes: &[u8]) -> Value {
@@ -114,8 +122,15 @@ pub fn tokens(input: &[u8]) {
 /// Foxy's own error bodies.
 pub fn errors(input: &[u8]) {
     let body = Body::Whole(input.to_vec());
-    let refused =
-        Answer { status: 400, retry_after: None, challenge: None, location: None, body, struck: Struck::default() };
+    let refused = Answer {
+        status: 400,
+        retry_after: None,
+        challenge: None,
+        allow: None,
+        location: None,
+        body,
+        struck: Struck::default(),
+    };
     for error in reasons::of(&refused) {
         assert!(error.message().chars().count() <= 1000, "a message has a cap");
 

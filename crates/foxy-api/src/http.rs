@@ -14,7 +14,7 @@ use std::time::Duration;
 use foxden_vault::{AccessToken, ClientSecret};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
 use time::OffsetDateTime;
@@ -25,7 +25,7 @@ use crate::body::{self, Body};
 use crate::oauth::Grant;
 use crate::pace::{Line, Pace, TooLate, Turn};
 use crate::struck::Struck;
-use crate::{CaptchaCode, Cause, ClientError, NotSent, ResourceUri, Settings, retry_after};
+use crate::{CaptchaCode, Cause, ClientError, Methods, NotSent, ResourceUri, Settings, retry_after};
 
 /// Foxy docs: rels/create_user.
 const H_CAPTCHA_CODE: HeaderName = HeaderName::from_static("h-captcha-code");
@@ -50,6 +50,8 @@ pub(crate) enum Verb {
     Post,
     /// Changes the named properties of one.
     Patch,
+    /// Removes one.
+    Delete,
 }
 
 /// As whom a call goes.
@@ -90,6 +92,7 @@ impl Verb {
         match self {
             Self::Post => Method::POST,
             Self::Patch => Method::PATCH,
+            Self::Delete => Method::DELETE,
         }
     }
 }
@@ -171,6 +174,18 @@ impl Http {
         self.paced(turn, &self.reads, request, caller.struck(), &AtomicBool::new(true)).await
     }
 
+    /// Asks which methods a resource takes.
+    pub(crate) async fn options(
+        &self,
+        uri: &ResourceUri,
+        caller: Caller<'_>,
+        turn: Option<Turn>,
+    ) -> Result<Answer, Failure> {
+        let request = self.reads.request(Method::OPTIONS, uri.url().clone()).timeout(self.call_timeout);
+        let request = caller.introduced(request);
+        self.paced(turn, &self.reads, request, caller.struck(), &AtomicBool::new(true)).await
+    }
+
     /// Asks the token endpoint, with HTTP Basic authentication of the client (RFC 6749 section 2.3.1).
     ///
     /// Id and secret go in as they are, not form-encoded as that section says: few servers decode them, and Foxy's ids
@@ -206,7 +221,8 @@ impl Http {
         if left.is_zero() {
             return Err(Failure { fate: Fate::NotSent(NotSent::DeadlinePassed), cause: None });
         }
-        let handed_over = Arc::new(AtomicBool::new(false));
+        // A deletion works without its body, so it counts as read from the start.
+        let handed_over = Arc::new(AtomicBool::new(verb == Verb::Delete));
         let body = Watched { body: body.into(), handed_over: Arc::clone(&handed_over) };
         let request = self
             .creates
@@ -307,6 +323,7 @@ async fn read(mut response: Response, struck: Struck) -> Answer {
         status: response.status().as_u16(),
         retry_after: text(RETRY_AFTER).and_then(|value| retry_after::parse(value, OffsetDateTime::now_utc())),
         challenge: text(WWW_AUTHENTICATE).and_then(challenge_error),
+        allow: text(ALLOW).map(Methods::parse),
         location: text(LOCATION).map(|location| struck.without(location)),
         body: read_body(&mut response).await,
         struck,

@@ -95,7 +95,12 @@ impl Granted {
     /// The `token` of an answer to a creation (Foxy docs: rels/create_user, rels/stores). The refresh token is what matters; without it
     /// the grant is lost, without anything else it is not.
     pub(crate) fn of_creation(body: &Value) -> Option<Self> {
-        let fields = TokenFields::of(body.get("token")?);
+        Self::of_fields(body.get("token")?)
+    }
+
+    /// From an object that has the token's fields among others, in the answer to a creation.
+    pub(crate) fn of_fields(token: &Value) -> Option<Self> {
+        let fields = TokenFields::of(token);
         // It comes once, so the refresh token is kept whatever the answer says of its scope: using it will show.
         let access = fields.access.filter(|_| fields.is_bearer);
         let expires_in = if access.is_some() { fields.lifetime } else { Duration::ZERO };
@@ -255,7 +260,15 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Answer {
         let body = Body::Whole(body.as_bytes().to_vec());
-        Answer { status, retry_after: None, challenge: None, location: None, body, struck: Struck::default() }
+        Answer {
+            status,
+            retry_after: None,
+            challenge: None,
+            allow: None,
+            location: None,
+            body,
+            struck: Struck::default(),
+        }
     }
 
     fn refresh() -> Grant {

@@ -163,6 +163,7 @@ mod tests {
             status,
             retry_after: Some(Duration::from_secs(7)),
             challenge: None,
+            allow: None,
             location: None,
             body,
             struck: Struck::default(),

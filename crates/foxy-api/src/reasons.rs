@@ -115,8 +115,15 @@ mod tests {
 
     fn said(status: u16, body: &str) -> Vec<String> {
         let body = Body::Whole(body.as_bytes().to_vec());
-        let answer =
-            Answer { status, retry_after: None, challenge: None, location: None, body, struck: Struck::default() };
+        let answer = Answer {
+            status,
+            retry_after: None,
+            challenge: None,
+            allow: None,
+            location: None,
+            body,
+            struck: Struck::default(),
+        };
         of(&answer).iter().map(|error| error.message().to_owned()).collect()
     }
 

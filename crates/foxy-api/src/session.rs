@@ -9,7 +9,7 @@ use crate::access::{Access, Identity, When};
 use crate::errors::Creating;
 use crate::link::Links;
 use crate::{
-    Attribute, CreatedStore, Document, Foxy, Granted, HeldToken, Line, ListedStore, NewStore, ReadError, Report,
+    Attribute, CreatedStore, Document, Foxy, Granted, HeldToken, Line, ListedStore, NewStore, Reach, ReadError, Report,
     StoreSearch, TokenKeeper, TokenScope, attribute, listing,
 };
 
@@ -59,6 +59,11 @@ impl UserSession {
         let captcha = store.captcha.as_ref();
         let report = self.user.create(self.foxy.wire(), what, &store.body(), captcha, when).await;
         report.map(|created| CreatedStore::new(created, self.foxy.origins()))
+    }
+
+    /// What the user can do beyond this.
+    pub fn reach(&self) -> Reach {
+        Reach::new(self.foxy.clone(), Arc::clone(&self.user))
     }
 
     /// Reads the user (Foxy docs: rels/user).

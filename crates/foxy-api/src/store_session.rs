@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::access::{Access, Identity};
-use crate::{Attribute, Document, Foxy, HeldToken, ReadError, Report, TokenScope, attribute};
+use crate::{Attribute, Document, Foxy, HeldToken, Reach, ReadError, Report, TokenScope, attribute};
 
 /// One store's session, by [`Foxy::store`]. Cheap to clone; clones share the store's access token and links.
 #[derive(Clone)]
@@ -19,6 +19,11 @@ impl StoreSession {
     /// Knowing the refresh token alone.
     pub(crate) fn of_refresh_token(foxy: Foxy, token: HeldToken) -> Self {
         Self { foxy, store: Arc::new(Access::new(Identity::Holder(token, TokenScope::Store))) }
+    }
+
+    /// What the store's token can do beyond this.
+    pub fn reach(&self) -> Reach {
+        Reach::new(self.foxy.clone(), Arc::clone(&self.store))
     }
 
     /// Reads the store (Foxy docs: rels/store).

@@ -14,7 +14,15 @@ const TOKEN: &str = r#"{"token":{"access_token":"a","refresh_token":"r","expires
 const HTML: &str = "<html><h1>502 Bad Gateway</h1></html>";
 
 fn answer(status: u16, body: Body) -> Answer {
-    Answer { status, retry_after: Some(WAIT), challenge: None, location: None, body, struck: Struck::default() }
+    Answer {
+        status,
+        retry_after: Some(WAIT),
+        challenge: None,
+        allow: None,
+        location: None,
+        body,
+        struck: Struck::default(),
+    }
 }
 
 fn whole(body: &str) -> Body {

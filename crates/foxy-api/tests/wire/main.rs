@@ -10,6 +10,7 @@ mod limits;
 mod logs;
 mod lookups;
 mod paced;
+mod reach;
 mod resources;
 mod secrets;
 mod server;
