@@ -41,6 +41,24 @@ impl FoxySide {
         let settings = foxy_api::Settings { client_secret, ..self.settings.clone() };
         Foxy::try_new(settings).context("could not set up the client of Foxy's API")
     }
+
+    /// Another client of the same Foxy.
+    pub(crate) fn client(&self, client_id: String, client_secret: ClientSecret) -> anyhow::Result<Foxy> {
+        let settings = foxy_api::Settings { client_id, client_secret, ..self.settings.clone() };
+        Foxy::try_new(settings).context("could not set up the client of Foxy's API")
+    }
+
+    /// What makes clients at the same Foxy.
+    pub(crate) fn registrar(&self) -> anyhow::Result<Registrar> {
+        let foxy_api::Settings { api, connect_timeout, call_timeout, .. } = self.settings.clone();
+        Registrar::try_new(api, connect_timeout, call_timeout, USER_AGENT)
+            .context("could not set up the client of Foxy's API")
+    }
+
+    /// The id of this client.
+    pub(crate) fn client_id(&self) -> &str {
+        &self.settings.client_id
+    }
 }
 
 /// Connects to the ledger and sees to its schema: the embedded one is brought up to date on the spot, a server's is the

@@ -23,7 +23,6 @@ macro_rules! permissions {
             }
 
             /// The thing allowed, in one line, as the documentation has it.
-            #[cfg(test)]
             pub(crate) fn text(self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)*

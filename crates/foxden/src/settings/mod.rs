@@ -43,7 +43,7 @@ mod tests;
 pub(crate) use amqp::AmqpSettings;
 pub(crate) use database::DatabaseSettings;
 pub(crate) use foxy::{ClientCredentials, FoxyApi, FoxySettings, Latency, client_secret_in};
-pub(crate) use foxy_allows::FoxyAllows;
+pub(crate) use foxy_allows::{FoxyAllows, Permission};
 pub(crate) use keys::KeySettings;
 pub(crate) use mistakes::Mistakes;
 pub(crate) use provisioning::ProvisioningSettings;

@@ -9,7 +9,7 @@ use foxy_api::{
 };
 use serde_json::Map;
 
-use super::assumption::Assumption;
+use super::{assumption::Assumption, left::Left};
 use crate::terminal::printable;
 
 /// As long as a lookup waits before it believes that something is absent.
@@ -38,6 +38,7 @@ pub(crate) struct Marks {
 pub(crate) struct Walk<'a> {
     foxy: &'a Foxy,
     marks: &'a Marks,
+    left: &'a Left,
     call_timeout: Duration,
     tell: &'a mut dyn FnMut(Assumption, Finding),
 }
@@ -49,10 +50,11 @@ impl<'a> Walk<'a> {
     pub(crate) fn new(
         foxy: &'a Foxy,
         marks: &'a Marks,
+        left: &'a Left,
         call_timeout: Duration,
         tell: &'a mut dyn FnMut(Assumption, Finding),
     ) -> Self {
-        Self { foxy, marks, call_timeout, tell }
+        Self { foxy, marks, left, call_timeout, tell }
     }
 
     /// What can be tried without creating anything. `false`: Foxy does not let us in, so nothing else can be tried.
@@ -81,15 +83,8 @@ impl<'a> Walk<'a> {
 
     /// Creates a user and tries what can be tried with it.
     pub(crate) async fn make_user(&mut self) -> Option<CreatedUser> {
-        let user = NewUser {
-            first_name: FIRST_NAME.into(),
-            last_name: "foxden verify".into(),
-            email: self.marks.email.clone(),
-            phone: None,
-            extra: Map::new(),
-            captcha: None,
-        };
-        let made = self.made(Assumption::UserCreated, self.foxy.create_user(&user, self.deadline()).await)?;
+        let user = new_user(self.marks);
+        let made = self.made(Assumption::UserCreated, self.create_user(&user).await)?;
         let links = match made.links_stores() {
             true => Finding::Held(String::new()),
             false => Finding::Broken("it does not; the user's home document is asked instead, one request more".into()),
@@ -102,7 +97,7 @@ impl<'a> Walk<'a> {
             Err(error) => Finding::Broken(chain(&error)),
         };
         self.found(Assumption::UserText, text);
-        let again = self.foxy.create_user(&user, self.deadline()).await;
+        let again = self.create_user(&user).await;
         self.found(Assumption::EmailTaken, refused(&again, &[RejectionKind::EmailTaken]));
         let found = lag(async || self.foxy.email_exists(&self.marks.email).await).await;
         self.found(Assumption::EmailFound, found);
@@ -117,28 +112,32 @@ impl<'a> Walk<'a> {
 
     /// Creates a store of that user's and tries what can be tried with it.
     pub(crate) async fn make_store(&mut self, user: &CreatedUser) -> Option<CreatedStore> {
-        let store = NewStore {
-            name: "foxden verify".into(),
-            domain: self.marks.domain.clone(),
-            url: "https://foxden-verify.example".into(),
-            email: self.marks.email.clone(),
-            country: "US".into(),
-            region: "MN".into(),
-            postal_code: "55401".into(),
-            extra: Map::new(),
-            captcha: None,
-        };
+        let store = new_store(self.marks, self.marks.domain.clone());
         let session = user.session();
-        let made = self.made(Assumption::StoreCreated, session.create_store(&store, self.deadline()).await)?;
-        let again = session.create_store(&store, self.deadline()).await;
+        let made = self.made(Assumption::StoreCreated, self.create_store(&session, &store).await)?;
+        let again = self.create_store(&session, &store).await;
         self.found(Assumption::DomainTaken, refused(&again, &[RejectionKind::DomainTaken]));
         let reserved = NewStore { domain: "www".into(), ..store };
-        let reserved = session.create_store(&reserved, self.deadline()).await;
+        let reserved = self.create_store(&session, &reserved).await;
         let kinds = [RejectionKind::DomainReserved, RejectionKind::DomainTaken];
         self.found(Assumption::DomainReserved, refused(&reserved, &kinds));
         self.look_for(&session).await;
         self.open(&made.token.refresh).await;
         Some(made)
+    }
+
+    async fn create_user(&self, user: &NewUser) -> Report<CreatedUser> {
+        let mark = self.left.expect(format!("the user {}", printable(&user.email)));
+        let report = self.foxy.create_user(user, self.deadline()).await;
+        self.left.settle(mark, &report, |made| made.uri.clone().ok());
+        report
+    }
+
+    async fn create_store(&self, session: &UserSession, store: &NewStore) -> Report<CreatedStore> {
+        let mark = self.left.expect(format!("the store {}", store.domain));
+        let report = session.create_store(store, self.deadline()).await;
+        self.left.settle(mark, &report, |made| made.uri.clone().ok());
+        report
     }
 
     async fn look_for(&mut self, session: &UserSession) {
@@ -199,7 +198,40 @@ impl<'a> Walk<'a> {
     }
 
     fn deadline(&self) -> tokio::time::Instant {
-        tokio::time::Instant::now() + self.call_timeout
+        deadline(self.call_timeout)
+    }
+}
+
+/// By when a call has ended. With a whole call's time to wait for its turn under the rate of calls: here no call is worth
+/// giving up for its lateness.
+pub(super) fn deadline(call_timeout: Duration) -> tokio::time::Instant {
+    tokio::time::Instant::now() + 2 * call_timeout
+}
+
+/// The user of this run.
+pub(super) fn new_user(marks: &Marks) -> NewUser {
+    NewUser {
+        first_name: FIRST_NAME.into(),
+        last_name: "foxden verify".into(),
+        email: marks.email.clone(),
+        phone: None,
+        extra: Map::new(),
+        captcha: None,
+    }
+}
+
+/// A store of this run.
+pub(super) fn new_store(marks: &Marks, domain: String) -> NewStore {
+    NewStore {
+        name: "foxden verify".into(),
+        domain,
+        url: "https://foxden-verify.example".into(),
+        email: marks.email.clone(),
+        country: "US".into(),
+        region: "MN".into(),
+        postal_code: "55401".into(),
+        extra: Map::new(),
+        captcha: None,
     }
 }
 
@@ -237,7 +269,7 @@ async fn lag(look: impl AsyncFn() -> Result<bool, ReadError>) -> Finding {
 }
 
 /// What a call came to, with Foxy's own words: nothing was sent but what this walk made up.
-fn told<T: std::fmt::Debug>(report: &Report<T>) -> String {
+pub(super) fn told<T: std::fmt::Debug>(report: &Report<T>) -> String {
     let what = match &report.outcome {
         Outcome::Done(_) => "Foxy took it".to_owned(),
         Outcome::NoEffect(reason) => reason.to_string(),
@@ -252,7 +284,7 @@ fn told<T: std::fmt::Debug>(report: &Report<T>) -> String {
     printable(&format!("{status}{what}")).into_owned()
 }
 
-fn chain(error: &ReadError) -> String {
+pub(super) fn chain(error: &ReadError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(reason) = cause {
