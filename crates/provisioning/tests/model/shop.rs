@@ -79,7 +79,7 @@ impl Shop {
             }
             Ended::Failed(outcome) => matches!(outcome, Outcome::NoEffect(_)),
         };
-        books.end(number, sure);
+        books.end(number, deadline, sure);
         ended
     }
 
