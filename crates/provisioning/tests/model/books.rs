@@ -147,7 +147,7 @@ impl Books {
         number
     }
 
-    /// A call ends for its sender, by its deadline at the latest: time passes in leaps, and may be far beyond that by now.
+    /// A call ends for its sender, by its deadline at the latest: time passes in leaps, and may be far beyond that.
     pub(crate) fn end(&mut self, number: usize, deadline: Instant, sure: bool) {
         self.calls[number].open = false;
         self.calls[number].ended_at.get_or_insert_with(|| deadline.min(Instant::now()));

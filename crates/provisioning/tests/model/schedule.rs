@@ -137,17 +137,19 @@ pub(crate) async fn play(
     mut promises: Promises,
     trace: &Trace,
 ) -> Result<(), Broken> {
-    let mut act = Act { world: &mut world, dice, trace, start: Instant::now(), jumped: Duration::ZERO };
+    let (start, jumped) = (Instant::now(), Duration::ZERO);
+    let mut act = Act { world: &mut world, promises: &mut promises, dice, trace, start, jumped };
     for _ in 0..plan.steps {
-        act.step(plan).await;
+        act.step(plan).await?;
         act.world.director.settle().await;
-        promises.hold(act.world).await?;
+        act.promises.hold(act.world).await?;
     }
     come_to_rest(&mut world, &mut promises, trace).await
 }
 
 struct Act<'a> {
     world: &'a mut World,
+    promises: &'a mut Promises,
     dice: &'a mut Rng,
     trace: &'a Trace,
     start: Instant,
@@ -160,12 +162,14 @@ impl Act<'_> {
     }
 
     /// One thing happens.
-    async fn step(&mut self, plan: &Plan) {
+    async fn step(&mut self, plan: &Plan) -> Result<(), Broken> {
         if plan.persons > 0 && self.dice.u32(..100) < plan.persons {
-            return self.person().await;
+            self.person().await;
+            return Ok(());
         }
         if plan.strangers > 0 && self.dice.u32(..100) < plan.strangers {
-            return self.take_domain().await;
+            self.take_domain().await;
+            return Ok(());
         }
         let held_up = self.world.director.held_up();
         let at = self.dice.usize(..WORKERS);
@@ -174,7 +178,8 @@ impl Act<'_> {
             return self.resume(held_up, plan).await;
         }
         if self.dice.u32(..100) < plan.kills {
-            return self.kill(at).await;
+            self.kill(at).await;
+            return Ok(());
         }
         let director = self.world.director.clone();
         match self.dice.u32(..100) {
@@ -217,6 +222,7 @@ impl Act<'_> {
             }
         }
         self.world.posts[at].reap();
+        Ok(())
     }
 
     /// A signup to be published; mostly one that is not accepted yet.
@@ -229,7 +235,7 @@ impl Act<'_> {
         }
     }
 
-    async fn resume(&mut self, held_up: usize, plan: &Plan) {
+    async fn resume(&mut self, held_up: usize, plan: &Plan) -> Result<(), Broken> {
         let point = self.world.director.take(self.dice.usize(..held_up));
         let goes_wrong = self.dice.u32(..100) < plan.faults;
         let order = if goes_wrong { self.fault(point.operation, point.phase, &plan.fates) } else { Order::Go };
@@ -237,22 +243,26 @@ impl Act<'_> {
         self.say(&format!("worker {boot} goes on {}: {order:?}", point.name()));
         point.resume(order);
         if plan.rush > 0 && self.dice.u32(..100) < plan.rush {
-            self.rush(boot, plan).await;
+            self.rush(boot, plan).await?;
         }
+        Ok(())
     }
 
     /// A worker goes on until all it does is held up at Foxy's door. On the way things go wrong more rarely, or it
     /// would hardly ever get there.
-    async fn rush(&mut self, boot: Boot, plan: &Plan) {
+    async fn rush(&mut self, boot: Boot, plan: &Plan) -> Result<(), Broken> {
         let director = self.world.director.clone();
         director.settle().await;
+        self.promises.hold(self.world).await?;
         while let Some(point) = director.take_where(|point| point.boot == boot && !point.is_at_foxy()) {
             let goes_wrong = self.dice.u32(..100) < plan.faults / 8;
             let order = if goes_wrong { self.fault(point.operation, point.phase, &plan.fates) } else { Order::Go };
             self.say(&format!("worker {boot} goes on {}: {order:?}", point.name()));
             point.resume(order);
             director.settle().await;
+            self.promises.hold(self.world).await?;
         }
+        Ok(())
     }
 
     fn fault(&mut self, operation: &str, phase: Phase, fates: &[Order]) -> Order {
