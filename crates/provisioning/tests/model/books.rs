@@ -25,6 +25,8 @@ pub(crate) struct Thing {
     pub(crate) call: Option<usize>,
     /// When that was sent.
     pub(crate) called_at: Instant,
+    /// Whether Foxy has removed it.
+    pub(crate) is_removed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +87,7 @@ impl Books {
     }
 
     pub(crate) fn find(&self, kind: Kind, key: &str) -> Option<&Thing> {
-        self.things.iter().find(|thing| thing.kind == kind && thing.key == key)
+        self.things.iter().find(|thing| thing.kind == kind && thing.key == key && !thing.is_removed)
     }
 
     /// Somebody else's, made as long ago.
@@ -106,6 +108,14 @@ impl Books {
         drop(self.make(&call));
     }
 
+    /// Foxy removes the store that was made for a signup, or makes none any more.
+    pub(crate) fn remove_store_of(&mut self, signup: &str) {
+        self.late.retain(|call| call.kind != Kind::Store || call.signup != signup);
+        for store in self.things.iter_mut().filter(|thing| thing.kind == Kind::Store && thing.signup == signup) {
+            store.is_removed = true;
+        }
+    }
+
     pub(crate) fn make(&mut self, call: &Call) -> Result<Thing, RejectionKind> {
         if self.find(call.kind, &call.key).is_some() {
             return Err(if call.kind == Kind::User { RejectionKind::EmailTaken } else { RejectionKind::DomainTaken });
@@ -122,6 +132,7 @@ impl Books {
             owner: call.owner.clone(),
             call: call.number,
             called_at: call.at,
+            is_removed: false,
         };
         self.things.push(made.clone());
         Ok(made)
@@ -184,7 +195,9 @@ impl Books {
         for call in calls.iter_mut().filter(|call| call.boot == boot && call.open) {
             call.open = false;
             call.ended_at = Some(Instant::now());
-            if still_come && !things.iter().any(|thing| thing.kind == call.kind && thing.key == call.key) {
+            if still_come
+                && !things.iter().any(|thing| thing.kind == call.kind && thing.key == call.key && !thing.is_removed)
+            {
                 late.push(call.clone());
             }
         }

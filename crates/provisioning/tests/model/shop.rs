@@ -287,7 +287,8 @@ impl Calls for Shop {
         let origins = ApiOrigins::explicit("http://127.0.0.1:9").unwrap();
         self.read("stores", (&session.user, Some(session)), |books, hidden_for| {
             let is_listed = |thing: &&Thing| {
-                thing.kind == Kind::Store && thing.owner == session.user && thing.called_at.elapsed() >= hidden_for
+                let is_old = thing.called_at.elapsed() >= hidden_for;
+                thing.kind == Kind::Store && thing.owner == session.user && is_old && !thing.is_removed
             };
             let uri = |store: &Thing| ResourceUri::parse(&store.uri, &origins).unwrap();
             books.things.iter().filter(is_listed).map(uri).collect()

@@ -53,7 +53,12 @@ impl Act<'_> {
         let what = Forgetting { tokens: self.dice.bool(), links: self.dice.bool() };
         let forget = self.world.ledger.forget(&row.signup_id, what, &By::new("a person")).await.unwrap();
         self.say(&format!("a person forgets {}, {what:?}: {}", row.signup_id, name_of(&forget)));
-        if what.tokens && matches!(forget, foxden_ledger::Forget::Done(_)) {
+        let is_done = matches!(forget, foxden_ledger::Forget::Done(_));
+        // Links are for forgetting when Foxy has removed what they lead to.
+        if what.links && is_done {
+            self.world.books().remove_store_of(row.signup_id.as_str());
+        }
+        if what.tokens && is_done {
             self.world.acts.given_up_stores.insert(row.signup_id.to_string());
         }
     }
