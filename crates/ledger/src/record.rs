@@ -159,6 +159,8 @@ pub enum Doubt {
     Call,
     /// Its create call was refused, perhaps for what an earlier call in doubt has made.
     Refusal(RefusedFor),
+    /// It comes from an older copy of the ledger. Its user is there, and its store may be: the step is the store's now.
+    Store,
     /// A lookup has not settled it.
     Look {
         /// Whether it found nothing of ours, which is believed only when it was seen often enough.
@@ -350,6 +352,7 @@ fn apply(mut update: UpdateMany<Entity>, facts: &Facts, next: &Next, now: i64) -
                     .col_expr(Column::Lookups, Expr::col(Column::Lookups).add(i32::from(*counts)))
                     .col_expr(Column::Retries, Expr::col(Column::Retries).add(1)),
                 Doubt::Call => first_look(update, None).col_expr(Column::DoubtEndedAt, Expr::val(now)),
+                Doubt::Store => first_look(update, None).col_expr(Column::Step, Expr::val(Step::Store.as_str())),
                 Doubt::Refusal(refused) => first_look(update, Some(*refused)),
             }
         }

@@ -101,6 +101,7 @@ impl<F: Calls> Runner<F> {
                 Next::Due { step: Step::Store, delay: Duration::ZERO, at_least: Duration::ZERO }
             }
             Decision::AnnounceStore => Next::InFlight { step: Step::Store, lease },
+            Decision::LookForStore => Next::Unknown { delay: Duration::ZERO, doubt: Doubt::Store },
             Decision::Finish => Next::Provisioned {
                 keep_payload: self.policy.keep_payloads,
                 keep_user_token: self.policy.keep_user_tokens,

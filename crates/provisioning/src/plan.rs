@@ -154,6 +154,9 @@ pub enum Refusal {
 pub enum Decision {
     /// The user is there, or a store domain is chosen for it: announce the store's create call.
     AnnounceStore,
+    /// The user is there, and so may be a store that the older copy of the ledger does not know: look, before one is
+    /// announced.
+    LookForStore,
     /// The store is there: record the end.
     Finish,
     /// Send the same call again later.
@@ -207,7 +210,8 @@ pub fn decide(at: &Situation, seen: Seen) -> Result<Decision, Illegal> {
 /// A create call has ended, or was never sent.
 fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
     match seen {
-        Seen::Done { link_is_trusted } | Seen::TokenHeld { link_is_trusted } => Some(made(at.step, link_is_trusted)),
+        Seen::Done { link_is_trusted } => Some(made(at.step, link_is_trusted)),
+        Seen::TokenHeld { link_is_trusted } => Some(held(at, link_is_trusted)),
         // Not the signup's fault, so its age does not count.
         Seen::NoEffect(Cause::SetUp) => Some(Decision::Retry(Wait::Backoff)),
         Seen::NoEffect(Cause::HeldBack { at_least }) => Some(Decision::Retry(held_back(at_least))),
@@ -242,7 +246,7 @@ fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
 /// A lookup has been made of a call whose outcome is unknown.
 fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
     match seen {
-        Seen::TokenHeld { link_is_trusted } => Some(made(at.step, link_is_trusted)),
+        Seen::TokenHeld { link_is_trusted } => Some(held(at, link_is_trusted)),
         // What is there is found, however old: nothing is sent for it.
         Seen::Present => Some(lost(at)),
         Seen::Absent | Seen::Unclear if is_given_up(at) => Some(Decision::Park(ParkedReason::AttemptsExhausted)),
@@ -322,6 +326,15 @@ const fn made(step: Step, link_is_trusted: bool) -> Decision {
         _ if !link_is_trusted => Decision::Park(ParkedReason::SuspiciousLink),
         Step::User => Decision::AnnounceStore,
         Step::Store | Step::Done => Decision::Finish,
+    }
+}
+
+/// A user that was not made just now, be it the signup's own or another's, may have had a store made under it in the time
+/// that an older copy of the ledger lacks.
+const fn held(at: &Situation, link_is_trusted: bool) -> Decision {
+    match made(at.step, link_is_trusted) {
+        Decision::AnnounceStore if at.is_restored => Decision::LookForStore,
+        otherwise => otherwise,
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding
     let ms = u64::try_from(finding.took.as_millis()).unwrap_or(u64::MAX);
     match (decision, next) {
         (Decision::AnnounceStore, _) if finding.seen == Seen::DomainUnset => {}
-        (Decision::AnnounceStore, _) => {
+        (Decision::AnnounceStore | Decision::LookForStore, _) => {
             tracing::info!(event = "user.created", outcome, duration_ms = ms, note, "the Foxy user is there");
         }
         (Decision::Finish, _) => {

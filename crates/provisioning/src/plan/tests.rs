@@ -188,6 +188,17 @@ fn every_lookup_of_a_store_has_its_next_step() {
 }
 
 #[test]
+fn under_a_user_that_a_restored_signup_did_not_make_just_now_its_store_is_looked_for() {
+    for state in [State::InFlight, State::Unknown] {
+        let restored = Situation { is_restored: true, ..at(Step::User, state) };
+        let held = Seen::TokenHeld { link_is_trusted: true };
+        assert_eq!(decide(&restored, held), Ok(Decision::LookForStore));
+    }
+    let restored = Situation { is_restored: true, ..at(Step::User, State::InFlight) };
+    assert_eq!(decide(&restored, Seen::Done { link_is_trusted: true }), Ok(AnnounceStore), "it can't have one yet");
+}
+
+#[test]
 fn where_nothing_is_under_way_nothing_can_be_seen() {
     for step in Step::ALL {
         for state in [State::Due, State::Parked, State::Closed] {

@@ -101,3 +101,29 @@ async fn a_restored_signup_that_went_no_further_is_provisioned() {
         restored.books_agree().await;
     }
 }
+
+/// `s1` has a user whose token is kept. `s2`, of the same customer and with an email of its own, is in the copy as it was
+/// accepted. Afterwards its store took the second name, since `s3`, which the copy lacks, was out for the first.
+#[tokio::test]
+async fn a_restored_signup_looks_for_its_store_under_the_user_of_another() {
+    let (world, dir) = on_file().await;
+    let world = world.with_policy(|policy| policy.keep_user_tokens = true);
+    world.accept_for(&signup("s1"), "s1", "customer-7").await;
+    assert_eq!(world.settle("s1").await, PROVISIONED);
+    let named = |id| {
+        let mut payload = signup(id);
+        payload.store.name = "Same Name".into();
+        payload
+    };
+    world.accept_for(&named("s2"), "s2", "customer-7").await;
+    let (copy, copied_at) = (copied(&dir).await, world.clock.now_ms());
+    world.sim.set_faults("POST /stores: status 429 first 1".parse().unwrap());
+    world.clock.advance(Duration::from_secs(1));
+    let other = world.lease_for(&named("s3"), "s3", "customer-7").await;
+    assert_eq!(world.runner.run(other).await, Ending::Waiting(State::Due));
+    assert_eq!(world.run_due().await, [PROVISIONED]);
+    assert_eq!(world.row("s2").await.store_domain.as_deref(), Some("same-name-2"));
+    let restored = restored(&world, &copy, copied_at).await;
+    assert_eq!(restored.settle("s2").await, STORE_LOST);
+    assert_eq!(world.sim.books().stores.len(), 2, "s1's and s2's");
+}
