@@ -73,6 +73,10 @@ impl<F: Calls> Runner<F> {
         }
     }
 
+    fn may_share_its_user(&self, row: &Provisioning) -> bool {
+        row.user_from.is_some() || (self.policy.keep_user_tokens && row.account_id.is_some())
+    }
+
     /// Whether the user has a store that no row knows of. A row of an older copy of the ledger may have made it, under a
     /// domain that the row does not have: by a correction, or with a random tail.
     async fn has_unknown_store(
@@ -125,6 +129,12 @@ impl<F: Calls> Runner<F> {
         match search {
             Ok(StoreSearch::Found { uri }) => {
                 let claim = self.ledger.store_claim(row, domain, uri.as_str()).await?;
+                // A signup that the copy lacks may have made it, under the user that this one's customer shares.
+                if claim == StoreClaim::Free && row.restored_to_ms.is_some() && self.may_share_its_user(row) {
+                    let note =
+                        "restored from an older copy, and the store is among those of a user that others may share";
+                    return Ok(Ok(Finding::of_answer(Seen::Present, "present", note)));
+                }
                 return Ok(Ok(found(row, claim, &uri)));
             }
             Ok(StoreSearch::Absent) => {}

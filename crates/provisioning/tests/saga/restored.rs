@@ -102,10 +102,9 @@ async fn a_restored_signup_that_went_no_further_is_provisioned() {
     }
 }
 
-/// `s1` has a user whose token is kept. `s2`, of the same customer and with an email of its own, is in the copy as it was
-/// accepted. Afterwards its store took the second name, since `s3`, which the copy lacks, was out for the first.
-#[tokio::test]
-async fn a_restored_signup_looks_for_its_store_under_the_user_of_another() {
+/// A copy in which `s1` has a user whose token is kept, and `s2`, of the same customer and with an email of its own, is not
+/// begun. Then `s3` of the same customer comes, which wants the same name for its store.
+async fn with_three_of_one_customer(fault: Option<&str>) -> (World, World, tempfile::TempDir) {
     let (world, dir) = on_file().await;
     let world = world.with_policy(|policy| policy.keep_user_tokens = true);
     world.accept_for(&signup("s1"), "s1", "customer-7").await;
@@ -117,13 +116,31 @@ async fn a_restored_signup_looks_for_its_store_under_the_user_of_another() {
     };
     world.accept_for(&named("s2"), "s2", "customer-7").await;
     let (copy, copied_at) = (copied(&dir).await, world.clock.now_ms());
-    world.sim.set_faults("POST /stores: status 429 first 1".parse().unwrap());
+    if let Some(fault) = fault {
+        world.sim.set_faults(fault.parse().unwrap());
+    }
     world.clock.advance(Duration::from_secs(1));
     let other = world.lease_for(&named("s3"), "s3", "customer-7").await;
-    assert_eq!(world.runner.run(other).await, Ending::Waiting(State::Due));
-    assert_eq!(world.run_due().await, [PROVISIONED]);
-    assert_eq!(world.row("s2").await.store_domain.as_deref(), Some("same-name-2"));
+    world.runner.run(other).await;
+    if fault.is_some() {
+        assert_eq!(world.run_due().await, [PROVISIONED]);
+    }
     let restored = restored(&world, &copy, copied_at).await;
+    (world, restored, dir)
+}
+
+#[tokio::test]
+async fn a_restored_signup_looks_for_its_store_under_the_user_of_another() {
+    let (world, restored, _dir) = with_three_of_one_customer(Some("POST /stores: status 429 first 1")).await;
+    assert_eq!(world.row("s2").await.store_domain.as_deref(), Some("same-name-2"));
     assert_eq!(restored.settle("s2").await, STORE_LOST);
     assert_eq!(world.sim.books().stores.len(), 2, "s1's and s2's");
+}
+
+#[tokio::test]
+async fn a_store_that_a_restored_signup_finds_under_the_user_of_another_may_be_a_thirds() {
+    let (world, restored, _dir) = with_three_of_one_customer(None).await;
+    assert_eq!(world.row("s3").await.store_domain.as_deref(), Some("same-name"));
+    assert_eq!(restored.settle("s2").await, STORE_LOST);
+    assert_eq!(restored.row("s2").await.store_uri, None, "it is s3's, which the copy does not know");
 }
