@@ -114,8 +114,14 @@ impl<F: Calls> Runner<F> {
         row: &Provisioning,
         domain: &str,
     ) -> Result<Result<Finding, ReadError>, Stop> {
-        let search = self.foxy.find_store(session, domain).await;
-        if row.restored_to_ms.is_some() && !matches!(search, Ok(StoreSearch::Found { .. })) {
+        let found = match self.foxy.find_store(session, domain).await {
+            Ok(StoreSearch::Found { uri }) => Some((self.ledger.store_claim(row, domain, uri.as_str()).await?, uri)),
+            Ok(StoreSearch::Absent) => None,
+            Err(error) => return Ok(Err(error)),
+        };
+        // Its own may have another domain, also where this one is another signup's.
+        let may_be_others = found.as_ref().is_none_or(|(claim, _)| *claim == StoreClaim::Proven);
+        if row.restored_to_ms.is_some() && may_be_others {
             match self.has_unknown_store(row, session, domain).await? {
                 Ok(true) => {
                     let note =
@@ -126,19 +132,13 @@ impl<F: Calls> Runner<F> {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        match search {
-            Ok(StoreSearch::Found { uri }) => {
-                let claim = self.ledger.store_claim(row, domain, uri.as_str()).await?;
-                // A signup that the copy lacks may have made it, under the user that this one's customer shares.
-                if claim == StoreClaim::Free && row.restored_to_ms.is_some() && self.may_share_its_user(row) {
-                    let note =
-                        "restored from an older copy, and the store is among those of a user that others may share";
-                    return Ok(Ok(Finding::of_answer(Seen::Present, "present", note)));
-                }
-                return Ok(Ok(found(row, claim, &uri)));
+        if let Some((claim, uri)) = found {
+            // A signup that the copy lacks may have made it, under the user that this one's customer shares.
+            if claim == StoreClaim::Free && row.restored_to_ms.is_some() && self.may_share_its_user(row) {
+                let note = "restored from an older copy, and the store is among those of a user that others may share";
+                return Ok(Ok(Finding::of_answer(Seen::Present, "present", note)));
             }
-            Ok(StoreSearch::Absent) => {}
-            Err(error) => return Ok(Err(error)),
+            return Ok(Ok(of_claim(row, claim, &uri)));
         }
         Ok(self.foxy.store_domain_exists(domain).await.map(|exists| {
             if exists {
@@ -155,7 +155,7 @@ impl<F: Calls> Runner<F> {
 }
 
 /// A store with the domain is among the user's own. A user that several signups share may have it from another of them.
-fn found(row: &Provisioning, claim: StoreClaim, uri: &ResourceUri) -> Finding {
+fn of_claim(row: &Provisioning, claim: StoreClaim, uri: &ResourceUri) -> Finding {
     match claim {
         StoreClaim::Free => {
             let mut finding = Finding::of_answer(Seen::Present, "present", "the store is among the user's own");
