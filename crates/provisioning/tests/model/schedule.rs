@@ -137,14 +137,26 @@ pub(crate) async fn play(
     mut promises: Promises,
     trace: &Trace,
 ) -> Result<(), Broken> {
+    play_on(plan, &mut world, dice, &mut promises, trace).await?;
+    come_to_rest(&mut world, &mut promises, trace).await
+}
+
+/// Plays what is drawn step by step.
+pub(crate) async fn play_on(
+    plan: &Plan,
+    world: &mut World,
+    dice: &mut Rng,
+    promises: &mut Promises,
+    trace: &Trace,
+) -> Result<(), Broken> {
     let (start, jumped) = (Instant::now(), Duration::ZERO);
-    let mut act = Act { world: &mut world, promises: &mut promises, dice, trace, start, jumped };
+    let mut act = Act { world, promises, dice, trace, start, jumped };
     for _ in 0..plan.steps {
         act.step(plan).await?;
         act.world.director.settle().await;
         act.promises.hold(act.world).await?;
     }
-    come_to_rest(&mut world, &mut promises, trace).await
+    Ok(())
 }
 
 struct Act<'a> {

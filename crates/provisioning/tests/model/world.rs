@@ -231,13 +231,18 @@ impl World {
     /// The process at a post ends at once; what it had asked the database or Foxy for may still happen. Another takes
     /// its place.
     pub(crate) async fn kill(&mut self, at: usize, calls_still_come: bool) {
+        self.end(at, calls_still_come).await;
+        self.posts[at] = self.boot(at);
+    }
+
+    /// The same, and its place stays empty.
+    pub(crate) async fn end(&mut self, at: usize, calls_still_come: bool) {
         let boot = self.posts[at].boot;
         self.director.kill(boot);
         self.killed.insert(boot);
         self.posts[at].tasks.abort_all();
         self.books().bury(boot, calls_still_come);
         self.director.settle().await;
-        self.posts[at] = self.boot(at);
     }
 
     /// Asks the process at a post to stop.
