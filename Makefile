@@ -59,7 +59,7 @@ chaos: export FOXDEN_TEST_CHAOS_FULL_DISKS ?= 5
 chaos:
 	cargo test --package foxden --test end_to_end --locked chaos -- --nocapture --test-threads 1
 
-schedules: ## The saga's two model tests from a random seed; FOXDEN_TEST_SEED repeats one, FOXDEN_TEST_SCHEDULES sets how many of each
+schedules: ## The saga's three model tests from a random seed; FOXDEN_TEST_SEED repeats one, FOXDEN_TEST_SCHEDULES sets how many of each
 schedules: export FOXDEN_TEST_SEED ?= $(shell od -An -N6 -tu8 /dev/urandom | tr -d ' ')
 schedules: export FOXDEN_TEST_SCHEDULES ?= 25000
 schedules:

@@ -145,7 +145,9 @@ impl Books {
         let is_same =
             |earlier: &&Call| (earlier.kind, &earlier.key, &earlier.signup) == (call.kind, &call.key, &call.signup);
         if let Some(earlier) = self.calls.iter().rfind(is_same) {
-            let looked_up = self.lookups.iter().any(|(key, order)| *key == call.key && *order > earlier.order);
+            // By all stores of its user, too.
+            let is_of_it = |key: &String| *key == call.key || (call.kind == Kind::Store && *key == call.owner);
+            let looked_up = self.lookups.iter().any(|(key, order)| is_of_it(key) && *order > earlier.order);
             if !earlier.sure && !looked_up {
                 self.broken.push(format!("sent again without a lookup: {call:?} after {earlier:?}"));
             }
@@ -163,6 +165,15 @@ impl Books {
         self.calls[number].open = false;
         self.calls[number].ended_at.get_or_insert_with(|| deadline.min(Instant::now()));
         self.calls[number].sure |= sure;
+    }
+
+    /// The ledger is an older copy: of the signups that it knows each call is in doubt now, and no one knows that the
+    /// others had any.
+    pub(crate) fn forget_the_lost_time(&mut self, known: &BTreeSet<String>) {
+        for call in &mut self.calls {
+            call.sure = !known.contains(&call.signup);
+        }
+        self.delivered.clear();
     }
 
     /// How many calls wait to be worked on late.

@@ -46,7 +46,7 @@ const FATES: [Order; 5] = [
     Order::Foxy(Fate::Lag),
 ];
 
-fn draw(dice: &mut Rng) -> Plan {
+pub(crate) fn draw(dice: &mut Rng) -> Plan {
     let others = FATES.into_iter().filter(|_| dice.u32(..100) < 30);
     let fates = DOUBTS.into_iter().chain(others).collect();
     Plan {
@@ -72,7 +72,7 @@ fn draw(dice: &mut Rng) -> Plan {
 
 /// Where users' tokens are not kept, signups of one customer have to end at the first one's email; so most have their
 /// own.
-fn draw_signups(dice: &mut Rng, plan: &Plan) -> Vec<Signup> {
+pub(crate) fn draw_signups(dice: &mut Rng, plan: &Plan) -> Vec<Signup> {
     let shared = if plan.shape.keep_user_tokens { 100 } else { 20 };
     (1..=dice.usize(3..=4))
         .map(|number| {

@@ -82,7 +82,8 @@ impl Point {
 
     /// Whether it is a call to Foxy, and not to the ledger or an escrow.
     pub(crate) fn is_at_foxy(&self) -> bool {
-        const AT_FOXY: [&str; 5] = ["create_user", "create_store", "email_exists", "find_store", "store_domain_exists"];
+        const AT_FOXY: [&str; 6] =
+            ["create_user", "create_store", "email_exists", "find_store", "stores", "store_domain_exists"];
         AT_FOXY.contains(&self.operation)
     }
 

@@ -13,6 +13,7 @@ mod crash_points;
 mod director;
 mod leases;
 mod promises;
+mod restored;
 mod schedule;
 mod session;
 mod shape;
@@ -27,11 +28,14 @@ use std::{
 
 use crate::schedule::Trace;
 
-/// In every run, so that both forms take about four minutes on two cores; more by the environment.
+/// In every run, so that all forms take about four minutes on two cores; more by the environment.
 const SCHEDULES: u64 = 5_000;
 
 /// Of those with contended names.
 const CONTENDED_SCHEDULES: u64 = 1_500;
+
+/// Of those in which an older copy takes the ledger's place.
+const RESTORED_SCHEDULES: u64 = 150;
 
 #[expect(clippy::disallowed_methods, reason = "the one door by which a test is told of its size")]
 fn number(variable: &str) -> Option<u64> {
@@ -64,6 +68,8 @@ enum Form {
     Any,
     /// Signups that want the same names.
     Contended,
+    /// The same, and an older copy takes the ledger's place.
+    Restored,
 }
 
 /// Runs one schedule from nothing to its end, on a clock of its own that only the test moves.
@@ -74,6 +80,7 @@ fn one(form: Form, seed: u64) -> Result<(), String> {
     let ended = match form {
         Form::Any => runtime.block_on(Box::pin(schedule::run(seed, &trace))),
         Form::Contended => runtime.block_on(Box::pin(contended::run(seed, &trace))),
+        Form::Restored => runtime.block_on(Box::pin(restored::run(seed, &trace))),
     };
     AT.set(None);
     ended.map_err(|broken| format!("{}\n{broken}", trace.tell()))
@@ -84,6 +91,7 @@ fn all(form: Form) {
     let usual = match form {
         Form::Any => SCHEDULES,
         Form::Contended => CONTENDED_SCHEDULES,
+        Form::Restored => RESTORED_SCHEDULES,
     };
     let schedules = number("FOXDEN_TEST_SCHEDULES").unwrap_or(usual);
     let next = AtomicU64::new(first);
@@ -116,4 +124,9 @@ fn no_order_of_events_breaks_a_promise() {
 #[test]
 fn no_order_of_events_breaks_a_promise_among_signups_that_want_one_name() {
     all(Form::Contended);
+}
+
+#[test]
+fn no_order_of_events_breaks_a_promise_when_an_older_copy_takes_the_ledgers_place() {
+    all(Form::Restored);
 }

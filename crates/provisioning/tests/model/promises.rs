@@ -11,7 +11,7 @@ use foxden_ledger::{Filter, OutcomeKind, ParkedReason, Provisioning, Scope, Stat
 use foxden_vault::Sealed;
 
 use crate::{
-    books::{Call, Kind, Thing},
+    books::{Books, Call, Kind, Thing},
     shape::Shape,
     world::World,
 };
@@ -45,6 +45,12 @@ macro_rules! promise {
 }
 
 impl Promises {
+    /// Of a world whose ledger is another one now.
+    pub(crate) fn from_now_on(world: &World) -> Self {
+        let books = world.books();
+        Self { calls: books.calls.len(), abandoned: books.abandoned.len(), ..Self::default() }
+    }
+
     /// What must be true after each step.
     pub(crate) async fn hold(&mut self, world: &World) -> Result<(), Broken> {
         let in_escrow = world.escrow_files();
@@ -106,8 +112,23 @@ impl Promises {
             let id = signup.id.as_str();
             let made = |kind| books.things.iter().filter(|thing| thing.signup == id && thing.kind == kind).count();
             let generations = rows.get(id).map_or(0, |row| row.generation as usize);
+            if let Some(restored) = &world.restored {
+                // What the copy does not know may be made again, under a user that is kept or one of the next
+                // generation: OPERATIONS says so.
+                if !restored.knows(id) && (world.shape.keep_user_tokens || world.shape.mailbox) {
+                    continue;
+                }
+                let made = |things: &[Thing]| things.iter().any(|thing| thing.signup == id && thing.kind == Kind::User);
+                let (lost, after) = (&books.things[restored.lost.clone()], &books.things[restored.lost.end..]);
+                promise!(!(made(lost) && made(after)), "{id} was given another user: {:?}", books.things);
+            }
             promise!(made(Kind::Store) <= 1, "{id} has more than one store: {:?}", books.things);
-            promise!(made(Kind::User) <= generations, "{id} has more users than generations: {:?}", books.things);
+            let may_be_older = world.restored.is_some();
+            promise!(
+                may_be_older || made(Kind::User) <= generations,
+                "{id} has more users than generations: {:?}",
+                books.things
+            );
         }
         Ok(())
     }
@@ -171,7 +192,7 @@ impl Promises {
         }
         let mut wiped = BTreeSet::new();
         // Where Foxy has given no token out there is none to be found.
-        let has_none = world.books().delivered.is_empty();
+        let has_none = world.books().delivered.is_empty() && world.restored.is_none();
         for (id, row) in rows.iter().filter(|_| !has_none) {
             for held in world.ledger.credentials(&row.id).await.unwrap() {
                 match held.sealed {
@@ -255,6 +276,10 @@ fn addresses_are_their_own(world: &World, rows: &BTreeMap<String, Provisioning>)
         let Some(uri) = &row.store_uri else { continue };
         let other = stand.insert(uri, id);
         promise!(other.is_none(), "{uri} stands on the rows of {other:?} and {id}");
+        // One that is not marked can't know that signups which the copy lacks have stores under its user.
+        if world.restored.is_some() && row.restored_to_ms.is_none() && row.user_from.is_some() {
+            continue;
+        }
         let store = books.things.iter().find(|thing| thing.uri == *uri);
         promise!(store.is_some_and(|store| store.signup == *id), "{id} has the address of {store:?}: {row:?}");
     }
@@ -319,7 +344,9 @@ async fn rests_for_a_reason(
     let by_email = books.find(Kind::User, &world.email_of(row));
     let own = |thing: &Thing| thing.signup == id;
     let in_list = |list: &[String]| list.iter().any(|told| told == id || Some(told) == row.store_domain.as_ref());
+    let is_behind = world.restored.as_ref().is_some_and(|restored| row.restored_to_ms.is_some() || !restored.knows(id));
     let holds = match (row.state, row.parked_reason) {
+        (State::Parked, Some(reason)) if is_behind => is_reason_enough(reason, row, &books),
         // Its last reason stays on the row of one that was parked.
         (State::Closed, _) if row.is_cancelled() => world.acts.cancelled.contains(id) && row.payload.is_none(),
         (State::Closed, None) if row.forgotten_at_ms.is_some() => {
@@ -369,6 +396,22 @@ async fn rests_for_a_reason(
     };
     promise!(holds, "{id} rests without a true reason: {row:?}, {kept:?}, {:?}", books.things);
     Ok(())
+}
+
+/// Whether one may rest for this reason whose past is not in the ledger.
+fn is_reason_enough(reason: ParkedReason, row: &Provisioning, books: &Books) -> bool {
+    match reason {
+        ParkedReason::StoreTokenLost => {
+            let owned = |store: &Thing| store.kind == Kind::Store && Some(&store.owner) == row.user_uri.as_ref();
+            books.things.iter().any(owned)
+        }
+        ParkedReason::StoreUnclear => row.store_uri.is_none(),
+        ParkedReason::DomainReserved
+        | ParkedReason::CaptchaRefused
+        | ParkedReason::InvalidEvent
+        | ParkedReason::KeyMissing => false,
+        _ => true,
+    }
 }
 
 /// The token in an escrow's file.

@@ -8,7 +8,8 @@ use std::{
 };
 
 use foxden_ledger::{
-    Accepted, Claimed, Custody, Escrow, Ledger, ManualClock, NewSignup, Provisioning, ProvisioningId, Source, WorkerId,
+    Accepted, Claimed, Custody, Escrow, Filter, Ledger, ManualClock, NewSignup, Provisioning, ProvisioningId, Source,
+    WorkerId,
 };
 use foxden_provisioning::{Ending, Gate, GateSettings, Leases, Parts, Policy, Runner, Schedule};
 use foxden_vault::KeyRing;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     books::Books,
     director::{Boot, Director},
+    restored::Restored,
     shape::{Acts, Shape, Signup},
     shop::Shop,
 };
@@ -54,6 +56,8 @@ pub(crate) struct World {
     pub(crate) posts: Vec<Post>,
     /// Boots that were killed.
     pub(crate) killed: BTreeSet<Boot>,
+    /// Set once the ledger is an older copy of what it was.
+    pub(crate) restored: Option<Restored>,
     boots: Boot,
     dir: tempfile::TempDir,
 }
@@ -102,6 +106,7 @@ impl World {
             acknowledged: Arc::default(),
             posts: Vec::new(),
             killed: BTreeSet::new(),
+            restored: None,
             boots: 0,
             dir,
         };
@@ -113,7 +118,7 @@ impl World {
     }
 
     /// Starts a worker at a post.
-    fn boot(&mut self, number: usize) -> Post {
+    pub(crate) fn boot(&mut self, number: usize) -> Post {
         self.boots += 1;
         let (boot, owner, stop) = (self.boots, WorkerId::new(), CancellationToken::new());
         let settings = self.shape.at(number);
@@ -190,6 +195,7 @@ impl World {
 
     /// Changes the ledger as none of today's workers does.
     pub(crate) async fn meddle(&self, statement: &str) {
+        assert!(self.restored.is_none(), "the ledger's file is another one then");
         let url = format!("sqlite:{}", self.dir.path().join("ledger.db").display());
         let meddler = sea_orm::Database::connect(&url).await.unwrap();
         meddler.execute_unprepared(statement).await.unwrap();
@@ -261,6 +267,22 @@ impl World {
             self.posts[at] = self.boot(at);
         }
         drained
+    }
+
+    /// Where all files of this world are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Takes tokens out of the escrows whose rows the ledger does not have. They stay there for good.
+    pub(crate) async fn forget_tokens_of_lost_rows(&self) {
+        let rows = self.ledger.list(&Filter { limit: 100, ..Filter::default() }).await.unwrap();
+        for file in self.escrow_files() {
+            let text = std::fs::read_to_string(&file).unwrap();
+            if !rows.iter().any(|row| text.contains(row.id.as_str())) {
+                std::fs::remove_file(file).unwrap();
+            }
+        }
     }
 
     /// The files in all escrows.
