@@ -375,7 +375,11 @@ async fn rests_for_a_reason(
                     && row.account_id.is_some()
                     && world.shape.may_wipe_user_tokens()
             }
-            ParkedReason::DomainTaken => by_domain.is_some_and(|store| !own(store)),
+            // Foxy may have removed it since.
+            ParkedReason::DomainTaken => books
+                .things
+                .iter()
+                .any(|store| store.kind == Kind::Store && Some(&store.key) == domain.as_ref() && !own(store)),
             ParkedReason::SuspiciousLink => in_list(&books.bad_links),
             ParkedReason::RejectedByFoxy => in_list(&books.refused),
             ParkedReason::UserTokenRefused => in_list(&books.revoked),
