@@ -1,4 +1,5 @@
-//! Files that hold a secret: made before the secret is, readable by their owner alone, whole or not there at all.
+//! Files that hold a secret: made before the secret is, readable by their owner alone, whole or not there at all, and only
+//! where no one else can put another in their place.
 
 use std::{
     ffi::OsString,
@@ -11,6 +12,9 @@ use std::{
 use foxden_vault::random_text;
 use rustix::fs::OFlags;
 
+/// Linux gives up after as many.
+const MAX_LINKS: usize = 40;
+
 /// A new file without its content. Goes away again unless it is filled.
 pub(crate) struct NewFile {
     path: PathBuf,
@@ -19,8 +23,13 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Makes it, never over one that is there.
+    /// Makes it, never over one that is there, nor through a link, nor where others can write.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        require_ours(folder_of(path))?;
+        Self::create_anywhere(path)
+    }
+
+    fn create_anywhere(path: &Path) -> io::Result<Self> {
         let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
         Ok(Self { path: path.to_owned(), file, filled: false })
     }
@@ -52,7 +61,7 @@ pub(crate) fn put(path: &Path, content: &str) -> io::Result<()> {
     let tail = random_text(b"abcdefghijklmnopqrstuvwxyz0123456789", 16).map_err(io::Error::other)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", tail.as_str()));
-    let mut beside = NewFile::create(&path.with_file_name(name))?;
+    let mut beside = NewFile::create_anywhere(&path.with_file_name(name))?;
     beside.write(content)?;
     fs::rename(&beside.path, path)?;
     beside.filled = true;
@@ -83,7 +92,7 @@ impl Replacement {
     /// Makes the file beside the one it is to replace, so that it is known before it is needed that this can be done.
     pub(crate) fn prepare(target: &Path) -> io::Result<Self> {
         // A link stays; what it leads to is replaced.
-        let target = target.canonicalize()?;
+        let target = follow(target)?;
         // A name that nobody gives to a file of their own: what has it is removed.
         let mut name = OsString::from(".");
         name.push(target.file_name().unwrap_or_default());
@@ -113,9 +122,40 @@ impl Replacement {
     }
 }
 
+/// What a path leads to, over links that no one but us and root can have made.
+fn follow(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        require_ours(folder_of(&path))?;
+        if !fs::symlink_metadata(&path)?.is_symlink() {
+            return path.canonicalize();
+        }
+        path = folder_of(&path).join(fs::read_link(&path)?);
+    }
+    Err(io::Error::from(rustix::io::Errno::LOOP))
+}
+
+/// Sees that no one but us and root can write in a directory: those who can may put any file or link in a file's place.
+/// The sticky bit of `/tmp` changes nothing: a name that is free there is free for all.
+fn require_ours(folder: &Path) -> io::Result<()> {
+    let there = fs::metadata(folder)?;
+    if ![0, rustix::process::geteuid().as_raw()].contains(&there.uid()) {
+        return Err(io::Error::other("its directory belongs to another user; name a file in another one"));
+    }
+    if there.mode() & 0o022 != 0 {
+        return Err(io::Error::other(
+            "others can write in its directory; run chmod go-w on that, or name a file in another one",
+        ));
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }
 
 #[cfg(test)]
@@ -184,6 +224,41 @@ mod tests {
         fs::write(&theirs, "another client's, not given again").unwrap();
         Replacement::prepare(&path).unwrap().put("new").unwrap();
         assert_eq!(fs::read_to_string(&theirs).unwrap(), "another client's, not given again");
+    }
+
+    #[test]
+    fn a_secrets_file_is_made_and_replaced_only_where_no_one_else_can_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let (shared, own) = (folder.path().join("shared"), folder.path().join("own"));
+        for (folder, mode) in [(&shared, 0o770), (&own, 0o700)] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("secret"), "old").unwrap();
+            fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        // Each of these is reached from, or leads to, a place where others could have put a link.
+        let links = [(shared.join("out"), own.join("secret")), (own.join("in"), shared.join("secret"))];
+        let chain = (own.join("chain"), shared.join("out"));
+        for (link, target) in links.iter().chain([&chain]) {
+            std::os::unix::fs::symlink(target, link).unwrap();
+        }
+        for mode in [0o770, 0o707, 0o1777] {
+            fs::set_permissions(&shared, fs::Permissions::from_mode(mode)).unwrap();
+            let refused = |error: io::Error| error.to_string().starts_with("others can write in its directory");
+            assert!(refused(NewFile::create(&shared.join("new")).err().unwrap()), "{mode:o}");
+            for path in [&shared.join("secret"), &links[0].0, &links[1].0, &chain.0] {
+                assert!(refused(Replacement::prepare(path).err().unwrap()), "{mode:o} {}", path.display());
+            }
+        }
+        assert_eq!((fs::read_dir(&shared).unwrap().count(), fs::read_dir(&own).unwrap().count()), (2, 3));
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
+        Replacement::prepare(&chain.0).unwrap().put("new").unwrap();
+        assert_eq!(fs::read_to_string(own.join("secret")).unwrap(), "new");
+        // Only root can make a directory another user's.
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&shared, Some(65_534), None).unwrap();
+            let refused = NewFile::create(&shared.join("new")).err().unwrap().to_string();
+            assert!(refused.starts_with("its directory belongs to another user"), "{refused}");
+        }
     }
 
     fn mode(path: &Path) -> u32 {

@@ -118,14 +118,16 @@ impl Journal {
     }
 }
 
-/// Opens the file so that its owner alone can read it: it holds tokens.
+/// Opens the file so that its owner alone can read it: it holds tokens. Never through a link: what that leads to would be
+/// cut short and lose its mode.
 fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     {
         use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-        options.mode(0o600);
+        let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).map_err(io::Error::other)?;
+        options.mode(0o600).custom_flags(no_follow);
         let file = options.open(path)?;
         // A file that was there before keeps its mode when opened.
         file.set_permissions(std::fs::Permissions::from_mode(0o600))?;

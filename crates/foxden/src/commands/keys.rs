@@ -3,19 +3,15 @@
 mod reseal;
 mod status;
 
-use std::{
-    fs::File,
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use foxden_vault::{KeyId, KeyRing};
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
-use crate::{exit::Exit, output};
+use crate::{exit::Exit, output, private_file::NewFile};
 
 const GENERATE_HELP: &str = "\
 The key goes to standard output, in the form that FOXDEN_KEYS takes, or to a file. Keep a copy in a safe place: what it
@@ -67,19 +63,14 @@ fn generate(options: GenerateOptions) -> anyhow::Result<Exit> {
     match options.file {
         None => output::give(entry.as_str()).context("could not print the key")?,
         Some(path) => {
-            write_new(&path, &entry).with_context(|| format!("could not write a key to {}", path.display()))?;
+            // Never over a file that is there: it may hold the only copy of a key.
+            let line = Zeroizing::new(format!("{}\n", entry.as_str()));
+            let written = NewFile::create(&path).and_then(|file| file.fill(&line));
+            written.with_context(|| format!("could not write a key to {}", path.display()))?;
             output::say(format!("wrote {}; next: FOXDEN_KEYS_FILE={0}", path.display()));
         }
     }
     Ok(Exit::Done)
-}
-
-/// Never over a file that is there: it may hold the only copy of a key.
-fn write_new(path: &Path, entry: &str) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(entry.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()
 }
 
 /// What the ring calls this key.

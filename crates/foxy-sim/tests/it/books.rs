@@ -89,6 +89,21 @@ async fn a_torn_last_line_is_dropped_and_written_over() {
     assert_eq!(emails, ["ada@example.com", "bob@example.com"]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn books_are_not_opened_through_a_link() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (theirs, link) = (folder.path().join("theirs"), folder.path().join("books"));
+    fs::write(&theirs, "a last line without its end").unwrap();
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o644)).unwrap();
+    std::os::unix::fs::symlink(&theirs, &link).unwrap();
+    let error = Simulator::start(Config { books: Some(link), ..Config::default() }).await.err().unwrap();
+    assert!(matches!(error, StartError::Books { .. }), "{error:?}");
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "a last line without its end");
+    assert_eq!(fs::metadata(&theirs).unwrap().permissions().mode() & 0o777, 0o644);
+}
+
 #[tokio::test]
 async fn a_file_that_is_no_books_file_is_refused_by_line_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
