@@ -18,9 +18,9 @@ mod m20261128_000007_queues_and_tries;
 mod m20261128_000008_one_publisher;
 mod m20261128_000009_late_tokens;
 mod m20261128_000010_restored_to;
-mod m20261128_000011_lists;
 mod m20261128_000011_not_before;
-mod m20261128_000011_store_paths;
+mod m20261128_000012_lists;
+mod m20261128_000013_store_paths;
 mod m20261128_000014_audit_is_not_replaced;
 
 /// The list of migrations, in the order in which they run.
@@ -41,8 +41,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000009_late_tokens::Migration),
             Box::new(m20261128_000010_restored_to::Migration),
             Box::new(m20261128_000011_not_before::Migration),
-            Box::new(m20261128_000011_lists::Migration),
-            Box::new(m20261128_000011_store_paths::Migration),
+            Box::new(m20261128_000012_lists::Migration),
+            Box::new(m20261128_000013_store_paths::Migration),
             Box::new(m20261128_000014_audit_is_not_replaced::Migration),
         ]
     }
