@@ -31,7 +31,7 @@ async fn a_refusal_in_doubt_whose_reason_can_not_be_read_is_looked_up() {
 #[tokio::test]
 async fn a_call_that_works_after_its_lookup_said_absent_is_taken_for_our_own() {
     let world = World::new().await;
-    world.sim.set_faults("POST /stores: late_work(300ms) first 1".parse().unwrap());
+    world.sim.set_faults("POST /stores: late_work(3s) first 1".parse().unwrap());
     world.accept(&signup("s1")).await;
     assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)]);
     // The lookup comes too early and believes that nothing was made.
