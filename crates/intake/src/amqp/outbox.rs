@@ -18,8 +18,10 @@ use super::{
 };
 use crate::pace::Pace;
 
-/// How many events are on their way at once, and marked at once. So many may come again after a worker was killed.
-const BATCH: usize = 25;
+/// How many events at most are on their way at once, and marked at once. They may come again after a worker was killed.
+const BATCH_MAX: usize = 25;
+/// After so many batches they grow by one event.
+const GROWS_AFTER: usize = 4;
 /// For the confirms of one batch. Less than the right to publish lasts, so that a silent broker costs it.
 const CONFIRMS_WITHIN: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -42,6 +44,8 @@ pub(super) struct Outbox {
     /// How long the right is kept next time that unknown kinds wait.
     unknown_kept: Duration,
     stands_back_until: Option<Instant>,
+    /// How many batches were sent since the right to publish was taken.
+    batches: usize,
     /// Confirmed by the broker and not yet marked in the ledger.
     confirmed: Vec<i64>,
     /// Kinds of events that were turned down. Which queue gets an event follows from its kind, which is its routing key.
@@ -80,6 +84,7 @@ impl Outbox {
             tenure,
             unknown_kept,
             stands_back_until,
+            batches: 0,
             confirmed,
             turned_down,
             unread,
@@ -110,6 +115,7 @@ impl Outbox {
         }
         if !was_ours {
             self.walk = Walk::new();
+            self.batches = 0;
         }
         self.pass(channel).await
     }
@@ -152,11 +158,15 @@ impl Outbox {
             let Some(looked) = self.look(after).await else { return Ok(()) };
             self.unread.passed_over(looked.passed_over);
             let mut again = self.unread.damaged(looked.damaged);
-            for batch in looked.ready.chunks(BATCH) {
+            let mut left = looked.ready.as_slice();
+            while !left.is_empty() {
+                let (batch, later) = left.split_at(batch_size(self.batches).min(left.len()));
+                left = later;
                 match self.send(channel, batch).await? {
                     Some(progress) => again |= progress,
                     None => return Ok(()),
                 }
+                self.batches = self.batches.saturating_add(1);
             }
             match looked.more_after {
                 // What waited behind what was sent may go now.
@@ -319,5 +329,23 @@ impl Outbox {
                 None
             }
         }
+    }
+}
+
+/// How many events the next batch may have. It grows slowly from one, so that workers that are killed again and again in
+/// the backlog that they take over repeat few events.
+fn batch_size(batches: usize) -> usize {
+    (1 + batches / GROWS_AFTER).min(BATCH_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BATCH_MAX, batch_size};
+
+    #[test]
+    fn batches_grow_from_one_event_to_the_largest() {
+        let sizes: Vec<_> = (0..9).map(batch_size).collect();
+        assert_eq!(sizes, [1, 1, 1, 1, 2, 2, 2, 2, 3]);
+        assert_eq!((batch_size(95), batch_size(96), batch_size(usize::MAX)), (24, BATCH_MAX, BATCH_MAX));
     }
 }
