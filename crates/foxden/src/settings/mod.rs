@@ -38,6 +38,8 @@ mod lying_here_tests;
 #[cfg(test)]
 mod sample_tests;
 #[cfg(test)]
+mod shown_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use amqp::AmqpSettings;
