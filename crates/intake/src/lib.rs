@@ -7,6 +7,9 @@ mod correction;
 mod dead_reason;
 mod door;
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod pace;
 #[cfg(test)]
 mod schema_check;

@@ -27,6 +27,9 @@ mod error;
 mod escrow;
 mod explain;
 mod forget;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ids;
 mod keys;
 mod listing;

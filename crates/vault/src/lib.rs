@@ -29,6 +29,9 @@
 
 mod binding;
 mod fingerprint;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod key_id;
 mod key_ring;
 mod key_text;
