@@ -17,6 +17,9 @@ use crate::{Allows, FaultScript};
 pub struct Config {
     /// Where to listen. Default: loopback, on a port the operating system picks.
     pub bind: SocketAddr,
+    /// The origin that clients use where a proxy stands before the simulator, such as `https://127.0.0.1:8443`, without
+    /// a trailing slash; every link begins with it. Default: none, which means the address where it listens.
+    pub public_url: Option<String>,
     /// The seeded client's id. Default: empty, which means the first client of the books, or else a random one.
     pub client_id: String,
     /// The seeded client's secret. Default: empty, which means the one in the books, or else a random one.
@@ -45,6 +48,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            public_url: None,
             client_id: String::new(),
             client_secret: String::new(),
             redirect_uri: "http://127.0.0.1:8788/oauth/callback".to_owned(),
@@ -64,6 +68,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("bind", &self.bind)
+            .field("public_url", &self.public_url)
             .field("client_id", &self.client_id)
             .field("client_secret", &"[redacted]")
             .field("redirect_uri", &self.redirect_uri)

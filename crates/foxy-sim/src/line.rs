@@ -2,9 +2,11 @@
 //!
 //! A handler can't close its connection through hyper. So each accepted socket is wrapped, and shares a small
 //! state with the handlers of its requests: once the line is cut, the next write fails, hyper gives the
-//! connection up and drops the socket. HTTP/1.1 without pipelining has one request on a line at a time.
+//! connection up and drops the socket. HTTP/1.1 without pipelining has one request on a line at a time; under HTTP/2
+//! those that share a line are cut together, as they are where a real connection breaks.
 
 use std::io;
+use std::mem::take;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -34,7 +36,7 @@ pub(crate) struct Line(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     cut: Option<Cut>,
-    receipt: Option<Resource>,
+    receipts: Vec<Resource>,
 }
 
 impl Line {
@@ -45,7 +47,7 @@ impl Line {
 
     /// Books this as answered with the next write.
     pub(crate) fn expect_receipt(&self, receipt: Option<Resource>) {
-        lock(&self.0).receipt = receipt;
+        lock(&self.0).receipts.extend(receipt);
     }
 }
 
@@ -92,14 +94,14 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// What comes before every write: the end of a line that was cut, or else the receipt.
+    /// What comes before every write: the end of a line that was cut, or else the receipts.
     ///
-    /// The receipt is booked before the write rather than after it, so that a client that has read its answer
-    /// always finds it booked.
+    /// They are booked before the write rather than after it, so that a client that has read its answer always finds
+    /// it booked.
     fn before_write(&self) -> io::Result<()> {
-        let (cut, receipt) = {
+        let (cut, receipts) = {
             let mut state = lock(&self.line.0);
-            (state.cut, state.receipt.take())
+            (state.cut, take(&mut state.receipts))
         };
         if let Some(how) = cut {
             if how == Cut::Reset {
@@ -108,9 +110,7 @@ impl Wire {
             }
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        if let Some(resource) = receipt {
-            self.core.book_answered(resource);
-        }
+        receipts.into_iter().for_each(|resource| self.core.book_answered(resource));
         Ok(())
     }
 }

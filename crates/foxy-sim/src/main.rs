@@ -18,6 +18,9 @@ struct Args {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:8787")]
     bind: SocketAddr,
+    /// The origin that clients use, where a proxy stands before it; the address where it listens, when not given.
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
     /// The id of the OAuth client; the books' first client, or a random id, when not given.
     #[arg(long, default_value = "")]
     client_id: String,
@@ -144,6 +147,7 @@ fn config(args: Args) -> Result<Config, String> {
     let defaults = Config::default();
     Ok(Config {
         bind: args.bind,
+        public_url: args.public_url,
         client_id: args.client_id,
         client_secret,
         redirect_uri: args.redirect_uri.unwrap_or(defaults.redirect_uri),

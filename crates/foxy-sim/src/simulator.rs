@@ -33,6 +33,7 @@ pub struct Simulator {
     core: Arc<Core>,
     client_id: String,
     client_secret: String,
+    local: SocketAddr,
     server: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -57,7 +58,8 @@ impl Simulator {
 
         let bind = |source| StartError::Bind { addr: config.bind, source };
         let listener = TcpListener::bind(config.bind).await.map_err(bind)?;
-        let base = format!("http://{}", reachable(listener.local_addr().map_err(bind)?));
+        let local = reachable(listener.local_addr().map_err(bind)?);
+        let base = config.public_url.unwrap_or_else(|| format!("http://{local}"));
         let (stopping, mut stop) = watch::channel(false);
         let core = Arc::new(Core {
             base,
@@ -80,10 +82,16 @@ impl Simulator {
             // Accepting retries by itself, so this never fails.
             let _ = serve.with_graceful_shutdown(stopped).await;
         });
-        Ok(Self { core, client_id, client_secret, server: Mutex::new(Some(server)) })
+        Ok(Self { core, client_id, client_secret, local, server: Mutex::new(Some(server)) })
     }
 
-    /// The API home, `http://127.0.0.1:PORT`, without a trailing slash.
+    /// Where it listens, for a proxy before it. It speaks HTTP/1.1, and HTTP/2 with a client that begins with that
+    /// (RFC 9113 section 3.3).
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The API home, `http://127.0.0.1:PORT` or what was configured, without a trailing slash.
     pub fn base_url(&self) -> &str {
         &self.core.base
     }

@@ -1,5 +1,6 @@
 use foxy_sim::{CaptchaPolicy, Config};
-use serde_json::json;
+use reqwest::{Client, Version};
+use serde_json::{Value, json};
 
 use crate::foxy::{Foxy, new_store, new_user, send};
 
@@ -167,4 +168,18 @@ async fn a_simulator_that_knows_its_captcha_code_takes_no_other() {
             assert_eq!(user.messages(), ["A valid hCaptcha code is required in the h-captcha-code header."]);
         }
     }
+}
+
+/// What a proxy that ends TLS needs.
+#[tokio::test]
+async fn behind_a_proxy_it_speaks_http_2_and_its_links_begin_with_the_public_address() {
+    let public_url = Some("https://foxy.example".to_owned());
+    let foxy = Foxy::with(Config { seed: 1, public_url, ..Config::default() }).await;
+    assert_eq!(foxy.sim.base_url(), "https://foxy.example");
+    let http = Client::builder().http2_prior_knowledge().no_proxy().build().unwrap();
+    let home = http.get(format!("http://{}/", foxy.sim.local_addr())).header("foxy-api-version", "1");
+    let response = home.send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.version()), (200, Version::HTTP_2));
+    let home: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!(home["_links"]["fx:token"]["href"], "https://foxy.example/token");
 }
