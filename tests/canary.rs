@@ -4,7 +4,10 @@ use std::{fmt::Write as _, os::unix::fs::PermissionsExt as _, path::Path};
 
 use base64::Engine as _;
 
-use crate::support::{Place, event};
+use crate::{
+    support::{Place, event},
+    tls::TlsProxy,
+};
 
 /// A value that must not be found, and what it is.
 pub(crate) struct Canary {
@@ -133,14 +136,43 @@ fn the_search_finds_every_form() {
     }
 }
 
+/// A directory for what holds secrets by right, which lies elsewhere than what is searched; and a simulator that keeps
+/// its books there.
+fn elsewhere() -> (tempfile::TempDir, foxy_sim::Config) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let books = Some(elsewhere.path().join("books.jsonl"));
+    (elsewhere, foxy_sim::Config { books, ..foxy_sim::Config::default() })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_and_no_personal_data_leaves_the_program_at_any_level() {
-    // What holds secrets by right lies elsewhere than what is searched.
-    let elsewhere = tempfile::tempdir().unwrap();
-    let books = elsewhere.path().join("books.jsonl");
-    let config = foxy_sim::Config { books: Some(books.clone()), ..foxy_sim::Config::default() };
-    let mut place = Place::with(config).await;
+    let (elsewhere, config) = elsewhere();
+    searched_on_every_path(Place::with(config).await, elsewhere.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_and_no_personal_data_leaves_the_program_over_http_2() {
+    let (elsewhere, config) = elsewhere();
+    let (place, proxy) = TlsProxy::place(config).await;
+    searched_on_every_path(place, elsewhere.path()).await;
+    assert_both_were_spoken(&proxy);
+}
+
+/// Reads go over HTTP/2; a call that changes something has a connection of its own, over HTTP/1.1.
+fn assert_both_were_spoken(proxy: &TlsProxy) {
+    let (http_1, http_2) = proxy.connections();
+    assert!(http_1 > 0 && http_2 > 0, "{http_1} connections over HTTP/1.1, {http_2} over HTTP/2");
+}
+
+/// What every library is asked to log, in either way of asking.
+fn log_everything(place: &mut Place) {
     place.set("FOXDEN_LOG", "trace,dependencies=trace");
+    place.set("RUST_LOG", "trace");
+}
+
+async fn searched_on_every_path(mut place: Place, elsewhere: &Path) {
+    let books = elsewhere.join("books.jsonl");
+    log_everything(&mut place);
     place.set("FOXDEN_FOXY_H_CAPTCHA_CODE", SHARED_CODE);
     // Each path of the saga: clean, refused, lost, unknown, cut, foreign, and the looks and retries that follow.
     place.sim.set_faults(
@@ -196,7 +228,7 @@ async fn no_secret_and_no_personal_data_leaves_the_program_at_any_level() {
         search(&canaries, &format!("{arguments:?}"), &[said.stdout, said.stderr].concat());
     }
     // The client's secret changes, and is a secret as before.
-    let secret = elsewhere.path().join("client-secret");
+    let secret = elsewhere.join("client-secret");
     std::fs::write(&secret, place.settings.remove("FOXDEN_FOXY_CLIENT_SECRET").unwrap()).unwrap();
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
     place.set("FOXDEN_FOXY_CLIENT_SECRET_FILE", secret.to_str().unwrap());
@@ -219,18 +251,23 @@ async fn no_secret_and_no_personal_data_leaves_the_program_at_any_level() {
 /// A Foxy that repeats every request in its answers, secrets and all, wherever a server may do so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_foxy_repeats_of_a_request_stays_where_the_call_is_made() {
-    let elsewhere = tempfile::tempdir().unwrap();
-    let books = elsewhere.path().join("books.jsonl");
-    let config = foxy_sim::Config { books: Some(books.clone()), ..foxy_sim::Config::default() };
-    let mut place = Place::with(config).await;
-    echoed_everywhere(&mut place, &books, &[]).await;
+    let (elsewhere, config) = elsewhere();
+    searched_after_every_echo(Place::with(config).await, elsewhere.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_foxy_repeats_over_http_2_stays_where_the_call_is_made() {
+    let (elsewhere, config) = elsewhere();
+    let (place, proxy) = TlsProxy::place(config).await;
+    searched_after_every_echo(place, elsewhere.path()).await;
+    assert_both_were_spoken(&proxy);
 }
 
 /// Each kind of call is answered by an echo, with each kind of status; then everything is searched.
-async fn echoed_everywhere(place: &mut Place, books: &Path, settings: &[(&str, &str)]) {
-    place.set("FOXDEN_LOG", "trace,dependencies=trace");
+async fn searched_after_every_echo(mut place: Place, elsewhere: &Path) {
+    let books = elsewhere.join("books.jsonl");
+    log_everything(&mut place);
     place.set("FOXDEN_FOXY_H_CAPTCHA_CODE", SHARED_CODE);
-    settings.iter().for_each(|(name, value)| place.set(name, value));
     place.sim.set_faults(
         "POST /token: echo(400) nth 2; POST /token: echo(503) nth 3; GET /: echo(400) nth 2; GET /: echo_links nth 3; \
          POST /users: echo_links nth 1; POST /users: echo(400) nth 2; POST /users: echo(500) nth 3; \
@@ -241,14 +278,14 @@ async fn echoed_everywhere(place: &mut Place, books: &Path, settings: &[(&str, &
             .parse()
             .unwrap(),
     );
-    let mut canaries = secrets(place);
+    let mut canaries = secrets(&place);
     let input: String = (1..=8).map(|number| format!("{}\n", marked(number, &mut canaries))).collect();
     place.feed(&["submit", "-"], &input);
     let worker = place.worker("worker");
     let rows = place.settled(8).await;
     worker.stop().await;
     assert!(rows.iter().any(|row| row.parked_reason.is_some()), "no echo was believed: {rows:#?}");
-    canaries.extend(tokens(books));
+    canaries.extend(tokens(&books));
     let mut said = Vec::new();
     for row in &rows {
         for arguments in [&["show", row.signup_id.as_str()][..], &["show", row.signup_id.as_str(), "--json"]] {

@@ -30,5 +30,6 @@ mod sdk;
 mod servers;
 mod submit;
 mod support;
+mod tls;
 mod two_workers;
 mod verify_foxy;

@@ -76,9 +76,13 @@ impl Place {
     }
 
     pub(crate) async fn with(config: foxy_sim::Config) -> Self {
+        Self::at(tempfile::tempdir().unwrap(), config).await
+    }
+
+    /// The same in a directory that is there already.
+    pub(crate) async fn at(dir: tempfile::TempDir, config: foxy_sim::Config) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let dir = tempfile::tempdir().unwrap();
         let sim = Simulator::start(config).await.unwrap();
         let (client_id, client_secret) = sim.client();
         let key = foxden_vault::generate_key("test").unwrap();
