@@ -15,7 +15,7 @@ use crate::servers::{
 /// How long a silence lasts. Connections that it has met stay silent beyond it.
 const SILENT: Range<Duration> = Duration::from_secs(2)..Duration::from_secs(5);
 
-/// How long a silence waits for a connection, should its server be away.
+/// How long a silence or a cut waits for a connection, should the server be away.
 const CONNECTION_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a disk is full.
@@ -63,6 +63,15 @@ impl Full {
     }
 }
 
+/// How many connections the relays have, once there is one.
+pub(super) async fn met(relays: &[(&'static str, &Relay)]) -> usize {
+    let asked = Instant::now();
+    while relays.iter().all(|(_, relay)| relay.open() == 0) && asked.elapsed() < CONNECTION_PATIENCE {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    relays.iter().map(|(_, relay)| relay.open()).sum()
+}
+
 /// Lets the way to one server, or to all, fall silent, so many times: the connections that there are, in one
 /// direction or both, or new ones as well.
 pub(super) async fn fall_silent(
@@ -78,11 +87,7 @@ pub(super) async fn fall_silent(
         let at = time % (relays.len() + 1);
         // All of them first, so that a single silence meets every server.
         let hushed = if at == 0 { relays } else { &relays[at - 1..at] };
-        let asked = Instant::now();
-        while hushed.iter().all(|(_, relay)| relay.open() == 0) && asked.elapsed() < CONNECTION_PATIENCE {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let connections = hushed.iter().map(|(_, relay)| relay.open()).sum();
+        let connections = met(hushed).await;
         let (is_deaf, from) = (dice.happens(50), now_ms());
         for (_, relay) in hushed {
             let ways = [&[Way::ToServer, Way::ToClient][..], &[Way::ToServer], &[Way::ToClient]][dice.below(3)];

@@ -223,8 +223,9 @@ async fn cut(times: usize, length: Duration, mut dice: Dice, relays: &[(&'static
     let mut cuts = Vec::new();
     for time in 0..times {
         tokio::time::sleep(dice.about(pause)).await;
-        let (server, relay) = relays[time % relays.len()];
-        let connections = relay.open();
+        let at = time % relays.len();
+        let (server, relay) = relays[at];
+        let connections = phases::met(&relays[at..=at]).await;
         // The relay reads no broker's language.
         let wants_commit = server == "postgres" && dice.happens(70);
         let at_commit = wants_commit && relay.cut_at_commit(dice.below(3), COMMIT_PATIENCE).await;
