@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, os::unix::fs::PermissionsExt as _, path::Path};
 
 use base64::Engine as _;
+use foxy_sim::Simulator;
 
 use crate::{
     support::{Place, event},
@@ -67,8 +68,16 @@ pub(crate) fn search_files(canaries: &[Canary], dir: &Path) {
     }
 }
 
-/// All tokens that the simulator has given out and kept.
-pub(crate) fn tokens(books: &Path) -> Vec<Canary> {
+/// All tokens that the simulator has given out. Access tokens are in no books.
+pub(crate) fn tokens(sim: &Simulator, books: &Path) -> Vec<Canary> {
+    let mut found = booked_tokens(books);
+    let access = sim.access_tokens();
+    assert!(access.len() >= 4, "users, stores and the client had access tokens");
+    found.extend(access.into_iter().map(|value| Canary { what: "an access token".into(), value }));
+    found
+}
+
+fn booked_tokens(books: &Path) -> Vec<Canary> {
     let text = std::fs::read_to_string(books).unwrap();
     let mut found = Vec::new();
     for line in text.lines() {
@@ -200,7 +209,7 @@ async fn searched_on_every_path(mut place: Place, elsewhere: &Path) {
     assert!(rows.iter().any(|row| row.closed_at_ms.is_some()) && rows.iter().any(|row| row.parked_reason.is_some()));
     worker.stop().await;
 
-    canaries.extend(tokens(&books));
+    canaries.extend(tokens(&place.sim, &books));
     search(&canaries, "submit's output", &[refused.stdout, refused.stderr].concat());
     search_files(&canaries, place.dir.path());
     for row in &rows {
@@ -240,7 +249,7 @@ async fn searched_on_every_path(mut place: Place, elsewhere: &Path) {
         let said = place.run(arguments);
         search(&canaries, &format!("{arguments:?}"), &[said.stdout, said.stderr].concat());
     }
-    canaries.extend(tokens(&books));
+    canaries.extend(tokens(&place.sim, &books));
     search_files(&canaries, place.dir.path());
     for arguments in [&["status"][..], &["status", "--json"], &["status", "--list", "20", "--json"]] {
         let said = place.run(arguments);
@@ -285,7 +294,7 @@ async fn searched_after_every_echo(mut place: Place, elsewhere: &Path) {
     let rows = place.settled(8).await;
     worker.stop().await;
     assert!(rows.iter().any(|row| row.parked_reason.is_some()), "no echo was believed: {rows:#?}");
-    canaries.extend(tokens(&books));
+    canaries.extend(tokens(&place.sim, &books));
     let mut said = Vec::new();
     for row in &rows {
         for arguments in [&["show", row.signup_id.as_str()][..], &["show", row.signup_id.as_str(), "--json"]] {

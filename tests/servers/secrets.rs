@@ -42,7 +42,7 @@ async fn no_secret_and_no_personal_data_leaves_the_program_through_its_servers()
     let dead = parent.take(&place, "DEAD_QUEUE", 1).await;
     worker.stop().await;
 
-    canaries.extend(tokens(&books));
+    canaries.extend(tokens(&place.sim, &books));
     search(&canaries, "what migrate says", &[migrated.stdout, migrated.stderr].concat());
     search_files(&canaries, place.dir.path());
     for outcome in &outcomes {

@@ -116,6 +116,11 @@ impl Grants {
         }
     }
 
+    /// Every access token given out so far, also those whose time is over.
+    pub(crate) fn access_tokens(&self) -> Vec<String> {
+        self.access.keys().cloned().collect()
+    }
+
     /// Ends every access token given out so far.
     pub(crate) fn expire_access(&mut self) {
         let now = Instant::now();

@@ -145,6 +145,12 @@ impl Simulator {
         lock(&self.core.records).grants.access(token).ok().map(|grantee| self.grant(grantee))
     }
 
+    /// Every access token given out so far, also those whose time is over. The books don't hold them, and a test may
+    /// have to search for them.
+    pub fn access_tokens(&self) -> Vec<String> {
+        lock(&self.core.records).grants.access_tokens()
+    }
+
     /// What a refresh token opens.
     pub fn refresh_token_opens(&self, token: &str) -> Option<Grant> {
         lock(&self.core.records).grants.refresh(token).map(|grantee| self.grant(grantee))
