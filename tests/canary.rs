@@ -145,8 +145,8 @@ fn the_search_finds_every_form() {
     }
 }
 
-/// A directory for what holds secrets by right, which lies elsewhere than what is searched; and a simulator that keeps
-/// its books there.
+/// A directory for what holds secrets by right, which lies elsewhere than what is searched; and a simulator's settings
+/// that keep its books there.
 fn elsewhere() -> (tempfile::TempDir, foxy_sim::Config) {
     let elsewhere = tempfile::tempdir().unwrap();
     let books = Some(elsewhere.path().join("books.jsonl"));
@@ -156,21 +156,24 @@ fn elsewhere() -> (tempfile::TempDir, foxy_sim::Config) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_and_no_personal_data_leaves_the_program_at_any_level() {
     let (elsewhere, config) = elsewhere();
-    searched_on_every_path(Place::with(config).await, elsewhere.path()).await;
+    searched_on_every_path(&mut Place::with(config).await, elsewhere.path()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_and_no_personal_data_leaves_the_program_over_http_2() {
     let (elsewhere, config) = elsewhere();
-    let (place, proxy) = TlsProxy::place(config).await;
-    searched_on_every_path(place, elsewhere.path()).await;
-    assert_both_were_spoken(&proxy);
+    let (mut place, proxy) = TlsProxy::place(config).await;
+    searched_on_every_path(&mut place, elsewhere.path()).await;
+    assert_http_2_was_searched(&place, &proxy);
 }
 
 /// Reads go over HTTP/2; a call that changes something has a connection of its own, over HTTP/1.1.
-fn assert_both_were_spoken(proxy: &TlsProxy) {
+fn assert_http_2_was_searched(place: &Place, proxy: &TlsProxy) {
     let (http_1, http_2) = proxy.connections();
     assert!(http_1 > 0 && http_2 > 0, "{http_1} connections over HTTP/1.1, {http_2} over HTTP/2");
+    // Where headers and bodies would be: what the library of HTTP/2 logs of its frames.
+    let log = std::fs::read_to_string(place.path("worker.log")).unwrap();
+    assert!(log.contains(r#""target":"h2::codec"#), "the log has no frames");
 }
 
 /// What every library is asked to log, in either way of asking.
@@ -179,9 +182,9 @@ fn log_everything(place: &mut Place) {
     place.set("RUST_LOG", "trace");
 }
 
-async fn searched_on_every_path(mut place: Place, elsewhere: &Path) {
+async fn searched_on_every_path(place: &mut Place, elsewhere: &Path) {
     let books = elsewhere.join("books.jsonl");
-    log_everything(&mut place);
+    log_everything(place);
     place.set("FOXDEN_FOXY_H_CAPTCHA_CODE", SHARED_CODE);
     // Each path of the saga: clean, refused, lost, unknown, cut, foreign, and the looks and retries that follow.
     place.sim.set_faults(
@@ -191,7 +194,7 @@ async fn searched_on_every_path(mut place: Place, elsewhere: &Path) {
             .parse()
             .unwrap(),
     );
-    let mut canaries = secrets(&place);
+    let mut canaries = secrets(place);
     let mut input = String::new();
     for number in 1..=8 {
         input.push_str(&format!("{}\n", marked(number, &mut canaries)));
@@ -261,21 +264,21 @@ async fn searched_on_every_path(mut place: Place, elsewhere: &Path) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_foxy_repeats_of_a_request_stays_where_the_call_is_made() {
     let (elsewhere, config) = elsewhere();
-    searched_after_every_echo(Place::with(config).await, elsewhere.path()).await;
+    searched_after_every_echo(&mut Place::with(config).await, elsewhere.path()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_foxy_repeats_over_http_2_stays_where_the_call_is_made() {
     let (elsewhere, config) = elsewhere();
-    let (place, proxy) = TlsProxy::place(config).await;
-    searched_after_every_echo(place, elsewhere.path()).await;
-    assert_both_were_spoken(&proxy);
+    let (mut place, proxy) = TlsProxy::place(config).await;
+    searched_after_every_echo(&mut place, elsewhere.path()).await;
+    assert_http_2_was_searched(&place, &proxy);
 }
 
 /// Each kind of call is answered by an echo, with each kind of status; then everything is searched.
-async fn searched_after_every_echo(mut place: Place, elsewhere: &Path) {
+async fn searched_after_every_echo(place: &mut Place, elsewhere: &Path) {
     let books = elsewhere.join("books.jsonl");
-    log_everything(&mut place);
+    log_everything(place);
     place.set("FOXDEN_FOXY_H_CAPTCHA_CODE", SHARED_CODE);
     place.sim.set_faults(
         "POST /token: echo(400) nth 2; POST /token: echo(503) nth 3; GET /: echo(400) nth 2; GET /: echo_links nth 3; \
@@ -287,7 +290,7 @@ async fn searched_after_every_echo(mut place: Place, elsewhere: &Path) {
             .parse()
             .unwrap(),
     );
-    let mut canaries = secrets(&place);
+    let mut canaries = secrets(place);
     let input: String = (1..=8).map(|number| format!("{}\n", marked(number, &mut canaries))).collect();
     place.feed(&["submit", "-"], &input);
     let worker = place.worker("worker");

@@ -1,4 +1,4 @@
-//! A proxy that ends TLS before the simulator, as in front of the real Foxy: HTTPS, and HTTP/2 where a client offers it.
+//! A proxy that ends TLS before the simulator, as before the real Foxy: HTTPS, and HTTP/2 where a client offers it.
 
 use std::{
     net::SocketAddr,
@@ -89,7 +89,7 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, foxy: SocketAddr, conne
         let (client, _) = listener.accept().await.unwrap();
         let (tls, connections) = (tls.clone(), Arc::clone(&connections));
         tokio::spawn(async move {
-            // Whoever hangs up during the handshake is no concern of the tests.
+            // A client that hangs up during the handshake is no concern of the tests.
             let Ok(mut client) = tls.accept(client).await else { return };
             let agreed = client.get_ref().1.alpn_protocol();
             let count = if agreed == Some(HTTP_2) { &connections.http_2 } else { &connections.http_1 };
