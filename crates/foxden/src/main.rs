@@ -8,6 +8,7 @@ mod core_dumps;
 mod docs_tests;
 mod exit;
 mod file_sizes;
+mod listed;
 mod output;
 mod paged_table;
 mod person;

@@ -2,43 +2,18 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-/// Declares the list once: names for the code, ids for people and settings, and what is allowed.
-macro_rules! permissions {
-    ($($name:ident = $id:literal: $text:literal,)*) => {
-        /// One thing that Foxy may or may not allow.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub(crate) enum Permission {
-            $(#[doc = $text] $name,)*
-        }
+use crate::listed::listed;
 
-        impl Permission {
-            /// All of them, in the order of their ids.
-            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
-
-            /// Its name in the settings, in the documentation and in JSON.
-            pub(crate) fn id(self) -> &'static str {
-                match self {
-                    $(Self::$name => $id,)*
-                }
-            }
-
-            /// The thing allowed, in one line, as the documentation has it.
-            pub(crate) fn text(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)*
-                }
-            }
-        }
-    };
-}
-
-permissions! {
-    UserAddsStoreTokens = "X1": "a user's token makes another token for a store of that user",
-    StoreCreatesStores = "X2": "a store's token creates another store of the same user",
-    DeletesStoresAndUsers = "X3": "stores and users are deleted with their own tokens, which frees the email",
-    RevokesStoreTokens = "X4": "a store lists its tokens with scope and expiry; deleting one ends it at once",
-    ReadsAndChangesSecret = "X5": "a client reads its own secret and replaces it",
-    HidesRestrictedAttributes = "X6": "a restricted attribute is hidden from other clients",
+listed! {
+    /// One thing that Foxy may or may not allow.
+    Permission {
+        UserAddsStoreTokens = "X1": "a user's token makes another token for a store of that user",
+        StoreCreatesStores = "X2": "a store's token creates another store of the same user",
+        DeletesStoresAndUsers = "X3": "stores and users are deleted with their own tokens, which frees the email",
+        RevokesStoreTokens = "X4": "a store lists its tokens with scope and expiry; deleting one ends it at once",
+        ReadsAndChangesSecret = "X5": "a client reads its own secret and replaces it",
+        HidesRestrictedAttributes = "X6": "a restricted attribute is hidden from other clients",
+    }
 }
 
 /// The setting `FOXDEN_FOXY_ALLOWS`. Written as it is read: `X1,X3`.

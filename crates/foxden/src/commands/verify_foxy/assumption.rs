@@ -1,57 +1,32 @@
 //! What foxden takes for granted of Foxy though Foxy's documentation does not say it. `docs/foxy-assumptions.md` has the
 //! same list with what hangs on each, and where in the code.
 
-/// Declares the list once: names for the code, ids for people and scripts, and what is assumed.
-macro_rules! assumptions {
-    ($($name:ident = $id:literal: $text:literal,)*) => {
-        /// One thing that is assumed.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub(crate) enum Assumption {
-            $(#[doc = $text] $name,)*
-        }
+use crate::listed::listed;
 
-        impl Assumption {
-            /// All of them, in the order in which they are looked at.
-            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
-
-            /// What it is called in the documentation and in JSON.
-            pub(crate) fn id(self) -> &'static str {
-                match self {
-                    $(Self::$name => $id,)*
-                }
-            }
-
-            /// What is assumed, in one line.
-            pub(crate) fn text(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)*
-                }
-            }
-        }
-    };
-}
-
-assumptions! {
-    Access = "client-access": "client id and secret, as they are, open the home document with fx:create_user",
-    WrongSecret = "wrong-secret": "a wrong client secret is told as invalid_client, or by status 401",
-    EmailAbsent = "email-absent": "an email nobody has is told in the words we know",
-    DomainAbsent = "domain-absent": "a domain no store has is told in the words we know",
-    UserCreated = "user-created": "this client is exempt from the captcha; a new user comes with a refresh token",
-    UserLinksStores = "user-links-stores": "the answer to a user's creation links fx:stores",
-    UserText = "user-text": "names keep every letter",
-    EmailTaken = "email-taken": "a taken email is refused in words we know",
-    EmailFound = "email-found": "a new user is found by its email within 10 minutes",
-    EmailCase = "email-case": "emails that differ in case are one",
-    NoStores = "no-stores": "a user without stores has an empty list of them",
-    RefreshStays = "refresh-stays": "a refresh token stays as it is when used",
-    StoreCreated = "store-created": "a new user may create a store at once; it comes with a refresh token",
-    DomainTaken = "domain-taken": "a taken domain is refused in words we know",
-    DomainReserved = "domain-reserved": "a domain that Foxy keeps for itself is refused in words we know",
-    StoreListed = "store-listed": "a new store is in its user's list within 10 minutes",
-    DomainFound = "domain-found": "a new store is found by its domain within 10 minutes",
-    DomainCase = "domain-case": "domains that differ in case are one",
-    StoreToken = "store-token": "a store's refresh token opens that store, under the domain that was asked for",
-    StoreNote = "store-note": "a store's token may write a restricted attribute, which is embedded in the store",
+listed! {
+    /// One thing that is assumed.
+    Assumption {
+        Access = "client-access": "client id and secret, as they are, open the home document with fx:create_user",
+        WrongSecret = "wrong-secret": "a wrong client secret is told as invalid_client, or by status 401",
+        EmailAbsent = "email-absent": "an email nobody has is told in the words we know",
+        DomainAbsent = "domain-absent": "a domain no store has is told in the words we know",
+        UserCreated = "user-created": "this client is exempt from the captcha; a new user comes with a refresh token",
+        UserLinksStores = "user-links-stores": "the answer to a user's creation links fx:stores",
+        UserText = "user-text": "names keep every letter",
+        EmailTaken = "email-taken": "a taken email is refused in words we know",
+        EmailFound = "email-found": "a new user is found by its email within 10 minutes",
+        EmailCase = "email-case": "emails that differ in case are one",
+        NoStores = "no-stores": "a user without stores has an empty list of them",
+        RefreshStays = "refresh-stays": "a refresh token stays as it is when used",
+        StoreCreated = "store-created": "a new user may create a store at once; it comes with a refresh token",
+        DomainTaken = "domain-taken": "a taken domain is refused in words we know",
+        DomainReserved = "domain-reserved": "a domain that Foxy keeps for itself is refused in words we know",
+        StoreListed = "store-listed": "a new store is in its user's list within 10 minutes",
+        DomainFound = "domain-found": "a new store is found by its domain within 10 minutes",
+        DomainCase = "domain-case": "domains that differ in case are one",
+        StoreToken = "store-token": "a store's refresh token opens that store, under the domain that was asked for",
+        StoreNote = "store-note": "a store's token may write a restricted attribute, which is embedded in the store",
+    }
 }
 
 #[cfg(test)]
