@@ -223,6 +223,24 @@ impl Records {
         }
     }
 
+    /// A new client, not booked yet, under this id or one of its own.
+    pub(crate) fn draw_client(
+        &mut self,
+        client_id: Option<String>,
+        properties: Map<String, Value>,
+        now: u64,
+    ) -> Client {
+        Client {
+            id: self.next_client(),
+            client_id: client_id.unwrap_or_else(|| format!("client_{}", self.draw_token())),
+            client_secret: self.draw_token(),
+            refresh_token: self.draw_token(),
+            properties,
+            created_at_ms: now,
+            modified_at_ms: now,
+        }
+    }
+
     /// The number of the next client.
     pub(crate) fn next_client(&self) -> u64 {
         next(&self.clients)

@@ -42,15 +42,8 @@ pub(crate) fn create(core: &Core, records: &mut Records, call: &Call) -> Result<
     }
     refuse_mistakes(&checked.mistakes)?;
     let now = now_ms();
-    let client = Client {
-        id: records.next_client(),
-        client_id: if wanted.is_empty() { format!("client_{}", records.draw_token()) } else { wanted },
-        client_secret: records.draw_token(),
-        refresh_token: records.draw_token(),
-        properties: checked.properties,
-        created_at_ms: now,
-        modified_at_ms: now,
-    };
+    let wanted = Some(wanted).filter(|wanted| !wanted.is_empty());
+    let client = records.draw_client(wanted, checked.properties, now);
     records.commit(Entry::Client(client.clone())).map_err(not_saved)?;
     let resource = Resource::Client(client.id);
     let grantee = Grantee::of(&client.client_id, resource);

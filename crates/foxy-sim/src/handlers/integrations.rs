@@ -14,7 +14,7 @@ use crate::fields::{Field, Kind, Purpose, check};
 use crate::grants::{Grantee, Kept};
 use crate::journal::Entry;
 use crate::moment::{foxy_date, now_ms};
-use crate::records::{Client, Records, text};
+use crate::records::{Records, text};
 use crate::reply::{Links, Reply};
 use crate::resource::Resource;
 
@@ -49,15 +49,7 @@ pub(crate) fn add(core: &Core, records: &mut Records, call: &Call, store: u64) -
     let checked = check(FIELDS, &call.properties()?, Purpose::Create);
     refuse_mistakes(&checked.mistakes)?;
     let now = now_ms();
-    let client = Client {
-        id: records.next_client(),
-        client_id: format!("client_{}", records.draw_token()),
-        client_secret: records.draw_token(),
-        refresh_token: records.draw_token(),
-        properties: checked.properties,
-        created_at_ms: now,
-        modified_at_ms: now,
-    };
+    let client = records.draw_client(None, checked.properties, now);
     records.commit(Entry::Client(client.clone())).map_err(not_saved)?;
     let refresh_token = records.draw_token();
     let grantee = Grantee::of(&client.client_id, Resource::Store(store));
