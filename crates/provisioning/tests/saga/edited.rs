@@ -2,12 +2,12 @@
 
 use std::{fs, time::Duration};
 
-use foxden_ledger::{Escrow, Ledger, NewCredential, ParkedReason, Scope, State};
+use foxden_ledger::{Escrow, NewCredential, ParkedReason, Scope, State};
 use foxden_provisioning::Ending;
 use foxden_vault::RefreshToken;
 
 use crate::{
-    meddle,
+    with_a_token_in_escrow,
     world::{World, signup},
 };
 
@@ -16,15 +16,7 @@ const EVIL: &str = "https://evil.example/users/1";
 #[tokio::test]
 async fn an_edited_address_of_a_user_in_the_escrow_is_not_trusted() {
     let dir = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", dir.path().join("ledger.db").display());
-    let ledger = Ledger::connect(&url, 1).await.unwrap();
-    ledger.migrate_up().await.unwrap();
-    let world = World::on(ledger).await;
-    let claimed = world.lease(&signup("s1")).await;
-    meddle(&url, "ALTER TABLE attempts RENAME TO mislaid").await;
-    assert_eq!(world.runner.run(claimed).await, Ending::Abandoned);
-    meddle(&url, "ALTER TABLE mislaid RENAME TO attempts").await;
-
+    let world = with_a_token_in_escrow(&dir.path().join("ledger.db")).await;
     let escrow_dir = world.escrow_dir.path().join("escrow");
     let file = fs::read_dir(&escrow_dir).unwrap().next().unwrap().unwrap().path();
     let mut deposit: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();

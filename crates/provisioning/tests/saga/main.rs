@@ -18,7 +18,7 @@ mod sweeping;
 mod unsent;
 mod world;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use foxden_ledger::{AttemptKind, Ledger, OutcomeKind, ParkedReason, Scope, State, Step};
 use foxden_provisioning::Ending;
@@ -299,17 +299,9 @@ async fn data_sealed_with_a_key_that_is_gone_parks_and_goes_on_when_the_key_is_b
 #[tokio::test]
 async fn a_token_that_the_ledger_does_not_take_goes_to_the_escrow_and_comes_back() {
     let dir = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", dir.path().join("ledger.db").display());
-    let ledger = Ledger::connect(&url, 1).await.unwrap();
-    ledger.migrate_up().await.unwrap();
-    let world = World::on(ledger).await;
-    let claimed = world.lease(&signup("s1")).await;
-    // A database that refuses what a record needs, as a full or broken one does.
-    meddle(&url, "ALTER TABLE attempts RENAME TO mislaid").await;
-    assert_eq!(world.runner.run(claimed).await, Ending::Abandoned);
+    let world = with_a_token_in_escrow(&dir.path().join("ledger.db")).await;
     let files = || std::fs::read_dir(world.escrow_dir.path().join("escrow")).unwrap().count();
     assert_eq!(files(), 1);
-    meddle(&url, "ALTER TABLE mislaid RENAME TO attempts").await;
 
     // Another boot, on the same machine.
     let escrow = foxden_ledger::Escrow::open(&world.escrow_dir.path().join("escrow")).unwrap();
@@ -321,6 +313,20 @@ async fn a_token_that_the_ledger_does_not_take_goes_to_the_escrow_and_comes_back
     assert_eq!(next.settle("s1").await, PROVISIONED);
     assert_eq!(next.sim.requests("POST /users"), 1);
     next.books_agree().await;
+}
+
+/// A world whose ledger has not taken the token of a user, and works again.
+async fn with_a_token_in_escrow(database: &Path) -> World {
+    let url = format!("sqlite:{}", database.display());
+    let ledger = Ledger::connect(&url, 1).await.unwrap();
+    ledger.migrate_up().await.unwrap();
+    let world = World::on(ledger).await;
+    let claimed = world.lease(&signup("s1")).await;
+    // A database that refuses what a record needs, as a full or broken one does.
+    meddle(&url, "ALTER TABLE attempts RENAME TO mislaid").await;
+    assert_eq!(world.runner.run(claimed).await, Ending::Abandoned);
+    meddle(&url, "ALTER TABLE mislaid RENAME TO attempts").await;
+    world
 }
 
 /// What a broken disk or a person with a database client does.
