@@ -25,8 +25,8 @@ async fn a_hangup_ends_no_worker_and_has_it_read_the_clients_secret_again() {
     let secret = fs::read(&path).unwrap();
     fs::write(&path, "\n").unwrap();
     worker.signal("HUP");
-    let told = worker.until("settings.not_reread").await;
-    assert_eq!((&told["level"], &told["problem"]), (&"error".into(), &format!("{path} is empty").into()));
+    let line = worker.until("settings.not_reread").await;
+    assert_eq!((&line["level"], &line["problem"]), (&"error".into(), &format!("{path} is empty").into()));
     place.feed(&["submit", "-"], &lines(["with-the-old-one"]));
     assert_eq!(place.settled(1).await[0].state, State::Closed);
     assert!(worker.events("foxy.secret_unreadable").is_empty(), "it is said once");

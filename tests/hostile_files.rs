@@ -1,5 +1,5 @@
-//! Files that foxden is given and that are not what they should be: too large, endless, or no files at all. Each is refused
-//! with its reason, in bounded memory, and nothing waits for it.
+//! Files that foxden is given and that are not what they should be: too large, endless, or no files at all. Each is
+//! refused with its reason, in bounded memory, and nothing waits for it.
 
 use std::{
     fs::{self, File},
@@ -136,8 +136,8 @@ async fn a_worker_whose_secrets_file_becomes_a_pipe_goes_on() {
     fs::remove_file(&path).unwrap();
     pipe(&place, "client-secret");
     worker.signal("HUP");
-    let told = worker.until("settings.not_reread").await;
-    assert!(told["problem"].as_str().unwrap().ends_with("it is a pipe, a socket or a device, and not a regular file"));
+    let line = worker.until("settings.not_reread").await;
+    assert!(line["problem"].as_str().unwrap().ends_with("it is a pipe, a socket or a device, and not a regular file"));
     place.feed(&["submit", "-"], &lines(["one"]));
     place.settled(1).await;
     worker.stop().await;

@@ -8,8 +8,8 @@ use foxy_api::{ApiOrigins, Foxy, Settings, Visibility};
 
 use crate::support::{PATIENCE, Place, lines, row};
 
-/// The attributes of a signup's store, read with the store's own token: name and value, and whether they are hidden from
-/// other clients.
+/// The attributes of a signup's store, read with the store's own token: name and value, and whether they are hidden
+/// from other clients.
 async fn marks(place: &Place, signup_id: &str) -> Vec<(String, String, bool)> {
     let (id, secret) = place.sim.client();
     let foxy = Foxy::try_new(Settings {

@@ -7,8 +7,8 @@ pub(crate) struct Migration;
 
 /// Each index with what it is on. The ledger's queries repeat the conditions word for word.
 const INDEXES: [(&str, &str); 5] = [
-    // Every row has a signup id. The condition keeps PostgreSQL from passing through this index, past most of the ledger,
-    // for the few rows that are in some state.
+    // Every row has a signup id. The condition keeps PostgreSQL from passing through this index, past most of the
+    // ledger, for the few rows that are in some state.
     ("provisionings_by_accepted", "provisionings (accepted_at, id) WHERE signup_id <> ''"),
     ("provisionings_by_state", "provisionings (state, accepted_at, id)"),
     ("provisionings_cancelled", "provisionings (accepted_at, id) WHERE state = 'closed' AND step <> 'done'"),
@@ -33,7 +33,8 @@ impl MigrationTrait for Migration {
         db.execute_unprepared("ALTER TABLE credentials ADD COLUMN apart BOOLEAN NOT NULL DEFAULT FALSE").await?;
         db.execute_unprepared(BACKFILL).await?;
         if db.get_database_backend() == DbBackend::Postgres {
-            // A worker of the previous release does not say. SQLite can't change a default; its workers are of one machine.
+            // A worker of the previous release does not say. SQLite can't change a default; its workers are of one
+            // machine.
             db.execute_unprepared("ALTER TABLE credentials ALTER COLUMN apart SET DEFAULT TRUE").await?;
         }
         for (index, on) in INDEXES {

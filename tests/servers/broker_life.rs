@@ -6,8 +6,8 @@ use crate::{
     support::{PATIENCE, Place, Worker, event},
 };
 
-/// Waits until a worker has told something so many times, about one of its connections.
-pub(super) async fn told(worker: &Worker, name: &str, role: &str, times: usize) {
+/// Waits until a worker has logged an event this number of times, about one of its connections.
+pub(super) async fn logged(worker: &Worker, name: &str, role: &str, times: usize) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while worker.events(name).iter().filter(|line| line["role"] == role).count() < times {
         assert!(tokio::time::Instant::now() < deadline, "no {times} times {name} of {role}:\n{}", worker.log());
@@ -32,13 +32,13 @@ async fn no_more_is_sent_ahead_after_the_broker_has_restarted() {
     }
     place.sim.set_faults("POST /users: stall_before_work(5m)".parse().unwrap());
     let worker = place.worker("worker");
-    told(&worker, "broker.connected", "consumer", 1).await;
+    logged(&worker, "broker.connected", "consumer", 1).await;
     for number in 0..10 {
         parent.publish(event(&format!("s{number}")).to_string().as_bytes()).await;
     }
     parent.until_waiting(&place, "QUEUE", 6).await;
     servers.restart("rabbitmq").await;
-    told(&worker, "broker.connected", "consumer", 2).await;
+    logged(&worker, "broker.connected", "consumer", 2).await;
     parent.rejoin().await;
     parent.until_waiting(&place, "QUEUE", 6).await;
     assert_eq!(worker.events("signup.accepted").len(), 2);
@@ -53,11 +53,11 @@ async fn a_broker_that_hangs_is_noticed_by_its_heartbeat_and_taken_back() {
     let quick = format!("{}?heartbeat=1", servers.url("AMQP_URL"));
     place.set("FOXDEN_AMQP_URL", &quick);
     let worker = place.worker("worker");
-    told(&worker, "broker.connected", "consumer", 1).await;
+    logged(&worker, "broker.connected", "consumer", 1).await;
     servers.freeze("rabbitmq").await;
-    told(&worker, "broker.lost", "consumer", 1).await;
+    logged(&worker, "broker.lost", "consumer", 1).await;
     servers.thaw("rabbitmq").await;
-    told(&worker, "broker.connected", "consumer", 2).await;
+    logged(&worker, "broker.connected", "consumer", 2).await;
     parent.rejoin().await;
     parent.publish(event("after").to_string().as_bytes()).await;
     place.settled(1).await;
@@ -76,13 +76,13 @@ async fn a_broker_without_memory_is_waited_for_and_signups_go_on_meanwhile() {
     let worker = place.worker("worker");
     // Neither the dead letter nor an outcome can be published; signups are taken and provisioned all the same.
     for role in ["dead letters", "outcomes"] {
-        told(&worker, "broker.blocked", role, 1).await;
+        logged(&worker, "broker.blocked", role, 1).await;
     }
     place.settled(2).await;
     parent.until_waiting(&place, "QUEUE", 0).await;
     servers.rabbitmqctl(&["set_vm_memory_high_watermark", "absolute", "1GB"]).await;
     for role in ["dead letters", "outcomes"] {
-        told(&worker, "broker.unblocked", role, 1).await;
+        logged(&worker, "broker.unblocked", role, 1).await;
     }
     assert_eq!(parent.take(&place, "DEAD_QUEUE", 1).await[0].body, b"{ poison");
     let mut subjects: Vec<_> =
@@ -138,7 +138,7 @@ async fn a_worker_stops_in_order_while_the_broker_takes_nothing() {
     without_memory(&servers).await;
     let mut worker = place.worker("worker");
     for role in ["dead letters", "outcomes"] {
-        told(&worker, "broker.blocked", role, 1).await;
+        logged(&worker, "broker.blocked", role, 1).await;
     }
     worker.terminate();
     assert_eq!(worker.ended().await, Some(0), "{}", worker.log());
@@ -148,7 +148,7 @@ async fn a_worker_stops_in_order_while_the_broker_takes_nothing() {
     servers.rabbitmqctl(&["set_vm_memory_high_watermark", "absolute", "1GB"]).await;
     parent.rejoin().await;
     let worker = place.worker("next");
-    told(&worker, "broker.connected", "consumer", 1).await;
+    logged(&worker, "broker.connected", "consumer", 1).await;
     assert_eq!(parent.take(&place, "DEAD_QUEUE", 1).await[0].body, b"{ poison");
     assert_eq!(parent.take(&place, "OUTCOME_QUEUE", 1).await[0].json()["subject"], "one");
     worker.stop().await;

@@ -1,6 +1,6 @@
 //! A broker that is there and says no: told in words, waited for, and given up when the time is over.
 
-use super::{broker_life::told, own_servers::OwnServers, parent_app::ParentApp};
+use super::{broker_life::logged, own_servers::OwnServers, parent_app::ParentApp};
 use crate::support::{Place, event, server};
 
 /// The exit status of a worker that gave the broker up.
@@ -47,7 +47,7 @@ async fn what_a_person_mends_at_the_broker_is_taken_up_without_a_restart() {
     let worker = place.worker("worker");
     worker.until("broker.refused").await;
     servers.rabbitmqctl(&["change_password", "foxden", "later"]).await;
-    told(&worker, "broker.connected", "consumer", 1).await;
+    logged(&worker, "broker.connected", "consumer", 1).await;
 
     worker.stop().await;
 }
@@ -80,7 +80,7 @@ async fn the_permissions_in_the_manual_are_enough_to_declare_and_to_check() {
         "{error}"
     );
     servers.rabbitmqctl(&["set_permissions", "worker", &all, &all, &all]).await;
-    told(&declaring, "broker.connected", "consumer", 1).await;
+    logged(&declaring, "broker.connected", "consumer", 1).await;
     declaring.stop().await;
 
     // As on a platform that declares for others: this user may declare nothing at all.
@@ -88,7 +88,7 @@ async fn the_permissions_in_the_manual_are_enough_to_declare_and_to_check() {
     servers.rabbitmqctl(&["set_permissions", "worker", "^$", &write, &format!("^{queue}$")]).await;
     place.set("FOXDEN_AMQP_TOPOLOGY", "check");
     let checking = place.worker("checking");
-    told(&checking, "broker.connected", "consumer", 1).await;
+    logged(&checking, "broker.connected", "consumer", 1).await;
     parent.publish(event("one").to_string().as_bytes()).await;
     parent.publish(b"{ poison").await;
     place.settled(1).await;
@@ -104,12 +104,12 @@ async fn a_broker_that_is_away_or_restarts_is_never_given_up() {
     let mut parent = ParentApp::join_broker(&mut place, &servers.url("AMQP_URL")).await;
     place.set("FOXDEN_AMQP_GIVE_UP_AFTER", "3s");
     let worker = place.worker("worker");
-    told(&worker, "broker.connected", "consumer", 1).await;
+    logged(&worker, "broker.connected", "consumer", 1).await;
     for connected in 2..4 {
         servers.kill("rabbitmq").await;
-        told(&worker, "broker.lost", "consumer", connected - 1).await;
+        logged(&worker, "broker.lost", "consumer", connected - 1).await;
         servers.restart("rabbitmq").await;
-        told(&worker, "broker.connected", "consumer", connected).await;
+        logged(&worker, "broker.connected", "consumer", connected).await;
     }
     parent.rejoin().await;
     parent.publish(event("after").to_string().as_bytes()).await;

@@ -1,6 +1,6 @@
 //! The way to the broker over TLS, with a private authority.
 
-use super::{broker_life::told, own_servers::OwnServers, parent_app::ParentApp};
+use super::{broker_life::logged, own_servers::OwnServers, parent_app::ParentApp};
 use crate::support::{Place, event};
 
 async fn place(kind: &str) -> (Place, ParentApp, OwnServers) {
@@ -38,7 +38,7 @@ async fn a_signup_goes_all_the_way_over_tls_until_the_brokers_certificate_expire
 
     std::fs::write(&in_use, good).unwrap();
     servers.restart("rabbitmq").await;
-    told(&worker, "broker.connected", "consumer", 2).await;
+    logged(&worker, "broker.connected", "consumer", 2).await;
     parent.rejoin().await;
     parent.publish(event("two").to_string().as_bytes()).await;
     place.settled(2).await;
@@ -69,7 +69,7 @@ async fn who_is_not_known_on_either_side_is_refused_with_the_setting_that_is_mis
 
     place.set("FOXDEN_AMQP_URL", &url);
     let worker = place.worker("worker");
-    told(&worker, "broker.connected", "consumer", 1).await;
+    logged(&worker, "broker.connected", "consumer", 1).await;
     parent.publish(event("one").to_string().as_bytes()).await;
     place.settled(1).await;
     parent.take(&place, "OUTCOME_QUEUE", 1).await;

@@ -53,7 +53,7 @@ async fn crew(place: &Place, size: usize) -> Vec<Worker> {
 
 /// Its connection for outcome events is open.
 async fn connected(worker: &Worker) {
-    super::broker_life::told(worker, "broker.connected", "outcomes", 1).await;
+    super::broker_life::logged(worker, "broker.connected", "outcomes", 1).await;
 }
 
 /// Commits outcome events, the way any worker does: each of 50 signups in turn.
@@ -168,7 +168,7 @@ async fn killed_publishers_repeat_few_outcome_events() {
     let mut telling = dice.split();
     let pause = (TAKEOVER * 2 + KILL_EVERY) * u32::try_from(kills).unwrap() / 3 / u32::try_from(events).unwrap();
     let is_over = AtomicBool::new(false);
-    // There is always something to publish for whoever is to be killed.
+    // Each worker that is to be killed has something to publish.
     let telling = async {
         let mut number = 0;
         while number < events || !is_over.load(Ordering::Relaxed) {

@@ -1,5 +1,5 @@
-//! Files that hold a secret: made before the secret is, readable by their owner alone, whole or not there at all, and only
-//! where no one else can put another in their place.
+//! Files that hold a secret: made before the secret is, readable by their owner alone, whole or not there at all, and
+//! only where no one else can put another in their place.
 
 use std::{
     ffi::OsString,

@@ -35,11 +35,11 @@ impl SecretFile {
         Self { path, seen: Mutex::default(), told: Mutex::default() }
     }
 
-    /// Reads the file now, to say whether it can be; and sees that it is read before the next token is asked for, though it
-    /// may look unchanged.
+    /// Reads the file now, to say whether it can be; and sees that it is read before the next token is asked for,
+    /// though it may look unchanged.
     ///
     /// # Errors
-    /// What is wrong with it. It is not told again by itself.
+    /// What is wrong with it. It is not reported again by itself.
     pub(crate) fn reread(&self) -> Result<(), String> {
         let read = settings::client_secret_in(&self.path);
         *locked(&self.seen) = None;

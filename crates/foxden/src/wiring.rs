@@ -139,11 +139,11 @@ const ROOM_PAUSE: Duration = Duration::from_secs(2);
 
 /// The same for a worker: it waits for room. Ended and started again and again, it would be given up by its supervisor.
 pub(crate) async fn escrow_with_room(settings: &WorkerSettings) -> anyhow::Result<Escrow> {
-    let mut is_told = false;
+    let mut is_reported = false;
     loop {
         match Escrow::open(&settings.escrow_dir) {
             Err(error) if error.is_for_room() => {
-                if !std::mem::replace(&mut is_told, true) {
+                if !std::mem::replace(&mut is_reported, true) {
                     tracing::error!(
                         event = "escrow.full",
                         error = &error as &dyn std::error::Error,
@@ -153,7 +153,7 @@ pub(crate) async fn escrow_with_room(settings: &WorkerSettings) -> anyhow::Resul
                 tokio::time::sleep(ROOM_PAUSE).await;
             }
             opened => {
-                if is_told && opened.is_ok() {
+                if is_reported && opened.is_ok() {
                     tracing::info!(event = "escrow.has_room", "a token can be kept on this disk again");
                 }
                 return opened.context("FOXDEN_ESCROW_DIR");

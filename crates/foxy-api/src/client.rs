@@ -100,8 +100,8 @@ impl Registrar {
     /// Creates a client (Foxy docs: rels/create_client), or says that nothing was created, or that nobody knows.
     ///
     /// An answer with a token, but without the secret, is no loss: the secret is read with the token. A client whose
-    /// secret was lost with the whole answer ([`Outcome::Unknown`], [`Outcome::TokenLost`]) is of no use and does no harm:
-    /// make another, under another id.
+    /// secret was lost with the whole answer ([`Outcome::Unknown`], [`Outcome::TokenLost`]) is of no use and does no
+    /// harm: make another, under another id.
     pub async fn create_client(&self, client: &NewClient, deadline: Instant) -> Report<CreatedClient> {
         let begun = Instant::now();
         let origins = self.wire.origins().clone();

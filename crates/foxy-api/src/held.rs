@@ -36,8 +36,8 @@ pub trait TokenKeeper: fmt::Debug + Send + Sync {
     /// one: another process may have been answered its successor.
     fn kept(&self) -> Keeping<Vec<RefreshToken>>;
 
-    /// Asked before Foxy is. What it answers is dropped once nothing more can come of that, so a process that ends in good
-    /// order can wait for it.
+    /// Asked before Foxy is. What it answers is dropped once nothing more can come of that, so a process that ends in
+    /// good order can wait for it.
     fn at_work(&self) -> Box<dyn Send> {
         Box::new(())
     }

@@ -17,8 +17,8 @@ const RESERVED_FORMAT: &str = "store_domain is invalid because it has a reserved
 
 /// What is wrong with a store domain (Foxy docs: rels/store), `None` for a good one that may still be taken.
 ///
-/// Without `remote` it is one DNS label, which becomes `label.foxycart.com`; with it a full domain below one that can be
-/// registered, internationalized names in punycode.
+/// Without `remote` it is one DNS label, which becomes `label.foxycart.com`; with it a full domain below one that can
+/// be registered, internationalized names in punycode.
 pub(crate) fn mistake(domain: &str, remote: bool) -> Option<String> {
     let lower = domain.to_lowercase();
     if remote {

@@ -118,8 +118,8 @@ impl Journal {
     }
 }
 
-/// Opens the file so that its owner alone can read it: it holds tokens. Never through a link: what that leads to would be
-/// cut short and lose its mode.
+/// Opens the file so that its owner alone can read it: it holds tokens. Never through a link: what that leads to
+/// would be cut short and lose its mode.
 fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);

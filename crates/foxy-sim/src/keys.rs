@@ -12,8 +12,8 @@ const NAMES: &[&str] = &["cart_signing", "xml_datafeed", "api_legacy", "sso"];
 const USES: &[(&str, &str)] =
     &[("use_cart_validation", "cart_signing"), ("use_webhook", "xml_datafeed"), ("use_single_sign_on", "sso")];
 
-/// What is wrong with a store's keys. `effective` looks a property up as it will be. A store that is being made has a key
-/// unless it is given an empty one.
+/// What is wrong with a store's keys. `effective` looks a property up as it will be. A store that is being made has a
+/// key unless it is given an empty one.
 pub(crate) fn mistakes<'a>(effective: impl Fn(&str) -> Option<&'a Value>, is_new: bool) -> Vec<String> {
     let given = effective("webhook_key").and_then(Value::as_str);
     let object = given.and_then(|key| serde_json::from_str::<Value>(key).ok()).filter(Value::is_object);

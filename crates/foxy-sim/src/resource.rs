@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// OAuth scopes of full access (Foxy docs: authentication, scopes). Each opens exactly one [`Resource`]; what a person can
-/// grant beside them is in [`permissions`](crate::permissions).
+/// OAuth scopes of full access (Foxy docs: authentication, scopes). Each opens exactly one [`Resource`]; what a
+/// person can grant beside them is in [`permissions`](crate::permissions).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// `client_full_access`.

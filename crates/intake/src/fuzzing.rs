@@ -1,5 +1,5 @@
-//! Signup events, at a door for fuzzing: one that is taken means the same however its JSON is written, and stays the same in
-//! the ledger; of one that is not, the mistakes are named, and nothing but a usable signup id is handed on.
+//! Signup events, at a door for fuzzing: one that is taken means the same however its JSON is written, and stays the
+//! same in the ledger; of one that is not, the mistakes are named, and nothing but a usable signup id is handed on.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What the indexes of the lists cost a signup: medians of signups into a ledger with them and into one without, in turns.
-//! On SQLite always; on PostgreSQL too where `DATABASE_URL` names one.
+//! What the indexes of the lists cost a signup: medians of signups into a ledger with them and into one without, in
+//! turns. On SQLite always; on PostgreSQL too where `DATABASE_URL` names one.
 
 mod support;
 

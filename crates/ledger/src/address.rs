@@ -1,7 +1,8 @@
 //! Comparing addresses of Foxy's that were kept.
 //!
-//! One resource has several of them: Foxy's production API has two names, and its answers may carry either; a simulator has
-//! another port each time it starts. A ledger belongs to one Foxy, so what an address names is its path.
+//! One resource has several of them: Foxy's production API has two names, and its answers may carry either; a
+//! simulator has another port each time it starts. A ledger belongs to one Foxy, so what an address names is its
+//! path.
 
 use sea_orm::{
     ExprTrait,

@@ -1,8 +1,9 @@
 //! The escrow: local, sealed, fsynced files that hold tokens while the database can't.
 //!
 //! Foxy gives a token with the creation, and not again. If the commit that should keep it fails or takes long, the
-//! sealed token goes to a file first: written, synced, renamed, and the directory synced. It is drained into the ledger
-//! later, at start too, and only then removed. A file holds nothing that the database would not: the envelope, and the keys of its row.
+//! sealed token goes to a file first: written, synced, renamed, and the directory synced. It is drained into the
+//! ledger later, at start too, and only then removed. A file holds nothing that the database would not: the envelope,
+//! and the keys of its row.
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,5 @@
-//! Escrow files, at a door for fuzzing: whatever lies there, a token is taken only if its envelope was sealed by us for the row
-//! and the scope that the file names.
+//! Escrow files, at a door for fuzzing: whatever lies there, a token is taken only if its envelope was sealed by us
+//! for the row and the scope that the file names.
 
 use std::sync::Arc;
 

@@ -29,8 +29,8 @@ pub struct Filter {
     pub limit: u64,
 }
 
-/// A list that is being read. Each provisioning is in it at most once, also if it moves meanwhile, since its place in the
-/// order never changes; what is accepted meanwhile is not in it.
+/// A list that is being read. Each provisioning is in it at most once, also if it moves meanwhile, since its place in
+/// the order never changes; what is accepted meanwhile is not in it.
 pub struct Listing {
     ledger: Ledger,
     filter: Filter,

@@ -90,8 +90,8 @@ pub enum OpenTokenError {
 /// # }
 /// ```
 ///
-/// Anyone who can write to the database can put another address into the row, and the token would go with it. So `checked`
-/// says of an address whether it is Foxy's, and how it is to be used; where it is not, no token is opened.
+/// Anyone who can write to the database can put another address into the row, and the token would go with it. So
+/// `checked` says of an address whether it is Foxy's, and how it is to be used; where it is not, no token is opened.
 ///
 /// `examples/open_store_token.rs` is a program that does this. The store's address and domain come along, since it is of
 /// no use without them.

@@ -190,8 +190,8 @@ impl Ledger {
     }
 }
 
-/// Every row that has orphans is among these. Word for word as in the index, and without a parameter: else SQLite does not
-/// use it.
+/// Every row that has orphans is among these. Word for word as in the index, and without a parameter: else SQLite
+/// does not use it.
 fn may_have_some() -> Expr {
     Expr::cust("generation > 1 OR (parked_reason = 'user_token_lost' AND mailbox IS NOT NULL)")
 }

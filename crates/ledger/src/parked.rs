@@ -46,7 +46,7 @@ pub enum Retried {
     NotFound,
 }
 
-/// Why a signup that waits must go on waiting.
+/// Why a signup must keep waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MustWait {
     /// Foxy asked for a pause, or the rate of calls leaves no room sooner.
@@ -85,8 +85,8 @@ impl Ledger {
     /// Makes a parked provisioning due again, if that can do any good. Its step starts over: retries, lookups and age.
     /// What was in doubt stays in doubt, so nothing is sent before it is looked up.
     ///
-    /// One that waits after a try without effect is due at once where the wait is our own pause; nothing else changes in
-    /// it. Either is in the audit, under `who`.
+    /// One that waits after a try without effect is due at once where the wait is our own pause; nothing else changes
+    /// in it. Either is in the audit, under `who`.
     ///
     /// # Errors
     /// When the database does not answer; then nothing changed.

@@ -76,8 +76,8 @@ pub struct Provisioning {
     pub step_since_ms: i64,
     /// When it is due; epoch milliseconds.
     pub due_at_ms: Option<i64>,
-    /// Of one that waits to be tried again: before this time Foxy, or the rate of calls, allows no try; epoch milliseconds.
-    /// The rest of its wait is our own pause.
+    /// Of one that waits to be tried again: before this time Foxy, or the rate of calls, allows no try; epoch
+    /// milliseconds. The rest of its wait is our own pause.
     pub not_before_ms: Option<i64>,
     /// The count of its owners.
     pub epoch: i64,

@@ -38,8 +38,8 @@ pub struct Entry {
     pub credential: Option<NewCredential>,
     /// What was learned and stays so.
     pub facts: Facts,
-    /// The user's token as it was kept when it was read, for an entry that parks for its refusal. If another is in its place
-    /// by now, the refusal says nothing of that one, and the signup is due instead.
+    /// The user's token as it was kept when it was read, for an entry that parks for its refusal. If another is in
+    /// its place by now, the refusal says nothing of that one, and the signup is due instead.
     pub refused_token: Option<Sealed>,
     /// The provisioning that made the Foxy user, if this one's store is made under another's: before a domain is chosen or
     /// a store claimed, the others under that user are asked.
@@ -125,8 +125,8 @@ pub enum Next {
         step: Step,
         /// After how long.
         delay: Duration,
-        /// The part of it that Foxy asked for, or that the rate of calls demands. The rest is our own pause, which a person
-        /// may cut short.
+        /// The part of it that Foxy asked for, or that the rate of calls demands. The rest is our own pause, which a
+        /// person may cut short.
         at_least: Duration,
     },
     /// In doubt; looked up after a delay.
@@ -196,8 +196,8 @@ impl Ledger {
             let now = ledger.now_in(&txn).await?;
             let shared = entry.shared_user.clone().filter(|_| entry.facts.name_anything());
             let refused = entry.refused_token.as_ref().filter(|_| entry.next.is_for_refused_user_token());
-            // Before the own row, which every other transaction locks alone: so none waits in a circle. Whoever puts another
-            // token in the place of a user's locks it, too.
+            // Before the own row, which every other transaction locks alone: so none waits in a circle. Whoever puts
+            // another token in the place of a user's locks it, too.
             if let Some(owner) = shared.as_ref().or(entry.shared_user.as_ref().filter(|_| refused.is_some())) {
                 siblings::lock(&txn, owner).await?;
             }

@@ -281,8 +281,8 @@ impl<F: Calls> Runner<F> {
         Ok(Some(Finding { facts, ..Finding::of(Seen::TokenHeld { link_is_trusted: true }, "user_reused", &note) }))
     }
 
-    /// Acts as the user whose store this is, by its kept token, which comes along as it is kept; or the finding that says why
-    /// that can't be done.
+    /// Acts as the user whose store this is, by its kept token, which comes along as it is kept; or the finding that
+    /// says why that can't be done.
     pub(crate) async fn user_session(
         &self,
         row: &Provisioning,

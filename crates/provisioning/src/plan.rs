@@ -329,8 +329,8 @@ const fn made(step: Step, link_is_trusted: bool) -> Decision {
     }
 }
 
-/// A user that was not made just now, be it the signup's own or another's, may have had a store made under it in the time
-/// that an older copy of the ledger lacks.
+/// A user that was not made just now, be it the signup's own or another's, may have had a store made under it in the
+/// time that an older copy of the ledger lacks.
 const fn held(at: &Situation, link_is_trusted: bool) -> Decision {
     match made(at.step, link_is_trusted) {
         Decision::AnnounceStore if at.is_restored => Decision::LookForStore,

@@ -171,8 +171,8 @@ impl<F: Calls> Worker<F> {
         self.runner.in_memory.count()
     }
 
-    /// Waits for what is under way to end, and for refreshes of tokens whose callers are gone: an answer to one may hold the
-    /// only living token. `false`: the time was over first.
+    /// Waits for what is under way to end, and for refreshes of tokens whose callers are gone: an answer to one may
+    /// hold the only living token. `false`: the time was over first.
     pub async fn drain(&self, grace: Duration) -> bool {
         self.tasks.close();
         self.runner.refreshes.close();

@@ -1,11 +1,13 @@
-//! Envelopes, at a door for fuzzing: whatever comes in, what opens was sealed by this ring, for this place, byte by byte.
+//! Envelopes, at a door for fuzzing: whatever comes in, what opens was sealed by this ring, for this place, byte by
+//! byte.
 
 use crate::{Binding, KeyRing, OpenError, Sealed};
 
 const KEYS: &str = "new:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=,old:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 const PLACE: Binding<'static> = Binding { environment: "test", purpose: "token", owner: "42", scope: "store" };
 
-/// Takes the input for an envelope, for what is to be sealed, for a place, and for a change: where, and what is written there.
+/// Takes the input for an envelope, for what is to be sealed, for a place, and for a change: where, and what is
+/// written there.
 pub fn envelopes(input: &[u8]) {
     let ring = KeyRing::parse(KEYS).expect("these are keys");
     if let Ok(sealed) = Sealed::from_bytes(input.to_vec()) {

@@ -80,8 +80,8 @@ impl SmallFile {
         if self.found.len() > limit {
             return Err(SmallFileError::TooLarge { limit });
         }
-        // As large as it gets: what is moved while it grows leaves copies behind. It may have grown since it was opened,
-        // and what the kernel makes up on the spot has no size.
+        // As large as it gets: what is moved while it grows leaves copies behind. It may have grown since it was
+        // opened, and what the kernel makes up on the spot has no size.
         let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(self.found.len()).unwrap_or(0) + 1));
         self.file.take(limit + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {

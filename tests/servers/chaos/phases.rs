@@ -72,7 +72,7 @@ pub(super) async fn met(relays: &[(&'static str, &Relay)]) -> usize {
     relays.iter().map(|(_, relay)| relay.open()).sum()
 }
 
-/// Lets the way to one server, or to all, fall silent, so many times: the connections that there are, in one
+/// Lets the way to one server, or to all, fall silent, `times` times: the connections that there are, in one
 /// direction or both, or new ones as well.
 pub(super) async fn fall_silent(
     times: usize,
@@ -105,7 +105,7 @@ pub(super) async fn fall_silent(
     silences
 }
 
-/// Fills the disk and frees it again, so many times. Where the ledger is not on it, its way is closed for a moment:
+/// Fills the disk and frees it again, `times` times. Where the ledger is not on it, its way is closed for a moment:
 /// else no one would ask for room.
 pub(super) async fn fill_up(
     times: usize,

@@ -204,7 +204,7 @@ fn meaning(permission: Permission, verdict: &Verdict) -> &'static str {
         (Permission::UserAddsStoreTokens, true) => "A lost store token can be replaced while the user's token is held.",
         (Permission::UserAddsStoreTokens, false) => "A lost store token needs a person in a browser.",
         (Permission::StoreCreatesStores, true) => {
-            "Whoever holds one store's token can make stores, and may reach the user's others: hand it out with care."
+            "One store's token can make stores, and may reach the user's others: hand it out with care."
         }
         (Permission::StoreCreatesStores, false) => "A further store needs the user's token.",
         (Permission::DeletesStoresAndUsers, true) => "What is left behind at Foxy can be removed with its token.",

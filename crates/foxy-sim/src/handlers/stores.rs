@@ -18,8 +18,8 @@ use crate::records::{Records, Store};
 use crate::reply::{Links, Reply};
 use crate::resource::{Resource, Scope};
 
-/// Foxy docs: rels/store; official foxy-sdk, types of the backend. A length of 0 isn't known. JSON settings are kept as the
-/// texts they are; what `webhook_key` may be is in [`keys`].
+/// Foxy docs: rels/store; official foxy-sdk, types of the backend. A length of 0 isn't known. JSON settings are kept
+/// as the texts they are; what `webhook_key` may be is in [`keys`].
 const FIELDS: &[Field] = &[
     Field::required("store_name", Kind::Text, 50),
     Field::required("store_domain", Kind::Text, 100),

@@ -20,7 +20,7 @@ use crate::pace::Pace;
 
 /// How many events at most are on their way at once, and marked at once. They may come again after a worker was killed.
 const BATCH_MAX: usize = 25;
-/// After so many batches they grow by one event.
+/// Batches grow by one event each time this number of them was sent.
 const GROWS_AFTER: usize = 4;
 /// For the confirms of one batch. Less than the right to publish lasts, so that a silent broker costs it.
 const CONFIRMS_WITHIN: Duration = Duration::from_secs(10);
@@ -332,8 +332,8 @@ impl Outbox {
     }
 }
 
-/// How many events the next batch may have. It grows slowly from one, so that workers that are killed again and again in
-/// the backlog that they take over repeat few events.
+/// How many events the next batch may have. It grows slowly from one, so that workers that are killed again and again
+/// in the backlog that they take over repeat few events.
 fn batch_size(batches: usize) -> usize {
     (1 + batches / GROWS_AFTER).min(BATCH_MAX)
 }

@@ -18,7 +18,7 @@ use super::{
     topology,
 };
 
-/// For all that still waits when the publisher is told to stop. What is left is sent after the next start.
+/// For all that still waits when the publisher is asked to stop. What is left is sent after the next start.
 const LAST_ROUNDS: Duration = Duration::from_secs(5);
 
 /// Checks an address of Foxy's that was kept.

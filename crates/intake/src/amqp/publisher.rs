@@ -24,8 +24,8 @@ pub struct Publisher {
 enum Target {
     /// The signup exchange, as the parent app does. The queue is bound to it, since we have just seen to that.
     Exchange { exchange: ShortString, routing_key: ShortString },
-    /// The queue itself, by the default exchange. A binding that somebody else sees to can't be looked at; and if another
-    /// queue is bound, the broker confirms just as well what the signup queue never gets.
+    /// The queue itself, by the default exchange. A binding that somebody else sees to can't be looked at; and if
+    /// another queue is bound, the broker confirms just as well what the signup queue never gets.
     Queue(ShortString),
 }
 

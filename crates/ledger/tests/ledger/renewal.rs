@@ -96,7 +96,7 @@ pub(crate) async fn a_refusal_of_a_user_token_that_was_replaced_meanwhile_parks_
         let written = written(&ledger, refused).await;
         assert_eq!((written.provisioning.state, written.provisioning.parked_reason), (State::Due, None));
     }
-    assert_eq!(ledger.count_waiting_events().await.unwrap(), 0, "the parent app was told of no stop");
+    assert_eq!(ledger.count_waiting_events().await.unwrap(), 0, "no event for the parent app");
     // The one that is in use now was refused.
     let again = ledger.claim(&WorkerId::new(), 1, LEASE).await.unwrap().claimed.remove(0);
     let mut refused = refused(&again, None);

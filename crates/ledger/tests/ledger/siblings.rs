@@ -219,7 +219,7 @@ pub(crate) async fn a_store_is_the_same_one_under_each_of_foxys_names(ledger: Le
     ledger.keep_credential(&first.provisioning.id, late).await.unwrap();
     assert_eq!(claim().await, StoreClaim::Proven);
 
-    // The answer to its own call releases it from whoever only found it, under whatever name.
+    // The answer to its own call releases it from the one that only found it, under whatever name.
     let mut own = of_store(&second, "done", parked(ParkedReason::StoreTokenLost));
     own.shared_user = Some(user.clone());
     own.facts.store_uri = Some(STORE_BY_OTHER_NAME.to_owned());

@@ -34,7 +34,7 @@ pub(crate) async fn a_pause_of_our_own_is_cut_short_and_nothing_else_changes(led
     assert_eq!((act.act.as_str(), act.who.as_str(), act.detail), ("retry", "a person", said.clone()));
     let evidence = ledger.attempts(&before.id).await.unwrap().pop().unwrap();
     assert_eq!((evidence.kind.as_str(), evidence.note), ("person", said));
-    assert_eq!(ledger.count_waiting_events().await.unwrap(), 0, "the parent app was told of no stop");
+    assert_eq!(ledger.count_waiting_events().await.unwrap(), 0, "no event for the parent app");
 }
 
 pub(crate) async fn no_try_is_made_before_the_time_that_foxy_or_the_rate_allows(ledger: Ledger) {

@@ -102,8 +102,8 @@ async fn a_restored_signup_that_went_no_further_is_provisioned() {
     }
 }
 
-/// A copy in which `s1` has a user whose token is kept, and `s2`, of the same customer and with an email of its own, is not
-/// begun. Then `s3` of the same customer comes, which wants the same name for its store.
+/// A copy in which `s1` has a user whose token is kept, and `s2`, of the same customer and with an email of its own,
+/// is not begun. Then `s3` of the same customer comes, which wants the same name for its store.
 async fn with_three_of_one_customer(first_name: &str, fault: Option<&str>) -> (World, World, tempfile::TempDir) {
     let (world, dir) = on_file().await;
     let world = world.with_policy(|policy| policy.keep_user_tokens = true);

@@ -7,7 +7,7 @@ use serde_json::Map;
 use super::{
     experiments::{Experiments, PROJECT},
     verdict::{Effect, Verdict, offers},
-    walk::{chain, told},
+    walk::{chain, ending_of},
 };
 use crate::settings::Permission;
 
@@ -41,7 +41,7 @@ impl Experiments<'_> {
         let mark = self.left.expect(format!("the OAuth client {id}"));
         let report = self.side.registrar()?.create_client(&wanted, self.deadline()).await;
         self.left.settle(mark, &report, |made| made.uri.clone().ok());
-        let Outcome::Done(made) = &report.outcome else { return Ok(Verdict::NotTried(told(&report))) };
+        let Outcome::Done(made) = &report.outcome else { return Ok(Verdict::NotTried(ending_of(&report))) };
         let foxy = self.side.client(made.id.clone(), made.secret.clone())?;
         self.left.belongs(mark, foxy.reach(), None);
         let (verdict, foxy) = self.try_secret(made, foxy).await?;

@@ -1,5 +1,5 @@
-//! The experiments with a user and a store: what Foxy allows beyond its documentation. Each asks with OPTIONS first, then
-//! tries the effect on things of this run's own.
+//! The experiments with a user and a store: what Foxy allows beyond its documentation. Each asks with OPTIONS first,
+//! then tries the effect on things of this run's own.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{
     left::Left,
     verdict::{Effect, Verdict, offers},
-    walk::{Marks, chain, deadline, new_store, new_user, told},
+    walk::{Marks, chain, deadline, ending_of, new_store, new_user},
 };
 use crate::{settings::Permission, terminal::printable, wiring::FoxySide};
 
@@ -130,7 +130,7 @@ impl Experiments<'_> {
         for (name, visibility) in [(HIDDEN, Visibility::Restricted), (SEEN, Visibility::Private)] {
             let report = own.ensure_attribute(&Attribute::new(name, "1", visibility), self.deadline()).await;
             if report.outcome != Outcome::Done(()) {
-                return Verdict::NotTried(told(&report));
+                return Verdict::NotTried(ending_of(&report));
             }
         }
         let names = async |foxy: &Foxy, token| {

@@ -2,7 +2,7 @@
 
 use foxy_api::{Method, Methods, NoEffect, Outcome, ReadError, Report, SetupFault};
 
-use super::walk::{chain, told};
+use super::walk::{chain, ending_of};
 
 /// What a call did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Effect {
 
     /// Of a call that changes something.
     pub(crate) fn of<T: std::fmt::Debug>(report: &Report<T>) -> Self {
-        let seen = told(report);
+        let seen = ending_of(report);
         match &report.outcome {
             Outcome::Done(_) => Self::Had(String::new()),
             Outcome::Rejected(_) | Outcome::NoEffect(NoEffect::LinksChanged) => Self::Refused(seen),

@@ -34,7 +34,7 @@ pub(crate) struct Marks {
     pub(crate) domain: String,
 }
 
-/// The walk: what was found, and told as it is found.
+/// The walk: what was found, reported as it is found.
 pub(crate) struct Walk<'a> {
     foxy: &'a Foxy,
     marks: &'a Marks,
@@ -165,7 +165,7 @@ impl<'a> Walk<'a> {
             }
             (Outcome::Done(()), Ok(_)) => Finding::Broken("it was taken, and is not embedded".into()),
             (_, Err(error)) => Finding::Broken(chain(&error)),
-            (outcome, Ok(_)) => Finding::Broken(told(&Report { outcome, evidence: written.evidence })),
+            (outcome, Ok(_)) => Finding::Broken(ending_of(&Report { outcome, evidence: written.evidence })),
         };
         self.found(Assumption::StoreNote, finding);
     }
@@ -187,7 +187,7 @@ impl<'a> Walk<'a> {
                 Some(made)
             }
             outcome => {
-                self.found(assumption, Finding::Broken(told(&Report { outcome, evidence: report.evidence })));
+                self.found(assumption, Finding::Broken(ending_of(&Report { outcome, evidence: report.evidence })));
                 None
             }
         }
@@ -202,8 +202,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// By when a call has ended. With a whole call's time to wait for its turn under the rate of calls: here no call is worth
-/// giving up for its lateness.
+/// By when a call has ended. With a whole call's time to wait for its turn under the rate of calls: here no call is
+/// worth giving up for its lateness.
 pub(super) fn deadline(call_timeout: Duration) -> tokio::time::Instant {
     tokio::time::Instant::now() + 2 * call_timeout
 }
@@ -251,8 +251,8 @@ fn expect<T: PartialEq + std::fmt::Debug>(read: Result<T, ReadError>, expected: 
 /// A second creation must be refused, and its words known.
 fn refused<T: std::fmt::Debug>(report: &Report<T>, kinds: &[RejectionKind]) -> Finding {
     let known = matches!(&report.outcome, Outcome::Rejected(rejection) if kinds.contains(&rejection.kind));
-    let told = told(report);
-    if known { Finding::Held(told) } else { Finding::Broken(told) }
+    let ending = ending_of(report);
+    if known { Finding::Held(ending) } else { Finding::Broken(ending) }
 }
 
 /// Asks until it is so, and tells how long that took.
@@ -269,7 +269,7 @@ async fn lag(look: impl AsyncFn() -> Result<bool, ReadError>) -> Finding {
 }
 
 /// What a call came to, with Foxy's own words: nothing was sent but what this walk made up.
-pub(super) fn told<T: std::fmt::Debug>(report: &Report<T>) -> String {
+pub(super) fn ending_of<T: std::fmt::Debug>(report: &Report<T>) -> String {
     let what = match &report.outcome {
         Outcome::Done(_) => "Foxy took it".to_owned(),
         Outcome::NoEffect(reason) => reason.to_string(),
