@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
 
 use crate::answer::{Answer, OddAnswer};
 use crate::captcha::CaptchaSent;
@@ -18,6 +19,7 @@ use crate::pace::{Line, Turn};
 use crate::read::{self, Reading};
 use crate::single_flight::{Kept, SingleFlight};
 use crate::struck::Struck;
+use crate::wiped;
 use crate::wire::{Wire, held_back, unavailable};
 use crate::{
     CaptchaCode, Cause, Evidence, HeldToken, Methods, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri,
@@ -208,7 +210,7 @@ impl Access {
     ) -> Report<T> {
         let begun = Instant::now();
         let known = self.struck(wire).body(body);
-        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let body = if body.is_null() { Zeroizing::default() } else { wiped::text(body) };
         let mut evidence = Evidence::default();
         let mut turn = match wire.http.turn_to_create(when.line, when.deadline).await {
             Ok(turn) => Some(turn),

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::body::Body;
 use crate::struck::Struck;
+use crate::wiped::Wiped;
 use crate::{Cause, Methods};
 
 /// A status with what came with it. Whether the body is whole is for the reader to decide on.
@@ -73,7 +74,7 @@ impl Answer {
 
     /// The JSON object that the body begins with, as it is, for what can't be asked for again. Its links are without
     /// the secrets that went out with the call: they become addresses.
-    pub(crate) fn creation(&self) -> Option<Value> {
+    pub(crate) fn creation(&self) -> Option<Wiped> {
         let mut document = self.body.first_object()?;
         if let Some(links) = document.get_mut("_links") {
             self.struck.strike_document(links);

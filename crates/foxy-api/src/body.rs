@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::Cause;
+use crate::wiped::{self, Wiped};
 
 /// Bodies above this are not held, neither as they came nor decompressed; what Foxy answers is a small fraction of it.
 pub(crate) const LARGEST: usize = 1024 * 1024;
@@ -18,15 +20,15 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 /// The byte order mark, which RFC 8259 section 8.1 lets a reader ignore.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// How much of an answer's body there is.
+/// How much of an answer's body there is. It may hold a token, so it is wiped when it is dropped.
 #[derive(Clone)]
 pub(crate) enum Body {
     /// All of it.
-    Whole(Vec<u8>),
+    Whole(Zeroizing<Vec<u8>>),
     /// The connection ended, or time ran out, before all of it had come.
     Cut {
         /// What had come by then.
-        read: Vec<u8>,
+        read: Zeroizing<Vec<u8>>,
         /// Why there is no more.
         cause: Cause,
     },
@@ -77,25 +79,25 @@ impl Body {
         let start = bytes.iter().position(|byte| !byte.is_ascii_control() && *byte != b' ').unwrap_or(bytes.len());
         let readable = |bytes: &[u8]| {
             let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
-            values.next().is_some_and(|value| value.is_ok())
+            values.next().is_some_and(|value| value.map(Wiped::from).is_ok())
         };
         matches!(bytes.get(start), Some(b'{' | b'['))
             && !readable(&bytes[start..])
-            && !readable(String::from_utf8_lossy(&bytes[start..]).as_bytes())
+            && !readable(lossy(&bytes[start..]).as_bytes())
     }
 
     /// The JSON object that the body begins with, whatever comes after it, whether or not anything should have, and
     /// whatever the text in it is encoded in. For answers that can't be asked for again.
-    pub(crate) fn first_object(&self) -> Option<Value> {
+    pub(crate) fn first_object(&self) -> Option<Wiped> {
         let bytes = match self {
             Self::Whole(bytes) | Self::Cut { read: bytes, .. } => without_bom(bytes),
             Self::TooLarge => return None,
         };
         let first = |bytes: &[u8]| {
-            let first = serde_json::Deserializer::from_slice(bytes).into_iter().next()?.ok();
-            first.filter(Value::is_object)
+            let first = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>().next()?.ok();
+            first.map(Wiped::from).filter(|first| first.is_object())
         };
-        first(bytes).or_else(|| first(String::from_utf8_lossy(bytes).as_bytes()))
+        first(bytes).or_else(|| first(lossy(bytes).as_bytes()))
     }
 }
 
@@ -110,15 +112,26 @@ impl fmt::Debug for Body {
     }
 }
 
+/// The text, with a mark in place of what is in another encoding.
+fn lossy(bytes: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(String::from_utf8_lossy(bytes).into_owned())
+}
+
 fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BOM).unwrap_or(bytes)
 }
 
 /// Decompresses as far as that goes, and no further than one byte above the limit: a few kilobytes may claim gigabytes.
-fn gunzip(bytes: &[u8]) -> (Vec<u8>, Option<Cause>) {
-    let mut plain = Vec::new();
-    let end = MultiGzDecoder::new(bytes).take(LARGEST as u64 + 1).read_to_end(&mut plain);
-    (plain, end.err().map(|error| Arc::new(error) as Cause))
+fn gunzip(bytes: &[u8]) -> (Zeroizing<Vec<u8>>, Option<Cause>) {
+    let (mut plain, mut piece) = (Zeroizing::new(Vec::new()), Zeroizing::new([0; 4096]));
+    let mut decoder = MultiGzDecoder::new(bytes).take(LARGEST as u64 + 1);
+    loop {
+        match decoder.read(piece.as_mut_slice()) {
+            Ok(0) => return (plain, None),
+            Ok(read) => wiped::append(&mut plain, &piece[..read]),
+            Err(error) => return (plain, Some(Arc::new(error))),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -137,68 +150,73 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn whole(bytes: &[u8]) -> Body {
+        Body::Whole(bytes.to_vec().into())
+    }
+
     fn cut(read: &[u8]) -> Body {
-        Body::Cut { read: read.to_vec(), cause: Arc::new(io::Error::from(io::ErrorKind::UnexpectedEof)) }
+        Body::Cut { read: read.to_vec().into(), cause: Arc::new(io::Error::from(io::ErrorKind::UnexpectedEof)) }
     }
 
     #[test]
     fn a_byte_order_mark_is_skipped() {
         let marked = [BOM, br#"{"a":1}"#].concat();
-        assert_eq!(Body::Whole(marked.clone()).json(), Some(json!({"a": 1})));
-        assert_eq!(cut(&marked).first_object(), Some(json!({"a": 1})));
+        assert_eq!(whole(&marked).json(), Some(json!({"a": 1})));
+        assert_eq!(cut(&marked).first_object().as_deref(), Some(&json!({"a": 1})));
     }
 
     #[test]
     fn what_is_compressed_is_read_whatever_the_headers_say() {
-        assert_eq!(Body::Whole(gzip(br#"{"a":1}"#)).plain().json(), Some(json!({"a": 1})));
-        assert_eq!(Body::Whole(br#"{"a":1}"#.to_vec()).plain().json(), Some(json!({"a": 1})));
+        assert_eq!(whole(&gzip(br#"{"a":1}"#)).plain().json(), Some(json!({"a": 1})));
+        assert_eq!(whole(br#"{"a":1}"#).plain().json(), Some(json!({"a": 1})));
     }
 
     #[test]
     fn the_limit_is_on_what_comes_out_of_the_compression() {
         let bomb = gzip(&vec![b' '; 64 * LARGEST]);
         assert!(bomb.len() < LARGEST, "{}", bomb.len());
-        assert!(matches!(Body::Whole(bomb).plain(), Body::TooLarge));
-        assert!(matches!(Body::Whole(gzip(&vec![b' '; LARGEST])).plain(), Body::Whole(_)));
+        assert!(matches!(whole(&bomb).plain(), Body::TooLarge));
+        assert!(matches!(whole(&gzip(&vec![b' '; LARGEST])).plain(), Body::Whole(_)));
     }
 
     #[test]
     fn of_a_broken_compression_as_much_is_read_as_there_is() {
-        let whole = gzip(br#"{"a":1}"#);
-        let without_its_sum = Body::Whole(whole[..whole.len() - 8].to_vec()).plain();
+        let compressed = gzip(br#"{"a":1}"#);
+        let without_its_sum = whole(&compressed[..compressed.len() - 8]).plain();
         assert!(matches!(without_its_sum, Body::Cut { .. }), "{without_its_sum:?}");
-        assert_eq!((without_its_sum.json(), without_its_sum.first_object()), (None, Some(json!({"a": 1}))));
-        assert!(cut(&whole[..4]).plain().first_object().is_none());
+        assert_eq!(without_its_sum.json(), None);
+        assert_eq!(without_its_sum.first_object().as_deref(), Some(&json!({"a": 1})));
+        assert!(cut(&compressed[..4]).plain().first_object().is_none());
     }
 
     #[test]
     fn the_first_object_is_read_whatever_follows_and_however_it_is_encoded() {
         for body in ["{\"a\":1}\n<!-- 12 ms -->", "{\"a\":1}{\"a\":2}", "{\"a\":1}"] {
-            assert_eq!(cut(body.as_bytes()).first_object(), Some(json!({"a": 1})), "{body}");
-            assert_eq!(Body::Whole(body.into()).first_object(), Some(json!({"a": 1})), "{body}");
+            assert_eq!(cut(body.as_bytes()).first_object().as_deref(), Some(&json!({"a": 1})), "{body}");
+            assert_eq!(whole(body.as_bytes()).first_object().as_deref(), Some(&json!({"a": 1})), "{body}");
         }
-        let latin = Body::Whole(b"{\"name\":\"Zo\xeb\",\"a\":1}".to_vec());
+        let latin = whole(b"{\"name\":\"Zo\xeb\",\"a\":1}");
         assert_eq!(latin.first_object().unwrap()["a"], 1);
         for body in ["[1]", "{\"a\":1", "", "<html>"] {
-            assert_eq!(cut(body.as_bytes()).first_object(), None, "{body}");
+            assert!(cut(body.as_bytes()).first_object().is_none(), "{body}");
         }
     }
 
     #[test]
     fn what_begins_as_json_and_does_not_end_as_such_is_damaged() {
         for body in ["{", "{\"message\": \"unter", "\u{1}\u{2}{\"message\"", " [{\"a\":1},", "{not json}"] {
-            assert!(Body::Whole(body.into()).is_damaged(), "{body}");
+            assert!(whole(body.as_bytes()).is_damaged(), "{body}");
         }
         for body in ["", "  ", "a {", "<p>{", "{\"a\":1}", "{\"a\":1} <!-- 12 ms -->", "[]", "{\"a\":1}{"] {
-            assert!(!Body::Whole(body.into()).is_damaged(), "{body}");
+            assert!(!whole(body.as_bytes()).is_damaged(), "{body}");
         }
-        assert!(!Body::Whole(b"{\"name\":\"Zo\xeb\"}".to_vec()).is_damaged());
+        assert!(!whole(b"{\"name\":\"Zo\xeb\"}").is_damaged());
         assert!(cut(b"").is_damaged() && !Body::TooLarge.is_damaged());
     }
 
     #[test]
     fn debug_shows_no_body() {
-        assert_eq!(format!("{:?}", Body::Whole(b"token".to_vec())), "Whole(5 bytes)");
+        assert_eq!(format!("{:?}", whole(b"token")), "Whole(5 bytes)");
         assert!(!format!("{:?}", cut(b"token")).contains("token"));
     }
 }

@@ -34,11 +34,12 @@ fn answer(input: &[u8]) -> Option<Answer> {
     let status = STATUSES[usize::from(*choice) % STATUSES.len()];
     let text = String::from_utf8_lossy(body);
     let body = match usize::from(*choice) / STATUSES.len() {
-        11 => {
-            Body::Cut { read: body.to_vec(), cause: Arc::new(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)) }
-        }
+        11 => Body::Cut {
+            read: body.to_vec().into(),
+            cause: Arc::new(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
+        },
         12 => Body::TooLarge,
-        _ => Body::Whole(body.to_vec()),
+        _ => Body::Whole(body.to_vec().into()),
     }
     .plain();
     if let Body::Whole(read) | Body::Cut { read, .. } = &body {
@@ -121,7 +122,7 @@ pub fn tokens(input: &[u8]) {
 
 /// Foxy's own error bodies.
 pub fn errors(input: &[u8]) {
-    let body = Body::Whole(input.to_vec());
+    let body = Body::Whole(input.to_vec().into());
     let refused = Answer {
         status: 400,
         retry_after: None,

@@ -19,12 +19,14 @@ use reqwest::header::{
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
 use time::OffsetDateTime;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use crate::answer::{Answer, challenge_error};
 use crate::body::{self, Body};
 use crate::oauth::Grant;
 use crate::pace::{Line, Pace, TooLate, Turn};
 use crate::struck::Struck;
+use crate::wiped;
 use crate::{CaptchaCode, Cause, ClientError, Methods, NotSent, ResourceUri, Settings, retry_after};
 
 /// Foxy docs: rels/create_user.
@@ -204,7 +206,7 @@ impl Http {
             .timeout(self.call_timeout)
             .basic_auth(client_id, Some(client_secret.expose()))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(grant.form());
+            .body(wiped::sent(grant.form()));
         self.paced(turn, &self.reads, request, struck, &AtomicBool::new(true)).await
     }
 
@@ -213,7 +215,7 @@ impl Http {
         &self,
         (verb, uri): (Verb, &ResourceUri),
         caller: Caller<'_>,
-        body: Vec<u8>,
+        body: Zeroizing<Vec<u8>>,
         deadline: Instant,
         turn: Option<Turn>,
     ) -> Result<Answer, Failure> {
@@ -223,7 +225,7 @@ impl Http {
         }
         // A deletion works without its body, so it counts as read from the start.
         let handed_over = Arc::new(AtomicBool::new(verb == Verb::Delete));
-        let body = Watched { body: body.into(), handed_over: Arc::clone(&handed_over) };
+        let body = Watched { body: wiped::sent(body).into(), handed_over: Arc::clone(&handed_over) };
         let request = self
             .creates
             .request(verb.method(), uri.url().clone())
@@ -331,11 +333,11 @@ async fn read(mut response: Response, struck: Struck) -> Answer {
 }
 
 async fn read_body(response: &mut Response) -> Body {
-    let mut bytes = Vec::new();
+    let mut bytes = Zeroizing::new(Vec::new());
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if bytes.len() + chunk.len() > body::LARGEST => return Body::TooLarge,
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(Some(chunk)) => wiped::append(&mut bytes, &chunk),
             Ok(None) => return Body::Whole(bytes).plain(),
             Err(error) => return Body::Cut { read: bytes, cause: Arc::new(error.without_url()) }.plain(),
         }

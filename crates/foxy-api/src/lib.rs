@@ -38,6 +38,7 @@ mod store;
 mod store_session;
 mod struck;
 mod user;
+mod wiped;
 mod wire;
 
 pub use attribute::{Attribute, Visibility};

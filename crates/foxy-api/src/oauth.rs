@@ -5,6 +5,7 @@ use std::time::Duration;
 use foxden_vault::{AccessToken, AuthorizationCode, RefreshToken};
 use serde_json::Value;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use crate::answer::{Answer, OddAnswer};
 use crate::body::Body;
@@ -143,8 +144,15 @@ impl OAuthError {
 
 impl Grant {
     /// The form to send to the token endpoint.
-    pub(crate) fn form(&self) -> String {
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
+    pub(crate) fn form(&self) -> Zeroizing<String> {
+        // With room enough not to grow, which would leave a copy behind. A byte is sent as three at most.
+        let longest = match self {
+            Self::Client => 0,
+            Self::Refresh { token, .. } => token.expose().len(),
+            Self::Code { code, redirect_uri, .. } => code.expose().len() + redirect_uri.len(),
+        };
+        let mut whole = Zeroizing::new(String::with_capacity(128 + 3 * longest));
+        let mut form = url::form_urlencoded::Serializer::new(&mut *whole);
         match self {
             Self::Client => {
                 form.append_pair("grant_type", "client_credentials").append_pair("scope", TokenScope::Client.as_str())
@@ -157,7 +165,8 @@ impl Grant {
                 .append_pair("code", code.expose())
                 .append_pair("redirect_uri", redirect_uri),
         };
-        form.finish()
+        form.finish();
+        whole
     }
 
     /// What no answer to its holder may bring into an error.
@@ -259,7 +268,7 @@ mod tests {
     const TOKEN: &str = r#"{"access_token":"a1","expires_in":7200,"token_type":"Bearer","scope":"s user_full_access","refresh_token":"r1"}"#;
 
     fn answer(status: u16, body: &str) -> Answer {
-        let body = Body::Whole(body.as_bytes().to_vec());
+        let body = Body::Whole(body.as_bytes().to_vec().into());
         Answer {
             status,
             retry_after: None,
@@ -277,8 +286,8 @@ mod tests {
 
     #[test]
     fn the_forms_are_those_of_the_rfc() {
-        assert_eq!(Grant::Client.form(), "grant_type=client_credentials&scope=client_full_access");
-        assert_eq!(refresh().form(), "grant_type=refresh_token&refresh_token=r0%2B%26");
+        assert_eq!(Grant::Client.form().as_str(), "grant_type=client_credentials&scope=client_full_access");
+        assert_eq!(refresh().form().as_str(), "grant_type=refresh_token&refresh_token=r0%2B%26");
     }
 
     #[test]

@@ -158,7 +158,7 @@ mod tests {
     use crate::struck::Struck;
 
     fn answer(status: u16, body: &str) -> Answer {
-        let body = Body::Whole(body.as_bytes().to_vec());
+        let body = Body::Whole(body.as_bytes().to_vec().into());
         Answer {
             status,
             retry_after: Some(Duration::from_secs(7)),

@@ -114,7 +114,7 @@ mod tests {
     use crate::struck::Struck;
 
     fn said(status: u16, body: &str) -> Vec<String> {
-        let body = Body::Whole(body.as_bytes().to_vec());
+        let body = Body::Whole(body.as_bytes().to_vec().into());
         let answer = Answer {
             status,
             retry_after: None,

@@ -19,6 +19,7 @@ use crate::read::{self, Reading};
 use crate::secret::Secrets;
 use crate::single_flight::SingleFlight;
 use crate::struck::Struck;
+use crate::wiped;
 use crate::{
     ApiOrigins, Evidence, Granted, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri, SecretSource, Settings,
     SetupFault,
@@ -125,7 +126,7 @@ impl Wire {
             }
             Ok(Ok(link)) => {
                 let known = &self.struck(Struck::default()).body(body);
-                let body = body.to_string().into_bytes();
+                let body = wiped::text(body);
                 let to = (Verb::Post, &link.uri);
                 let caller = Caller { token: None, captcha: None, known };
                 let exchange = self.http.change(to, caller, body, deadline, Some(turn)).await;

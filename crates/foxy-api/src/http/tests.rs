@@ -37,7 +37,7 @@ async fn create(origin: &str, connect_timeout: Duration, call_timeout: Duration,
     let http = Http::try_new(&settings).unwrap();
     let token = AccessToken::new("t");
     let caller = Caller { token: Some(&token), captcha: None, known: &Struck::default() };
-    let result = http.change((Verb::Post, &uri), caller, b"{}".to_vec(), Instant::now() + left, None).await;
+    let result = http.change((Verb::Post, &uri), caller, b"{}".to_vec().into(), Instant::now() + left, None).await;
     result.map(|answer| answer.status).unwrap_err().fate
 }
 

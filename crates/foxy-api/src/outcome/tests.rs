@@ -26,7 +26,7 @@ fn answer(status: u16, body: Body) -> Answer {
 }
 
 fn whole(body: &str) -> Body {
-    Body::Whole(body.as_bytes().to_vec())
+    Body::Whole(body.as_bytes().to_vec().into())
 }
 
 fn cut() -> Body {
@@ -35,7 +35,7 @@ fn cut() -> Body {
 
 fn cut_after(read: &str) -> Body {
     let cause = Arc::new(io::Error::from(io::ErrorKind::UnexpectedEof));
-    Body::Cut { read: read.as_bytes().to_vec(), cause }
+    Body::Cut { read: read.as_bytes().to_vec().into(), cause }
 }
 
 fn fx(message: &str) -> String {
