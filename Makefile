@@ -131,11 +131,11 @@ target/tools/sdk.fetched: tests/sdk/package.json tests/sdk/package-lock.json
 	touch $@
 
 # Without the sanitizer, for which Rust's nightly would be needed; so is the flag, which stable Rust takes from nobody else.
-fuzz: ## Fuzz what reads Foxy's answers, events, envelopes and escrow files, a minute each; needs cargo-fuzz (cargo install cargo-fuzz)
+fuzz: ## Fuzz what reads Foxy's answers, events, envelopes, escrow files and settings, a minute each; needs cargo-fuzz (cargo install cargo-fuzz)
 	cd crates/foxy-api/fuzz && for target in documents tokens errors links; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target -- -max_total_time=60 -max_len=8192; \
 	done
-	cd fuzz && for target in envelopes escrows events; do \
+	cd fuzz && for target in envelopes escrows events settings; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target -- -max_total_time=60 -max_len=8192; \
 	done
 
