@@ -18,8 +18,8 @@ mod testing;
 
 pub use amqp::{
     AddressCheck, AmqpSettings, AmqpUrl, AmqpUrlError, BrokerCause, BrokerError, ConsumerParts, DeadLetter, DeadQueue,
-    HandOver, IntakeError, OpenLetter, PublishError, Publisher, PublisherParts, PutBy, Refusal, Requeued, Room, Tls,
-    TlsError, Topology, consume, declare, publish_outcomes,
+    HandOver, IntakeError, Interrupted, OpenLetter, PublishError, Publisher, PublisherParts, PutBy, Refusal, Requeued,
+    Room, Tls, TlsError, Topology, consume, declare, publish_outcomes,
 };
 pub use correction::Contradiction;
 pub use dead_reason::DeadReason;

@@ -37,6 +37,17 @@ pub struct Requeued {
     pub left: usize,
 }
 
+/// Why a command on dead letters ended before it had seen all of them.
+#[derive(Debug, thiserror::Error)]
+#[error("{done} of the chosen dead letters were done by then; the others are where they were")]
+pub struct Interrupted {
+    /// How many had been moved or removed.
+    pub done: usize,
+    /// What has stopped it.
+    #[source]
+    pub error: PublishError,
+}
+
 /// A connection to the dead-letter queue, for a person's command.
 pub struct DeadQueue {
     connection: Connection,
@@ -108,13 +119,24 @@ impl DeadQueue {
     ///
     /// # Errors
     /// When the broker does not answer, or takes one no more; that one and the rest stay where they are.
-    pub async fn requeue(&self, mut choose: impl FnMut(&DeadLetter) -> bool) -> Result<Requeued, PublishError> {
+    pub async fn requeue(&self, choose: impl FnMut(&DeadLetter) -> bool) -> Result<Requeued, Interrupted> {
+        let mut requeued = Requeued { moved: 0, left: 0 };
+        match self.requeue_into(choose, &mut requeued).await {
+            Ok(()) => Ok(requeued),
+            Err(error) => Err(Interrupted { done: requeued.moved, error }),
+        }
+    }
+
+    async fn requeue_into(
+        &self,
+        mut choose: impl FnMut(&DeadLetter) -> bool,
+        requeued: &mut Requeued,
+    ) -> Result<(), PublishError> {
         let publishing = ConfirmedChannel::new(
             answered("opening a channel", connection::confirming_channel(&self.connection)).await?,
             &self.connection,
         );
         let mut walk = self.walk().await?;
-        let mut requeued = Requeued { moved: 0, left: 0 };
         while let Some((letter, delivery)) = walk.next().await? {
             if !choose(&letter) {
                 requeued.left += 1;
@@ -138,8 +160,7 @@ impl DeadQueue {
             );
             requeued.moved += 1;
         }
-        walk.end().await?;
-        Ok(requeued)
+        Ok(walk.end().await?)
     }
 
     /// Removes the chosen dead letters for good, and answers how many. Each is told in the log before it is gone, so
@@ -147,9 +168,20 @@ impl DeadQueue {
     ///
     /// # Errors
     /// When the broker does not answer.
-    pub async fn drop_for_good(&self, mut choose: impl FnMut(&DeadLetter) -> bool) -> Result<usize, PublishError> {
-        let mut walk = self.walk().await?;
+    pub async fn drop_for_good(&self, choose: impl FnMut(&DeadLetter) -> bool) -> Result<usize, Interrupted> {
         let mut dropped = 0;
+        match self.drop_counting(choose, &mut dropped).await {
+            Ok(()) => Ok(dropped),
+            Err(error) => Err(Interrupted { done: dropped, error }),
+        }
+    }
+
+    async fn drop_counting(
+        &self,
+        mut choose: impl FnMut(&DeadLetter) -> bool,
+        dropped: &mut usize,
+    ) -> Result<(), PublishError> {
+        let mut walk = self.walk().await?;
         while let Some((letter, delivery)) = walk.next().await? {
             if choose(&letter) {
                 warn!(
@@ -160,11 +192,10 @@ impl DeadQueue {
                     "a dead letter is removed for good, at a person's request"
                 );
                 remove(&delivery).await?;
-                dropped += 1;
+                *dropped += 1;
             }
         }
-        walk.end().await?;
-        Ok(dropped)
+        Ok(walk.end().await?)
     }
 
     /// Closes the connection in good order.

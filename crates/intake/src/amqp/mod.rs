@@ -39,7 +39,7 @@ mod walk;
 pub use broker_error::{BrokerCause, BrokerError, IntakeError, PublishError};
 pub use broker_url::{AmqpUrl, AmqpUrlError};
 pub use consumer::{ConsumerParts, HandOver, Room, consume};
-pub use dead_queue::{DeadQueue, Requeued};
+pub use dead_queue::{DeadQueue, Interrupted, Requeued};
 pub use found::{DeadLetter, OpenLetter, PutBy};
 #[cfg(test)]
 pub(crate) use outcome_schema::schemas as outcome_schemas;

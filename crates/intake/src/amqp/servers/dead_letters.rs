@@ -2,11 +2,11 @@
 
 use lapin::{
     options::{QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions},
-    types::{FieldTable, ShortString},
+    types::{AMQPValue, FieldTable, ShortString},
 };
 
 use super::bench::{Bench, header};
-use crate::{AmqpSettings, DeadQueue, PublishError, Requeued};
+use crate::{AmqpSettings, DeadQueue, Interrupted, PublishError, Requeued};
 
 #[tokio::test]
 async fn dead_letters_can_be_listed_and_stay_where_they_are() {
@@ -64,9 +64,35 @@ async fn a_dead_letter_stays_until_its_message_is_confirmed_elsewhere() {
 
     let dead = DeadQueue::connect(&bench.settings).await.unwrap();
     bench.channel.queue_delete(bench.settings.queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
-    let error = dead.requeue(|_| true).await.unwrap_err();
-    assert!(matches!(error, PublishError::Unroutable), "{error}");
+    let ended = dead.requeue(|_| true).await.unwrap_err();
+    assert!(matches!(ended, Interrupted { done: 0, error: PublishError::Unroutable }), "{ended:?}");
     dead.close().await;
+    bench.dead_queue_holds(1).await;
+    bench.tidy_up().await;
+}
+
+#[tokio::test]
+async fn a_requeue_that_is_stopped_half_way_says_how_far_it_came() {
+    let bench = Bench::new().await;
+    let running = bench.consume(1);
+    for _ in 0..3 {
+        bench.publish_raw(b"{").await;
+    }
+    bench.dead_queue_holds(3).await;
+    running.stop().await;
+
+    let dead = DeadQueue::connect(&bench.settings).await.unwrap();
+    let queue: ShortString = bench.settings.queue.as_str().into();
+    bench.channel.queue_delete(queue.clone(), QueueDeleteOptions::default()).await.unwrap();
+    let mut room_for_two = FieldTable::default();
+    room_for_two.insert("x-max-length".into(), AMQPValue::LongLongInt(2));
+    room_for_two.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    bench.channel.queue_declare(queue, options, room_for_two).await.unwrap();
+    let ended = dead.requeue(|_| true).await.unwrap_err();
+    assert!(matches!(ended, Interrupted { done: 2, error: PublishError::Refused }), "{ended:?}");
+    dead.close().await;
+    bench.queue_settles_at(2, 0).await;
     bench.dead_queue_holds(1).await;
     bench.tidy_up().await;
 }
