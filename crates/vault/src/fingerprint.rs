@@ -69,7 +69,7 @@ impl KeyRing {
         let mut bytes = [0; Fingerprint::LEN];
         let (id, tag) = bytes.split_at_mut(KeyId::LEN);
         id.copy_from_slice(self.primary().as_bytes());
-        tag.copy_from_slice(&mac(self.primary_key(), purpose, data).finalize().into_bytes());
+        tag.copy_from_slice(&mac(&self.first().bytes, purpose, data).finalize().into_bytes());
         Fingerprint(bytes)
     }
 
@@ -77,7 +77,7 @@ impl KeyRing {
     /// tell. Takes the same time whatever the answer.
     pub fn matches(&self, purpose: &str, data: &[u8], earlier: &Fingerprint) -> Option<bool> {
         let key = self.key(earlier.key_id())?;
-        Some(mac(key, purpose, data).verify_slice(earlier.tag()).is_ok())
+        Some(mac(&key.bytes, purpose, data).verify_slice(earlier.tag()).is_ok())
     }
 }
 

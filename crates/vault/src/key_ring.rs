@@ -4,12 +4,12 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::KeyId;
+use crate::{KeyId, key_id::LongKeyId};
 
 /// One key under its name. The bytes are wiped when it is dropped.
 pub(crate) struct NamedKey {
     pub(crate) name: String,
-    pub(crate) id: KeyId,
+    pub(crate) id: LongKeyId,
     pub(crate) bytes: Zeroizing<[u8; 32]>,
 }
 
@@ -49,12 +49,12 @@ impl KeyRing {
 
     /// The key that seals.
     pub fn primary(&self) -> KeyId {
-        self.first().id
+        self.first().id.short()
     }
 
     /// Name and id of each key, the sealing one first. Both may be shown.
     pub fn keys(&self) -> impl Iterator<Item = (&str, KeyId)> {
-        self.keys.iter().map(|key| (key.name.as_str(), key.id))
+        self.keys.iter().map(|key| (key.name.as_str(), key.id.short()))
     }
 
     /// Whether envelopes of this key can be opened.
@@ -62,15 +62,11 @@ impl KeyRing {
         self.key(id).is_some()
     }
 
-    pub(crate) fn primary_key(&self) -> &[u8; 32] {
-        &self.first().bytes
+    pub(crate) fn key(&self, id: KeyId) -> Option<&NamedKey> {
+        self.keys.iter().find(|key| key.id.short() == id)
     }
 
-    pub(crate) fn key(&self, id: KeyId) -> Option<&[u8; 32]> {
-        self.keys.iter().find(|key| key.id == id).map(|key| &*key.bytes)
-    }
-
-    fn first(&self) -> &NamedKey {
+    pub(crate) fn first(&self) -> &NamedKey {
         self.keys.first().expect("a key ring is never empty")
     }
 }

@@ -5,9 +5,10 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
+use crate::key_id::LongKeyId;
 use crate::key_ring::NamedKey;
 use crate::randomness::random_bytes;
-use crate::{KeyId, KeyRing, NoRandomness};
+use crate::{KeyRing, NoRandomness};
 
 const KEY_LEN: usize = 32;
 
@@ -112,7 +113,7 @@ impl KeyRing {
             if keys.iter().any(|earlier| earlier.name == key.name) {
                 return Err(KeyRingError::DuplicateName { position, name: key.name });
             }
-            if let Some(earlier) = keys.iter().find(|earlier| earlier.id == key.id) {
+            if let Some(earlier) = keys.iter().find(|earlier| earlier.id.short() == key.id.short()) {
                 return Err(KeyRingError::DuplicateKey { position, name: key.name, earlier: earlier.name.clone() });
             }
             keys.push(key);
@@ -139,7 +140,7 @@ fn parse_entry(position: usize, entry: &str) -> Result<NamedKey, KeyRingError> {
     if bytes.iter().all(|byte| *byte == 0) {
         return Err(KeyRingError::AllZero { position, name });
     }
-    Ok(NamedKey { name, id: KeyId::of(&bytes), bytes })
+    Ok(NamedKey { name, id: LongKeyId::of(&bytes), bytes })
 }
 
 /// Letters of one case, and none that a shell, a URL or a file name would mind.

@@ -54,7 +54,7 @@ impl KeyRing {
         let body = envelope.len();
         // Encrypted where it stands, in a buffer that never grows: no second copy of the plaintext is left behind.
         envelope.extend_from_slice(plaintext);
-        let tag = XChaCha20Poly1305::new(self.primary_key().into())
+        let tag = XChaCha20Poly1305::new((&*self.first().bytes).into())
             .encrypt_inout_detached(nonce.into(), &associated_data, (&mut envelope[body..]).into())
             .map_err(|_| SealError::TooLong)?;
         envelope.extend_from_slice(&tag);
@@ -72,7 +72,7 @@ impl KeyRing {
         let key = self.key(key_id).ok_or(OpenError::KeyMissing(key_id))?;
         let associated_data = binding.associated_data(key_id).ok_or(OpenError::Refused)?;
         let mut buffer = Zeroizing::new(sealed.ciphertext_and_tag().to_vec());
-        XChaCha20Poly1305::new(key.into())
+        XChaCha20Poly1305::new((&*key.bytes).into())
             .decrypt_in_place(sealed.nonce().into(), &associated_data, &mut *buffer)
             .map_err(|_| OpenError::Refused)?;
         Ok(buffer)
