@@ -13,9 +13,14 @@ const { hkdfSync } = require("node:crypto");
 const { readFileSync } = require("node:fs");
 const sodium = require("libsodium-wrappers");
 
-/** The first 8 bytes of HKDF-SHA256 without a salt, in hexadecimal. */
+/** The first bytes of HKDF-SHA256 without a salt. */
+function derive(key, info, length) {
+  return Buffer.from(hkdfSync("sha256", key, "", info, length));
+}
+
+/** 16 bytes in hexadecimal. An envelope of version 1 has the first 8 of them. */
 function keyId(key) {
-  return Buffer.from(hkdfSync("sha256", key, "", "foxden v1 key id", 8)).toString("hex");
+  return derive(key, "foxden v1 key id", 16).toString("hex");
 }
 
 /** The keys of a ring by their ids. */
@@ -27,20 +32,24 @@ function readRing(text) {
 
 /** Answers what was sealed for this place, or throws. */
 function openEnvelope(ring, { environment, purpose, owner, scope }, envelope) {
-  if (envelope.length < 52 || envelope.subarray(0, 4).toString("latin1") !== "FXD1") {
-    throw new Error("this is not an envelope of version 1");
-  }
-  const id = envelope.subarray(4, 12).toString("hex");
-  const key = ring.get(id);
+  const magic = envelope.subarray(0, 4).toString("latin1");
+  const idLength = { FXD1: 8, FXD2: 16 }[magic];
+  if (!idLength) throw new Error("this is not an envelope of version 1 or 2");
+  const header = envelope.subarray(0, 4 + idLength);
+  const nonce = envelope.subarray(4 + idLength, 28 + idLength);
+  const sealed = envelope.subarray(28 + idLength);
+  if (sealed.length < 16) throw new Error("the envelope is too short");
+  const id = header.subarray(4).toString("hex");
+  const [, key] = [...ring].find(([known]) => known.startsWith(id)) ?? [];
   if (!key) throw new Error(`the key ${id} is not in the ring`);
-  const bound = [envelope.subarray(0, 12)];
+  const sealingKey = magic === "FXD1" ? key : derive(key, `foxden v2 seal: ${purpose}`, 32);
+  const bound = [header];
   for (const field of [environment, purpose, owner, scope].map((field) => Buffer.from(field))) {
     const length = Buffer.alloc(4);
     length.writeUInt32BE(field.length);
     bound.push(length, field);
   }
-  return sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(
-    null, envelope.subarray(36), Buffer.concat(bound), envelope.subarray(12, 36), key);
+  return sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(null, sealed, Buffer.concat(bound), nonce, sealingKey);
 }
 
 async function main() {

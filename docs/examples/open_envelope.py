@@ -20,10 +20,15 @@ from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_decrypt
 from nacl.exceptions import CryptoError
 
 
-def key_id(key):
-    """The first 8 bytes of HKDF-SHA256 without a salt."""
+def derive(key, info):
+    """The first 32 bytes of HKDF-SHA256 without a salt."""
     extracted = hmac.new(bytes(32), key, hashlib.sha256).digest()
-    return hmac.new(extracted, b"foxden v1 key id\x01", hashlib.sha256).digest()[:8]
+    return hmac.new(extracted, info + b"\x01", hashlib.sha256).digest()
+
+
+def key_id(key):
+    """16 bytes. An envelope of version 1 has the first 8 of them."""
+    return derive(key, b"foxden v1 key id")[:16]
 
 
 def read_ring(text):
@@ -37,16 +42,22 @@ def read_ring(text):
 
 def open_envelope(ring, environment, purpose, owner, scope, envelope):
     """Answers what was sealed for this place, or raises."""
-    if len(envelope) < 52 or envelope[:4] != b"FXD1":
-        raise ValueError("this is not an envelope of version 1")
-    key = ring.get(envelope[4:12])
+    id_length = {b"FXD1": 8, b"FXD2": 16}.get(envelope[:4])
+    if id_length is None:
+        raise ValueError("this is not an envelope of version 1 or 2")
+    header, nonce, sealed = envelope[: 4 + id_length], envelope[4 + id_length :][:24], envelope[28 + id_length :]
+    if len(sealed) < 16:
+        raise ValueError("the envelope is too short")
+    key = next((key for id, key in ring.items() if id[:id_length] == header[4:]), None)
     if key is None:
-        raise ValueError(f"the key {envelope[4:12].hex()} is not in the ring")
-    bound = envelope[:12]
+        raise ValueError(f"the key {header[4:].hex()} is not in the ring")
+    if envelope[:4] == b"FXD2":
+        key = derive(key, b"foxden v2 seal: " + purpose.encode())
+    bound = header
     for field in (environment, purpose, owner, scope):
         field = field.encode()
         bound += len(field).to_bytes(4, "big") + field
-    return crypto_aead_xchacha20poly1305_ietf_decrypt(envelope[36:], bound, envelope[12:36], key)
+    return crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, bound, nonce, key)
 
 
 def main():
