@@ -1,7 +1,5 @@
 //! What an envelope is bound to.
 
-use crate::{KeyId, Sealed};
-
 /// The one place an envelope belongs to. It opens only where every field is the same again.
 ///
 /// Nothing here is stored in the envelope: whoever opens it says where it was found, and the seal proves or disproves
@@ -21,10 +19,9 @@ pub struct Binding<'a> {
 impl Binding<'_> {
     /// The associated data: the envelope's header, then each field with its length in front, so that no two bindings
     /// read the same. `None` if a field is too long to have its length written, 4 GiB.
-    pub(crate) fn associated_data(&self, key_id: KeyId) -> Option<Vec<u8>> {
+    pub(crate) fn associated_data(&self, header: &[u8]) -> Option<Vec<u8>> {
         let mut data = Vec::with_capacity(128);
-        data.extend_from_slice(&Sealed::MAGIC);
-        data.extend_from_slice(key_id.as_bytes());
+        data.extend_from_slice(header);
         for field in [self.environment, self.purpose, self.owner, self.scope] {
             data.extend_from_slice(&u32::try_from(field.len()).ok()?.to_be_bytes());
             data.extend_from_slice(field.as_bytes());
@@ -45,6 +42,6 @@ mod tests {
             \0\0\0\x01p\
             \0\0\0\0\
             \0\0\0\x02\xc3\xa9";
-        assert_eq!(binding.associated_data(KeyId::from_bytes([1, 2, 3, 4, 5, 6, 7, 8])).unwrap(), expected);
+        assert_eq!(binding.associated_data(b"FXD1\x01\x02\x03\x04\x05\x06\x07\x08").unwrap(), expected);
     }
 }

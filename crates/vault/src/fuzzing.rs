@@ -1,7 +1,7 @@
 //! Envelopes, at a door for fuzzing: whatever comes in, what opens was sealed by this ring, for this place, byte by
 //! byte.
 
-use crate::{Binding, KeyRing, OpenError, Sealed};
+use crate::{Binding, Format, KeyRing, OpenError, Sealed};
 
 const KEYS: &str = "new:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=,old:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 const PLACE: Binding<'static> = Binding { environment: "test", purpose: "token", owner: "42", scope: "store" };
@@ -14,7 +14,13 @@ pub fn envelopes(input: &[u8]) {
         assert!(sealed.as_bytes() == input, "an envelope is the bytes that it was made of");
         assert!(ring.open(&PLACE, &sealed).is_err(), "what this ring has not sealed opens");
     }
-    let sealed = ring.seal(&PLACE, input).expect("the system gives random bytes");
+    for format in Format::ALL {
+        sealed_as(format, &ring, input);
+    }
+}
+
+fn sealed_as(format: Format, ring: &KeyRing, input: &[u8]) {
+    let sealed = ring.seal_as(format, &PLACE, input).expect("the system gives random bytes");
     let opened = ring.open(&PLACE, &sealed);
     assert!(opened.is_ok_and(|opened| opened.as_slice() == input), "what was sealed opens");
 

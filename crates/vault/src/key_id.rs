@@ -12,6 +12,9 @@ const INFO: &[u8] = b"foxden v1 key id";
 ///
 /// Because it is derived, a wrong key under a familiar name has another id, and is noticed before it opens or seals
 /// anything. Public: it may be stored in the clear, logged and compared.
+///
+/// An envelope of [`FXD1`](crate::Format::Fxd1) names its key by these 8 bytes. One of
+/// [`FXD2`](crate::Format::Fxd2) has 8 more of the same derivation behind them, so both name one key alike.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId([u8; Self::LEN]);
 
@@ -56,7 +59,6 @@ impl LongKeyId {
         KeyId(*short)
     }
 
-    #[cfg(test)]
     pub(crate) const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }

@@ -29,6 +29,7 @@
 
 mod binding;
 mod fingerprint;
+mod format;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -40,9 +41,12 @@ mod seal;
 mod sealed;
 mod secret;
 mod small_file;
+#[cfg(test)]
+mod vectors;
 
 pub use binding::Binding;
 pub use fingerprint::{Fingerprint, MalformedFingerprint};
+pub use format::Format;
 pub use key_id::KeyId;
 pub use key_ring::KeyRing;
 pub use key_text::{GenerateKeyError, KeyRingError, generate_key};

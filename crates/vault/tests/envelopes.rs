@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use foxden_vault::{Binding, KeyId, KeyRing, MalformedEnvelope, OpenError, Sealed};
+use foxden_vault::{Binding, Format, KeyRing, MalformedEnvelope, OpenError, Sealed};
 use proptest::collection::vec;
 use proptest::prelude::{
     Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, prop_assume, prop_oneof, proptest,
@@ -18,104 +18,160 @@ fn ring(text: &str) -> KeyRing {
     KeyRing::parse(text).expect("the test's own keys are valid")
 }
 
+fn seal(format: Format, ring: &KeyRing, place: &Binding<'_>, plaintext: &[u8]) -> Sealed {
+    let sealed = match format {
+        Format::Fxd1 => ring.seal(place, plaintext),
+        Format::Fxd2 => ring.seal_fxd2(place, plaintext),
+    };
+    sealed.expect("the operating system gives random bytes")
+}
+
+/// Where the key id of an envelope ends.
+fn header_len(format: Format) -> usize {
+    match format {
+        Format::Fxd1 => 12,
+        Format::Fxd2 => 20,
+    }
+}
+
+fn each_format(test: impl FnMut(Format)) {
+    Format::ALL.into_iter().for_each(test);
+}
+
 #[test]
 fn what_was_sealed_opens_in_its_place() {
     let ring = ring(NEW);
-    for plaintext in [&b""[..], b"x", &[0xff; 4096]] {
-        let sealed = ring.seal(&PLACE, plaintext).unwrap();
-        let stored = Sealed::from_bytes(sealed.into_bytes()).unwrap();
-        assert_eq!(ring.open(&PLACE, &stored).unwrap().as_slice(), plaintext);
-    }
+    each_format(|format| {
+        for plaintext in [&b""[..], b"x", &[0xff; 4096]] {
+            let sealed = seal(format, &ring, &PLACE, plaintext);
+            let stored = Sealed::from_bytes(sealed.into_bytes()).unwrap();
+            assert_eq!(stored.format(), format);
+            assert_eq!(ring.open(&PLACE, &stored).unwrap().as_slice(), plaintext);
+        }
+    });
 }
 
 #[test]
 fn sealing_twice_shows_no_likeness() {
     let ring = ring(NEW);
-    let (one, two) = (ring.seal(&PLACE, b"same").unwrap(), ring.seal(&PLACE, b"same").unwrap());
-    assert_ne!(one.as_bytes()[12..], two.as_bytes()[12..]);
+    each_format(|format| {
+        let [one, two] = [0, 1].map(|_| seal(format, &ring, &PLACE, b"same").into_bytes());
+        assert_eq!(one[..header_len(format)], two[..header_len(format)]);
+        assert_ne!(one[header_len(format)..], two[header_len(format)..]);
+    });
 }
 
 #[test]
 fn the_plaintext_is_not_in_the_envelope() {
-    let sealed = ring(NEW).seal(&PLACE, b"refresh-token-1").unwrap();
-    assert!(!sealed.as_bytes().windows(7).any(|part| part == b"refresh"));
+    each_format(|format| {
+        let sealed = seal(format, &ring(NEW), &PLACE, b"refresh-token-1");
+        assert!(!sealed.as_bytes().windows(7).any(|part| part == b"refresh"));
+    });
+}
+
+#[test]
+fn an_envelope_with_the_magic_of_another_format_is_refused() {
+    let ring = ring(NEW);
+    for (format, magic) in [(Format::Fxd1, b"FXD2"), (Format::Fxd2, b"FXD1")] {
+        let mut bytes = seal(format, &ring, &PLACE, b"long enough for the other").into_bytes();
+        bytes[..4].copy_from_slice(magic);
+        assert_eq!(ring.open(&PLACE, &Sealed::from_bytes(bytes).unwrap()), Err(OpenError::Refused));
+    }
 }
 
 #[test]
 fn an_envelope_moved_to_another_place_is_refused() {
     let ring = ring(NEW);
-    let sealed = ring.seal(&PLACE, b"secret").unwrap();
-    for elsewhere in [
-        Binding { environment: "production", ..PLACE },
-        Binding { purpose: "user token", ..PLACE },
-        Binding { owner: "43", ..PLACE },
-        Binding { scope: "user_full_access", ..PLACE },
-    ] {
-        assert_eq!(ring.open(&elsewhere, &sealed), Err(OpenError::Refused), "{elsewhere:?}");
-    }
+    each_format(|format| {
+        let sealed = seal(format, &ring, &PLACE, b"secret");
+        for elsewhere in [
+            Binding { environment: "production", ..PLACE },
+            Binding { purpose: "user token", ..PLACE },
+            Binding { owner: "43", ..PLACE },
+            Binding { scope: "user_full_access", ..PLACE },
+        ] {
+            assert_eq!(ring.open(&elsewhere, &sealed), Err(OpenError::Refused), "{format} {elsewhere:?}");
+        }
+    });
 }
 
 #[test]
 fn a_character_shifted_to_the_next_field_is_noticed() {
     let ring = ring(NEW);
-    let sealed = ring.seal(&Binding { purpose: "ab", owner: "c", ..PLACE }, b"secret").unwrap();
-    for (purpose, owner) in [("a", "bc"), ("abc", ""), ("", "abc")] {
-        let shifted = Binding { purpose, owner, ..PLACE };
-        assert_eq!(ring.open(&shifted, &sealed), Err(OpenError::Refused), "{shifted:?}");
-    }
+    each_format(|format| {
+        let sealed = seal(format, &ring, &Binding { purpose: "ab", owner: "c", ..PLACE }, b"secret");
+        for (purpose, owner) in [("a", "bc"), ("abc", ""), ("", "abc")] {
+            let shifted = Binding { purpose, owner, ..PLACE };
+            assert_eq!(ring.open(&shifted, &sealed), Err(OpenError::Refused), "{format} {shifted:?}");
+        }
+    });
 }
 
 #[test]
 fn an_old_key_still_opens_but_no_longer_seals() {
-    let sealed = ring(OLD).seal(&PLACE, b"secret").unwrap();
     let rotated = ring(&format!("{NEW},{OLD}"));
-    assert_eq!(rotated.open(&PLACE, &sealed).unwrap().as_slice(), b"secret");
-    assert_eq!(rotated.seal(&PLACE, b"secret").unwrap().key_id(), ring(NEW).primary());
+    each_format(|format| {
+        let sealed = seal(format, &ring(OLD), &PLACE, b"secret");
+        assert_eq!(rotated.open(&PLACE, &sealed).unwrap().as_slice(), b"secret");
+        assert_eq!(seal(format, &rotated, &PLACE, b"secret").key_id(), ring(NEW).primary());
+    });
 }
 
 #[test]
 fn a_missing_key_is_told_apart_from_a_broken_envelope() {
-    let sealed = ring(OLD).seal(&PLACE, b"secret").unwrap();
-    assert_eq!(ring(NEW).open(&PLACE, &sealed), Err(OpenError::KeyMissing(ring(OLD).primary())));
+    each_format(|format| {
+        let sealed = seal(format, &ring(OLD), &PLACE, b"secret");
+        assert_eq!(ring(NEW).open(&PLACE, &sealed), Err(OpenError::KeyMissing(ring(OLD).primary())));
+    });
 }
 
 #[test]
 fn another_key_named_in_the_header_is_refused() {
     let both = ring(&format!("{NEW},{OLD}"));
-    let mut bytes = both.seal(&PLACE, b"secret").unwrap().into_bytes();
-    bytes[4..12].copy_from_slice(ring(OLD).primary().as_bytes());
-    assert_eq!(both.open(&PLACE, &Sealed::from_bytes(bytes).unwrap()), Err(OpenError::Refused));
+    each_format(|format| {
+        let other = seal(format, &ring(OLD), &PLACE, b"").into_bytes();
+        for len in [12, header_len(format)] {
+            let mut bytes = seal(format, &both, &PLACE, b"secret").into_bytes();
+            bytes[4..len].copy_from_slice(&other[4..len]);
+            assert_eq!(both.open(&PLACE, &Sealed::from_bytes(bytes).unwrap()), Err(OpenError::Refused));
+        }
+    });
 }
 
 #[test]
 fn a_truncated_envelope_is_refused_at_every_length() {
     let ring = ring(NEW);
-    let whole = ring.seal(&PLACE, b"secret").unwrap().into_bytes();
-    for len in 0..whole.len() {
-        match Sealed::from_bytes(whole[..len].to_vec()) {
-            Ok(cut) => assert_eq!(ring.open(&PLACE, &cut), Err(OpenError::Refused), "{len}"),
-            Err(error) => assert_eq!(error, MalformedEnvelope::TooShort { found: len }),
+    each_format(|format| {
+        let whole = seal(format, &ring, &PLACE, b"secret").into_bytes();
+        for len in 0..whole.len() {
+            match Sealed::from_bytes(whole[..len].to_vec()) {
+                Ok(cut) => assert_eq!(ring.open(&PLACE, &cut), Err(OpenError::Refused), "{len}"),
+                Err(error) => assert!(matches!(error, MalformedEnvelope::TooShort { found, .. } if found == len)),
+            }
         }
-    }
+    });
 }
 
 #[test]
 fn every_flipped_bit_is_noticed() {
     let ring = ring(NEW);
-    let whole = ring.seal(&PLACE, b"secret").unwrap().into_bytes();
-    for bit in 0..whole.len() * 8 {
-        let mut bytes = whole.clone();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        let outcome = Sealed::from_bytes(bytes).map(|flipped| (flipped.key_id(), ring.open(&PLACE, &flipped)));
-        match bit / 8 {
-            0..4 => assert_eq!(outcome, Err(MalformedEnvelope::UnknownVersion), "{bit}"),
-            4..12 => {
-                let (named, opened) = outcome.unwrap();
-                assert_eq!(opened, Err(OpenError::KeyMissing(named)), "{bit}");
+    each_format(|format| {
+        // Long enough to pass for the other format, whose magic is two bits away.
+        let whole = seal(format, &ring, &PLACE, b"a long secret").into_bytes();
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let outcome = Sealed::from_bytes(bytes).map(|flipped| (flipped.key_id(), ring.open(&PLACE, &flipped)));
+            match bit / 8 {
+                0..4 => assert_eq!(outcome, Err(MalformedEnvelope::UnknownVersion), "{format} {bit}"),
+                4..12 => {
+                    let (named, opened) = outcome.unwrap();
+                    assert_eq!(opened, Err(OpenError::KeyMissing(named)), "{format} {bit}");
+                }
+                _ => assert_eq!(outcome, Ok((ring.primary(), Err(OpenError::Refused))), "{format} {bit}"),
             }
-            _ => assert_eq!(outcome, Ok((ring.primary(), Err(OpenError::Refused))), "{bit}"),
         }
-    }
+    });
 }
 
 /// What somebody with a hold on the database may do to an envelope.
@@ -152,34 +208,38 @@ fn tampering() -> impl Strategy<Value = Tampering> {
 /// An envelope that opens at `PLACE`, one of the same key and length that opens elsewhere, and another key of the ring.
 #[derive(Clone, Debug)]
 struct Target {
+    header_len: usize,
     envelope: Vec<u8>,
     other: Vec<u8>,
-    other_key: KeyId,
+    /// The header of an envelope of that key.
+    other_header: Vec<u8>,
 }
 
 static RING: LazyLock<KeyRing> = LazyLock::new(|| ring(&format!("{NEW},{OLD}")));
 
-/// Of each key: one that holds nothing, one as long as a token, one as long as an event.
+/// Of each format and key: one that holds nothing, one as long as a token, one as long as an event.
 static TARGETS: LazyLock<Vec<Target>> = LazyLock::new(|| {
     let mut targets = Vec::new();
-    for (key, other_key) in [(NEW, OLD), (OLD, NEW)] {
-        for len in [0, 100, 700] {
-            let seal = |place, plaintext: &[u8]| {
-                ring(key).seal(place, plaintext).expect("the operating system gives random bytes")
-            };
-            let envelope = seal(&PLACE, &vec![7; len]);
-            let other = seal(&Binding { owner: "43", ..PLACE }, &vec![8; len]);
-            assert!(RING.open(&PLACE, &envelope).is_ok(), "it opens until it is tampered with");
-            let (envelope, other) = (envelope.into_bytes(), other.into_bytes());
-            targets.push(Target { envelope, other, other_key: ring(other_key).primary() });
+    each_format(|format| {
+        for (key, other_key) in [(NEW, OLD), (OLD, NEW)] {
+            let header_len = header_len(format);
+            let other_header = seal(format, &ring(other_key), &PLACE, b"").as_bytes()[..header_len].to_vec();
+            for len in [0, 100, 700] {
+                let envelope = seal(format, &ring(key), &PLACE, &vec![7; len]);
+                assert!(RING.open(&PLACE, &envelope).is_ok(), "it opens until it is tampered with");
+                let other = seal(format, &ring(key), &Binding { owner: "43", ..PLACE }, &vec![8; len]);
+                let (envelope, other) = (envelope.into_bytes(), other.into_bytes());
+                targets.push(Target { header_len, envelope, other, other_header: other_header.clone() });
+            }
         }
-    }
+    });
     targets
 });
 
 /// What becomes of an envelope by it.
-fn tampered(envelope: &[u8], other: &[u8], other_key: &KeyId, tampering: Tampering) -> Vec<u8> {
-    let mut bytes = envelope.to_vec();
+fn tampered(target: &Target, tampering: Tampering) -> Vec<u8> {
+    let Target { header_len, envelope, other, other_header } = target;
+    let mut bytes = envelope.clone();
     match tampering {
         Tampering::Change(changes) => {
             for (at, change) in changes {
@@ -199,10 +259,10 @@ fn tampered(envelope: &[u8], other: &[u8], other_key: &KeyId, tampering: Tamperi
             let at = at.index(bytes.len());
             bytes[at..].copy_from_slice(&other[at..]);
         }
-        Tampering::Swap => bytes = other.to_vec(),
-        Tampering::Rekey => bytes[4..12].copy_from_slice(other_key.as_bytes()),
+        Tampering::Swap => bytes.clone_from(other),
+        Tampering::Rekey => bytes[..*header_len].copy_from_slice(other_header),
         Tampering::Turn(by) => {
-            let parts = &mut bytes[12..];
+            let parts = &mut bytes[*header_len..];
             parts.rotate_left(1 + by.index(parts.len() - 1));
         }
     }
@@ -217,7 +277,7 @@ proptest! {
         tampering in tampering(),
         target in select(TARGETS.as_slice()),
     ) {
-        let bytes = tampered(&target.envelope, &target.other, &target.other_key, tampering);
+        let bytes = tampered(&target, tampering);
         // Changes may have undone each other.
         prop_assume!(bytes != target.envelope);
         let opened = Sealed::from_bytes(bytes).is_ok_and(|sealed| RING.open(&PLACE, &sealed).is_ok());
@@ -233,9 +293,11 @@ proptest! {
     ) {
         let [environment, purpose, owner, scope] = fields.each_ref().map(String::as_str);
         let place = Binding { environment, purpose, owner, scope };
-        let sealed = ring(NEW).seal(&place, &plaintext).unwrap();
-        let opened = ring(NEW).open(&place, &sealed).unwrap();
-        prop_assert_eq!(opened.as_slice(), &plaintext);
+        for format in Format::ALL {
+            let sealed = seal(format, &ring(NEW), &place, &plaintext);
+            let opened = ring(NEW).open(&place, &sealed).unwrap();
+            prop_assert_eq!(opened.as_slice(), &plaintext);
+        }
     }
 
     #[test]
@@ -244,27 +306,35 @@ proptest! {
         let [one, two] = [&one, &two].map(|[environment, purpose, owner, scope]| {
             Binding { environment, purpose, owner, scope }
         });
-        let sealed = ring(NEW).seal(&one, b"secret").unwrap();
-        prop_assert_eq!(ring(NEW).open(&two, &sealed), Err(OpenError::Refused));
+        for format in Format::ALL {
+            let sealed = seal(format, &ring(NEW), &one, b"secret");
+            prop_assert_eq!(ring(NEW).open(&two, &sealed), Err(OpenError::Refused));
+        }
     }
 
     #[test]
     fn a_changed_envelope_never_opens(plaintext in vec(any::<u8>(), 0..64), at: Index, change in 1..=u8::MAX) {
-        let mut bytes = ring(NEW).seal(&PLACE, &plaintext).unwrap().into_bytes();
-        let at = at.index(bytes.len());
-        bytes[at] ^= change;
-        let opened = Sealed::from_bytes(bytes).is_ok_and(|changed| ring(NEW).open(&PLACE, &changed).is_ok());
-        prop_assert_eq!(opened, false);
+        for format in Format::ALL {
+            let mut bytes = seal(format, &ring(NEW), &PLACE, &plaintext).into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] ^= change;
+            let opened = Sealed::from_bytes(bytes).is_ok_and(|changed| ring(NEW).open(&PLACE, &changed).is_ok());
+            prop_assert_eq!(opened, false);
+        }
     }
 
     #[test]
-    fn arbitrary_bytes_never_open_and_never_panic(mut bytes in vec(any::<u8>(), 0..120), headed: bool) {
-        if headed && bytes.len() >= 12 {
-            bytes[..4].copy_from_slice(b"FXD1");
-            bytes[4..12].copy_from_slice(ring(NEW).primary().as_bytes());
+    fn arbitrary_bytes_never_open_and_never_panic(bytes in vec(any::<u8>(), 0..120), headed: bool) {
+        for format in Format::ALL {
+            let mut bytes = bytes.clone();
+            let header_len = header_len(format);
+            if headed && bytes.len() >= header_len {
+                let header = seal(format, &ring(NEW), &PLACE, b"");
+                bytes[..header_len].copy_from_slice(&header.as_bytes()[..header_len]);
+            }
+            let opened = Sealed::from_bytes(bytes).is_ok_and(|sealed| ring(NEW).open(&PLACE, &sealed).is_ok());
+            prop_assert_eq!(opened, false);
         }
-        let opened = Sealed::from_bytes(bytes).is_ok_and(|sealed| ring(NEW).open(&PLACE, &sealed).is_ok());
-        prop_assert_eq!(opened, false);
     }
 
     #[test]
