@@ -100,7 +100,9 @@ const fn can_be_corrected(reason: ParkedReason) -> bool {
         ParkedReason::UserTokenLost
         | ParkedReason::StoreTokenLost
         | ParkedReason::UserTokenRefused
-        | ParkedReason::SuspiciousLink => false,
+        | ParkedReason::SuspiciousLink
+        // Whose row it is has to be found out first.
+        | ParkedReason::CustodyMismatch => false,
     }
 }
 

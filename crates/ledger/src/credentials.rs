@@ -271,7 +271,12 @@ pub(crate) async fn unpark_for_token_held(
         Some(Step::Done) | None => return Ok(None),
     };
     // These would stop it again, token or no token.
-    let stands = [ParkedReason::SuspiciousLink, ParkedReason::KeyMissing, ParkedReason::InvalidEvent];
+    let stands = [
+        ParkedReason::SuspiciousLink,
+        ParkedReason::KeyMissing,
+        ParkedReason::InvalidEvent,
+        ParkedReason::CustodyMismatch,
+    ];
     if stands.iter().any(|reason| row.parked_reason.as_deref() == Some(reason.as_str())) {
         return Ok(None);
     }

@@ -91,6 +91,8 @@ words! {
         AttemptsExhausted = "attempts_exhausted",
         /// The key that seals this provisioning's data is not in the key ring.
         KeyMissing = "key_missing",
+        /// What is sealed for this provisioning says inside that it is another's, or of another address or call.
+        CustodyMismatch = "custody_mismatch",
     }
 }
 
@@ -139,6 +141,10 @@ impl ParkedReason {
             }
             Self::AttemptsExhausted => "Retries went on for as long as FOXDEN_GIVE_UP_AFTER allows, without success.",
             Self::KeyMissing => "The data of this signup is sealed with a key that this worker's key ring lacks.",
+            Self::CustodyMismatch => {
+                "What is sealed for this signup was sealed for another signup, address or create call. Rows of the \
+                 ledger were edited or mixed up. Nothing was sent."
+            }
         }
     }
 
@@ -197,6 +203,10 @@ impl ParkedReason {
             Self::AttemptsExhausted => {
                 "See `foxden show SIGNUP_ID` for how its attempts ended, mend the cause, then `foxden retry SIGNUP_ID`."
             }
+            Self::CustodyMismatch => {
+                "Find custody.mismatch in the worker's log: it says which member differs. Find out who has written to the \
+                 ledger, put the row back as it was (a backup has it), then `foxden retry SIGNUP_ID`."
+            }
             Self::KeyMissing => {
                 "Add the old key to FOXDEN_KEYS (after the first one), restart the workers, then `foxden retry SIGNUP_ID`."
             }
@@ -217,7 +227,8 @@ impl ParkedReason {
             | Self::EmailTaken
             | Self::UserTokenNotKept
             | Self::UserTokenRefused
-            | Self::KeyMissing => true,
+            | Self::KeyMissing
+            | Self::CustodyMismatch => true,
             Self::UserTokenLost | Self::StoreTokenLost | Self::SuspiciousLink => false,
         }
     }

@@ -335,6 +335,7 @@ pub(crate) fn unopenable(why: Unopenable) -> Finding {
     let note = match why {
         Unopenable::KeyMissing => "the key that seals it is not in the key ring",
         Unopenable::Unreadable => "what is sealed for it does not open, or is not what this release reads",
+        Unopenable::Mismatch => "what is sealed for it was sealed for another signup, address or call",
     };
     Finding::of(Seen::Sealed(why), "not_opened", note)
 }

@@ -107,6 +107,8 @@ pub enum Unopenable {
     KeyMissing,
     /// It is damaged, moved, or not of a form that this release reads.
     Unreadable,
+    /// It opens, and says that it is another signup's, or of another address or call.
+    Mismatch,
 }
 
 /// Why a call had no effect.
@@ -342,6 +344,7 @@ const fn unopenable(why: Unopenable) -> ParkedReason {
     match why {
         Unopenable::KeyMissing => ParkedReason::KeyMissing,
         Unopenable::Unreadable => ParkedReason::InvalidEvent,
+        Unopenable::Mismatch => ParkedReason::CustodyMismatch,
     }
 }
 

@@ -234,6 +234,16 @@ fn a_refusal_in_doubt_is_looked_up_before_it_is_believed() {
 }
 
 #[test]
+fn what_was_sealed_for_another_parks_whatever_is_under_way() {
+    for step in [Step::User, Step::Store] {
+        for state in [State::InFlight, State::Unknown] {
+            let seen = Seen::Sealed(Unopenable::Mismatch);
+            assert_eq!(decide(&at(step, state), seen), Ok(Park(CustodyMismatch)), "{step} {state}");
+        }
+    }
+}
+
+#[test]
 fn a_refused_captcha_parks_in_doubt_too() {
     for step in [Step::User, Step::Store] {
         let doubted = Situation { in_doubt: true, ..at(step, State::InFlight) };

@@ -394,7 +394,8 @@ async fn rests_for_a_reason(
             ParkedReason::DomainReserved
             | ParkedReason::CaptchaRefused
             | ParkedReason::InvalidEvent
-            | ParkedReason::KeyMissing => false,
+            | ParkedReason::KeyMissing
+            | ParkedReason::CustodyMismatch => false,
         },
         _ => false,
     };
@@ -413,7 +414,8 @@ fn is_reason_enough(reason: ParkedReason, row: &Provisioning, books: &Books) -> 
         ParkedReason::DomainReserved
         | ParkedReason::CaptchaRefused
         | ParkedReason::InvalidEvent
-        | ParkedReason::KeyMissing => false,
+        | ParkedReason::KeyMissing
+        | ParkedReason::CustodyMismatch => false,
         _ => true,
     }
 }
