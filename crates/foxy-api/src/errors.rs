@@ -49,7 +49,7 @@ pub enum RejectionKind {
     /// The hCaptcha code of this creation is not, or no longer, one that Foxy takes.
     CaptchaRefused,
     /// Refused without a reason that we could read.
-    Other,
+    Unread,
 }
 
 /// What was to be created; a text means different things for different resources.
@@ -145,7 +145,7 @@ pub(crate) fn kind(creating: Creating, errors: &[FoxyError]) -> RejectionKind {
         Creating::Store if some(DOMAIN, RESERVED) => RejectionKind::DomainReserved,
         Creating::User | Creating::Store | Creating::Other => {
             let names_one = errors.iter().any(|error| error.manner == Manner::Document);
-            if names_one { RejectionKind::InvalidFields } else { RejectionKind::Other }
+            if names_one { RejectionKind::InvalidFields } else { RejectionKind::Unread }
         }
     }
 }
@@ -159,7 +159,7 @@ pub(crate) fn kind_with_refused_captcha(creating: Creating, errors: &[FoxyError]
         RejectionKind::DomainReserved
         | RejectionKind::InvalidFields
         | RejectionKind::CaptchaRefused
-        | RejectionKind::Other => RejectionKind::CaptchaRefused,
+        | RejectionKind::Unread => RejectionKind::CaptchaRefused,
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn no_errors_give_no_reason() {
-        assert_eq!(kind(Creating::User, &[]), RejectionKind::Other);
+        assert_eq!(kind(Creating::User, &[]), RejectionKind::Unread);
     }
 
     #[test]
@@ -260,11 +260,11 @@ mod tests {
         for (message, in_text) in [
             ("store_domain is already in use", RejectionKind::DomainTaken),
             ("store_domain can not end with -internal", RejectionKind::DomainReserved),
-            ("Bad Request", RejectionKind::Other),
+            ("Bad Request", RejectionKind::Unread),
         ] {
             let said = |manner| [FoxyError::in_words(message.into(), manner)];
             assert_eq!(kind(Creating::Store, &said(Manner::Text)), in_text, "{message}");
-            assert_eq!(kind(Creating::Store, &said(Manner::Page)), RejectionKind::Other, "{message}");
+            assert_eq!(kind(Creating::Store, &said(Manner::Page)), RejectionKind::Unread, "{message}");
         }
         let firewall = [FoxyError::in_words("Please complete the captcha".into(), Manner::Page)];
         assert!(!demand_captcha(&firewall));

@@ -237,7 +237,7 @@ const fn refusal(kind: RejectionKind) -> Refusal {
         RejectionKind::DomainReserved => Refusal::DomainReserved,
         RejectionKind::InvalidFields => Refusal::Other,
         RejectionKind::CaptchaRefused => Refusal::CaptchaRefused,
-        RejectionKind::Other => Refusal::Unread,
+        RejectionKind::Unread => Refusal::Unread,
     }
 }
 

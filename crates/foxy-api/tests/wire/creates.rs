@@ -116,7 +116,7 @@ async fn a_lost_answer_still_says_where_the_user_is() {
 #[tokio::test]
 async fn a_refusal_comes_with_its_reasons_and_its_evidence() {
     for (reply, expected) in [
-        (Reply::status(422), "rejected Other 422"),
+        (Reply::status(422), "rejected Unread 422"),
         (Reply::oauth(400, "invalid_client"), "no effect SetupFault(InvalidClient)"),
         (Reply::Cut(400, Vec::new(), "{".into()), "no effect ReasonsLost { status: 400 }"),
     ] {

@@ -68,7 +68,7 @@ impl Shop {
                 true
             }
             Ended::Failed(Outcome::Rejected(rejection)) => {
-                if matches!(rejection.kind, RejectionKind::InvalidFields | RejectionKind::Other) {
+                if matches!(rejection.kind, RejectionKind::InvalidFields | RejectionKind::Unread) {
                     books.refused.push(signup);
                 }
                 true
@@ -141,7 +141,7 @@ impl Shop {
         let Ok(order) = tokio::time::timeout_at(deadline, after).await else { return doubt(Doubt::TimedOut) };
         match (made, order) {
             (_, Order::Away) => doubt(Doubt::ConnectionLost),
-            (Err(_), Order::Foxy(Fate::Garbled)) => rejected(RejectionKind::Other),
+            (Err(_), Order::Foxy(Fate::Garbled)) => rejected(RejectionKind::Unread),
             (Err(kind), _) => rejected(kind),
             (Ok(_), Order::Foxy(Fate::Garbled)) => Ended::Failed(Outcome::TokenLost(TokenLoss::BodyUnreadable)),
             (Ok(_), Order::Foxy(Fate::NoToken)) => Ended::Failed(Outcome::TokenLost(TokenLoss::NoToken)),
