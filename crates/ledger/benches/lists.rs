@@ -9,8 +9,8 @@ use std::{
 };
 
 use foxden_ledger::{
-    Accepted, Attempt, AttemptId, AttemptKind, Claimed, Custody, Entry, Facts, Ledger, NewCredential, Next,
-    ProvisioningId, Recorded, Scope, Step, WorkerId,
+    Accepted, Attempt, AttemptId, AttemptKind, AttemptOutcome, Claimed, Custody, Entry, Facts, Ledger, NewCredential,
+    Next, ProvisioningId, Recorded, Scope, Step, WorkerId,
 };
 use foxden_vault::{KeyRing, RefreshToken};
 use sea_orm::{ConnectionTrait as _, Database};
@@ -52,7 +52,7 @@ async fn record(
             intent: row.intents,
             natural_key: None,
             took: Duration::from_millis(5),
-            outcome: "done",
+            outcome: AttemptOutcome::Done,
             http_status: Some(201),
             logref: None,
             note: None,

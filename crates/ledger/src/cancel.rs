@@ -18,7 +18,7 @@ use crate::{
     error::LedgerError,
     outbox::{OutcomeEvent, insert_event, was_told},
     provisioning::Provisioning,
-    state::{Act, AttemptKind, State},
+    state::{Act, AttemptKind, AttemptOutcome, State},
 };
 
 /// The longest note on an attempt, in characters.
@@ -118,7 +118,7 @@ fn evidence(judged: &Provisioning, by: &By, now: i64) -> attempt::ActiveModel {
         natural_key: Set(None),
         started_at: Set(now),
         ended_at: Set(now),
-        outcome: Set("cancelled".to_owned()),
+        outcome: Set(AttemptOutcome::Cancelled.as_str().to_owned()),
         http_status: Set(None),
         logref: Set(None),
         note: Set(Some(note.join("; ").chars().take(NOTE_MAX).collect())),

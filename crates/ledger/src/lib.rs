@@ -88,7 +88,7 @@ pub use reseal::{Page, Refused, Reseal, ResealError};
 pub use restored::{MarkRestored, Marked};
 pub use rotation::{PendingSecret, RotationError, RotationOf, SecretRotation};
 pub use siblings::{Contention, Hold, StoreClaim};
-pub use state::{Act, AttemptKind, OutcomeKind, ParkedReason, RefusedFor, Scope, Source, State, Step};
+pub use state::{Act, AttemptKind, AttemptOutcome, OutcomeKind, ParkedReason, RefusedFor, Scope, Source, State, Step};
 pub use step_in::{Pause, StepIn};
 pub use sweep::Swept;
 pub use watch::LedgerWatch;

@@ -21,7 +21,7 @@ use crate::{
     ids::{ProvisioningId, SignupId},
     outbox::tell_resumed,
     provisioning::Provisioning,
-    state::{Act, AttemptKind, ParkedReason, Source, State, Step},
+    state::{Act, AttemptKind, AttemptOutcome, ParkedReason, Source, State, Step},
 };
 
 /// What asking for a retry came to.
@@ -114,7 +114,7 @@ impl Ledger {
                 txn.rollback().await?;
                 return Ok(Retried::NotParked(State::InFlight));
             }
-            leave_evidence(&txn, &resting, AttemptKind::Person, &who, "retry", now).await?;
+            leave_evidence(&txn, &resting, AttemptKind::Person, &who, AttemptOutcome::Retry, now).await?;
             let detail = Some(former(&resting));
             audit::write(&txn, &By::new(who), &Deed { detail, ..Deed::to(Act::Retry, &signup_id) }, now).await?;
             ledger.commit(txn).await?;
@@ -171,7 +171,7 @@ impl Ledger {
                 .exec_without_returning(&txn)
                 .await?;
             let who = correction.source.as_str();
-            leave_evidence(&txn, &parked, AttemptKind::Correction, who, "corrected", now).await?;
+            leave_evidence(&txn, &parked, AttemptKind::Correction, who, AttemptOutcome::Corrected, now).await?;
             ledger.commit(txn).await?;
             Ok(Some(corrected))
         })
@@ -311,7 +311,7 @@ async fn leave_evidence(
     resting: &Provisioning,
     kind: AttemptKind,
     who: &str,
-    outcome: &str,
+    outcome: AttemptOutcome,
     now: i64,
 ) -> Result<(), LedgerError> {
     let evidence = attempt::ActiveModel {
@@ -325,7 +325,7 @@ async fn leave_evidence(
         natural_key: Set(None),
         started_at: Set(now),
         ended_at: Set(now),
-        outcome: Set(outcome.to_owned()),
+        outcome: Set(outcome.as_str().to_owned()),
         http_status: Set(None),
         logref: Set(None),
         note: Set(Some(former(resting))),

@@ -17,7 +17,7 @@ use crate::{
     error::{LedgerError, leave_out_damaged},
     ids::{ProvisioningId, SignupId},
     provisioning::Provisioning,
-    state::{ParkedReason, Scope, State, Step},
+    state::{AttemptOutcome, ParkedReason, Scope, State, Step},
 };
 
 /// How many provisionings stand in one place, and since when the oldest of them.
@@ -187,7 +187,7 @@ impl Ledger {
             .column_as(A::EndedAt.min(), "since")
             .filter(A::ProvisioningId.eq(row.id.as_str()))
             .filter(A::Step.eq(Step::User.as_str()))
-            .filter(A::Outcome.eq("rejected"))
+            .filter(A::Outcome.eq(AttemptOutcome::Rejected.as_str()))
             // Any other refusal would have parked it, and a new try begins the step anew.
             .filter(A::EndedAt.gte(row.step_since_ms))
             .into_tuple::<Option<i64>>();
@@ -200,7 +200,7 @@ impl Ledger {
                     .from(attempt::Entity)
                     .and_where(Expr::col((attempt::Entity, A::ProvisioningId)).equals((Entity, Column::Id)))
                     .and_where(A::Step.eq(Step::User.as_str()))
-                    .and_where(A::Outcome.eq("rejected"))
+                    .and_where(A::Outcome.eq(AttemptOutcome::Rejected.as_str()))
                     .and_where(Expr::col((attempt::Entity, A::EndedAt)).gte(Expr::col((Entity, Column::StepSince))))
                     .to_owned(),
             )

@@ -24,7 +24,7 @@ use crate::{
     parked,
     provisioning::{Claimed, Lease},
     siblings::{self, Contention},
-    state::{AttemptKind, ParkedReason, RefusedFor, Scope, State, Step},
+    state::{AttemptKind, AttemptOutcome, ParkedReason, RefusedFor, Scope, State, Step},
 };
 
 /// What is written when a call or a lookup has ended.
@@ -65,8 +65,8 @@ pub struct Attempt {
     pub natural_key: Option<String>,
     /// How long it took.
     pub took: Duration,
-    /// How it ended, in a word: the outcome classes of the design, or a lookup's answer.
-    pub outcome: &'static str,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
     /// The HTTP status, if there was an answer.
     pub http_status: Option<u16>,
     /// Foxy's own reference of the error, to be quoted to its support.
@@ -415,7 +415,7 @@ async fn insert_attempt(txn: &Transaction, lease: &Lease, attempt: &Attempt, now
         natural_key: Set(cut(attempt.natural_key.as_deref(), 100)),
         started_at: Set(now - millis(attempt.took)),
         ended_at: Set(now),
-        outcome: Set(attempt.outcome.to_owned()),
+        outcome: Set(attempt.outcome.as_str().to_owned()),
         http_status: Set(attempt.http_status.map(i32::from)),
         logref: Set(cut(attempt.logref.as_deref(), 100)),
         note: Set(cut(attempt.note.as_deref(), 300)),

@@ -7,7 +7,7 @@ use crate::{
     connect::Ledger,
     connections::Transaction,
     error::LedgerError,
-    state::{Act, AttemptKind},
+    state::{Act, AttemptKind, AttemptOutcome},
 };
 
 /// What asking to mark a restored ledger came to. Unless it is marked, nothing was changed.
@@ -79,12 +79,13 @@ impl Ledger {
             let (to, when) = (Value::from(to_ms), Value::from(now));
             let evidence = format!(
                 "INSERT INTO attempts (id, provisioning_id, intent, epoch, owner, kind, step, started_at, ended_at, \
-                 outcome, note) SELECT {}, id, intents, epoch, $3, $4, step, $2, $2, 'restored', \
+                 outcome, note) SELECT {}, id, intents, epoch, $3, $4, step, $2, $2, $5, \
                  'the ledger was restored from an older copy' FROM provisionings WHERE {UNMARKED}",
                 ledger.fresh_id()
             );
-            let (owner, kind): (String, _) = (by.who.chars().take(36).collect(), AttemptKind::Person.as_str());
-            let values = [to.clone(), when.clone(), owner.into(), kind.into()];
+            let owner: String = by.who.chars().take(36).collect();
+            let (kind, outcome) = (AttemptKind::Person.as_str(), AttemptOutcome::Restored.as_str());
+            let values = [to.clone(), when.clone(), owner.into(), kind.into(), outcome.into()];
             let evidence = ledger.statement(&evidence, values);
             txn.patiently(|inner| inner.execute_raw(evidence)).await?;
             // The step's age begins again: nobody could work on it meanwhile. Whatever call it had has ended by now, since

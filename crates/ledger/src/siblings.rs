@@ -21,7 +21,7 @@ use crate::{
     ids::{ProvisioningId, SignupId},
     provisioning::Provisioning,
     record::Entry,
-    state::{AttemptKind, ParkedReason, Scope, State, Step},
+    state::{AttemptKind, AttemptOutcome, ParkedReason, Scope, State, Step},
 };
 
 /// More than this many are not asked for: one is enough, and customers have few signups.
@@ -213,7 +213,7 @@ async fn claim(
         .and_where(Expr::col((attempt::Entity, A::ProvisioningId)).equals((Entity, Column::Id)))
         .and_where(A::NaturalKey.eq(domain))
         .and_where(A::Step.eq(Step::Store.as_str()))
-        .and_where(A::Outcome.eq("unknown"))
+        .and_where(A::Outcome.eq(AttemptOutcome::Unknown.as_str()))
         .to_owned();
     // Whoever is provisioned with this domain has another store by it, which is gone.
     let has_its_own = is_done().and(Column::StoreDomain.eq(domain));

@@ -287,6 +287,48 @@ words! {
 }
 
 words! {
+    /// How an attempt ended.
+    AttemptOutcome {
+        /// Create call: answered with a token.
+        Done = "done",
+        /// Create call: without effect, or not sent.
+        NoEffect = "no_effect",
+        /// Create call: refused.
+        Rejected = "rejected",
+        /// Create call: whether it had an effect is not known.
+        Unknown = "unknown",
+        /// Create call: it had its effect, and its token is lost.
+        TokenLost = "token_lost",
+        /// No call: the token was there, recorded by a worker that had lost its lease.
+        TokenHeld = "token_held",
+        /// No call: the user of an earlier signup of the customer is used.
+        UserReused = "user_reused",
+        /// No call: a domain was chosen first.
+        DomainChosen = "domain_chosen",
+        /// No call: the sealed content does not open.
+        NotOpened = "not_opened",
+        /// Lookup: it does not exist.
+        Absent = "absent",
+        /// Lookup: it exists, and is the signup's own.
+        Present = "present",
+        /// Lookup: the domain exists, not among the user's stores.
+        PresentElsewhere = "present_elsewhere",
+        /// Lookup: it exists, and another signup of the customer may have made it.
+        PresentUnclear = "present_unclear",
+        /// Lookup: no usable answer.
+        Unclear = "unclear",
+        /// A person asked for another try.
+        Retry = "retry",
+        /// Other content has taken the place of the former.
+        Corrected = "corrected",
+        /// A person closed it.
+        Cancelled = "cancelled",
+        /// The ledger was restored from an older copy.
+        Restored = "restored",
+    }
+}
+
+words! {
     /// What an outcome event tells of.
     OutcomeKind {
         /// The user and the store are there, and the store's token is sealed.

@@ -17,7 +17,7 @@ use crate::{
         provisioning::{Column, Entity},
     },
     error::LedgerError,
-    state::{AttemptKind, State, Step},
+    state::{AttemptKind, AttemptOutcome, State, Step},
 };
 
 /// A provisioning that was moved to `unknown`, since its worker vanished.
@@ -159,7 +159,7 @@ impl Ledger {
             natural_key: Set(row.store_domain.clone().filter(|_| row.step == Step::Store.as_str())),
             started_at: Set(row.intent_at.unwrap_or(now)),
             ended_at: Set(now),
-            outcome: Set("unknown".to_owned()),
+            outcome: Set(AttemptOutcome::Unknown.as_str().to_owned()),
             http_status: Set(None),
             logref: Set(None),
             note: Set(Some("the worker that announced this call vanished before it recorded an outcome".to_owned())),

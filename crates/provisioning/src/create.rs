@@ -1,6 +1,8 @@
 //! Create calls: everything between a committed intent and a finding.
 
-use foxden_ledger::{Credential, Facts, NewCredential, Payload, Provisioning, Scope, Step, is_same_resource};
+use foxden_ledger::{
+    AttemptOutcome, Credential, Facts, NewCredential, Payload, Provisioning, Scope, Step, is_same_resource,
+};
 use foxden_vault::{RefreshToken, Sealed};
 use foxy_api::{CreatedStore, Line, LinkProblem, NewStore, NewUser, NoEffect, Outcome, Report, ResourceUri};
 use tokio::time::Instant;
@@ -83,7 +85,7 @@ impl<F: Calls> Runner<F> {
             Step::Store | Step::Done => {
                 // The natural key of a call is committed before the call is sent.
                 let Some(domain) = row.store_domain.clone() else {
-                    let mut chosen = Finding::of(Seen::DomainUnset, "domain_chosen", "");
+                    let mut chosen = Finding::of(Seen::DomainUnset, "");
                     chosen.facts.store_domain = Some(domain_at(row.domain_try, payload));
                     return Ok(Prepared::Settled(chosen));
                 };
@@ -106,7 +108,7 @@ impl<F: Calls> Runner<F> {
     fn too_late(&self, lease_end: Instant) -> Option<Finding> {
         let note = "not sent: less of the lease is left than the call may take";
         (lease_end.saturating_duration_since(Instant::now()) < self.policy.call_timeout)
-            .then(|| Finding::of(Seen::NoEffect(Cause::HeldBack { at_least: None }), "no_effect", note))
+            .then(|| Finding::of(Seen::NoEffect(Cause::HeldBack { at_least: None }), note))
     }
 
     async fn user_report(
@@ -221,7 +223,7 @@ impl<F: Calls> Runner<F> {
         uri: &Result<ResourceUri, LinkProblem>,
     ) -> Result<Finding, Stop> {
         let sealed = self.custody.seal_token(&row.id, scope, token)?;
-        let mut finding = Finding::of_answer(Seen::Done { link_is_trusted: uri.is_ok() }, "done", "");
+        let mut finding = Finding::of_answer(Seen::Done { link_is_trusted: uri.is_ok() }, "");
         if let Err(problem) = uri {
             finding.note = Some(problem.to_string());
         }
@@ -246,7 +248,7 @@ impl<F: Calls> Runner<F> {
         // It may have come out of a file, or out of a row that others have written to.
         held.resource_uri = held.resource_uri.and_then(|uri| self.foxy.checked(&uri));
         let seen = Seen::TokenHeld { link_is_trusted: held.resource_uri.is_some() };
-        let mut finding = Finding::of(seen, "token_held", "recorded by a worker that had lost its lease");
+        let mut finding = Finding::of(seen, "recorded by a worker that had lost its lease");
         match scope {
             Scope::User => {
                 let payload = match self.open(row) {
@@ -278,7 +280,8 @@ impl<F: Calls> Runner<F> {
             store_domain: Some(first_domain(&payload)),
             ..Facts::default()
         };
-        Ok(Some(Finding { facts, ..Finding::of(Seen::TokenHeld { link_is_trusted: true }, "user_reused", &note) }))
+        let seen = Seen::TokenHeld { link_is_trusted: true };
+        Ok(Some(Finding { outcome: AttemptOutcome::UserReused, facts, ..Finding::of(seen, &note) }))
     }
 
     /// Acts as the user whose store this is, by its kept token, which comes along as it is kept; or the finding that
@@ -290,7 +293,7 @@ impl<F: Calls> Runner<F> {
         let held = self.user_credential(row).await?;
         let Some(Credential { intent, resource_uri, sealed: Some(sealed), .. }) = held else {
             let note = "the ledger holds no token of the user";
-            return Ok(Err(Box::new(Finding::of(Seen::NoEffect(Cause::UserTokenRefused), "no_effect", note))));
+            return Ok(Err(Box::new(Finding::of(Seen::NoEffect(Cause::UserTokenRefused), note))));
         };
         let owner = row.user_from.as_ref().unwrap_or(&row.id);
         match self.custody.open_token(owner, Scope::User, &sealed) {
@@ -328,7 +331,7 @@ pub(crate) fn not_prepared(stop: &Stop) -> Finding {
         "the call was announced and not sent, since the ledger did not answer; it is tried again",
     );
     let note = "not sent: the ledger did not answer before the call";
-    Finding::of(Seen::NoEffect(Cause::HeldBack { at_least: None }), "no_effect", note)
+    Finding::of(Seen::NoEffect(Cause::HeldBack { at_least: None }), note)
 }
 
 pub(crate) fn unopenable(why: Unopenable) -> Finding {
@@ -337,7 +340,7 @@ pub(crate) fn unopenable(why: Unopenable) -> Finding {
         Unopenable::Unreadable => "what is sealed for it does not open, or is not what this release reads",
         Unopenable::Mismatch => "what is sealed for it was sealed for another signup, address or call",
     };
-    Finding::of(Seen::Sealed(why), "not_opened", note)
+    Finding::of(Seen::Sealed(why), note)
 }
 
 /// The domain of the store step; it was set with the step, so a row without one is of another making.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    AttemptKind, Claimed, Contention, Doubt, Entry, Facts, Next, Payload, Provisioning, Recorded, RefusedFor, State,
-    Step,
+    AttemptKind, AttemptOutcome, Claimed, Contention, Doubt, Entry, Facts, Next, Payload, Provisioning, Recorded,
+    RefusedFor, State, Step,
 };
 
 use crate::{
@@ -54,7 +54,7 @@ impl<F: Calls> Runner<F> {
                 Contention::Domain { by, hold } => (Seen::DomainHeld(hold), by),
                 Contention::Store { by } => (Seen::PresentUnclear, by),
                 Contention::UserForgotten => {
-                    (finding.seen, finding.outcome) = (Seen::UserForgotten, "no_effect");
+                    (finding.seen, finding.outcome) = (Seen::UserForgotten, AttemptOutcome::NoEffect);
                     finding.note = Some("the signup whose user was to be used was forgotten meanwhile".to_owned());
                     decision = plan::decide(situation, finding.seen)?;
                     continue;

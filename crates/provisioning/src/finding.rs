@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use foxden_ledger::{Attempt, AttemptId, AttemptKind, Facts, NewCredential, Payload, Provisioning, Step};
+use foxden_ledger::{
+    Attempt, AttemptId, AttemptKind, AttemptOutcome, Facts, NewCredential, Payload, Provisioning, Step,
+};
 use foxden_vault::Sealed;
 use foxy_api::{
     Doubt, Evidence, NoEffect, NotSent, Outcome, ReadError, Rejection, RejectionKind, SetupFault, TokenLoss,
@@ -17,8 +19,8 @@ use crate::{
 /// One finding.
 pub(crate) struct Finding {
     pub(crate) seen: Seen,
-    /// How it ended, in a word, for the evidence.
-    pub(crate) outcome: &'static str,
+    /// How it ended, for the evidence. It follows from what was seen, unless the plan is to see it as something else.
+    pub(crate) outcome: AttemptOutcome,
     pub(crate) http_status: Option<u16>,
     pub(crate) logref: Option<String>,
     /// What else helps a person, free of personal data.
@@ -38,10 +40,10 @@ pub(crate) struct Finding {
 
 impl Finding {
     /// A finding that no call was needed for.
-    pub(crate) fn of(seen: Seen, outcome: &'static str, note: &str) -> Self {
+    pub(crate) fn of(seen: Seen, note: &str) -> Self {
         Self {
             seen,
-            outcome,
+            outcome: outcome(seen),
             http_status: None,
             logref: None,
             note: (!note.is_empty()).then(|| note.to_owned()),
@@ -61,12 +63,12 @@ impl Finding {
             Closed::Paused => (Cause::SetUp, "not sent: calls to Foxy are paused"),
             Closed::Down => (Cause::HeldBack { at_least: None }, "not sent: Foxy is down"),
         };
-        Self::of(Seen::NoEffect(cause), "no_effect", note)
+        Self::of(Seen::NoEffect(cause), note)
     }
 
     /// The finding of a lookup that was answered.
-    pub(crate) fn of_answer(seen: Seen, outcome: &'static str, note: &str) -> Self {
-        Self { sign: Sign::Answered, ..Self::of(seen, outcome, note) }
+    pub(crate) fn of_answer(seen: Seen, note: &str) -> Self {
+        Self { sign: Sign::Answered, ..Self::of(seen, note) }
     }
 
     /// The finding of a create call that did not succeed.
@@ -74,18 +76,18 @@ impl Finding {
         // Of a platform that sends codes: only this signup lacks one, and can be given it once it is parked.
         let lacks_code = !payload.captcha.is_empty()
             && matches!(outcome, Outcome::NoEffect(NoEffect::SetupFault(SetupFault::CaptchaDemanded)));
-        let (seen, word, note) = match outcome {
-            Outcome::Done(_) => (Seen::Done { link_is_trusted: true }, "done", None),
+        let (seen, note) = match outcome {
+            Outcome::Done(_) => (Seen::Done { link_is_trusted: true }, None),
             Outcome::NoEffect(_) if lacks_code => {
                 let note = "Foxy demands a captcha, and the event's codes have none for this step";
-                (Seen::Rejected(Refusal::CaptchaRefused), "rejected", Some(note.to_owned()))
+                (Seen::Rejected(Refusal::CaptchaRefused), Some(note.to_owned()))
             }
-            Outcome::NoEffect(reason) => (Seen::NoEffect(cause(reason, step)), "no_effect", Some(reason.to_string())),
+            Outcome::NoEffect(reason) => (Seen::NoEffect(cause(reason, step)), Some(reason.to_string())),
             Outcome::Rejected(rejection) => {
-                (Seen::Rejected(refusal(rejection.kind)), "rejected", Some(reasons(rejection, payload)))
+                (Seen::Rejected(refusal(rejection.kind)), Some(reasons(rejection, payload)))
             }
-            Outcome::Unknown(doubt) => (Seen::Unknown, "unknown", Some(doubt.to_string())),
-            Outcome::TokenLost(loss) => (Seen::TokenLost, "token_lost", Some(loss.to_string())),
+            Outcome::Unknown(doubt) => (Seen::Unknown, Some(doubt.to_string())),
+            Outcome::TokenLost(loss) => (Seen::TokenLost, Some(loss.to_string())),
         };
         // The error underneath tells a refused connection from a name that does not resolve.
         let note = match (note, &evidence.cause) {
@@ -101,7 +103,7 @@ impl Finding {
             Outcome::NoEffect(NoEffect::HeldBack { wait }) => Some(*wait),
             _ => None,
         };
-        Self { note, fault, hold, sign: sign(outcome, &evidence), ..Self::of(seen, word, "") }.with_evidence(evidence)
+        Self { note, fault, hold, sign: sign(outcome, &evidence), ..Self::of(seen, "") }.with_evidence(evidence)
     }
 
     /// The finding of a lookup that brought no answer.
@@ -132,7 +134,7 @@ impl Finding {
             ReadError::Unavailable { source, .. } => format!("{error}: {}", innermost(source.as_ref())),
             _ => error.to_string(),
         };
-        Self { fault, sign, hold, ..Self::of(seen, "unclear", &note) }
+        Self { fault, sign, hold, outcome: AttemptOutcome::Unclear, ..Self::of(seen, &note) }
     }
 
     pub(crate) fn with_evidence(mut self, evidence: Evidence) -> Self {
@@ -157,6 +159,25 @@ impl Finding {
             logref: self.logref.clone(),
             note: self.note.clone(),
         }
+    }
+}
+
+/// How a call or lookup ended, by what was seen.
+const fn outcome(seen: Seen) -> AttemptOutcome {
+    match seen {
+        Seen::Done { .. } => AttemptOutcome::Done,
+        Seen::NoEffect(_) | Seen::DomainHeld(_) | Seen::UserForgotten => AttemptOutcome::NoEffect,
+        Seen::Rejected(_) => AttemptOutcome::Rejected,
+        Seen::Unknown => AttemptOutcome::Unknown,
+        Seen::TokenLost => AttemptOutcome::TokenLost,
+        Seen::TokenHeld { .. } => AttemptOutcome::TokenHeld,
+        Seen::Absent | Seen::AbsentAfterRefusal(_) => AttemptOutcome::Absent,
+        Seen::Present => AttemptOutcome::Present,
+        Seen::PresentElsewhere => AttemptOutcome::PresentElsewhere,
+        Seen::PresentUnclear => AttemptOutcome::PresentUnclear,
+        Seen::Unclear => AttemptOutcome::Unclear,
+        Seen::DomainUnset => AttemptOutcome::DomainChosen,
+        Seen::Sealed(_) => AttemptOutcome::NotOpened,
     }
 }
 

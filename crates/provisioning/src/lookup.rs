@@ -29,7 +29,7 @@ impl<F: Calls> Runner<F> {
                 };
                 match self.foxy.email_exists(&email).await {
                     Ok(true) => self.whose_user(row).await?,
-                    Ok(false) => Finding::of_answer(Seen::Absent, "absent", "Foxy has no user with this email"),
+                    Ok(false) => Finding::of_answer(Seen::Absent, "Foxy has no user with this email"),
                     Err(error) => Finding::of_unclear(&error, row.step),
                 }
             }
@@ -48,7 +48,7 @@ impl<F: Calls> Runner<F> {
     /// Whose the user with the row's email is. A signup that shares its user with others of its customer shares the
     /// email too, so another one may have made it, and keeps the token then.
     async fn whose_user(&self, row: &Provisioning) -> Result<Finding, Stop> {
-        let own = Finding::of_answer(Seen::Present, "present", "Foxy has a user with this email");
+        let own = Finding::of_answer(Seen::Present, "Foxy has a user with this email");
         // A restored one may have its store by now; under another's user it would be given a second one.
         if row.restored_to_ms.is_some() || row.mailbox.is_some() {
             return Ok(own);
@@ -62,7 +62,7 @@ impl<F: Calls> Runner<F> {
             return Ok(own);
         }
         let note = "another signup of the same customer may have made the user with this email";
-        Ok(Finding::of_answer(Seen::PresentUnclear, "present_unclear", note))
+        Ok(Finding::of_answer(Seen::PresentUnclear, note))
     }
 
     /// Whether the row may yet be given the user of another signup of its customer, as far as the settings share users.
@@ -126,7 +126,7 @@ impl<F: Calls> Runner<F> {
                 Ok(true) => {
                     let note =
                         "restored from an older copy, and the user has a store that no signup of this ledger holds";
-                    return Ok(Ok(Finding::of_answer(Seen::Present, "present", note)));
+                    return Ok(Ok(Finding::of_answer(Seen::Present, note)));
                 }
                 Ok(false) => {}
                 Err(error) => return Ok(Err(error)),
@@ -136,19 +136,15 @@ impl<F: Calls> Runner<F> {
             // A signup that the copy lacks may have made it, under the user that this one's customer shares.
             if claim == StoreClaim::Free && row.restored_to_ms.is_some() && self.may_share_its_user(row) {
                 let note = "restored from an older copy, and the store is among those of a user that others may share";
-                return Ok(Ok(Finding::of_answer(Seen::Present, "present", note)));
+                return Ok(Ok(Finding::of_answer(Seen::Present, note)));
             }
             return Ok(Ok(of_claim(row, claim, &uri)));
         }
         Ok(self.foxy.store_domain_exists(domain).await.map(|exists| {
             if exists {
-                Finding::of_answer(
-                    Seen::PresentElsewhere,
-                    "present_elsewhere",
-                    "the domain exists, not among the user's stores",
-                )
+                Finding::of_answer(Seen::PresentElsewhere, "the domain exists, not among the user's stores")
             } else {
-                Finding::of_answer(Seen::Absent, "absent", "Foxy has no store with this domain")
+                Finding::of_answer(Seen::Absent, "Foxy has no store with this domain")
             }
         }))
     }
@@ -158,18 +154,18 @@ impl<F: Calls> Runner<F> {
 fn of_claim(row: &Provisioning, claim: StoreClaim, uri: &ResourceUri) -> Finding {
     match claim {
         StoreClaim::Free => {
-            let mut finding = Finding::of_answer(Seen::Present, "present", "the store is among the user's own");
+            let mut finding = Finding::of_answer(Seen::Present, "the store is among the user's own");
             finding.facts.store_uri = Some(uri.to_string());
             finding
         }
         StoreClaim::Proven => {
             let note = "the domain belongs to the store of another signup of the same customer";
-            Finding::of_answer(Seen::PresentElsewhere, "present_elsewhere", note)
+            Finding::of_answer(Seen::PresentElsewhere, note)
         }
         // Not the address: it may be the other's.
         StoreClaim::Contended(other) => {
             let note = format!("it may have been made by {} or by {other}, of the same customer", row.signup_id);
-            Finding::of_answer(Seen::PresentUnclear, "present_unclear", &note)
+            Finding::of_answer(Seen::PresentUnclear, &note)
         }
     }
 }

@@ -317,7 +317,7 @@ impl<F: Calls> Runner<F> {
             Some(until) if until.saturating_duration_since(Instant::now()) < needed => {
                 let short = Cause::HeldBack { at_least: None };
                 let note = "not sent: less of the lease is left than the call may take";
-                MaySend::No(Box::new(Finding::of(Seen::NoEffect(short), "no_effect", note)))
+                MaySend::No(Box::new(Finding::of(Seen::NoEffect(short), note)))
             }
             // More than the call may take, where it has to wait for its turn under the rate of calls.
             Some(until) => MaySend::Until(until - LEASE_MARGIN, pass),
@@ -381,7 +381,7 @@ const fn gives_up_a_token(decision: Decision) -> bool {
 }
 
 fn stopping() -> Finding {
-    Finding::of(Seen::NoEffect(Cause::Stopping), "no_effect", "not sent: the worker is stopping")
+    Finding::of(Seen::NoEffect(Cause::Stopping), "not sent: the worker is stopping")
 }
 
 fn lease_lost<S>() -> Advance<S> {

@@ -38,7 +38,7 @@ pub fn cancelled_event(row: &Provisioning, why: &str) -> OutcomeEvent {
 
 /// Says what happened, once it is recorded, in words an operator can act on.
 pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding, decision: Decision, next: &Next) {
-    let (step, outcome, status) = (row.step.as_str(), finding.outcome, finding.http_status);
+    let (step, outcome, status) = (row.step.as_str(), finding.outcome.as_str(), finding.http_status);
     let (logref, note) = (finding.logref.as_deref(), finding.note.as_deref());
     let ms = u64::try_from(finding.took.as_millis()).unwrap_or(u64::MAX);
     match (decision, next) {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Claimed, Contention, CorrectedKey, Correction, Custody, Doubt, Facts, Hold, Ledger, Next, ParkedReason,
-    ProvisioningId, Recorded, Retried, Scope, SignupId, Source, State, Step, StoreClaim, WorkerId,
+    AttemptOutcome, Claimed, Contention, CorrectedKey, Correction, Custody, Doubt, Facts, Hold, Ledger, Next,
+    ParkedReason, ProvisioningId, Recorded, Retried, Scope, SignupId, Source, State, Step, StoreClaim, WorkerId,
 };
 
 use crate::support::{LEASE, accept, custody, entry, payload, row, token, written};
@@ -50,7 +50,7 @@ fn held(recorded: Recorded) -> Option<(String, Hold)> {
 }
 
 /// An entry of the store step, whose domain stands in the evidence.
-fn of_store(claimed: &Claimed, outcome: &'static str, next: Next) -> foxden_ledger::Entry {
+fn of_store(claimed: &Claimed, outcome: AttemptOutcome, next: Next) -> foxden_ledger::Entry {
     let mut entry = entry(claimed, next);
     (entry.attempt.outcome, entry.attempt.natural_key) = (outcome, claimed.provisioning.store_domain.clone());
     entry
@@ -75,10 +75,10 @@ pub(crate) async fn two_open_signups_under_one_user_never_hold_one_domain(ledger
     assert_eq!((untouched.step, untouched.intents, untouched.store_domain), (Step::User, 1, None));
     assert!(ledger.attempts(&untouched.id).await.unwrap().is_empty(), "nothing was written");
 
-    written(&ledger, of_store(&first, "unknown", UNKNOWN)).await;
+    written(&ledger, of_store(&first, AttemptOutcome::Unknown, UNKNOWN)).await;
     assert_eq!(held(announce(&ledger, &second, &user, "engines").await), open);
     let first = claim_again(&ledger).await;
-    written(&ledger, of_store(&first, "absent", parked(ParkedReason::AttemptsExhausted))).await;
+    written(&ledger, of_store(&first, AttemptOutcome::Absent, parked(ParkedReason::AttemptsExhausted))).await;
     let doubtful = Some(("s1".to_owned(), Hold::Doubtful));
     assert_eq!(held(announce(&ledger, &second, &user, "engines").await), doubtful);
     assert_eq!(held(announce(&ledger, &second, &user, "engines-2").await), None);
@@ -104,7 +104,8 @@ pub(crate) async fn a_parked_signup_that_made_nothing_gives_its_domain_away(ledg
     let custody = custody();
     let user = owner(&ledger, &custody).await;
     let first = announced(&ledger, &custody, &user, "s1", "engines").await;
-    let parked = written(&ledger, of_store(&first, "rejected", parked(ParkedReason::RejectedByFoxy))).await;
+    let parked =
+        written(&ledger, of_store(&first, AttemptOutcome::Rejected, parked(ParkedReason::RejectedByFoxy))).await;
     announced(&ledger, &custody, &user, "s2", "engines").await;
 
     let id = SignupId::parse("s1").unwrap();
@@ -114,8 +115,11 @@ pub(crate) async fn a_parked_signup_that_made_nothing_gives_its_domain_away(ledg
     let open = Some(("s2".to_owned(), Hold::Open));
     assert_eq!(held(announce(&ledger, &first, &user, "engines").await), open);
 
-    written(&ledger, of_store(&first, "rejected", Next::Parked { reason: ParkedReason::DomainTaken, detail: None }))
-        .await;
+    written(
+        &ledger,
+        of_store(&first, AttemptOutcome::Rejected, Next::Parked { reason: ParkedReason::DomainTaken, detail: None }),
+    )
+    .await;
     let now = ledger.known(&id).await.unwrap();
     let correction = Correction {
         account_id: None,
@@ -132,13 +136,13 @@ pub(crate) async fn only_proof_makes_a_store_another_signup_s(ledger: Ledger) {
     let custody = custody();
     let user = owner(&ledger, &custody).await;
     let first = announced(&ledger, &custody, &user, "s1", "engines").await;
-    written(&ledger, of_store(&first, "unknown", UNKNOWN)).await;
+    written(&ledger, of_store(&first, AttemptOutcome::Unknown, UNKNOWN)).await;
     let claim = async |domain| ledger.store_claim(&row(&ledger, "s1").await, domain, STORE).await.unwrap();
     assert_eq!(claim("engines").await, StoreClaim::Free);
 
     // Of an earlier release, which let two hold one domain: with an address that it only found.
     let second = announced(&ledger, &custody, &user, "s2", "other").await;
-    let mut looked = of_store(&second, "present", parked(ParkedReason::StoreTokenLost));
+    let mut looked = of_store(&second, AttemptOutcome::Present, parked(ParkedReason::StoreTokenLost));
     (looked.facts.store_uri, looked.facts.store_domain) = (Some(STORE.to_owned()), Some("engines".to_owned()));
     written(&ledger, looked).await;
     let contended = StoreClaim::Contended(SignupId::parse("s2").unwrap());
@@ -154,9 +158,10 @@ pub(crate) async fn a_domain_once_in_doubt_is_contended_for_good(ledger: Ledger)
     let custody = custody();
     let user = owner(&ledger, &custody).await;
     let moved = announced(&ledger, &custody, &user, "s1", "engines").await;
-    written(&ledger, of_store(&moved, "unknown", UNKNOWN)).await;
+    written(&ledger, of_store(&moved, AttemptOutcome::Unknown, UNKNOWN)).await;
     let moved = claim_again(&ledger).await;
-    let mut next = of_store(&moved, "present_elsewhere", Next::InFlight { step: Step::Store, lease: LEASE });
+    let mut next =
+        of_store(&moved, AttemptOutcome::PresentElsewhere, Next::InFlight { step: Step::Store, lease: LEASE });
     next.facts.store_domain = Some("engines-2".to_owned());
     let moved = written(&ledger, next).await;
 
@@ -165,7 +170,7 @@ pub(crate) async fn a_domain_once_in_doubt_is_contended_for_good(ledger: Ledger)
     let contended = StoreClaim::Contended(SignupId::parse("s1").unwrap());
     assert_eq!(claim().await, contended);
     let done = Next::Provisioned { keep_payload: false, keep_user_token: false };
-    written(&ledger, of_store(&moved, "done", done)).await;
+    written(&ledger, of_store(&moved, AttemptOutcome::Done, done)).await;
     assert_eq!(claim().await, contended, "its earlier call may have taken effect late");
 }
 
@@ -174,9 +179,9 @@ pub(crate) async fn no_address_stands_on_two_rows(ledger: Ledger) {
     let user = owner(&ledger, &custody).await;
     let lost = announced(&ledger, &custody, &user, "s1", "engines").await;
     let other = announced(&ledger, &custody, &user, "s2", "engines-2").await;
-    written(&ledger, of_store(&other, "unknown", UNKNOWN)).await;
+    written(&ledger, of_store(&other, AttemptOutcome::Unknown, UNKNOWN)).await;
     let found = |claimed: &Claimed, kind| {
-        let mut found = of_store(claimed, "present", parked(ParkedReason::StoreTokenLost));
+        let mut found = of_store(claimed, AttemptOutcome::Present, parked(ParkedReason::StoreTokenLost));
         (found.attempt.kind, found.shared_user) = (kind, Some(user.clone()));
         found.facts.store_uri = Some(STORE.to_owned());
         found
@@ -202,11 +207,11 @@ pub(crate) async fn a_store_is_the_same_one_under_each_of_foxys_names(ledger: Le
     let user = owner(&ledger, &custody).await;
     let first = announced(&ledger, &custody, &user, "s1", "engines").await;
     let second = announced(&ledger, &custody, &user, "s2", "engines-2").await;
-    let mut answered = of_store(&first, "present", parked(ParkedReason::StoreTokenLost));
+    let mut answered = of_store(&first, AttemptOutcome::Present, parked(ParkedReason::StoreTokenLost));
     answered.shared_user = Some(user.clone());
     answered.facts.store_uri = Some(STORE.to_owned());
     written(&ledger, answered).await;
-    let mut found = of_store(&second, "present", parked(ParkedReason::StoreTokenLost));
+    let mut found = of_store(&second, AttemptOutcome::Present, parked(ParkedReason::StoreTokenLost));
     (found.attempt.kind, found.shared_user) = (foxden_ledger::AttemptKind::Lookup, Some(user.clone()));
     found.facts.store_uri = Some(STORE_BY_OTHER_NAME.to_owned());
     let contended = ledger.record(found).await.unwrap();
@@ -220,7 +225,7 @@ pub(crate) async fn a_store_is_the_same_one_under_each_of_foxys_names(ledger: Le
     assert_eq!(claim().await, StoreClaim::Proven);
 
     // The answer to its own call releases it from the one that only found it, under whatever name.
-    let mut own = of_store(&second, "done", parked(ParkedReason::StoreTokenLost));
+    let mut own = of_store(&second, AttemptOutcome::Done, parked(ParkedReason::StoreTokenLost));
     own.shared_user = Some(user.clone());
     own.facts.store_uri = Some(STORE_BY_OTHER_NAME.to_owned());
     written(&ledger, own).await;

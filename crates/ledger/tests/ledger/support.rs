@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{
-    Accepted, Attempt, AttemptId, AttemptKind, Claimed, Custody, Entry, Facts, Ledger, NewCredential, NewSignup, Next,
-    Payload, ProvisioningId, Recorded, Scope, SignupId, Source, Step, StoreDetails, UserDetails, WorkerId,
+    Accepted, Attempt, AttemptId, AttemptKind, AttemptOutcome, Claimed, Custody, Entry, Facts, Ledger, NewCredential,
+    NewSignup, Next, Payload, ProvisioningId, Recorded, Scope, SignupId, Source, Step, StoreDetails, UserDetails,
+    WorkerId,
 };
 use foxden_vault::{KeyRing, RefreshToken};
 use sea_orm::{ConnectionTrait as _, Database};
@@ -59,7 +60,7 @@ pub(crate) async fn accept(ledger: &Ledger, custody: &Custody, owner: &WorkerId,
     }
 }
 
-pub(crate) fn attempt(step: Step, intent: u32, outcome: &'static str) -> Attempt {
+pub(crate) fn attempt(step: Step, intent: u32, outcome: AttemptOutcome) -> Attempt {
     Attempt {
         id: AttemptId::new(),
         kind: AttemptKind::Create,
@@ -77,7 +78,7 @@ pub(crate) fn attempt(step: Step, intent: u32, outcome: &'static str) -> Attempt
 pub(crate) fn entry(claimed: &Claimed, next: Next) -> Entry {
     Entry {
         lease: claimed.lease.clone(),
-        attempt: attempt(claimed.provisioning.step, claimed.provisioning.intents, "done"),
+        attempt: attempt(claimed.provisioning.step, claimed.provisioning.intents, AttemptOutcome::Done),
         credential: None,
         facts: Facts::default(),
         refused_token: None,

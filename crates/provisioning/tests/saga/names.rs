@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Attempt, AttemptId, AttemptKind, Claimed, Entry, Facts, Next, ParkedReason, Payload, Recorded, Retried, SignupId,
-    State, Step,
+    Attempt, AttemptId, AttemptKind, AttemptOutcome, Claimed, Entry, Facts, Next, ParkedReason, Payload, Recorded,
+    Retried, SignupId, State, Step,
 };
 use foxden_provisioning::Ending;
 
@@ -45,7 +45,7 @@ async fn announce_unasked(world: &World, id: &str, domain: &str) -> Claimed {
             intent: 1,
             natural_key: None,
             took: Duration::ZERO,
-            outcome: "user_reused",
+            outcome: AttemptOutcome::UserReused,
             http_status: None,
             logref: None,
             note: None,

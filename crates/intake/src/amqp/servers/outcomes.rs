@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use foxden_ledger::{
-    Attempt, AttemptId, AttemptKind, Claimed, Entry, Facts, LedgerWatch, Next, OutcomeData, OutcomeEvent, OutcomeKind,
-    Recorded, Step, WorkerId,
+    Attempt, AttemptId, AttemptKind, AttemptOutcome, Claimed, Entry, Facts, LedgerWatch, Next, OutcomeData,
+    OutcomeEvent, OutcomeKind, Recorded, Step, WorkerId,
 };
 use lapin::{
     options::{QueueBindOptions, QueueDeclareOptions},
@@ -77,7 +77,7 @@ fn entry(claimed: &Claimed, kind: OutcomeKind) -> Entry {
             intent: 1,
             natural_key: None,
             took: Duration::ZERO,
-            outcome: "no_effect",
+            outcome: AttemptOutcome::NoEffect,
             http_status: None,
             logref: None,
             note: None,
