@@ -13,6 +13,7 @@ use crate::{
     error::LedgerError,
     ids::SignupId,
     state::{Act, Scope},
+    word::Word,
 };
 
 /// How much of a name and of a reason is kept, in characters.
@@ -73,10 +74,10 @@ pub struct Audited {
     pub at_ms: i64,
     /// Who.
     pub who: String,
-    /// What: the word of an [`Act`], or one of a later release.
-    pub act: String,
+    /// What.
+    pub act: Word<Act>,
     /// The scope of the token it was done to.
-    pub scope: Option<String>,
+    pub scope: Option<Word<Scope>>,
     /// Why.
     pub reason: Option<String>,
     /// What else there was to say.
@@ -114,8 +115,8 @@ impl Ledger {
         let read = |row: crate::entity::audit::Model| Audited {
             at_ms: row.at,
             who: row.who,
-            act: row.act,
-            scope: row.scope,
+            act: row.act.into(),
+            scope: row.scope.map(Word::from),
             reason: row.reason,
             detail: row.detail,
         };

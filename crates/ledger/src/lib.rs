@@ -55,6 +55,7 @@ mod state;
 mod step_in;
 mod sweep;
 mod watch;
+mod word;
 
 pub use accept::{Accepted, Known, NewSignup};
 pub use address::is_same_resource;
@@ -92,3 +93,4 @@ pub use state::{Act, AttemptKind, AttemptOutcome, OutcomeKind, ParkedReason, Ref
 pub use step_in::{Pause, StepIn};
 pub use sweep::Swept;
 pub use watch::LedgerWatch;
+pub use word::Word;

@@ -17,7 +17,8 @@ use crate::{
     error::{LedgerError, leave_out_damaged},
     ids::{ProvisioningId, SignupId},
     provisioning::Provisioning,
-    state::{AttemptOutcome, ParkedReason, Scope, State, Step},
+    state::{AttemptKind, AttemptOutcome, ParkedReason, Scope, State, Step},
+    word::Word,
 };
 
 /// How many provisionings stand in one place, and since when the oldest of them.
@@ -58,9 +59,9 @@ pub struct PastAttempt {
     /// The number of the create call it was, or was about.
     pub intent: u32,
     /// Create call, lookup …
-    pub kind: String,
+    pub kind: Word<AttemptKind>,
     /// The step it was for.
-    pub step: String,
+    pub step: Word<Step>,
     /// The store domain, for the store step.
     pub natural_key: Option<String>,
     /// Epoch milliseconds.
@@ -68,7 +69,7 @@ pub struct PastAttempt {
     /// Epoch milliseconds.
     pub ended_at_ms: i64,
     /// How it ended.
-    pub outcome: String,
+    pub outcome: Word<AttemptOutcome>,
     /// The HTTP status, if there was an answer.
     pub http_status: Option<u16>,
     /// Foxy's own reference of the error.
@@ -275,12 +276,12 @@ impl Ledger {
             .into_iter()
             .map(|row| PastAttempt {
                 intent: u32::try_from(row.intent).unwrap_or_default(),
-                kind: row.kind,
-                step: row.step,
+                kind: row.kind.into(),
+                step: row.step.into(),
                 natural_key: row.natural_key,
                 started_at_ms: row.started_at,
                 ended_at_ms: row.ended_at,
-                outcome: row.outcome,
+                outcome: row.outcome.into(),
                 http_status: row.http_status.and_then(|status| u16::try_from(status).ok()),
                 logref: row.logref,
                 note: row.note,

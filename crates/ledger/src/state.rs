@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::word::Word;
+
 /// A word that stands in the database, in logs and in `--json` output under one and the same name.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),* $(,)? }) => {
@@ -21,6 +23,12 @@ macro_rules! words {
             /// The value that a stored word stands for; `None` for a word of a later release or a damaged row.
             pub fn parse(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+
+        impl From<String> for Word<$name> {
+            fn from(word: String) -> Self {
+                $name::parse(&word).map_or(Self::Unknown(word), Self::Known)
             }
         }
 

@@ -18,6 +18,7 @@ use crate::{
     },
     error::LedgerError,
     state::{AttemptKind, AttemptOutcome, State, Step},
+    word::Word,
 };
 
 /// A provisioning that was moved to `unknown`, since its worker vanished.
@@ -26,7 +27,7 @@ pub struct Swept {
     /// The parent app's key.
     pub signup_id: String,
     /// The step whose call was announced.
-    pub step: String,
+    pub step: Word<Step>,
     /// The number of that call.
     pub intent: u32,
 }
@@ -143,7 +144,7 @@ impl Ledger {
             .iter()
             .map(|row| Swept {
                 signup_id: row.signup_id.clone(),
-                step: row.step.clone(),
+                step: row.step.clone().into(),
                 intent: u32::try_from(row.intents).unwrap_or_default(),
             })
             .collect();

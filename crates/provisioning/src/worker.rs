@@ -121,7 +121,7 @@ impl<F: Calls> Worker<F> {
                             event = "lease.expired",
                             signup_id = row.signup_id,
                             attempt = row.intent,
-                            step = row.step,
+                            step = %row.step,
                             "its worker vanished with a call announced; the call is looked up",
                         );
                     }

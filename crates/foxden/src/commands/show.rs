@@ -154,11 +154,12 @@ fn print_attempts(attempts: &[PastAttempt]) {
             Some(key) => format!("{} {} {key}", attempt.kind, attempt.step),
             None => format!("{} {}", attempt.kind, attempt.step),
         };
+        let outcome = attempt.outcome.to_string();
         table.add_row([
             attempt.intent.to_string(),
             output::moment(attempt.started_at_ms),
-            what,
-            attempt.outcome.clone(),
+            printable(&what).into_owned(),
+            printable(&outcome).into_owned(),
             attempt.http_status.map(|status| status.to_string()).unwrap_or_default(),
             output::span(attempt.ended_at_ms - attempt.started_at_ms),
             printable(&note).into_owned(),
@@ -173,10 +174,10 @@ fn print_acts(acts: &[Audited]) {
         let cell = |text: &Option<String>| printable(text.as_deref().unwrap_or_default()).into_owned();
         let what = match &act.scope {
             Some(scope) => format!("{} {scope}", act.act),
-            None => act.act.clone(),
+            None => act.act.to_string(),
         };
         let (who, when) = (printable(&act.who).into_owned(), output::moment(act.at_ms));
-        table.add_row([what, when, who, cell(&act.reason), cell(&act.detail)]);
+        table.add_row([printable(&what).into_owned(), when, who, cell(&act.reason), cell(&act.detail)]);
     }
     output::say(table);
     if acts.len() as u64 == ACTS {
@@ -214,12 +215,12 @@ fn as_json(
         .map(|attempt| {
             json!({
                 "call": attempt.intent,
-                "kind": attempt.kind,
-                "step": attempt.step,
+                "kind": attempt.kind.to_string(),
+                "step": attempt.step.to_string(),
                 "natural_key": attempt.natural_key,
                 "started_at": output::rfc3339(attempt.started_at_ms),
                 "took_ms": attempt.ended_at_ms - attempt.started_at_ms,
-                "outcome": attempt.outcome,
+                "outcome": attempt.outcome.to_string(),
                 "http_status": attempt.http_status,
                 "logref": attempt.logref,
                 "note": attempt.note,
@@ -231,9 +232,9 @@ fn as_json(
         .map(|act| {
             json!({
                 "at": output::rfc3339(act.at_ms),
-                "act": act.act,
+                "act": act.act.to_string(),
                 "who": act.who,
-                "scope": act.scope,
+                "scope": act.scope.as_ref().map(ToString::to_string),
                 "reason": act.reason,
                 "note": act.detail,
             })

@@ -1,6 +1,8 @@
 //! Tokens are opened on the record, or not at all.
 
-use foxden_ledger::{By, Custody, Ledger, Next, OpenTokenError, Scope, SignupId, WorkerId, open_store_token};
+use foxden_ledger::{
+    Act, By, Custody, Ledger, Next, OpenTokenError, Scope, SignupId, Word, WorkerId, open_store_token,
+};
 use sea_orm::{ConnectionTrait as _, Database};
 
 use crate::support::{accept, custody, entry, meddle, token, written};
@@ -45,7 +47,7 @@ pub(crate) async fn a_token_is_opened_on_the_record(ledger: Ledger) {
     let audit = ledger.audit_of(&s1(), 10).await.unwrap();
     let told: Vec<_> = audit.iter().map(|entry| (entry.who.as_str(), entry.reason.as_deref())).collect();
     assert_eq!(told, [("ada", None), ("billing", Some("nightly export"))]);
-    assert_eq!((audit[0].act.as_str(), audit[0].scope.as_deref()), ("open_token", Some("store_full_access")));
+    assert_eq!((&audit[0].act, &audit[0].scope), (&Word::Known(Act::OpenToken), &Some(Word::Known(Scope::Store))));
     assert_eq!(ledger.audit_of(&s1(), 1).await.unwrap(), audit[..1]);
 }
 

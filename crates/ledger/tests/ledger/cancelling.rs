@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    By, Cancellation, Claimed, Facts, Filter, Ledger, Look, ManualClock, Next, OutcomeData, OutcomeEvent, OutcomeKind,
-    ParkedReason, Provisioning, Recorded, Retried, Scope, SignupId, State, Step, WorkerId,
+    Act, AttemptKind, AttemptOutcome, By, Cancellation, Claimed, Facts, Filter, Ledger, Look, ManualClock, Next,
+    OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Provisioning, Recorded, Retried, Scope, SignupId, State,
+    Step, WorkerId,
 };
 
 use crate::support::{LEASE, START_MS, accept, custody, entry, row, token, written};
@@ -51,10 +52,13 @@ pub(crate) async fn a_cancelled_signup_is_closed_where_it_stood_and_told_of_behi
     assert!(ledger.credentials(&parked.id).await.unwrap().iter().all(|held| held.sealed.is_none()));
     let attempts = ledger.attempts(&parked.id).await.unwrap();
     let evidence = attempts.last().unwrap();
-    assert_eq!((evidence.kind.as_str(), evidence.outcome.as_str()), ("cancel", "cancelled"));
+    assert_eq!(
+        (evidence.kind.known(), evidence.outcome.known()),
+        (Some(AttemptKind::Cancel), Some(AttemptOutcome::Cancelled))
+    );
     let audit = ledger.audit_of(&cancelled.signup_id, 10).await.unwrap();
-    let told_of = (audit[0].act.as_str(), audit[0].who.as_str(), audit[0].reason.as_deref());
-    assert_eq!(told_of, ("cancel", "a person", Some("by mistake")));
+    let told_of = (audit[0].act.known(), audit[0].who.as_str(), audit[0].reason.as_deref());
+    assert_eq!(told_of, (Some(Act::Cancel), "a person", Some("by mistake")));
     assert_eq!(evidence.note.as_deref(), Some("was parked: domain_taken; by mistake"));
     assert_eq!(told(&ledger).await, [OutcomeKind::Parked, OutcomeKind::Cancelled]);
     assert_eq!(ledger.next_events(everything()).await.unwrap().ready.len(), 1, "one after the other");

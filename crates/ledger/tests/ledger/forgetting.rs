@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Accepted, By, CorrectedKey, Correction, Custody, Doubt, Escrow, Forget, Forgetting, Forgotten, Ledger,
+    Accepted, Act, By, CorrectedKey, Correction, Custody, Doubt, Escrow, Forget, Forgetting, Forgotten, Ledger,
     NewCredential, NewSignup, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, ProvisioningId, Retried,
     Scope, SignupId, Source, State, Step, WorkerId,
 };
@@ -100,7 +100,7 @@ pub(crate) async fn what_is_left_of_a_forgotten_signup_says_nothing_of_the_custo
     let open = |scope| held.iter().filter(|held| held.scope == scope && held.sealed.is_some()).count();
     assert_eq!((open(Scope::User), open(Scope::Store)), (0, 1));
     let audit = ledger.audit_of(&id("s1"), 10).await.unwrap();
-    assert_eq!((audit[0].act.as_str(), audit[0].reason.as_deref()), ("forget", Some("asked to")));
+    assert_eq!((audit[0].act.known(), audit[0].reason.as_deref()), (Some(Act::Forget), Some("asked to")));
 
     // And once more, for the rest.
     let done = forgotten(&ledger, "s1", ALL).await;

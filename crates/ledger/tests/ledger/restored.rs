@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    By, CorrectedKey, Correction, Custody, Doubt, Facts, Ledger, ManualClock, MarkRestored, Marked, Next, ParkedReason,
-    Provisioning, Retried, SignupId, Source, State, Step, WorkerId,
+    AttemptKind, AttemptOutcome, By, CorrectedKey, Correction, Custody, Doubt, Facts, Ledger, ManualClock,
+    MarkRestored, Marked, Next, ParkedReason, Provisioning, Retried, SignupId, Source, State, Step, WorkerId,
 };
 
 use crate::support::{LEASE, START_MS, accept, custody, entry, payload, row, signup, written};
@@ -47,7 +47,11 @@ pub(crate) async fn whatever_is_open_in_a_restored_ledger_is_looked_up_first(led
         assert_eq!((row.state, row.in_doubt, row.due_at_ms), (State::Unknown, true, Some(clock.now_ms())), "{id}");
         assert_eq!((row.restored_to_ms, row.doubt_ended_at_ms), (Some(START_MS), Some(clock.now_ms())), "{id}");
         let evidence = ledger.attempts(&row.id).await.unwrap().pop().unwrap();
-        assert_eq!((evidence.kind.as_str(), evidence.outcome.as_str()), ("person", "restored"), "{id}");
+        assert_eq!(
+            (evidence.kind.known(), evidence.outcome.known()),
+            (Some(AttemptKind::Person), Some(AttemptOutcome::Restored)),
+            "{id}"
+        );
     }
     assert_eq!(row(&ledger, "in_flight").await.epoch, before[0].epoch + 1, "its owner of then writes no more");
     assert_eq!(row(&ledger, "closed").await.updated_at_ms, before[1].updated_at_ms);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Accepted, CorrectedKey, Correction, Custody, Doubt, Facts, Filter, Ledger, Look, ManualClock, Next, OutcomeData,
-    OutcomeEvent, OutcomeKind, ParkedReason, Places, Recorded, RefusedFor, Retried, Scope, SignupId, Source, State,
-    Step, WorkerId,
+    Accepted, AttemptKind, CorrectedKey, Correction, Custody, Doubt, Facts, Filter, Ledger, Look, ManualClock, Next,
+    OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Recorded, RefusedFor, Retried, Scope, SignupId,
+    Source, State, Step, WorkerId,
 };
 
 use crate::support::{LEASE, START_MS, accept, custody, entry, meddle, payload, row, signup, token, written};
@@ -95,7 +95,7 @@ pub(crate) async fn a_provisioning_takes_three_transactions_and_keeps_one_token(
     let store_token = custody.open_token(&done.id, Scope::Store, kept[1].sealed.as_ref().unwrap()).unwrap();
     assert_eq!(store_token.expose(), "store-token");
     let attempts = ledger.attempts(&claimed.provisioning.id).await.unwrap();
-    assert_eq!(attempts.iter().map(|a| a.step.as_str()).collect::<Vec<_>>(), ["user", "store"]);
+    assert_eq!(attempts.iter().map(|a| a.step.known()).collect::<Vec<_>>(), [Some(Step::User), Some(Step::Store)]);
 
     let waiting = ledger.waiting_events(10).await.unwrap();
     assert_eq!((waiting.len(), &waiting[0].event.data), (1, &data));
@@ -147,7 +147,7 @@ pub(crate) async fn an_announced_call_whose_worker_vanished_becomes_unknown_neve
     assert!(ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.is_empty(), "its lookup is not due yet");
     clock.advance(Duration::from_secs(5));
     assert_eq!(ledger.claim(&owner, 1, LEASE).await.unwrap().claimed[0].provisioning.state, State::Unknown);
-    assert_eq!(ledger.attempts(&claimed.provisioning.id).await.unwrap()[0].kind, "expired");
+    assert_eq!(ledger.attempts(&claimed.provisioning.id).await.unwrap()[0].kind, AttemptKind::Expired);
     assert!(ledger.renew(&owner, &[claimed.lease], LEASE).await.unwrap().is_empty(), "the old epoch is fenced off");
 }
 

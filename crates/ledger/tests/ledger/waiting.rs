@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use foxden_ledger::{Doubt, Ledger, ManualClock, MustWait, Next, Retried, SignupId, State, Step, WorkerId};
+use foxden_ledger::{
+    Act, AttemptKind, Doubt, Ledger, ManualClock, MustWait, Next, Retried, SignupId, State, Step, WorkerId,
+};
 
 use crate::support::{LEASE, START_MS, accept, custody, entry, row, signup, written};
 
@@ -31,9 +33,9 @@ pub(crate) async fn a_pause_of_our_own_is_cut_short_and_nothing_else_changes(led
     assert_eq!(ledger.claim(&owner, 1, LEASE).await.unwrap().claimed.len(), 1);
     let said = Some("was waiting to be tried again".to_owned());
     let act = ledger.audit_of(&before.signup_id, 9).await.unwrap().remove(0);
-    assert_eq!((act.act.as_str(), act.who.as_str(), act.detail), ("retry", "a person", said.clone()));
+    assert_eq!((act.act.known(), act.who.as_str(), act.detail), (Some(Act::Retry), "a person", said.clone()));
     let evidence = ledger.attempts(&before.id).await.unwrap().pop().unwrap();
-    assert_eq!((evidence.kind.as_str(), evidence.note), ("person", said));
+    assert_eq!((evidence.kind.known(), evidence.note), (Some(AttemptKind::Person), said));
     assert_eq!(ledger.count_waiting_events().await.unwrap(), 0, "no event for the parent app");
 }
 

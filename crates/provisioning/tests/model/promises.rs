@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use foxden_ledger::{Filter, OutcomeKind, ParkedReason, Provisioning, Scope, State, Step};
+use foxden_ledger::{AttemptOutcome, Filter, OutcomeKind, ParkedReason, Provisioning, Scope, State, Step};
 use foxden_vault::Sealed;
 
 use crate::{
@@ -312,7 +312,7 @@ async fn rests_for_a_reason(
     };
     // Where a call of its own ended unsure, a stranger's user can't be told from ours: there is no list to look into.
     let evidence = world.ledger.attempts(&row.id).await.unwrap();
-    let doubted = evidence.iter().any(|call| call.intent >= row.key_intent && call.outcome == "unknown");
+    let doubted = evidence.iter().any(|call| call.intent >= row.key_intent && call.outcome == AttemptOutcome::Unknown);
     // Users of the same customer whose tokens are kept. One may have come after this one was given up.
     let mut kept_users = BTreeSet::new();
     if world.shape.keep_user_tokens && !world.shape.settings_differ && row.tried_for < world.shape.give_up_after {
@@ -320,7 +320,8 @@ async fn rests_for_a_reason(
             let tokens = world.ledger.credentials(&other.id).await.unwrap();
             // Where the other's own call was in doubt, its token may have come late.
             let evidence = world.ledger.attempts(&other.id).await.unwrap();
-            let was_in_doubt = evidence.iter().any(|call| call.step == "user" && call.outcome == "unknown");
+            let was_in_doubt =
+                evidence.iter().any(|call| call.step == Step::User && call.outcome == AttemptOutcome::Unknown);
             let is_kept = !was_in_doubt && tokens.iter().any(|held| held.scope == Scope::User && held.sealed.is_some());
             if is_kept && is_provisioned(other.signup_id.as_str()) {
                 kept_users.extend(other.user_uri.clone());
@@ -337,7 +338,8 @@ async fn rests_for_a_reason(
             continue;
         }
         let evidence = world.ledger.attempts(&other.id).await.unwrap();
-        others_doubted |= evidence.iter().any(|call| call.outcome == "unknown" && call.natural_key == domain);
+        others_doubted |=
+            evidence.iter().any(|call| call.outcome == AttemptOutcome::Unknown && call.natural_key == domain);
     }
     let books = world.books();
     let by_domain = books.find(Kind::Store, domain.as_deref().unwrap_or_default());

@@ -350,7 +350,7 @@ impl World {
     /// How many attempts of a kind there were.
     pub(crate) async fn attempts(&self, id: &str, kind: AttemptKind) -> usize {
         let attempts = self.ledger.attempts(&self.row(id).await.id).await.unwrap();
-        attempts.iter().filter(|attempt| attempt.kind == kind.as_str()).count()
+        attempts.iter().filter(|attempt| attempt.kind == kind).count()
     }
 
     /// Every store that was made belongs to one signup, every provisioned signup has one, and its token opens it.
