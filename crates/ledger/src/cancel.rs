@@ -1,28 +1,21 @@
 //! Closing a provisioning for good before it is provisioned.
 
 use sea_orm::{
-    ActiveValue::Set,
     ColumnTrait, EntityTrait, ExprTrait, QueryFilter,
     sea_query::{CaseStatement, Expr},
 };
-use uuid::Uuid;
 
 use crate::{
     audit::{self, By, Deed},
     connect::Ledger,
     credentials::wipe_user_tokens,
-    entity::{
-        attempt,
-        provisioning::{Column, Entity},
-    },
+    entity::provisioning::{Column, Entity},
     error::LedgerError,
+    evidence,
     outbox::{OutcomeEvent, insert_event, was_told},
     provisioning::Provisioning,
     state::{Act, AttemptKind, AttemptOutcome, State},
 };
-
-/// The longest note on an attempt, in characters.
-const NOTE_MAX: usize = 300;
 
 /// Who closes it, why, and what is kept of it.
 #[derive(Debug, Clone)]
@@ -83,7 +76,10 @@ impl Ledger {
             if !cancellation.keep_user_token {
                 wipe_user_tokens(&txn, &judged.id, now).await?;
             }
-            attempt::Entity::insert(evidence(&judged, &cancellation.by, now)).exec_without_returning(&txn).await?;
+            let note: Vec<_> = [Some(stood(&judged)), cancellation.by.reason.clone()].into_iter().flatten().collect();
+            let ending = (AttemptKind::Cancel, AttemptOutcome::Cancelled);
+            let act = evidence::of_act(&judged, ending, "foxden cancel", &note.join("; "), now);
+            evidence::insert(&txn, [act]).await?;
             let deed = Deed { detail: Some(stood(&judged)), ..Deed::to(Act::Cancel, &judged.signup_id) };
             audit::write(&txn, &cancellation.by, &deed, now).await?;
             if cancellation.tell_anyway || was_told(&txn, judged.signup_id.as_str()).await? {
@@ -102,25 +98,5 @@ fn stood(judged: &Provisioning) -> String {
     match judged.parked_reason {
         Some(reason) => format!("was parked: {reason}"),
         None => format!("was {}", judged.state),
-    }
-}
-
-fn evidence(judged: &Provisioning, by: &By, now: i64) -> attempt::ActiveModel {
-    let note: Vec<_> = [Some(stood(judged)), by.reason.clone()].into_iter().flatten().collect();
-    attempt::ActiveModel {
-        id: Set(Uuid::now_v7().to_string()),
-        provisioning_id: Set(judged.id.to_string()),
-        intent: Set(i32::try_from(judged.intents).unwrap_or(i32::MAX)),
-        epoch: Set(judged.epoch),
-        owner: Set("foxden cancel".to_owned()),
-        kind: Set(AttemptKind::Cancel.as_str().to_owned()),
-        step: Set(judged.step.as_str().to_owned()),
-        natural_key: Set(None),
-        started_at: Set(now),
-        ended_at: Set(now),
-        outcome: Set(AttemptOutcome::Cancelled.as_str().to_owned()),
-        http_status: Set(None),
-        logref: Set(None),
-        note: Set(Some(note.join("; ").chars().take(NOTE_MAX).collect())),
     }
 }

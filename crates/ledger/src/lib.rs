@@ -25,6 +25,7 @@ mod durability;
 mod entity;
 mod error;
 mod escrow;
+mod evidence;
 mod explain;
 mod forget;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -6,18 +6,17 @@ use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
     sea_query::{Expr, OnConflict},
 };
-use uuid::Uuid;
 
 use crate::{
     audit::{self, By, Deed},
     connect::Ledger,
     connections::Transaction,
     entity::{
-        attempt,
         provisioning::{Column, Entity, Model},
         superseded,
     },
     error::LedgerError,
+    evidence,
     ids::{ProvisioningId, SignupId},
     outbox::tell_resumed,
     provisioning::Provisioning,
@@ -114,7 +113,7 @@ impl Ledger {
                 txn.rollback().await?;
                 return Ok(Retried::NotParked(State::InFlight));
             }
-            leave_evidence(&txn, &resting, AttemptKind::Person, &who, AttemptOutcome::Retry, now).await?;
+            leave_evidence(&txn, &resting, (AttemptKind::Person, AttemptOutcome::Retry), &who, now).await?;
             let detail = Some(former(&resting));
             audit::write(&txn, &By::new(who), &Deed { detail, ..Deed::to(Act::Retry, &signup_id) }, now).await?;
             ledger.commit(txn).await?;
@@ -171,7 +170,7 @@ impl Ledger {
                 .exec_without_returning(&txn)
                 .await?;
             let who = correction.source.as_str();
-            leave_evidence(&txn, &parked, AttemptKind::Correction, who, AttemptOutcome::Corrected, now).await?;
+            leave_evidence(&txn, &parked, (AttemptKind::Correction, AttemptOutcome::Corrected), who, now).await?;
             ledger.commit(txn).await?;
             Ok(Some(corrected))
         })
@@ -309,28 +308,11 @@ pub(crate) async fn resume_row(txn: &Transaction, row: &Model, now: i64) -> Resu
 async fn leave_evidence(
     txn: &Transaction,
     resting: &Provisioning,
-    kind: AttemptKind,
+    act: (AttemptKind, AttemptOutcome),
     who: &str,
-    outcome: AttemptOutcome,
     now: i64,
 ) -> Result<(), LedgerError> {
-    let evidence = attempt::ActiveModel {
-        id: Set(Uuid::now_v7().to_string()),
-        provisioning_id: Set(resting.id.to_string()),
-        intent: Set(i32::try_from(resting.intents).unwrap_or(i32::MAX)),
-        epoch: Set(resting.epoch),
-        owner: Set(who.chars().take(36).collect()),
-        kind: Set(kind.as_str().to_owned()),
-        step: Set(resting.step.as_str().to_owned()),
-        natural_key: Set(None),
-        started_at: Set(now),
-        ended_at: Set(now),
-        outcome: Set(outcome.as_str().to_owned()),
-        http_status: Set(None),
-        logref: Set(None),
-        note: Set(Some(former(resting))),
-    };
-    attempt::Entity::insert(evidence).exec_without_returning(txn).await?;
+    evidence::insert(txn, [evidence::of_act(resting, act, who, &former(resting), now)]).await?;
     match resting.state {
         State::Parked => tell_resumed(txn, resting.id.as_str(), now).await,
         _ => Ok(()),

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use foxden_vault::Sealed;
 use sea_orm::{
-    ActiveValue::Set,
     ColumnTrait, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
-    sea_query::{CaseStatement, Expr, OnConflict, SimpleExpr},
+    sea_query::{CaseStatement, Expr, SimpleExpr},
 };
 use tokio::time::Instant;
 
@@ -14,11 +13,9 @@ use crate::{
     connect::{Ledger, millis},
     connections::Transaction,
     credentials::{self, Road},
-    entity::{
-        attempt,
-        provisioning::{Column, Entity},
-    },
+    entity::provisioning::{Column, Entity},
     error::LedgerError,
+    evidence,
     ids::{AttemptId, ProvisioningId},
     outbox::{OutcomeEvent, insert_event},
     parked,
@@ -215,7 +212,7 @@ impl Ledger {
                     credentials::report(row, credential, *kept, is_late);
                 }
             };
-            if !insert_attempt(&txn, &entry.lease, &entry.attempt, now).await? {
+            if evidence::insert(&txn, [evidence::of_call(&entry.lease, &entry.attempt, now)]).await? == 0 {
                 let written = written_before(&txn, &entry, asked_at, now).await?;
                 txn.rollback().await?;
                 return Ok(written);
@@ -400,31 +397,4 @@ async fn written_before(
         .await?;
     let Some(row) = row else { return Ok(Recorded::LeaseLost) };
     Ok(Recorded::Written(Box::new(Claimed::as_it_stands(row, &entry.lease.owner, asked_at, now)?)))
-}
-
-/// Whether it is new.
-async fn insert_attempt(txn: &Transaction, lease: &Lease, attempt: &Attempt, now: i64) -> Result<bool, LedgerError> {
-    let row = attempt::ActiveModel {
-        id: Set(attempt.id.to_string()),
-        provisioning_id: Set(lease.id.to_string()),
-        intent: Set(i32::try_from(attempt.intent).unwrap_or(i32::MAX)),
-        epoch: Set(lease.epoch),
-        owner: Set(lease.owner.to_string()),
-        kind: Set(attempt.kind.as_str().to_owned()),
-        step: Set(attempt.step.as_str().to_owned()),
-        natural_key: Set(cut(attempt.natural_key.as_deref(), 100)),
-        started_at: Set(now - millis(attempt.took)),
-        ended_at: Set(now),
-        outcome: Set(attempt.outcome.as_str().to_owned()),
-        http_status: Set(attempt.http_status.map(i32::from)),
-        logref: Set(cut(attempt.logref.as_deref(), 100)),
-        note: Set(cut(attempt.note.as_deref(), 300)),
-    };
-    let key = OnConflict::column(attempt::Column::Id).do_nothing().to_owned();
-    Ok(attempt::Entity::insert_many([row]).on_conflict(key).exec_without_returning(txn).await? > 0)
-}
-
-/// At most `max` characters of a text that has no bound of its own.
-fn cut(text: Option<&str>, max: usize) -> Option<String> {
-    text.map(|text| text.chars().take(max).collect())
 }

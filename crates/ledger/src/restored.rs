@@ -7,7 +7,8 @@ use crate::{
     connect::Ledger,
     connections::Transaction,
     error::LedgerError,
-    state::{Act, AttemptKind, AttemptOutcome},
+    evidence,
+    state::Act,
 };
 
 /// What asking to mark a restored ledger came to. Unless it is marked, nothing was changed.
@@ -77,16 +78,7 @@ impl Ledger {
             }
             let marked = ledger.count_marks(&txn, to_ms).await?;
             let (to, when) = (Value::from(to_ms), Value::from(now));
-            let evidence = format!(
-                "INSERT INTO attempts (id, provisioning_id, intent, epoch, owner, kind, step, started_at, ended_at, \
-                 outcome, note) SELECT {}, id, intents, epoch, $3, $4, step, $2, $2, $5, \
-                 'the ledger was restored from an older copy' FROM provisionings WHERE {UNMARKED}",
-                ledger.fresh_id()
-            );
-            let owner: String = by.who.chars().take(36).collect();
-            let (kind, outcome) = (AttemptKind::Person.as_str(), AttemptOutcome::Restored.as_str());
-            let values = [to.clone(), when.clone(), owner.into(), kind.into(), outcome.into()];
-            let evidence = ledger.statement(&evidence, values);
+            let evidence = evidence::of_restored(&ledger, UNMARKED, to.clone(), &by.who, now);
             txn.patiently(|inner| inner.execute_raw(evidence)).await?;
             // The step's age begins again: nobody could work on it meanwhile. Whatever call it had has ended by now, since
             // no worker is at work. What is parked is in doubt from when it goes on; until then it is judged as it stood.
@@ -149,7 +141,7 @@ impl Ledger {
     }
 
     /// A random id, as an expression that gives another one for each row.
-    fn fresh_id(&self) -> &'static str {
+    pub(crate) fn fresh_id(&self) -> &'static str {
         if self.is_embedded() {
             "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-8' || \
              substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))"

@@ -3,21 +3,17 @@
 use std::time::{Duration, Instant};
 
 use sea_orm::{
-    ActiveValue::Set,
     ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{Expr, LockBehavior, LockType},
 };
-use uuid::Uuid;
 
 use crate::{
     claim::Queue,
     connect::{Ledger, millis},
-    entity::{
-        attempt,
-        provisioning::{Column, Entity},
-    },
+    entity::provisioning::{Column, Entity},
     error::LedgerError,
-    state::{AttemptKind, AttemptOutcome, State, Step},
+    evidence,
+    state::{State, Step},
     word::Word,
 };
 
@@ -148,24 +144,7 @@ impl Ledger {
                 intent: u32::try_from(row.intents).unwrap_or_default(),
             })
             .collect();
-        let evidence = expired.iter().map(|row| attempt::ActiveModel {
-            id: Set(Uuid::now_v7().to_string()),
-            provisioning_id: Set(row.id.clone()),
-            intent: Set(row.intents),
-            epoch: Set(row.epoch),
-            owner: Set(row.lease_owner.clone().unwrap_or_default()),
-            kind: Set(AttemptKind::Expired.as_str().to_owned()),
-            step: Set(row.step.clone()),
-            // Who else wants the domain is to know that it may have been made.
-            natural_key: Set(row.store_domain.clone().filter(|_| row.step == Step::Store.as_str())),
-            started_at: Set(row.intent_at.unwrap_or(now)),
-            ended_at: Set(now),
-            outcome: Set(AttemptOutcome::Unknown.as_str().to_owned()),
-            http_status: Set(None),
-            logref: Set(None),
-            note: Set(Some("the worker that announced this call vanished before it recorded an outcome".to_owned())),
-        });
-        attempt::Entity::insert_many(evidence).exec_without_returning(&txn).await?;
+        evidence::insert(&txn, expired.iter().map(|row| evidence::of_expired(row, now))).await?;
         ledger.commit(txn).await?;
         Ok(swept)
     }
