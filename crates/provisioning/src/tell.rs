@@ -38,18 +38,18 @@ pub fn cancelled_event(row: &Provisioning, why: &str) -> OutcomeEvent {
 
 /// Says what happened, once it is recorded, in words an operator can act on.
 pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding, decision: Decision, next: &Next) {
-    let (step, outcome, status) = (row.step.as_str(), finding.outcome.as_str(), finding.http_status);
+    let (step, call_outcome, status) = (row.step.as_str(), finding.outcome.as_str(), finding.http_status);
     let (logref, note) = (finding.logref.as_deref(), finding.note.as_deref());
     let ms = u64::try_from(finding.took.as_millis()).unwrap_or(u64::MAX);
     match (decision, next) {
         (Decision::AnnounceStore, _) if finding.seen == Seen::DomainUnset => {}
         (Decision::AnnounceStore | Decision::LookForStore, _) => {
-            tracing::info!(event = "user.created", outcome, duration_ms = ms, note, "the Foxy user is there");
+            tracing::info!(event = "user.created", call_outcome, duration_ms = ms, note, "the Foxy user is there");
         }
         (Decision::Finish, _) => {
             tracing::info!(
                 event = "store.created",
-                outcome,
+                call_outcome,
                 duration_ms = ms,
                 store.domain = row.store_domain.as_deref(),
                 since_accepted_ms = written.closed_at_ms.map(|closed| closed - written.accepted_at_ms),
@@ -62,7 +62,7 @@ pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding
             tracing::info!(
                 event = "provisioning.retry",
                 step,
-                outcome,
+                call_outcome,
                 status,
                 logref,
                 retry_in_ms,
@@ -76,7 +76,7 @@ pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding
             tracing::warn!(
                 event = "provisioning.unknown",
                 step,
-                outcome,
+                call_outcome,
                 status,
                 logref,
                 lookup_in_ms,
@@ -113,7 +113,7 @@ pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding
                 event = "provisioning.parked",
                 step,
                 reason = reason.as_str(),
-                outcome,
+                call_outcome,
                 status,
                 logref,
                 note,
