@@ -39,6 +39,28 @@ impl Ledger {
         self.keep_late(id, credential, Road::Escrow { is_other: true }).await.map(drop)
     }
 
+    /// Keeps a token that came by the escrow, unless it is here: two envelopes of one token differ, and whether one that
+    /// is held of its call has the same content is for `is_same` to say.
+    ///
+    /// # Errors
+    /// As [`Ledger::keep_credential`].
+    pub async fn keep_from_escrow(
+        &self,
+        id: &ProvisioningId,
+        credential: &NewCredential,
+        is_same: impl Fn(&Sealed) -> bool + Sync,
+    ) -> Result<(), LedgerError> {
+        let kept = self.keep_late(id, credential.clone(), Road::Escrow { is_other: false }).await?;
+        if kept != Kept::Differs {
+            return Ok(());
+        }
+        let held = self.tokens_of_call(id, credential.scope, credential.intent).await?;
+        if held.iter().any(|held| held.sealed.as_ref().is_some_and(&is_same)) {
+            return Ok(());
+        }
+        self.keep_credential(id, credential.clone()).await
+    }
+
     pub(crate) async fn keep_late(
         &self,
         id: &ProvisioningId,

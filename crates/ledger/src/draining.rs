@@ -4,13 +4,11 @@ use foxden_vault::{KeyId, Sealed};
 
 use crate::{
     connect::Ledger,
-    credentials::{Kept, Road},
     deposit::{self, Content},
     error::LedgerError,
     escrow::{self, Escrow, EscrowError},
     ids::ProvisioningId,
     on_disk::remove,
-    record::NewCredential,
     renewal::Renewal,
     state::Scope,
 };
@@ -106,8 +104,11 @@ impl Ledger {
                 }
             }
             let kept = match replaces {
-                None => self.keep_from_escrow(&id, credential, check).await,
-                Some(replaces) => self.keep_renewal(&id, &Renewal { new: credential, replaces }, check).await,
+                None => {
+                    let is_same = |held: &Sealed| check.is_same_token(&id, credential.scope, held, &credential.sealed);
+                    self.keep_from_escrow(&id, &credential, is_same).await
+                }
+                Some(replaces) => Renewal { new: credential, replaces }.keep(self, check, &id).await,
             };
             match kept {
                 Ok(()) => {}
@@ -123,25 +124,5 @@ impl Ledger {
             }
         }
         stuck.map_or(Ok(drained), Err)
-    }
-
-    /// Keeps a token that opens, unless the same one is here under another envelope.
-    async fn keep_from_escrow(
-        &self,
-        id: &ProvisioningId,
-        credential: NewCredential,
-        check: &dyn EnvelopeCheck,
-    ) -> Result<(), LedgerError> {
-        let kept = self.keep_late(id, credential.clone(), Road::Escrow { is_other: false }).await?;
-        if kept != Kept::Differs {
-            return Ok(());
-        }
-        let is_same = |held: &Sealed| check.is_same_token(id, credential.scope, held, &credential.sealed);
-        let held = self.credentials(id).await?;
-        let mut of_call = held.iter().filter(|held| (held.scope, held.intent) == (credential.scope, credential.intent));
-        if of_call.any(|held| held.sealed.as_ref().is_some_and(is_same)) {
-            return Ok(());
-        }
-        self.keep_late(id, credential, Road::Escrow { is_other: true }).await.map(drop)
     }
 }

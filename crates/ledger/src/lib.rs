@@ -26,6 +26,7 @@ mod entity;
 mod error;
 mod escrow;
 mod evidence;
+mod exchange;
 mod explain;
 mod forget;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -70,6 +71,7 @@ pub use draining::{DrainError, Envelope, EnvelopeCheck};
 pub use durability::DurabilityRisk;
 pub use error::{LedgerError, Opaque};
 pub use escrow::{Escrow, EscrowError};
+pub use exchange::Exchange;
 pub use explain::Sent;
 pub use forget::{Forget, Forgetting, Forgotten};
 pub use ids::{AttemptId, ProvisioningId, SIGNUP_ID_MAX, SignupId, SignupIdError, WorkerId};

@@ -3,18 +3,15 @@
 use std::{fmt, pin::pin, time::Duration};
 
 use foxden_vault::{RefreshToken, SealError, Sealed};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, sea_query::Expr};
 
 use crate::{
     connect::Ledger,
-    credentials::{Road, lock_row, move_to},
     custody::{Custody, CustodyError},
     draining::{DrainError, EnvelopeCheck},
-    entity::credential,
     error::LedgerError,
     escrow::{Escrow, EscrowError},
+    exchange::Exchange,
     ids::ProvisioningId,
-    parked::resume_for_user_token,
     query::Credential,
     record::NewCredential,
     state::Scope,
@@ -22,9 +19,6 @@ use crate::{
 
 /// How long the commit may take before the token goes to the escrow as well.
 const ESCROW_AFTER: Duration = Duration::from_millis(250);
-
-/// A row changes under our hands when its key is rotated or when another process refreshes; neither does so for ever.
-const TRIES: usize = 5;
 
 /// A token that Foxy answered in the place of another one.
 #[derive(Debug, Clone)]
@@ -105,7 +99,7 @@ impl TokenPlace {
         let (scope, intent, resource_uri) = (self.scope, self.intent, self.resource_uri.clone());
         let new = NewCredential { scope, intent, resource_uri, sealed: seal(new)? };
         let renewal = Renewal { new, replaces: seal(used)? };
-        let mut keeping = pin!(self.ledger.keep_renewal(&self.id, &renewal, &self.custody));
+        let mut keeping = pin!(renewal.keep(&self.ledger, &self.custody, &self.id));
         let kept = tokio::time::timeout(ESCROW_AFTER, &mut keeping).await;
         if let Ok(Ok(())) = kept {
             return Ok(Renewed::InLedger);
@@ -157,138 +151,27 @@ impl fmt::Debug for TokenPlace {
     }
 }
 
-/// What is to be done, by what is kept.
-enum Change {
-    /// The envelope of the one that was used makes room.
-    Replace { was: Sealed },
-    /// The new one was kept beside it, and takes its place.
-    Promote { first: Sealed, other: Sealed },
-    /// The one that was used is not here.
-    Keep,
-}
-
-impl Ledger {
-    /// Puts a token in the place of the one that it replaces.
-    pub(crate) async fn keep_renewal(
+impl Renewal {
+    /// Puts the token in the place of the one that it replaces.
+    pub(crate) async fn keep(
         &self,
-        id: &ProvisioningId,
-        renewal: &Renewal,
+        ledger: &Ledger,
         check: &dyn EnvelopeCheck,
+        id: &ProvisioningId,
     ) -> Result<(), LedgerError> {
-        let Renewal { new, replaces } = renewal;
-        for _ in 0..TRIES {
-            let held = self.tokens_of_call(id, new.scope, new.intent).await?;
-            let find = |wanted: &Sealed| {
-                let is_it = |sealed: &Sealed| check.is_same_token(id, new.scope, sealed, wanted);
-                held.iter().find_map(|held| held.sealed.clone().filter(is_it).map(|sealed| (held.serial, sealed)))
-            };
-            let change = match (find(&new.sealed), find(replaces)) {
-                (Some((1.., other)), Some((0, first))) => Change::Promote { first, other },
-                (Some(_), _) => return Ok(()),
-                (None, Some((_, was))) => Change::Replace { was },
-                (None, None) => Change::Keep,
-            };
-            let is_done = match change {
-                Change::Keep => {
-                    self.keep_late(id, new.clone(), Road::Escrow { is_other: true }).await?;
-                    true
-                }
-                Change::Replace { was } => self.replace_token(id, new, was).await?,
-                Change::Promote { first, other } => self.promote_token(id, new, first, other).await?,
-            };
-            if is_done {
-                return Ok(());
-            }
+        ledger.exchange_token(id, &self.new, |held| self.judge(id, held, check)).await
+    }
+
+    fn judge(&self, id: &ProvisioningId, held: &[Credential], check: &dyn EnvelopeCheck) -> Exchange {
+        let find = |wanted: &Sealed| {
+            let is_it = |sealed: &Sealed| check.is_same_token(id, self.new.scope, sealed, wanted);
+            held.iter().find_map(|held| held.sealed.clone().filter(is_it).map(|sealed| (held.serial, sealed)))
+        };
+        match (find(&self.new.sealed), find(&self.replaces)) {
+            (Some((1.., other)), Some((0, first))) => Exchange::Promote { first, other },
+            (Some(_), _) => Exchange::Known,
+            (None, Some((_, was))) => Exchange::Replace { was },
+            (None, None) => Exchange::Beside,
         }
-        Err(LedgerError::unavailable("the token's row keeps changing"))
-    }
-
-    async fn tokens_of_call(
-        &self,
-        id: &ProvisioningId,
-        scope: Scope,
-        intent: u32,
-    ) -> Result<Vec<Credential>, LedgerError> {
-        let mut held = self.credentials(id).await?;
-        held.retain(|held| (held.scope, held.intent) == (scope, intent));
-        Ok(held)
-    }
-
-    /// Answers whether the envelope was still there.
-    async fn replace_token(&self, id: &ProvisioningId, new: &NewCredential, was: Sealed) -> Result<bool, LedgerError> {
-        let (ledger, id, new) = (self.clone(), id.clone(), new.clone());
-        self.detached("replace_token", async move {
-            use credential::Column as C;
-            let txn = ledger.begin().await?;
-            let row = lock_row(&txn, &id).await?;
-            let replaced = credential::Entity::update_many()
-                .col_expr(C::Sealed, Expr::val(new.sealed.as_bytes().to_vec()))
-                .filter(C::ProvisioningId.eq(id.as_str()))
-                .filter(C::Scope.eq(new.scope.as_str()))
-                .filter(C::Sealed.eq(was.as_bytes().to_vec()))
-                .exec(&txn)
-                .await?;
-            if replaced.rows_affected > 0 && new.scope == Scope::User {
-                resume_for_user_token(&txn, &id, ledger.now_in(&txn).await?).await?;
-            }
-            ledger.commit(txn).await?;
-            if replaced.rows_affected > 0 {
-                tracing::info!(
-                    event = "token.renewed",
-                    signup_id = row.signup_id,
-                    scope = new.scope.as_str(),
-                    attempt = new.intent,
-                    "Foxy answered another refresh token; it is kept in the place of the one that was used",
-                );
-            }
-            Ok(replaced.rows_affected > 0)
-        })
-        .await
-    }
-
-    /// Lets two tokens of a call change places. Answers whether both were still there.
-    async fn promote_token(
-        &self,
-        id: &ProvisioningId,
-        new: &NewCredential,
-        first: Sealed,
-        other: Sealed,
-    ) -> Result<bool, LedgerError> {
-        let (ledger, id, new) = (self.clone(), id.clone(), new.clone());
-        self.detached("promote_token", async move {
-            use credential::Column as C;
-            let txn = ledger.begin().await?;
-            let row = lock_row(&txn, &id).await?;
-            let of_scope = credential::Entity::find()
-                .filter(C::ProvisioningId.eq(id.as_str()))
-                .filter(C::Scope.eq(new.scope.as_str()))
-                .all(&txn)
-                .await?;
-            let find = |wanted: &Sealed| of_scope.iter().find(|held| held.sealed.as_deref() == Some(wanted.as_bytes()));
-            let places = find(&first).zip(find(&other));
-            if let Some((first, other)) = places {
-                let intent = first.intent;
-                let beside = of_scope.iter().map(|held| held.intent).min().unwrap_or(0).min(0) - 1;
-                move_to(&txn, &first.id, beside, Some(intent)).await?;
-                move_to(&txn, &other.id, intent, None).await?;
-                if new.scope == Scope::User {
-                    resume_for_user_token(&txn, &id, ledger.now_in(&txn).await?).await?;
-                }
-            }
-            let is_done = places.is_some();
-            ledger.commit(txn).await?;
-            if !is_done {
-                return Ok(false);
-            }
-            tracing::warn!(
-                event = "token.promoted",
-                signup_id = row.signup_id,
-                scope = new.scope.as_str(),
-                attempt = new.intent,
-                "Foxy refuses the token in use and takes another one that was kept beside it, which is in use now",
-            );
-            Ok(true)
-        })
-        .await
     }
 }
