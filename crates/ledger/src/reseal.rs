@@ -1,28 +1,20 @@
 //! Moving envelopes to the ring's first key, while workers run.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    fmt::Write as _,
-};
+use std::collections::{HashSet, VecDeque};
 
 use foxden_vault::{Fingerprint, KeyId, SealError, Sealed};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait as _, EntityTrait, QueryFilter, QueryResult, QuerySelect, Value,
-    sea_query::{LockBehavior, LockType},
-};
 
 use crate::{
     connect::Ledger,
-    connections::Transaction,
     custody::{Custody, CustodyError, NotResealed},
-    entity::{credential, provisioning},
+    envelopes::{Around, Replacement, StoredEnvelope},
     error::LedgerError,
-    ids::{ProvisioningId, SignupId},
-    keys::{Contents, bytes},
+    ids::SignupId,
+    keys::Contents,
     state::Scope,
 };
 
-/// Rows that were locked or changed when their turn came are gone back to so many times; then they are left for another
+/// Rows that were locked or changed when their turn came are gone back to this many times; then they are left for another
 /// run.
 const PASSES: u32 = 5;
 
@@ -73,33 +65,8 @@ pub enum ResealError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// Nothing can be sealed.
-    #[error("could not seal an envelope anew")]
+    #[error("could not seal an envelope again")]
     Seal(#[from] SealError),
-}
-
-/// An envelope as it is stored, with what it is bound to.
-struct Stored {
-    /// The key of its row.
-    row: String,
-    provisioning: ProvisioningId,
-    signup_id: SignupId,
-    envelope: Vec<u8>,
-    kind: Kind,
-}
-
-/// What else of its row an envelope's purpose takes.
-enum Kind {
-    Event { account_id: Option<String>, fingerprint: Vec<u8> },
-    Token { scope: String },
-}
-
-/// What takes its place.
-struct Anew {
-    row: String,
-    was: Vec<u8>,
-    sealed: Sealed,
-    /// An event's.
-    fingerprint: Option<Vec<u8>>,
 }
 
 impl Reseal {
@@ -131,7 +98,7 @@ impl Reseal {
         Ok(())
     }
 
-    /// Moves the next envelopes, at most so many. `None` after the last.
+    /// Moves the next envelopes, at most `limit`. `None` after the last.
     ///
     /// # Errors
     /// When it can't go on; nothing of this page was moved, or it is not known.
@@ -155,12 +122,12 @@ impl Reseal {
         }
     }
 
-    async fn reseal(&mut self, contents: Contents, stored: Vec<Stored>) -> Result<Page, ResealError> {
-        let (mut page, mut anew) = (Page::default(), Vec::with_capacity(stored.len()));
+    async fn reseal(&mut self, contents: Contents, stored: Vec<StoredEnvelope>) -> Result<Page, ResealError> {
+        let (mut page, mut replacements) = (Page::default(), Vec::with_capacity(stored.len()));
         for stored in stored {
             let (row, signup_id) = (stored.row.clone(), stored.signup_id.clone());
-            match self.seal_anew(stored) {
-                Ok(resealed) => anew.push(resealed),
+            match self.seal_again(stored) {
+                Ok(resealed) => replacements.push(resealed),
                 Err(NotResealed::Open(reason)) => {
                     if self.refused.insert(row) {
                         page.refused.push(Refused { signup_id, contents, reason });
@@ -169,140 +136,31 @@ impl Reseal {
                 Err(NotResealed::Seal(error)) => return Err(error.into()),
             }
         }
-        let wanted = anew.len() as u64;
+        let wanted = replacements.len() as u64;
         if wanted > 0 {
-            page.moved = self.ledger.replace(contents, anew).await?;
+            page.moved = self.ledger.replace_sealed(contents, replacements).await?;
         }
         self.skipped |= page.moved < wanted;
         Ok(page)
     }
 
-    fn seal_anew(&self, stored: Stored) -> Result<Anew, NotResealed> {
-        let Stored { row, provisioning, signup_id, envelope: was, kind } = stored;
+    fn seal_again(&self, stored: StoredEnvelope) -> Result<Replacement, NotResealed> {
+        let StoredEnvelope { row, provisioning, signup_id, envelope: was, around } = stored;
         // What was cut is as good as altered.
         let envelope = Sealed::from_bytes(was.clone()).map_err(|_| CustodyError::Refused)?;
-        let (sealed, fingerprint) = match kind {
-            Kind::Token { scope } => {
+        let (sealed, fingerprint) = match around {
+            Around::Token { scope } => {
                 let scope = Scope::parse(&scope).ok_or(CustodyError::Refused)?;
                 (self.custody.reseal_token(&provisioning, scope, &envelope)?, None)
             }
-            Kind::Event { account_id, fingerprint } => {
+            Around::Event { account_id, fingerprint } => {
                 let sealed = self.custody.reseal_payload(&provisioning, &envelope)?;
-                let anew = Fingerprint::from_bytes(&fingerprint).ok().and_then(|known| {
+                let renewed = Fingerprint::from_bytes(&fingerprint).ok().and_then(|known| {
                     self.custody.renew_fingerprint(&provisioning, &signup_id, account_id.as_deref(), &envelope, &known)
                 });
-                (sealed, Some(anew.map_or(fingerprint, |anew| anew.as_bytes().to_vec())))
+                (sealed, Some(renewed.map_or(fingerprint, |renewed| renewed.as_bytes().to_vec())))
             }
         };
-        Ok(Anew { row, was, sealed, fingerprint })
+        Ok(Replacement { row, was, sealed, fingerprint })
     }
-}
-
-impl Ledger {
-    /// The next envelopes of one key, in the order of their rows.
-    async fn sealed_with(
-        &self,
-        contents: Contents,
-        key: KeyId,
-        after: &str,
-        limit: u64,
-    ) -> Result<Vec<Stored>, LedgerError> {
-        let query = match contents {
-            Contents::Event => {
-                "SELECT id, id AS provisioning_id, signup_id, payload AS envelope, account_id, fingerprint \
-                 FROM provisionings WHERE payload IS NOT NULL AND substr(payload, 5, 8) = $1 AND id > $2 \
-                 ORDER BY id LIMIT $3"
-            }
-            Contents::Token => {
-                "SELECT c.id, c.provisioning_id, COALESCE(p.signup_id, c.provisioning_id) AS signup_id, \
-                 c.sealed AS envelope, c.scope FROM credentials c LEFT JOIN provisionings p ON p.id = c.provisioning_id \
-                 WHERE c.sealed IS NOT NULL AND substr(c.sealed, 5, 8) = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
-            }
-        };
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let query = self.statement(query, [bytes(key), after.into(), limit.into()]);
-        let ledger = self.clone();
-        self.detached("sealed_with", async move {
-            let rows = ledger.db.query_all_raw(query).await?;
-            rows.iter().map(|row| read(contents, row)).collect()
-        })
-        .await
-    }
-
-    /// Puts these envelopes in the place of those that were read, where they still are there. Answers how many were.
-    async fn replace(&self, contents: Contents, anew: Vec<Anew>) -> Result<u64, LedgerError> {
-        let ledger = self.clone();
-        self.detached("reseal", async move {
-            let txn = ledger.begin().await?;
-            let free = lock_free(&txn, contents, &anew).await?;
-            let anew: Vec<Anew> = anew.into_iter().filter(|anew| free.contains(&anew.row)).collect();
-            let moved = if anew.is_empty() {
-                0
-            } else {
-                let (statement, values) = replacement(contents, anew);
-                txn.execute_raw(ledger.statement(&statement, values)).await?.rows_affected()
-            };
-            ledger.commit(txn).await?;
-            Ok(moved)
-        })
-        .await
-    }
-}
-
-/// Locks those of the rows that nobody else has, and answers which: a statement on many rows that waited for some while
-/// it held others could deadlock with a worker's that renews its leases.
-async fn lock_free(txn: &Transaction, contents: Contents, anew: &[Anew]) -> Result<HashSet<String>, LedgerError> {
-    let rows = anew.iter().map(|anew| anew.row.as_str());
-    let free: Vec<String> = match contents {
-        Contents::Event => {
-            use provisioning::{Column, Entity};
-            let free = Entity::find().select_only().column(Column::Id).filter(Column::Id.is_in(rows));
-            free.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked).into_tuple().all(txn).await?
-        }
-        Contents::Token => {
-            use credential::{Column, Entity};
-            let free = Entity::find().select_only().column(Column::Id).filter(Column::Id.is_in(rows));
-            free.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked).into_tuple().all(txn).await?
-        }
-    };
-    Ok(free.into_iter().collect())
-}
-
-/// One statement for all of them; each is compared with what was read, and set.
-fn replacement(contents: Contents, anew: Vec<Anew>) -> (String, Vec<Value>) {
-    let (table, column) = contents.place();
-    let (mut rows, mut values) = (String::new(), Vec::with_capacity(anew.len() * 4));
-    for Anew { row, was, sealed, fingerprint } in anew {
-        let first = values.len() + 1;
-        values.extend([Value::from(row), was.into(), sealed.into_bytes().into()]);
-        values.extend(fingerprint.map(Value::from));
-        let places: Vec<String> = (first..=values.len()).map(|place| format!("${place}")).collect();
-        let comma = if rows.is_empty() { "" } else { ", " };
-        write!(rows, "{comma}({})", places.join(", ")).expect("writing to a string does not fail");
-    }
-    let (names, set) = match contents {
-        Contents::Event => ("id, was, sealed, fingerprint", ", fingerprint = anew.fingerprint"),
-        Contents::Token => ("id, was, sealed", ""),
-    };
-    let statement = format!(
-        "WITH anew ({names}) AS (VALUES {rows}) UPDATE {table} SET {column} = anew.sealed{set} FROM anew \
-         WHERE {table}.id = anew.id AND {table}.{column} = anew.was"
-    );
-    (statement, values)
-}
-
-fn read(contents: Contents, row: &QueryResult) -> Result<Stored, LedgerError> {
-    let kind = match contents {
-        Contents::Event => {
-            Kind::Event { account_id: row.try_get("", "account_id")?, fingerprint: row.try_get("", "fingerprint")? }
-        }
-        Contents::Token => Kind::Token { scope: row.try_get("", "scope")? },
-    };
-    Ok(Stored {
-        row: row.try_get("", "id")?,
-        provisioning: ProvisioningId::from_row(row.try_get("", "provisioning_id")?),
-        signup_id: SignupId::from_row(row.try_get("", "signup_id")?),
-        envelope: row.try_get("", "envelope")?,
-        kind,
-    })
 }

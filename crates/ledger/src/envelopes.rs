@@ -1,0 +1,183 @@
+//! The envelopes of a key, and others in their place: what moves a ledger to another key.
+
+use std::{collections::HashSet, fmt::Write as _};
+
+use foxden_vault::{KeyId, Sealed};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait as _, EntityTrait, QueryFilter, QueryResult, QuerySelect, Value,
+    sea_query::{LockBehavior, LockType},
+};
+
+use crate::{
+    connect::Ledger,
+    connections::Transaction,
+    entity::{credential, provisioning},
+    error::LedgerError,
+    ids::{ProvisioningId, SignupId},
+    keys::{Contents, bytes},
+};
+
+/// An envelope as it is stored, with what its row says of it.
+#[derive(Debug)]
+pub struct StoredEnvelope {
+    /// The key of its row.
+    pub row: String,
+    /// Whose it is.
+    pub provisioning: ProvisioningId,
+    /// Whose it is, in the parent app's words.
+    pub signup_id: SignupId,
+    /// Its bytes; they may be damaged.
+    pub envelope: Vec<u8>,
+    /// What else its row says.
+    pub around: Around,
+}
+
+/// What a row says of its envelope.
+#[derive(Debug)]
+pub enum Around {
+    /// The contents of a signup event.
+    Event {
+        /// The customer.
+        account_id: Option<String>,
+        /// The fingerprint of the contents; it may be damaged.
+        fingerprint: Vec<u8>,
+    },
+    /// A refresh token.
+    Token {
+        /// What it opens: the word of a [`Scope`](crate::Scope), or one of a later release.
+        scope: String,
+    },
+}
+
+/// An envelope that takes the place of a stored one.
+#[derive(Debug)]
+pub struct Replacement {
+    /// The key of the row.
+    pub row: String,
+    /// The bytes that were read there.
+    pub was: Vec<u8>,
+    /// What takes their place.
+    pub sealed: Sealed,
+    /// The fingerprint that goes with it, of an event.
+    pub fingerprint: Option<Vec<u8>>,
+}
+
+impl Ledger {
+    /// The next envelopes of one key, in the order of their rows, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn sealed_with(
+        &self,
+        contents: Contents,
+        key: KeyId,
+        after: &str,
+        limit: u64,
+    ) -> Result<Vec<StoredEnvelope>, LedgerError> {
+        let query = match contents {
+            Contents::Event => {
+                "SELECT id, id AS provisioning_id, signup_id, payload AS envelope, account_id, fingerprint \
+                 FROM provisionings WHERE payload IS NOT NULL AND substr(payload, 5, 8) = $1 AND id > $2 \
+                 ORDER BY id LIMIT $3"
+            }
+            Contents::Token => {
+                "SELECT c.id, c.provisioning_id, COALESCE(p.signup_id, c.provisioning_id) AS signup_id, \
+                 c.sealed AS envelope, c.scope FROM credentials c LEFT JOIN provisionings p ON p.id = c.provisioning_id \
+                 WHERE c.sealed IS NOT NULL AND substr(c.sealed, 5, 8) = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
+            }
+        };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let query = self.statement(query, [bytes(key), after.into(), limit.into()]);
+        let ledger = self.clone();
+        self.detached("sealed_with", async move {
+            let rows = ledger.db.query_all_raw(query).await?;
+            rows.iter().map(|row| read(contents, row)).collect()
+        })
+        .await
+    }
+
+    /// Puts these envelopes in the place of those that were read, where they are still there and their rows are not
+    /// locked: no row is waited for. Returns how many were replaced.
+    ///
+    /// # Errors
+    /// When nothing was replaced, or it is not known.
+    pub async fn replace_sealed(&self, contents: Contents, replacements: Vec<Replacement>) -> Result<u64, LedgerError> {
+        let ledger = self.clone();
+        self.detached("reseal", async move {
+            let txn = ledger.begin().await?;
+            let free = lock_free(&txn, contents, &replacements).await?;
+            let replacements: Vec<_> = replacements.into_iter().filter(|one| free.contains(&one.row)).collect();
+            let moved = if replacements.is_empty() {
+                0
+            } else {
+                let (statement, values) = replacing(contents, replacements);
+                txn.execute_raw(ledger.statement(&statement, values)).await?.rows_affected()
+            };
+            ledger.commit(txn).await?;
+            Ok(moved)
+        })
+        .await
+    }
+}
+
+/// Locks those of the rows that no one else has locked, and returns which: a statement on many rows that waited for some
+/// while it held others could deadlock with a worker's that renews its leases.
+async fn lock_free(
+    txn: &Transaction,
+    contents: Contents,
+    replacements: &[Replacement],
+) -> Result<HashSet<String>, LedgerError> {
+    let rows = replacements.iter().map(|one| one.row.as_str());
+    let free: Vec<String> = match contents {
+        Contents::Event => {
+            use provisioning::{Column, Entity};
+            let free = Entity::find().select_only().column(Column::Id).filter(Column::Id.is_in(rows));
+            free.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked).into_tuple().all(txn).await?
+        }
+        Contents::Token => {
+            use credential::{Column, Entity};
+            let free = Entity::find().select_only().column(Column::Id).filter(Column::Id.is_in(rows));
+            free.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked).into_tuple().all(txn).await?
+        }
+    };
+    Ok(free.into_iter().collect())
+}
+
+/// One statement for all of them; each is compared with what was read, and set.
+fn replacing(contents: Contents, replacements: Vec<Replacement>) -> (String, Vec<Value>) {
+    let (table, column) = contents.place();
+    let (mut rows, mut values) = (String::new(), Vec::with_capacity(replacements.len() * 4));
+    for Replacement { row, was, sealed, fingerprint } in replacements {
+        let first = values.len() + 1;
+        values.extend([Value::from(row), was.into(), sealed.into_bytes().into()]);
+        values.extend(fingerprint.map(Value::from));
+        let places: Vec<String> = (first..=values.len()).map(|place| format!("${place}")).collect();
+        let comma = if rows.is_empty() { "" } else { ", " };
+        write!(rows, "{comma}({})", places.join(", ")).expect("writing to a string does not fail");
+    }
+    let (names, set) = match contents {
+        Contents::Event => ("id, was, sealed, fingerprint", ", fingerprint = replacing.fingerprint"),
+        Contents::Token => ("id, was, sealed", ""),
+    };
+    let statement = format!(
+        "WITH replacing ({names}) AS (VALUES {rows}) UPDATE {table} SET {column} = replacing.sealed{set} FROM replacing \
+         WHERE {table}.id = replacing.id AND {table}.{column} = replacing.was"
+    );
+    (statement, values)
+}
+
+fn read(contents: Contents, row: &QueryResult) -> Result<StoredEnvelope, LedgerError> {
+    let around = match contents {
+        Contents::Event => {
+            Around::Event { account_id: row.try_get("", "account_id")?, fingerprint: row.try_get("", "fingerprint")? }
+        }
+        Contents::Token => Around::Token { scope: row.try_get("", "scope")? },
+    };
+    Ok(StoredEnvelope {
+        row: row.try_get("", "id")?,
+        provisioning: ProvisioningId::from_row(row.try_get("", "provisioning_id")?),
+        signup_id: SignupId::from_row(row.try_get("", "signup_id")?),
+        envelope: row.try_get("", "envelope")?,
+        around,
+    })
+}
