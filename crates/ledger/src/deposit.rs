@@ -76,5 +76,5 @@ fn token(text: &[u8]) -> Option<(ProvisioningId, NewCredential, Option<Sealed>)>
         resource_uri: deposit.resource_uri,
         sealed: sealed(deposit.sealed)?,
     };
-    Some((ProvisioningId::from_row(deposit.provisioning_id), credential, replaces))
+    Some((ProvisioningId::parse(&deposit.provisioning_id)?, credential, replaces))
 }

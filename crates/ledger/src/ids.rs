@@ -21,6 +21,12 @@ impl ProvisioningId {
         &self.0
     }
 
+    /// Reads an id where anything may stand, such as a file. `None` if it is none, or not in the form that is bound.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Uuid::try_parse(text).ok()?.to_string();
+        (id == text).then_some(Self(id))
+    }
+
     /// Takes an id from our own database, where nothing else was ever written.
     pub(crate) fn from_row(text: String) -> Self {
         Self(text)
@@ -141,7 +147,17 @@ shown_as_text!(ProvisioningId, WorkerId, AttemptId, SignupId);
 
 #[cfg(test)]
 mod tests {
-    use super::{SignupId, SignupIdError};
+    use super::{ProvisioningId, SignupId, SignupIdError};
+
+    #[test]
+    fn an_id_that_is_read_is_in_the_form_that_envelopes_are_bound_to() {
+        let bound = "01890a5d-ac96-774b-bcce-b302099a8057";
+        assert_eq!(ProvisioningId::parse(bound).unwrap().as_str(), bound);
+        let (upper, simple, path) = (bound.to_uppercase(), bound.replace('-', ""), format!("../{bound}"));
+        for text in ["", "s1", &upper, &simple, &path] {
+            assert_eq!(ProvisioningId::parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_signup_id_is_visible_ascii_of_a_bounded_length() {
