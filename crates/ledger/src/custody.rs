@@ -6,7 +6,6 @@ use foxden_vault::{Binding, ClientSecret, Fingerprint, KeyId, KeyRing, OpenError
 use serde::Serialize;
 
 use crate::{
-    draining::{Envelope, EnvelopeCheck},
     ids::{ProvisioningId, SignupId},
     payload::{Payload, StoreDetails, UserDetails},
     rotation::{PendingSecret, RotationOf},
@@ -122,6 +121,12 @@ impl Custody {
         Ok(RefreshToken::new(text))
     }
 
+    /// Whether two envelopes of one place hold the same token.
+    pub(crate) fn is_same_token(&self, id: &ProvisioningId, scope: Scope, one: &Sealed, other: &Sealed) -> bool {
+        let open = |sealed| self.open_token(id, scope, sealed);
+        matches!((open(one), open(other)), (Ok(one), Ok(other)) if one.expose() == other.expose())
+    }
+
     /// Seals the secret that an OAuth client is about to be given in the place of another one, bound to the client's
     /// id, to that other one and to the time.
     ///
@@ -234,21 +239,6 @@ impl Custody {
     }
 }
 
-impl EnvelopeCheck for Custody {
-    fn try_token(&self, id: &ProvisioningId, scope: Scope, sealed: &Sealed) -> Envelope {
-        match self.open_token(id, scope, sealed) {
-            Ok(_) => Envelope::Opens,
-            Err(CustodyError::KeyMissing(key)) => Envelope::KeyMissing(key),
-            Err(CustodyError::Refused | CustodyError::Content) => Envelope::Refused,
-        }
-    }
-
-    fn is_same_token(&self, id: &ProvisioningId, scope: Scope, one: &Sealed, other: &Sealed) -> bool {
-        let open = |sealed| self.open_token(id, scope, sealed);
-        matches!((open(one), open(other)), (Ok(one), Ok(other)) if one.expose() == other.expose())
-    }
-}
-
 fn encode(payload: &Payload) -> zeroize::Zeroizing<Vec<u8>> {
     serde_json::to_vec(payload).expect("a payload holds only strings and JSON values, which always serialize").into()
 }
@@ -312,7 +302,7 @@ mod tests {
             let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
             (
                 Custody::new(Arc::new(ring), field("environment")),
-                ProvisioningId::from_row(field("owner").to_owned()),
+                ProvisioningId::parse(field("owner")).unwrap(),
                 Sealed::from_bytes((0..hex.len()).step_by(2).map(byte).collect()).unwrap(),
             )
         };

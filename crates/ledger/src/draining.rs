@@ -4,13 +4,12 @@ use foxden_vault::{KeyId, Sealed};
 
 use crate::{
     connect::Ledger,
+    custody::{Custody, CustodyError},
     deposit::{self, Content},
     error::LedgerError,
     escrow::{self, Escrow, EscrowError},
-    ids::ProvisioningId,
     on_disk::remove,
     renewal::Renewal,
-    state::Scope,
 };
 
 /// Why a file could not be drained. The file stays.
@@ -35,38 +34,18 @@ pub enum DrainError {
     },
 }
 
-/// What is known of an envelope without its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Envelope {
-    /// It opens where it says it belongs.
-    Opens,
-    /// Its key is not here.
-    KeyMissing(KeyId),
-    /// It was altered, is another row's, or is no envelope of ours.
-    Refused,
-}
-
-/// Tries envelopes on their place, for a ledger that opens none itself.
-pub trait EnvelopeCheck: Sync {
-    /// Whether a token's envelope opens as one of this row and scope.
-    fn try_token(&self, id: &ProvisioningId, scope: Scope, sealed: &Sealed) -> Envelope;
-
-    /// Whether two envelopes of one place hold the same token.
-    fn is_same_token(&self, id: &ProvisioningId, scope: Scope, one: &Sealed, other: &Sealed) -> bool;
-}
-
-impl Ledger {
-    /// Moves every token in the escrow into the ledger. Answers how many. Another process may drain the same directory.
+impl Escrow {
+    /// Moves every token in the escrow into the ledger. Returns how many. Another process may drain the same directory.
     ///
     /// # Errors
     /// When the ledger does not answer; and, once all others are moved, for a file that can't be read, moved or
     /// removed, or that the ledger refuses. Nothing is removed that the ledger does not have; what does not open in
     /// its place is moved aside.
-    pub async fn drain(&self, escrow: &Escrow, check: &dyn EnvelopeCheck) -> Result<usize, DrainError> {
+    pub async fn drain(&self, ledger: &Ledger, custody: &Custody) -> Result<usize, DrainError> {
         let (mut drained, mut stuck) = (0, None);
-        for path in escrow.files().await? {
+        for path in self.files().await? {
             let reading = path.clone();
-            let text = match escrow.on_disk("read a token in it", move || escrow::read(&reading)).await {
+            let text = match self.on_disk("read a token in it", move || escrow::read(&reading)).await {
                 Ok(Some(text)) => text,
                 // Drained by somebody else in the meantime.
                 Ok(None) => continue,
@@ -78,8 +57,8 @@ impl Ledger {
             let file = || path.file_name().unwrap_or_default().display().to_string();
             // A name and a content that differ were not written by us.
             let (id, credential, replaces) = match deposit::read(&text) {
-                Content::Token(id, new) if escrow.is_named_for(&path, &id, &new, false) => (id, new, None),
-                Content::Renewal(id, Renewal { new, replaces }) if escrow.is_named_for(&path, &id, &new, true) => {
+                Content::Token(id, new) if self.is_named_for(&path, &id, &new, false) => (id, new, None),
+                Content::Renewal(id, Renewal { new, replaces }) if self.is_named_for(&path, &id, &new, true) => {
                     (id, new, Some(replaces))
                 }
                 Content::OfLaterRelease => {
@@ -88,27 +67,28 @@ impl Ledger {
                 }
                 Content::Token(..) | Content::Renewal(..) | Content::NotOurs => {
                     // One that can't be moved holds up none of those behind it.
-                    stuck = escrow.reject(path).await.map_err(DrainError::from).err().or(stuck);
+                    stuck = self.reject(path).await.map_err(DrainError::from).err().or(stuck);
                     continue;
                 }
             };
-            match check.try_token(&id, credential.scope, &credential.sealed) {
-                Envelope::Opens => {}
-                Envelope::KeyMissing(key) => {
+            match custody.open_token(&id, credential.scope, &credential.sealed) {
+                Ok(_) => {}
+                Err(CustodyError::KeyMissing(key)) => {
                     stuck = Some(DrainError::KeyMissing { file: file(), key });
                     continue;
                 }
-                Envelope::Refused => {
-                    stuck = escrow.reject(path).await.map_err(DrainError::from).err().or(stuck);
+                Err(CustodyError::Refused | CustodyError::Content) => {
+                    stuck = self.reject(path).await.map_err(DrainError::from).err().or(stuck);
                     continue;
                 }
             }
             let kept = match replaces {
                 None => {
-                    let is_same = |held: &Sealed| check.is_same_token(&id, credential.scope, held, &credential.sealed);
-                    self.keep_from_escrow(&id, &credential, is_same).await
+                    let is_same =
+                        |held: &Sealed| custody.is_same_token(&id, credential.scope, held, &credential.sealed);
+                    ledger.keep_from_escrow(&id, &credential, is_same).await
                 }
-                Some(replaces) => Renewal { new: credential, replaces }.keep(self, check, &id).await,
+                Some(replaces) => Renewal { new: credential, replaces }.keep(ledger, custody, &id).await,
             };
             match kept {
                 Ok(()) => {}
@@ -118,7 +98,7 @@ impl Ledger {
                     continue;
                 }
             }
-            match escrow.on_disk("remove a token from it", move || remove(&path)).await {
+            match self.on_disk("remove a token from it", move || remove(&path)).await {
                 Ok(()) => drained += 1,
                 Err(error) => stuck = Some(error.into()),
             }

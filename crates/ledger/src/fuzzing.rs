@@ -8,7 +8,6 @@ use foxden_vault::{KeyRing, RefreshToken};
 use crate::{
     Custody,
     deposit::{self, Content},
-    draining::{Envelope, EnvelopeCheck as _},
     ids::ProvisioningId,
     record::NewCredential,
     renewal::Renewal,
@@ -23,7 +22,7 @@ pub fn escrows(input: &[u8]) {
     let custody = Custody::new(Arc::new(KeyRing::parse(KEYS).expect("these are keys")), "test");
     assert!(taken(&custody, input).is_none(), "a token that we have not sealed is taken");
 
-    let (id, scope) = (ProvisioningId::from_row(ROW.to_owned()), Scope::Store);
+    let (id, scope) = (ProvisioningId::parse(ROW).expect("this is an id"), Scope::Store);
     let seal = |token| {
         let sealed = custody.seal_token(&id, scope, &RefreshToken::new(token));
         sealed.expect("the system gives random bytes")
@@ -51,7 +50,7 @@ fn taken(custody: &Custody, text: &[u8]) -> Option<(ProvisioningId, NewCredentia
         Content::Token(id, new) | Content::Renewal(id, Renewal { new, .. }) => (id, new),
         Content::OfLaterRelease | Content::NotOurs => return None,
     };
-    (custody.try_token(&id, new.scope, &new.sealed) == Envelope::Opens).then_some((id, new))
+    custody.open_token(&id, new.scope, &new.sealed).is_ok().then_some((id, new))
 }
 
 #[cfg(test)]

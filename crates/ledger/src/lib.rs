@@ -68,7 +68,7 @@ pub use claim::{Claims, Places};
 pub use connect::{Ledger, ManualClock};
 pub use custody::{Custody, CustodyError};
 pub use database_url::{DatabaseUrl, DatabaseUrlError};
-pub use draining::{DrainError, Envelope, EnvelopeCheck};
+pub use draining::DrainError;
 pub use durability::DurabilityRisk;
 pub use envelopes::{Around, Replacement, StoredEnvelope};
 pub use error::{LedgerError, Opaque};

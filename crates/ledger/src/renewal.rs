@@ -7,7 +7,7 @@ use foxden_vault::{RefreshToken, SealError, Sealed};
 use crate::{
     connect::Ledger,
     custody::{Custody, CustodyError},
-    draining::{DrainError, EnvelopeCheck},
+    draining::DrainError,
     error::LedgerError,
     escrow::{Escrow, EscrowError},
     exchange::Exchange,
@@ -136,7 +136,7 @@ impl TokenPlace {
         if let Some(escrow) = &self.escrow
             && escrow.holds(&self.id).await?
         {
-            self.ledger.drain(escrow, &self.custody).await?;
+            escrow.drain(&self.ledger, &self.custody).await?;
         }
         let mut held = self.ledger.tokens_of_call(&self.id, self.scope, self.intent).await?;
         held.sort_by_key(|held| held.serial);
@@ -156,15 +156,15 @@ impl Renewal {
     pub(crate) async fn keep(
         &self,
         ledger: &Ledger,
-        check: &dyn EnvelopeCheck,
+        custody: &Custody,
         id: &ProvisioningId,
     ) -> Result<(), LedgerError> {
-        ledger.exchange_token(id, &self.new, |held| self.judge(id, held, check)).await
+        ledger.exchange_token(id, &self.new, |held| self.judge(id, held, custody)).await
     }
 
-    fn judge(&self, id: &ProvisioningId, held: &[Credential], check: &dyn EnvelopeCheck) -> Exchange {
+    fn judge(&self, id: &ProvisioningId, held: &[Credential], custody: &Custody) -> Exchange {
         let find = |wanted: &Sealed| {
-            let is_it = |sealed: &Sealed| check.is_same_token(id, self.new.scope, sealed, wanted);
+            let is_it = |sealed: &Sealed| custody.is_same_token(id, self.new.scope, sealed, wanted);
             held.iter().find_map(|held| held.sealed.clone().filter(is_it).map(|sealed| (held.serial, sealed)))
         };
         match (find(&self.new.sealed), find(&self.replaces)) {

@@ -254,7 +254,7 @@ impl<F: Calls> Runner<F> {
     /// A token of this step that was recorded while it was looked up, or that lies in our own escrow.
     async fn token_after_all(&self, row: &Provisioning) -> Result<Option<Finding>, Stop> {
         if self.escrow.holds(&row.id).await? {
-            let drained = self.ledger.drain(&self.escrow, &self.custody).await?;
+            let drained = self.escrow.drain(&self.ledger, &self.custody).await?;
             if drained > 0 {
                 tracing::info!(event = "escrow.drained", drained, "tokens were moved into the ledger");
             }

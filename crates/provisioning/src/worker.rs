@@ -138,7 +138,7 @@ impl<F: Calls> Worker<F> {
     pub async fn drain_escrow(&self, escrow: &Escrow, stop: &CancellationToken) {
         let mut failing = false;
         loop {
-            match self.ledger.drain(escrow, &self.runner.custody).await {
+            match escrow.drain(&self.ledger, &self.runner.custody).await {
                 Ok(drained) => {
                     failing = false;
                     if drained > 0 {

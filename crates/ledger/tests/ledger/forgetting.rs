@@ -176,7 +176,7 @@ pub(crate) async fn a_token_that_comes_after_its_customer_was_forgotten_is_wiped
         let late = NewCredential { scope, intent: 9, resource_uri: Some("https://api.foxycart.com/9".into()), sealed };
         escrow.keep(&row.id, &late).await.unwrap();
     }
-    assert_eq!(ledger.drain(&escrow, &custody).await.unwrap(), 2);
+    assert_eq!(escrow.drain(&ledger, &custody).await.unwrap(), 2);
     let held = ledger.credentials(&row.id).await.unwrap();
     assert!(held.iter().all(|held| held.sealed.is_none() && held.resource_uri.is_none()), "{held:?}");
     assert_eq!(held.iter().filter(|held| held.intent == 9).count(), 2, "that they came is known");

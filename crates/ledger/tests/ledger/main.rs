@@ -263,7 +263,7 @@ mod sqlite {
         std::fs::remove_file(escrow.join("client-secret.lock")).unwrap();
         symlink(dir.path().join("made"), escrow.join("client-secret.lock")).unwrap();
         assert!(foxden_ledger::SecretRotation::begin(&escrow).is_err() && !dir.path().join("made").exists());
-        assert_eq!(ledger.drain(&kept, &custody).await.unwrap(), 1);
+        assert_eq!(kept.drain(&ledger, &custody).await.unwrap(), 1);
     }
 
     #[cfg(unix)]

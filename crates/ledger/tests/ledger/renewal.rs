@@ -127,7 +127,7 @@ pub(crate) async fn a_renewal_waits_in_the_escrow_while_the_ledger_is_away(ledge
     assert_eq!(kept(&real).await, ["first"]);
     assert_eq!(kept(&real.with_escrow(&escrow)).await, ["second"], "what is kept is looked for there first");
     assert_eq!(in_use(&ledger, &custody).await, "second");
-    assert_eq!(ledger.drain(&escrow, &custody).await.unwrap(), 0);
+    assert_eq!(escrow.drain(&ledger, &custody).await.unwrap(), 0);
 }
 
 pub(crate) async fn renewals_are_drained_in_the_order_in_which_they_came(ledger: Ledger) {
@@ -141,7 +141,7 @@ pub(crate) async fn renewals_are_drained_in_the_order_in_which_they_came(ledger:
     for used in 0..12 {
         renew(&place, &used.to_string(), &(used + 1).to_string()).await;
     }
-    assert_eq!(ledger.drain(&escrow, &custody).await.unwrap(), 13);
+    assert_eq!(escrow.drain(&ledger, &custody).await.unwrap(), 13);
     assert_eq!(stores_of(&ledger, &custody, &claimed).await, [("12".to_owned(), 0)]);
 }
 
@@ -156,7 +156,7 @@ pub(crate) async fn a_token_that_was_resealed_meanwhile_makes_room(ledger: Ledge
     let both = of(&[keys[1].clone(), keys[0].clone()]);
     let mut walk = Reseal::begin(&ledger, &both).await.unwrap();
     while walk.next_page(10).await.unwrap().is_some() {}
-    assert_eq!(ledger.drain(&escrow, &both).await.unwrap(), 1);
+    assert_eq!(escrow.drain(&ledger, &both).await.unwrap(), 1);
     assert_eq!(stores_of(&ledger, &both, &claimed).await, [("second".to_owned(), 0)]);
 }
 
@@ -195,7 +195,7 @@ pub(crate) async fn an_earlier_release_leaves_a_renewal_alone(ledger: Ledger) {
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.starts_with(r#"{"version":2,"#), "{text}");
     fs::write(&file, text.replacen("\"version\":2", "\"version\":3", 1)).unwrap();
-    let said = ledger.drain(&escrow, &custody).await.unwrap_err().to_string();
+    let said = escrow.drain(&ledger, &custody).await.unwrap_err().to_string();
     assert!(said.contains("is not one that this release can read"), "{said}");
     assert_eq!(only_file(&dir.path().join("escrow")), file);
 }

@@ -59,8 +59,8 @@ pub(crate) async fn what_is_in_the_escrow_is_drained_into_the_ledger_once(ledger
     escrow.keep(id, store.as_ref().unwrap()).await.unwrap();
     // Another boot finds them.
     let escrow = Escrow::open(&dir.path().join("escrow")).unwrap();
-    assert_eq!(ledger.drain(&escrow, &custody).await.unwrap(), 2);
-    assert_eq!(ledger.drain(&escrow, &custody).await.unwrap(), 0);
+    assert_eq!(escrow.drain(&ledger, &custody).await.unwrap(), 2);
+    assert_eq!(escrow.drain(&ledger, &custody).await.unwrap(), 0);
     escrow.release(id, store.as_ref().unwrap()).await.unwrap();
     let kept = ledger.credentials(id).await.unwrap();
     let opened: Vec<_> =
@@ -79,7 +79,7 @@ pub(crate) async fn an_escrow_file_that_can_not_be_read_is_named_and_kept(ledger
     let id = &claimed.provisioning.id;
     // A row's id begins with the time, so this one comes after the one that can't be read.
     escrow.keep(id, token(&claimed, &custody, Scope::User, "user-token").as_ref().unwrap()).await.unwrap();
-    let said = ledger.drain(&escrow, &custody).await.unwrap_err().to_string();
+    let said = escrow.drain(&ledger, &custody).await.unwrap_err().to_string();
     assert_eq!(ledger.credentials(id).await.unwrap().len(), 1, "the others are drained");
     assert_eq!(
         said,
@@ -96,9 +96,9 @@ pub(crate) async fn a_token_of_another_ledger_stays_in_the_escrow(ledger: Ledger
     let id = &claimed.provisioning.id;
     let escrow = Escrow::open(&dir.path().join("escrow")).unwrap();
     escrow.keep(id, token(&claimed, &custody, Scope::User, "user-token").as_ref().unwrap()).await.unwrap();
-    let said = ledger.drain(&escrow, &custody).await.unwrap_err().to_string();
+    let said = escrow.drain(&ledger, &custody).await.unwrap_err().to_string();
     assert_eq!(said, format!("this ledger has no provisioning {id}: the token belongs to another ledger"));
-    assert_eq!(elsewhere.drain(&escrow, &custody).await.unwrap(), 1);
+    assert_eq!(escrow.drain(&elsewhere, &custody).await.unwrap(), 1);
 }
 
 pub(crate) async fn a_token_that_comes_while_its_row_is_parked_is_not_left_beside_it(ledger: Ledger) {

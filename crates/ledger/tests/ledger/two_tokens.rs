@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use foxden_ledger::{
-    By, Claimed, Custody, Doubt, Envelope, EnvelopeCheck as _, Escrow, Ledger, ManualClock, NewCredential, Next,
-    Recorded, Scope, SignupId, WorkerId, open_store_token,
+    By, Claimed, Custody, CustodyError, Doubt, Escrow, Ledger, ManualClock, NewCredential, Next, Recorded, Scope,
+    SignupId, WorkerId, open_store_token,
 };
 use foxden_vault::RefreshToken;
 
@@ -76,7 +76,7 @@ pub(crate) async fn what_does_not_open_in_its_place_takes_no_token_s_key_and_is_
     escrow.keep(id, &moved).await.unwrap();
     let of_another_scope = fs::read_to_string(&file).unwrap();
     moved.sealed = crate::support::custody().seal_token(id, Scope::Store, &RefreshToken::new("real")).unwrap();
-    assert!(matches!(custody.try_token(id, Scope::Store, &moved.sealed), Envelope::KeyMissing(_)));
+    assert!(matches!(custody.open_token(id, Scope::Store, &moved.sealed), Err(CustodyError::KeyMissing(_))));
 
     let altered = good.replacen("\"sealed\":\"", "\"sealed\":\"AAAA", 1);
     for (path, content) in [
@@ -87,7 +87,7 @@ pub(crate) async fn what_does_not_open_in_its_place_takes_no_token_s_key_and_is_
         (&elsewhere, good.as_str()),
     ] {
         fs::write(path, content).unwrap();
-        assert_eq!(ledger.drain(&escrow, &custody).await.unwrap(), 0, "{content}");
+        assert_eq!(escrow.drain(&ledger, &custody).await.unwrap(), 0, "{content}");
         assert!(!path.exists(), "{content}");
     }
     assert_eq!(fs::read_dir(dir.join("rejected")).unwrap().count(), 5, "they are kept for a person to look at");
@@ -108,12 +108,12 @@ pub(crate) async fn a_file_that_can_not_be_put_aside_holds_up_none_behind_it(led
         fs::write(dir.join(planted), "junk").unwrap();
     }
     escrow.keep(id, &token(&claimed, &custody, Scope::Store, "real").unwrap()).await.unwrap();
-    let said = ledger.drain(&escrow, &custody).await.unwrap_err().to_string();
+    let said = escrow.drain(&ledger, &custody).await.unwrap_err().to_string();
     assert!(said.ends_with("can't be used to move a file aside that holds no token"), "{said}");
     assert_eq!(stores_of(&ledger, &custody, &claimed).await, [("real".to_owned(), 0)]);
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 3, "the token's own file is gone");
     fs::remove_file(dir.join("rejected")).unwrap();
-    assert_eq!(ledger.drain(&escrow, &custody).await.unwrap(), 0);
+    assert_eq!(escrow.drain(&ledger, &custody).await.unwrap(), 0);
     assert_eq!(fs::read_dir(dir.join("rejected")).unwrap().count(), 2);
 }
 
@@ -122,10 +122,10 @@ pub(crate) async fn a_file_under_a_key_that_is_not_here_stays_where_it_is(ledger
     let claimed = at_the_store(&ledger, &one).await;
     let (escrow, dir) = escrow();
     escrow.keep(&claimed.provisioning.id, &token(&claimed, &one, Scope::Store, "real").unwrap()).await.unwrap();
-    let said = ledger.drain(&escrow, &other).await.unwrap_err().to_string();
+    let said = escrow.drain(&ledger, &other).await.unwrap_err().to_string();
     assert!(said.ends_with("which is not in the key ring: add it"), "{said}");
     only_file(&dir.path().join("escrow"));
-    assert_eq!(ledger.drain(&escrow, &one).await.unwrap(), 1);
+    assert_eq!(escrow.drain(&ledger, &one).await.unwrap(), 1);
 }
 
 pub(crate) async fn of_two_tokens_of_one_call_both_are_kept_and_that_of_its_answer_is_used(ledger: Ledger) {
@@ -135,7 +135,7 @@ pub(crate) async fn of_two_tokens_of_one_call_both_are_kept_and_that_of_its_answ
     let (escrow, _dir) = escrow();
     let put = async |text: &str| {
         escrow.keep(id, &token(&claimed, &custody, Scope::Store, text).unwrap()).await.unwrap();
-        assert_eq!(ledger.drain(&escrow, &custody).await.unwrap(), 1);
+        assert_eq!(escrow.drain(&ledger, &custody).await.unwrap(), 1);
     };
     put("planted").await;
     put("planted too").await;
@@ -157,7 +157,7 @@ pub(crate) async fn a_token_that_is_here_under_another_envelope_is_no_second_one
     finish(&ledger, &custody, &claimed, "real").await;
     let (escrow, _dir) = escrow();
     escrow.keep(&claimed.provisioning.id, &token(&claimed, &custody, Scope::Store, "real").unwrap()).await.unwrap();
-    assert_eq!(ledger.drain(&escrow, &custody).await.unwrap(), 1);
+    assert_eq!(escrow.drain(&ledger, &custody).await.unwrap(), 1);
     assert_eq!(stores_of(&ledger, &custody, &claimed).await, [("real".to_owned(), 0)]);
 }
 

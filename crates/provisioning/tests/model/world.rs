@@ -378,7 +378,7 @@ impl Post {
 
     pub(crate) fn drain(&mut self, director: &Director) {
         let (ledger, escrow, custody) = (self.ledger.clone(), self.escrow.clone(), self.custody.clone());
-        self.spawn(director, async move { drop(ledger.drain(&escrow, &custody).await) });
+        self.spawn(director, async move { drop(escrow.drain(&ledger, &custody).await) });
     }
 
     /// Forgets tasks that have ended; one that panicked ends the test.

@@ -23,7 +23,7 @@ async fn an_edited_address_of_a_user_in_the_escrow_is_not_trusted() {
     deposit["resource_uri"] = EVIL.into();
     fs::write(&file, deposit.to_string()).unwrap();
     let escrow = Escrow::open(&escrow_dir).unwrap();
-    assert_eq!(world.ledger.drain(&escrow, &world.custody).await.unwrap(), 1, "the token itself is ours");
+    assert_eq!(escrow.drain(&world.ledger, &world.custody).await.unwrap(), 1, "the token itself is ours");
     world.clock.advance(Duration::from_secs(61));
     world.ledger.sweep(Duration::ZERO).await.unwrap();
     assert_eq!(world.settle("s1").await, Ending::Parked(ParkedReason::SuspiciousLink));
@@ -43,7 +43,7 @@ async fn an_edited_address_of_a_store_in_the_escrow_is_not_trusted() {
     let edited = NewCredential { scope: Scope::Store, intent: row.intents, resource_uri, sealed };
     let escrow = Escrow::open(&world.escrow_dir.path().join("escrow")).unwrap();
     escrow.keep(&row.id, &edited).await.unwrap();
-    assert_eq!(world.ledger.drain(&escrow, &world.custody).await.unwrap(), 1);
+    assert_eq!(escrow.drain(&world.ledger, &world.custody).await.unwrap(), 1);
     assert_eq!(world.settle("s1").await, Ending::Parked(ParkedReason::SuspiciousLink));
     assert_eq!(world.row("s1").await.store_uri, None);
 }

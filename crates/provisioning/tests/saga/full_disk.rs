@@ -107,7 +107,7 @@ async fn provision(template: &Path, (disk, at): (&Arc<SmallDisk>, &Path), from: 
             break;
         }
         world.clock.advance(Duration::from_secs(301));
-        drop(world.ledger.drain(&escrow, &world.custody).await);
+        drop(escrow.drain(&world.ledger, &world.custody).await);
         drop(world.ledger.sweep(Duration::ZERO).await);
         for claimed in
             world.ledger.claim(&world.owner, 10, lease).await.map(|claims| claims.claimed).unwrap_or_default()

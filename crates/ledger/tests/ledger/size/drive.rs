@@ -89,7 +89,7 @@ async fn late_token(ledger: &Ledger, custody: &Custody, owner: &WorkerId) {
     let dir = tempfile::tempdir().unwrap();
     let escrow = Escrow::open(dir.path()).unwrap();
     escrow.keep(&lost.lease.id, &token(&lost, custody, Scope::User, "late").unwrap()).await.unwrap();
-    assert_eq!(ledger.drain(&escrow, custody).await.unwrap(), 1);
+    assert_eq!(escrow.drain(ledger, custody).await.unwrap(), 1);
 }
 
 /// Under another signup's user: what is asked before a name is written.
