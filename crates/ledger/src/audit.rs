@@ -13,6 +13,7 @@ use crate::{
     error::LedgerError,
     ids::SignupId,
     state::{Act, Scope},
+    transactions::Ending::Commit,
     word::Word,
 };
 
@@ -90,14 +91,12 @@ impl Ledger {
     /// # Errors
     /// When the commit did not happen or is not known to have.
     pub async fn audit(&self, by: &By, deed: Deed) -> Result<(), LedgerError> {
-        let (ledger, by) = (self.clone(), by.clone());
-        self.detached("audit", async move {
-            let txn = ledger.begin().await?;
-            let now = ledger.now_in(&txn).await?;
-            write(&txn, &by, &deed, now).await?;
-            ledger.commit(txn).await
-        })
-        .await
+        let by = by.clone();
+        let work = self.transaction(async move |txn, now| {
+            write(txn, &by, &deed, now).await?;
+            Ok(Commit(()))
+        });
+        self.detached("audit", work).await
     }
 
     /// The last entries of one signup, at most so many, the newest first.

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use sea_orm::{ConnectionTrait as _, Statement};
 
-use crate::{connect::Ledger, error::LedgerError};
+use crate::{connect::Ledger, error::LedgerError, transactions::Ending::RollBack};
 
 /// A statement as it was sent, with its values. `Debug` shows the text alone: the values are the customers'.
 #[derive(Clone)]
@@ -46,15 +46,14 @@ impl Ledger {
             (false, false) => "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON)",
         };
         let statement = Statement { sql: format!("{explain} {text}"), ..sent.statement.clone() };
-        let txn = self.db.begin().await?;
-        let rows = txn.query_all_raw(statement).await;
-        txn.rollback().await?;
+        let explained = self.transaction(async |txn, _| Ok(RollBack(txn.query_all_raw(statement).await?)));
+        let rows = explained.await?;
         let read = |row: &sea_orm::QueryResult| -> Result<String, LedgerError> {
             if self.is_embedded() {
                 return Ok(row.try_get("", "detail")?);
             }
             Ok(row.try_get::<serde_json::Value>("", "QUERY PLAN")?.to_string())
         };
-        rows?.iter().map(read).collect()
+        rows.iter().map(read).collect()
     }
 }

@@ -57,6 +57,7 @@ mod siblings;
 mod state;
 mod step_in;
 mod sweep;
+mod transactions;
 mod watch;
 mod word;
 

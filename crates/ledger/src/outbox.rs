@@ -21,6 +21,7 @@ use crate::{
     ids::ProvisioningId,
     provisioning::Provisioning,
     state::OutcomeKind,
+    transactions::Ending::Commit,
 };
 
 /// What stands for the provisioning of an event that belongs to none. The column takes no null: the previous release could
@@ -165,16 +166,13 @@ impl Ledger {
     /// # Errors
     /// When the commit did not happen or is not known to have: try again, under the same id.
     pub async fn tell(&self, event_id: String, event: OutcomeEvent) -> Result<(), LedgerError> {
-        let ledger = self.clone();
-        self.detached("tell", async move {
-            let txn = ledger.begin().await?;
-            let now = ledger.now_in(&txn).await?;
+        let work = self.transaction(async move |txn, now| {
             let row = row(event_id, OF_NO_PROVISIONING, event, now);
             let known = OnConflict::column(Column::EventId).do_nothing().to_owned();
-            Entity::insert_many([row]).on_conflict(known).exec_without_returning(&txn).await?;
-            ledger.commit(txn).await
-        })
-        .await
+            Entity::insert_many([row]).on_conflict(known).exec_without_returning(txn).await?;
+            Ok(Commit(()))
+        });
+        self.detached("tell", work).await
     }
 
     /// Commits an event that answers with how a provisioning stands. It is made of the row as it is when this is committed,
@@ -187,17 +185,15 @@ impl Ledger {
         id: &ProvisioningId,
         answer: fn(&Provisioning) -> (String, OutcomeEvent),
     ) -> Result<(), LedgerError> {
-        let (ledger, id) = (self.clone(), id.clone());
-        self.detached("tell_standing", async move {
-            let txn = ledger.begin().await?;
-            let now = ledger.now_in(&txn).await?;
-            let found = provisioning::Entity::find_by_id(id.as_str()).lock_exclusive().one(&txn).await?;
+        let id = id.clone();
+        let work = self.transaction(async move |txn, now| {
+            let found = provisioning::Entity::find_by_id(id.as_str()).lock_exclusive().one(txn).await?;
             let gone = || LedgerError::Damaged { id: id.to_string(), column: "id" };
             let (event_id, event) = answer(&Provisioning::from_row(found.ok_or_else(gone)?)?);
-            Entity::insert(row(event_id, OF_NO_PROVISIONING, event, now)).exec_without_returning(&txn).await?;
-            ledger.commit(txn).await
-        })
-        .await
+            Entity::insert(row(event_id, OF_NO_PROVISIONING, event, now)).exec_without_returning(txn).await?;
+            Ok(Commit(()))
+        });
+        self.detached("tell_standing", work).await
     }
 
     /// The oldest events that wait, in order.
