@@ -15,6 +15,7 @@ use crate::{
     outbox::{OutcomeEvent, insert_event, was_told},
     provisioning::Provisioning,
     state::{Act, AttemptKind, AttemptOutcome, State},
+    transactions::Ending::{Commit, RollBack},
 };
 
 /// Who closes it, why, and what is kept of it.
@@ -43,10 +44,8 @@ impl Ledger {
         judged: &Provisioning,
         cancellation: Cancellation,
     ) -> Result<Option<Provisioning>, LedgerError> {
-        let (ledger, judged) = (self.clone(), judged.clone());
-        self.detached("cancel", async move {
-            let txn = ledger.begin().await?;
-            let now = ledger.now_in(&txn).await?;
+        let judged = judged.clone();
+        let work = self.transaction(async move |txn, now| {
             // A call may have been sent, and nobody looks any more what became of it.
             let was_announced = Expr::col(Column::State).eq(State::InFlight.as_str());
             let rows = Entity::update_many()
@@ -67,29 +66,26 @@ impl Ledger {
                 .filter(Column::Epoch.eq(judged.epoch))
                 .filter(Column::UpdatedAt.eq(judged.updated_at_ms))
                 .filter(Expr::col(Column::LeaseUntil).is_null().or(Expr::col(Column::LeaseUntil).lt(now)))
-                .exec_with_returning(&txn)
+                .exec_with_returning(txn)
                 .await?;
             let Some(row) = rows.into_iter().next() else {
-                txn.rollback().await?;
-                return Ok(None);
+                return Ok(RollBack(None));
             };
             if !cancellation.keep_user_token {
-                wipe_user_tokens(&txn, &judged.id, now).await?;
+                wipe_user_tokens(txn, &judged.id, now).await?;
             }
             let note: Vec<_> = [Some(stood(&judged)), cancellation.by.reason.clone()].into_iter().flatten().collect();
             let ending = (AttemptKind::Cancel, AttemptOutcome::Cancelled);
             let act = evidence::of_act(&judged, ending, "foxden cancel", &note.join("; "), now);
-            evidence::insert(&txn, [act]).await?;
+            evidence::insert(txn, [act]).await?;
             let deed = Deed { detail: Some(stood(&judged)), ..Deed::to(Act::Cancel, &judged.signup_id) };
-            audit::write(&txn, &cancellation.by, &deed, now).await?;
-            if cancellation.tell_anyway || was_told(&txn, judged.signup_id.as_str()).await? {
-                insert_event(&txn, judged.id.as_str(), cancellation.event, now).await?;
+            audit::write(txn, &cancellation.by, &deed, now).await?;
+            if cancellation.tell_anyway || was_told(txn, judged.signup_id.as_str()).await? {
+                insert_event(txn, judged.id.as_str(), cancellation.event, now).await?;
             }
-            let row = Provisioning::from_row(row)?;
-            ledger.commit(txn).await?;
-            Ok(Some(row))
-        })
-        .await
+            Ok(Commit(Some(Provisioning::from_row(row)?)))
+        });
+        self.detached("cancel", work).await
     }
 }
 

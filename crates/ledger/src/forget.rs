@@ -22,6 +22,7 @@ use crate::{
     ids::SignupId,
     provisioning::Provisioning,
     state::{Act, ParkedReason, Scope, State, Step},
+    transactions::Ending::{Commit, RollBack},
 };
 
 /// The key that a wiped fingerprint names: none. No ring has it, so a repeat counts as a duplicate whatever its content.
@@ -72,25 +73,17 @@ impl Ledger {
     /// # Errors
     /// When the commit did not happen or is not known to have, or a row is damaged. Try again.
     pub async fn forget(&self, signup_id: &SignupId, what: Forgetting, by: &By) -> Result<Forget, LedgerError> {
-        let (ledger, signup_id, by) = (self.clone(), signup_id.clone(), by.clone());
-        let forget = self
-            .detached("forget", async move {
-                let txn = ledger.begin().await?;
-                let found = Entity::find().filter(Column::SignupId.eq(signup_id.as_str())).lock_exclusive();
-                let Some(row) = found.one(&txn).await? else {
-                    txn.rollback().await?;
-                    return Ok(Forget::NotFound);
-                };
-                let before = Provisioning::from_row(row)?;
-                if let Some(refused) = refusal(&txn, &before).await? {
-                    txn.rollback().await?;
-                    return Ok(refused);
-                }
-                let forgotten = wipe(&txn, before, what, &by, ledger.now_in(&txn).await?).await?;
-                ledger.commit(txn).await?;
-                Ok(Forget::Done(Box::new(forgotten)))
-            })
-            .await?;
+        let (signup_id, by) = (signup_id.clone(), by.clone());
+        let work = self.transaction(async move |txn, now| {
+            let found = Entity::find().filter(Column::SignupId.eq(signup_id.as_str())).lock_exclusive();
+            let Some(row) = found.one(txn).await? else { return Ok(RollBack(Forget::NotFound)) };
+            let before = Provisioning::from_row(row)?;
+            if let Some(refused) = refusal(txn, &before).await? {
+                return Ok(RollBack(refused));
+            }
+            Ok(Commit(Forget::Done(Box::new(wipe(txn, before, what, &by, now).await?))))
+        });
+        let forget = self.detached("forget", work).await?;
         let Forget::Done(mut forgotten) = forget else { return Ok(forget) };
         if self.is_embedded() {
             // It is forgotten whatever comes of this; the next checkpoint does the same.

@@ -21,6 +21,7 @@ use crate::{
     outbox::tell_resumed,
     provisioning::Provisioning,
     state::{Act, AttemptKind, AttemptOutcome, ParkedReason, Source, State, Step},
+    transactions::Ending::{Commit, RollBack},
 };
 
 /// What asking for a retry came to.
@@ -90,36 +91,30 @@ impl Ledger {
     /// # Errors
     /// When the database does not answer; then nothing changed.
     pub async fn retry(&self, signup_id: &SignupId, who: &str) -> Result<Retried, LedgerError> {
-        let (ledger, signup_id, who) = (self.clone(), signup_id.clone(), who.to_owned());
-        self.detached("retry", async move {
-            let txn = ledger.begin().await?;
-            let now = ledger.now_in(&txn).await?;
-            let Some(row) = Entity::find().filter(Column::SignupId.eq(signup_id.as_str())).one(&txn).await? else {
-                txn.rollback().await?;
-                return Ok(Retried::NotFound);
+        let (signup_id, who) = (signup_id.clone(), who.to_owned());
+        let work = self.transaction(async move |txn, now| {
+            let Some(row) = Entity::find().filter(Column::SignupId.eq(signup_id.as_str())).one(txn).await? else {
+                return Ok(RollBack(Retried::NotFound));
             };
             let resting = Provisioning::from_row(row)?;
             if let Some(refused) = refused(&resting, now) {
-                txn.rollback().await?;
-                return Ok(refused);
+                return Ok(RollBack(refused));
             }
             let resumed = match resting.state {
-                State::Due => cut_short(&txn, &resting, now).await?,
-                _ => resume(Entity::update_many(), &txn, &resting, resting.in_doubt || is_restored(&resting), now)
+                State::Due => cut_short(txn, &resting, now).await?,
+                _ => resume(Entity::update_many(), txn, &resting, resting.in_doubt || is_restored(&resting), now)
                     .await?
                     .is_some(),
             };
             if !resumed {
-                txn.rollback().await?;
-                return Ok(Retried::NotParked(State::InFlight));
+                return Ok(RollBack(Retried::NotParked(State::InFlight)));
             }
-            leave_evidence(&txn, &resting, (AttemptKind::Person, AttemptOutcome::Retry), &who, now).await?;
+            leave_evidence(txn, &resting, (AttemptKind::Person, AttemptOutcome::Retry), &who, now).await?;
             let detail = Some(former(&resting));
-            audit::write(&txn, &By::new(who), &Deed { detail, ..Deed::to(Act::Retry, &signup_id) }, now).await?;
-            ledger.commit(txn).await?;
-            Ok(Retried::Due)
-        })
-        .await
+            audit::write(txn, &By::new(who), &Deed { detail, ..Deed::to(Act::Retry, &signup_id) }, now).await?;
+            Ok(Commit(Retried::Due))
+        });
+        self.detached("retry", work).await
     }
 
     /// Puts a correction in the place of what a parked provisioning was accepted with, and makes it due. `None`: it has
@@ -133,10 +128,8 @@ impl Ledger {
         replaced: &Fingerprint,
         correction: Correction,
     ) -> Result<Option<Provisioning>, LedgerError> {
-        let (ledger, parked, replaced) = (self.clone(), parked.clone(), replaced.clone());
-        self.detached("correct", async move {
-            let txn = ledger.begin().await?;
-            let now = ledger.now_in(&txn).await?;
+        let (parked, replaced) = (parked.clone(), replaced.clone());
+        let work = self.transaction(async move |txn, now| {
             let mut update = Entity::update_many()
                 .col_expr(Column::AccountId, Expr::val(correction.account_id))
                 .col_expr(Column::Payload, Expr::val(correction.payload.into_bytes()))
@@ -155,9 +148,8 @@ impl Ledger {
                     update = update.col_expr(Column::StoreDomain, Expr::val(domain));
                 }
             }
-            let Some(corrected) = resume(update, &txn, &parked, in_doubt, now).await? else {
-                txn.rollback().await?;
-                return Ok(None);
+            let Some(corrected) = resume(update, txn, &parked, in_doubt, now).await? else {
+                return Ok(RollBack(None));
             };
             let former = superseded::ActiveModel {
                 provisioning_id: Set(parked.id.to_string()),
@@ -167,14 +159,13 @@ impl Ledger {
             let key = [superseded::Column::ProvisioningId, superseded::Column::Fingerprint];
             superseded::Entity::insert_many([former])
                 .on_conflict(OnConflict::columns(key).do_nothing().to_owned())
-                .exec_without_returning(&txn)
+                .exec_without_returning(txn)
                 .await?;
             let who = correction.source.as_str();
-            leave_evidence(&txn, &parked, (AttemptKind::Correction, AttemptOutcome::Corrected), who, now).await?;
-            ledger.commit(txn).await?;
-            Ok(Some(corrected))
-        })
-        .await
+            leave_evidence(txn, &parked, (AttemptKind::Correction, AttemptOutcome::Corrected), who, now).await?;
+            Ok(Commit(Some(corrected)))
+        });
+        self.detached("correct", work).await
     }
 
     /// The digests of the contents that corrections have replaced.

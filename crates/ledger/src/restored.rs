@@ -9,6 +9,7 @@ use crate::{
     error::LedgerError,
     evidence,
     state::Act,
+    transactions::Ending::{Commit, RollBack},
 };
 
 /// What asking to mark a restored ledger came to. Unless it is marked, nothing was changed.
@@ -63,20 +64,19 @@ impl Ledger {
     /// When the database does not answer; then nothing is marked, or it is not known.
     pub async fn mark_restored(&self, to_ms: i64, by: &By) -> Result<MarkRestored, LedgerError> {
         let (ledger, by) = (self.clone(), by.clone());
-        Self::undisturbed(async move {
-            let txn = ledger.begin().await?;
+        Self::undisturbed(self.transaction(async move |txn, _| {
             if !ledger.is_embedded() {
                 txn.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
                 // Nobody may claim between the look at the leases and the commit.
                 let lock = "LOCK TABLE provisionings IN SHARE ROW EXCLUSIVE MODE";
                 txn.patiently(|inner| inner.execute_unprepared(lock)).await?;
             }
-            let now = ledger.now_in(&txn).await?;
-            if let Some(refused) = ledger.refusal(&txn, to_ms, now).await? {
-                txn.rollback().await?;
-                return Ok(refused);
+            // After that wait: whatever a worker still wrote meanwhile is not in the future then.
+            let now = ledger.now_in(txn).await?;
+            if let Some(refused) = ledger.refusal(txn, to_ms, now).await? {
+                return Ok(RollBack(refused));
             }
-            let marked = ledger.count_marks(&txn, to_ms).await?;
+            let marked = ledger.count_marks(txn, to_ms).await?;
             let (to, when) = (Value::from(to_ms), Value::from(now));
             let evidence = evidence::of_restored(&ledger, UNMARKED, to.clone(), &by.who, now);
             txn.patiently(|inner| inner.execute_raw(evidence)).await?;
@@ -93,10 +93,9 @@ impl Ledger {
             txn.patiently(|inner| inner.execute_raw(update)).await?;
             let detail = format!("open: {}, parked: {}", marked.open, marked.parked);
             let deed = Deed { detail: Some(detail), ..Deed::to_all(Act::MarkRestored) };
-            audit::write(&txn, &by, &deed, now).await?;
-            ledger.commit(txn).await?;
-            Ok(MarkRestored::Marked(marked))
-        })
+            audit::write(txn, &by, &deed, now).await?;
+            Ok(Commit(MarkRestored::Marked(marked)))
+        }))
         .await
     }
 
