@@ -21,6 +21,7 @@ use crate::{
     error::LedgerError,
     pool,
     step_in::{StepIn, Steps, between},
+    transactions::Ending::Commit,
 };
 
 /// No operation takes longer, or the database counts as away: a host that is gone answers nothing, not even an error.
@@ -266,8 +267,7 @@ impl Ledger {
     async fn migrate(&self, down: Option<u32>) -> Result<(), LedgerError> {
         use sea_orm_migration::MigratorTrait;
         let ledger = self.clone();
-        Self::undisturbed(async move {
-            let txn = ledger.begin().await?;
+        Self::undisturbed(self.transaction(async move |txn, _| {
             if !ledger.is_embedded() {
                 // A migration of a large ledger takes as long as it takes.
                 txn.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
@@ -278,8 +278,8 @@ impl Ledger {
                 None => txn.patiently(|inner| Migrator::up(inner, None)).await?,
                 Some(steps) => txn.patiently(|inner| Migrator::down(inner, Some(steps))).await?,
             }
-            ledger.commit(txn).await
-        })
+            Ok(Commit(()))
+        }))
         .await
     }
 

@@ -26,6 +26,7 @@ use crate::{
     provisioning::Provisioning,
     record::NewCredential,
     state::{ParkedReason, Scope, State, Step},
+    transactions::Ending::Commit,
 };
 
 impl Ledger {
@@ -69,14 +70,15 @@ impl Ledger {
     ) -> Result<Kept, LedgerError> {
         let (ledger, id) = (self.clone(), id.clone());
         self.detached("keep_credential", async move {
-            let txn = ledger.begin().await?;
-            let now = ledger.now_in(&txn).await?;
-            let row = lock_row(&txn, &id).await?;
-            let kept = insert(&txn, &row, &credential, road, now).await?;
-            if !matches!(kept, Kept::Wiped | Kept::Differs) {
-                resume(&txn, &id, &credential, now).await?;
-            }
-            ledger.commit(txn).await?;
+            let keeping = ledger.transaction(async |txn, now| {
+                let row = lock_row(txn, &id).await?;
+                let kept = insert(txn, &row, &credential, road, now).await?;
+                if !matches!(kept, Kept::Wiped | Kept::Differs) {
+                    resume(txn, &id, &credential, now).await?;
+                }
+                Ok(Commit((row, kept)))
+            });
+            let (row, kept) = keeping.await?;
             report(&row, &credential, kept, true);
             Ok(kept)
         })

@@ -14,6 +14,7 @@ use crate::{
     error::LedgerError,
     evidence,
     state::{State, Step},
+    transactions::Ending::{Commit, RollBack},
     word::Word,
 };
 
@@ -106,46 +107,44 @@ impl Ledger {
     }
 
     async fn sweep_some(&self, lookup_after: Duration) -> Result<Vec<Swept>, LedgerError> {
-        let ledger = self;
-        let txn = ledger.begin().await?;
-        let now = ledger.now_in(&txn).await?;
-        let expired = Entity::find()
-            .filter(Column::State.eq(State::InFlight.as_str()))
-            .filter(Column::LeaseUntil.lt(now))
-            .limit(AT_A_TIME)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .all(&txn)
-            .await?;
-        if expired.is_empty() {
-            txn.rollback().await?;
-            return Ok(Vec::new());
-        }
-        let ids: Vec<&str> = expired.iter().map(|row| row.id.as_str()).collect();
-        Entity::update_many()
-            .col_expr(Column::State, Expr::val(State::Unknown.as_str()))
-            .col_expr(Column::DueAt, Expr::val(now + millis(lookup_after)))
-            .col_expr(Column::InDoubt, Expr::val(true))
-            // A call ends before its lease does.
-            .col_expr(Column::DoubtEndedAt, Expr::col(Column::LeaseUntil))
-            .col_expr(Column::Refused, Expr::val(None::<String>))
-            .col_expr(Column::Lookups, Expr::val(0))
-            .col_expr(Column::LeaseOwner, Expr::val(None::<String>))
-            .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
-            .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
-            .col_expr(Column::UpdatedAt, Expr::val(now))
-            .filter(Column::Id.is_in(ids))
-            .exec(&txn)
-            .await?;
-        let swept = expired
-            .iter()
-            .map(|row| Swept {
-                signup_id: row.signup_id.clone(),
-                step: row.step.clone().into(),
-                intent: u32::try_from(row.intents).unwrap_or_default(),
-            })
-            .collect();
-        evidence::insert(&txn, expired.iter().map(|row| evidence::of_expired(row, now))).await?;
-        ledger.commit(txn).await?;
-        Ok(swept)
+        self.transaction(async |txn, now| {
+            let expired = Entity::find()
+                .filter(Column::State.eq(State::InFlight.as_str()))
+                .filter(Column::LeaseUntil.lt(now))
+                .limit(AT_A_TIME)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .all(txn)
+                .await?;
+            if expired.is_empty() {
+                return Ok(RollBack(Vec::new()));
+            }
+            let ids: Vec<&str> = expired.iter().map(|row| row.id.as_str()).collect();
+            Entity::update_many()
+                .col_expr(Column::State, Expr::val(State::Unknown.as_str()))
+                .col_expr(Column::DueAt, Expr::val(now + millis(lookup_after)))
+                .col_expr(Column::InDoubt, Expr::val(true))
+                // A call ends before its lease does.
+                .col_expr(Column::DoubtEndedAt, Expr::col(Column::LeaseUntil))
+                .col_expr(Column::Refused, Expr::val(None::<String>))
+                .col_expr(Column::Lookups, Expr::val(0))
+                .col_expr(Column::LeaseOwner, Expr::val(None::<String>))
+                .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
+                .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
+                .col_expr(Column::UpdatedAt, Expr::val(now))
+                .filter(Column::Id.is_in(ids))
+                .exec(txn)
+                .await?;
+            let swept = expired
+                .iter()
+                .map(|row| Swept {
+                    signup_id: row.signup_id.clone(),
+                    step: row.step.clone().into(),
+                    intent: u32::try_from(row.intents).unwrap_or_default(),
+                })
+                .collect();
+            evidence::insert(txn, expired.iter().map(|row| evidence::of_expired(row, now))).await?;
+            Ok(Commit(swept))
+        })
+        .await
     }
 }
