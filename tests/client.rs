@@ -2,7 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Output, sync::Arc, time::Instant};
 
-use foxden_ledger::{Custody, SecretRotation, State};
+use foxden_custody::{Custody, SecretRotation};
+use foxden_ledger::State;
 use foxden_vault::KeyRing;
 use sea_orm::{ConnectionTrait as _, Database, Statement};
 use serde_json::Value;

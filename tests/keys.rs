@@ -148,9 +148,9 @@ async fn a_key_that_the_escrow_needs_can_not_be_dropped() {
     let (old, new) = (generated(&place, "old"), generated(&place, "new"));
     place.set("FOXDEN_KEYS", &old);
     place.feed(&["migrate", "up"], "");
-    let custody = foxden_ledger::Custody::new(std::sync::Arc::new(KeyRing::parse(&old).unwrap()), "production");
+    let custody = foxden_custody::Custody::new(std::sync::Arc::new(KeyRing::parse(&old).unwrap()), "production");
     let owner = foxden_ledger::ProvisioningId::new();
-    let escrow = foxden_ledger::Escrow::open(&place.path("foxden-escrow")).unwrap();
+    let escrow = foxden_custody::Escrow::open(&place.path("foxden-escrow")).unwrap();
     let (scope, token) = (foxden_ledger::Scope::Store, foxden_vault::RefreshToken::new("token"));
     let sealed = custody.seal_token(&owner, scope, &token).unwrap();
     let credential = foxden_ledger::NewCredential { scope, intent: 1, resource_uri: None, sealed };

@@ -9,7 +9,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use foxden_ledger::{Custody, Filter, Ledger, Provisioning, Scope, SignupId, State};
+use foxden_custody::Custody;
+use foxden_ledger::{Filter, Ledger, Provisioning, Scope, SignupId, State};
 use foxden_vault::{KeyRing, RefreshToken};
 use foxy_sim::Simulator;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! See `foxden_ledger::fuzzing::escrows`.
+//! See `foxden_custody::fuzzing::escrows`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| foxden_ledger::fuzzing::escrows(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| foxden_custody::fuzzing::escrows(input));

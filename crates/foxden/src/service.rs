@@ -8,8 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foxden_custody::{Custody, Escrow};
 use foxden_intake::{AmqpSettings, ConsumerParts, Door, IntakeError, PublisherParts, consume, publish_outcomes};
-use foxden_ledger::{Custody, Escrow, Ledger, LedgerWatch, Source, State, WorkerId};
+use foxden_ledger::{Ledger, LedgerWatch, Source, State, WorkerId};
 use foxden_provisioning::{Capacity, Gate, GateSettings, Leases, Parts, Policy, Runner, Worker};
 use foxy_api::Foxy;
 use tokio::sync::Notify;

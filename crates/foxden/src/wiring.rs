@@ -3,8 +3,9 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
+use foxden_custody::{Custody, CustodyError, Escrow};
 use foxden_intake::AmqpUrl;
-use foxden_ledger::{Custody, CustodyError, Escrow, Ledger, SignupId};
+use foxden_ledger::{Ledger, SignupId};
 use foxden_provisioning::{GateSettings, Policy, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};
 use foxy_api::{ApiOrigins, Foxy, Registrar};

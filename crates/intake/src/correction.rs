@@ -3,7 +3,8 @@
 //! Foxy takes no repeats, so whatever may have taken effect there binds what comes after it: the email once a user
 //! exists or may exist, the store domain once a store may.
 
-use foxden_ledger::{CorrectedKey, ParkedReason, Payload, Provisioning, State, Step};
+use foxden_custody::Payload;
+use foxden_ledger::{CorrectedKey, ParkedReason, Provisioning, State, Step};
 
 use crate::event::SignupEvent;
 

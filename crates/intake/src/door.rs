@@ -4,9 +4,10 @@ mod telling;
 
 use std::time::Duration;
 
+use foxden_custody::{CaptchaCodes, Custody};
 use foxden_ledger::{
-    Accepted, CaptchaCodes, Claimed, Correction, Custody, Known, Ledger, LedgerError, NewSignup, ParkedReason,
-    Provisioning, ProvisioningId, Source, State, Step, WorkerId,
+    Accepted, Claimed, Correction, Known, Ledger, LedgerError, NewSignup, ParkedReason, Provisioning, ProvisioningId,
+    Source, State, Step, WorkerId,
 };
 use foxden_vault::{Fingerprint, SealError};
 
@@ -209,7 +210,8 @@ fn are_fresh(new: &CaptchaCodes, old: &CaptchaCodes, row: &Provisioning) -> bool
 mod tests {
     use std::time::Duration;
 
-    use foxden_ledger::{CaptchaCodes, ParkedReason, Provisioning, State, Step, WorkerId};
+    use foxden_custody::CaptchaCodes;
+    use foxden_ledger::{ParkedReason, Provisioning, State, Step, WorkerId};
 
     use super::{Admitted, Door, are_fresh};
     use crate::{

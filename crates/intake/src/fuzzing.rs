@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use foxden_ledger::{Custody, ProvisioningId, SignupId};
+use foxden_custody::Custody;
+use foxden_ledger::{ProvisioningId, SignupId};
 use foxden_vault::KeyRing;
 use serde_json::Value;
 

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foxden_ledger::{Custody, Ledger, Provisioning, Source, WorkerId};
+use foxden_custody::Custody;
+use foxden_ledger::{Ledger, Provisioning, Source, WorkerId};
 use foxden_vault::{KeyRing, generate_key};
 use serde_json::json;
 

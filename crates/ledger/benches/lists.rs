@@ -8,9 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foxden_custody::Custody;
 use foxden_ledger::{
-    Accepted, Attempt, AttemptId, AttemptKind, AttemptOutcome, Claimed, Custody, Entry, Facts, Ledger, NewCredential,
-    Next, ProvisioningId, Recorded, Scope, Step, WorkerId,
+    Accepted, Attempt, AttemptId, AttemptKind, AttemptOutcome, Claimed, Entry, Facts, Ledger, NewCredential, Next,
+    ProvisioningId, Recorded, Scope, Step, WorkerId,
 };
 use foxden_vault::{KeyRing, RefreshToken};
 use sea_orm::{ConnectionTrait as _, Database};

@@ -7,7 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foxden_ledger::{Custody, Ledger, NewSignup, ProvisioningId, WorkerId};
+use foxden_custody::Custody;
+use foxden_ledger::{Ledger, NewSignup, ProvisioningId, WorkerId};
 use foxden_vault::KeyRing;
 
 use support::signup;

@@ -7,7 +7,7 @@ use std::{ops::ControlFlow, pin::Pin, sync::Arc};
 
 use crate::explain::Sent;
 
-/// Decides about each operation of a [`Ledger`](crate::Ledger) or an [`Escrow`](crate::Escrow), by its name.
+/// Decides about each operation of a [`Ledger`](crate::Ledger) or of an escrow, by its name.
 pub trait StepIn: Send + Sync {
     /// Before it begins. `Break`: it does not begin, and its caller is told that the database, or the disk, is away.
     fn before(&self, operation: &'static str) -> Pause;
@@ -25,11 +25,11 @@ pub trait StepIn: Send + Sync {
 /// For how long an operation is held up, and whether it goes on then.
 pub type Pause = Pin<Box<dyn Future<Output = ControlFlow<()>> + Send>>;
 
-/// Nobody, outside of tests.
-pub(crate) type Steps = Option<Arc<dyn StepIn>>;
+/// Who steps in; `None` outside of tests.
+pub type Steps = Option<Arc<dyn StepIn>>;
 
 /// Runs `work` between the two steps; `lost` makes the error that a break leads to.
-pub(crate) async fn between<T, E>(
+pub async fn between<T, E>(
     steps: Steps,
     operation: &'static str,
     lost: impl Fn() -> E,

@@ -11,10 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foxden_ledger::{
-    Accepted, Custody, Escrow, Ledger, NewSignup, Pause, Payload, ProvisioningId, SignupId, Source, StepIn,
-    StoreDetails, UserDetails, WorkerId,
-};
+use foxden_custody::{Custody, Escrow, Payload, StoreDetails, UserDetails};
+use foxden_ledger::{Accepted, Ledger, NewSignup, Pause, ProvisioningId, SignupId, Source, StepIn, WorkerId};
 use foxden_provisioning::{Calls, Ending, Gate, Leases, MadeUser, Parts, Policy, Runner, Schedule};
 use foxden_vault::{AccessToken, KeyRing, RefreshToken};
 use foxy_api::{

@@ -1,8 +1,7 @@
 //! Create calls: everything between a committed intent and a finding.
 
-use foxden_ledger::{
-    AttemptOutcome, Credential, Facts, NewCredential, Payload, Provisioning, Scope, Step, is_same_resource,
-};
+use foxden_custody::Payload;
+use foxden_ledger::{AttemptOutcome, Credential, Facts, NewCredential, Provisioning, Scope, Step, is_same_resource};
 use foxden_vault::{RefreshToken, Sealed};
 use foxy_api::{CreatedStore, Line, LinkProblem, NewStore, NewUser, NoEffect, Outcome, Report, ResourceUri};
 use tokio::time::Instant;

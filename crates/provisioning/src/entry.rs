@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use foxden_custody::Payload;
 use foxden_ledger::{
-    AttemptKind, AttemptOutcome, Claimed, Contention, Doubt, Entry, Facts, Next, Payload, Provisioning, Recorded,
-    RefusedFor, State, Step,
+    AttemptKind, AttemptOutcome, Claimed, Contention, Doubt, Entry, Facts, Next, Provisioning, Recorded, RefusedFor,
+    State, Step,
 };
 
 use crate::{

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use foxden_ledger::{
-    Attempt, AttemptId, AttemptKind, AttemptOutcome, Facts, NewCredential, Payload, Provisioning, Step,
-};
+use foxden_custody::Payload;
+use foxden_ledger::{Attempt, AttemptId, AttemptKind, AttemptOutcome, Facts, NewCredential, Provisioning, Step};
 use foxden_vault::Sealed;
 use foxy_api::{
     Doubt, Evidence, NoEffect, NotSent, Outcome, ReadError, Rejection, RejectionKind, SetupFault, TokenLoss,

@@ -2,7 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-use foxden_ledger::{ProvisioningId, Scope, TokenPlace};
+use foxden_custody::TokenPlace;
+use foxden_ledger::{ProvisioningId, Scope};
 use foxden_vault::RefreshToken;
 use foxy_api::{Cause, Keeping, TokenKeeper};
 use tokio_util::task::TaskTracker;

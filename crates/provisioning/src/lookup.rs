@@ -1,6 +1,7 @@
 //! Lookups: what became of a create call whose outcome is unknown. Only reads, so they are made as often as it takes.
 
-use foxden_ledger::{LedgerError, Payload, Provisioning, Step, StoreClaim};
+use foxden_custody::Payload;
+use foxden_ledger::{LedgerError, Provisioning, Step, StoreClaim};
 use foxy_api::{ReadError, ResourceUri, StoreSearch};
 use tokio::time::Instant;
 

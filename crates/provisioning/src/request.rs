@@ -1,6 +1,7 @@
 //! What is sent to Foxy, made from what the signup asks for.
 
-use foxden_ledger::{Payload, Provisioning};
+use foxden_custody::Payload;
+use foxden_ledger::Provisioning;
 use foxy_api::{CaptchaCode, NewStore, NewUser};
 
 use crate::{email::EmailTemplate, plan::Unopenable};

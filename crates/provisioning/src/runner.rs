@@ -2,10 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foxden_ledger::{
-    Claimed, Custody, CustodyError, DrainError, Escrow, EscrowError, Facts, Ledger, LedgerError, ParkedReason, Payload,
-    Provisioning, Recorded, State, Step,
-};
+use foxden_custody::{Custody, CustodyError, DrainError, Escrow, EscrowError, Payload};
+use foxden_ledger::{Claimed, Facts, Ledger, LedgerError, ParkedReason, Provisioning, Recorded, State, Step};
 use foxden_vault::SealError;
 use foxy_api::{Foxy, Line};
 use tokio::{sync::Notify, time::Instant};

@@ -1,6 +1,6 @@
 //! Striking personal data out of texts that come from outside.
 
-use foxden_ledger::Payload;
+use foxden_custody::Payload;
 
 const STRUCK: &str = "[…]";
 
@@ -81,7 +81,7 @@ fn find_ignoring_case(text: &str, needle: &str) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use foxden_ledger::{CaptchaCodes, Payload, StoreDetails, UserDetails};
+    use foxden_custody::{CaptchaCodes, Payload, StoreDetails, UserDetails};
     use proptest::prelude::{any, proptest};
 
     use super::scrub;

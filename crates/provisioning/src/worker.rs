@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foxden_ledger::{Claimed, Escrow, Ledger, LedgerWatch};
+use foxden_custody::Escrow;
+use foxden_ledger::{Claimed, Ledger, LedgerWatch};
 use foxy_api::Foxy;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

@@ -10,7 +10,8 @@ use crate::{
     servers::{evidence::Evidence, parent_app::Taken},
     support::Place,
 };
-use foxden_ledger::{Credential, Custody, Ledger, ParkedReason, Provisioning, Scope, State, Step};
+use foxden_custody::Custody;
+use foxden_ledger::{Credential, Ledger, ParkedReason, Provisioning, Scope, State, Step};
 use foxden_vault::KeyRing;
 use foxy_sim::{BookedStore, BookedUser, Books};
 

@@ -4,7 +4,8 @@ use std::{ffi::OsString, os::unix::process::CommandExt as _, path::Path, process
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
-use foxden_ledger::{Escrow, OpenTokenError, Provisioning, StoreToken, open_store_token};
+use foxden_custody::{Escrow, OpenTokenError, StoreToken, open_store_token};
+use foxden_ledger::Provisioning;
 use foxden_provisioning::Keeper;
 use foxden_vault::AccessToken;
 use foxy_api::{HeldToken, TokenScope};

@@ -1,6 +1,6 @@
 //! `captcha`: what was solved for the calls to Foxy (Foxy docs: rels/create_user).
 
-use foxden_ledger::CaptchaCodes;
+use foxden_custody::CaptchaCodes;
 
 use super::{
     fields::Fields,

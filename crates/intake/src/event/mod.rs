@@ -24,7 +24,8 @@ mod user;
 
 use std::fmt;
 
-use foxden_ledger::{Payload, SignupId};
+use foxden_custody::Payload;
+use foxden_ledger::SignupId;
 
 pub use cloud_event::SIGNUP_TYPE;
 pub(crate) use cloud_event::{Attribute, Attributes};

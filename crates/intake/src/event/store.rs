@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use foxden_ledger::StoreDetails;
+use foxden_custody::StoreDetails;
 use serde_json::Value;
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use foxden_ledger::UserDetails;
+use foxden_custody::UserDetails;
 use serde_json::Value;
 
 use super::{

@@ -1,6 +1,7 @@
 //! What is measured.
 
-use foxden_ledger::{Custody, NewSignup, Payload, ProvisioningId, SignupId, Source, StoreDetails, UserDetails};
+use foxden_custody::{Custody, Payload, StoreDetails, UserDetails};
+use foxden_ledger::{NewSignup, ProvisioningId, SignupId, Source};
 
 fn payload() -> Payload {
     let text = |text: &str| text.to_owned();

@@ -1,8 +1,7 @@
 //! Tokens are opened on the record, or not at all.
 
-use foxden_ledger::{
-    Act, By, Custody, Ledger, Next, OpenTokenError, Scope, SignupId, Word, WorkerId, open_store_token,
-};
+use foxden_custody::{Custody, OpenTokenError, open_store_token};
+use foxden_ledger::{Act, By, Ledger, Next, Scope, SignupId, Word, WorkerId};
 use sea_orm::{ConnectionTrait as _, Database};
 
 use crate::support::{accept, custody, entry, meddle, token, written};
@@ -100,7 +99,7 @@ pub(crate) async fn without_a_record_no_token_is_opened(ledger: Ledger, url: &st
 }
 
 #[expect(dead_code, reason = "its `main` is for those who run it as a program")]
-#[path = "../../examples/open_store_token.rs"]
+#[path = "../../../custody/examples/open_store_token.rs"]
 mod example;
 
 /// The example as it stands there, on a ledger with a store.

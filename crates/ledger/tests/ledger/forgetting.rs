@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use foxden_custody::{Custody, Escrow};
 use foxden_ledger::{
-    Accepted, Act, By, CorrectedKey, Correction, Custody, Doubt, Escrow, Forget, Forgetting, Forgotten, Ledger,
-    NewCredential, NewSignup, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, ProvisioningId, Retried,
-    Scope, SignupId, Source, State, Step, WorkerId,
+    Accepted, Act, By, CorrectedKey, Correction, Doubt, Forget, Forgetting, Forgotten, Ledger, NewCredential,
+    NewSignup, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, ProvisioningId, Retried, Scope, SignupId,
+    Source, State, Step, WorkerId,
 };
 use foxden_vault::RefreshToken;
 

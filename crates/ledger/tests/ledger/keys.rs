@@ -6,9 +6,8 @@ use std::{
     time::Duration,
 };
 
-use foxden_ledger::{
-    Accepted, Custody, KeyUse, Ledger, Next, Page, Pause, Reseal, Scope, SignupId, Step, StepIn, WorkerId,
-};
+use foxden_custody::{Custody, Page, Reseal};
+use foxden_ledger::{Accepted, KeyUse, Ledger, Next, Pause, Scope, SignupId, Step, StepIn, WorkerId};
 use foxden_vault::{KeyId, KeyRing};
 
 use crate::support::{accept, entry, payload, row, token, written};

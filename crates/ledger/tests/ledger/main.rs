@@ -224,10 +224,10 @@ mod sqlite {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let mode = |mode| std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-        let open = || foxden_ledger::Escrow::open(dir.path());
+        let open = || foxden_custody::Escrow::open(dir.path());
         for refused in [0o777, 0o1777, 0o770, 0o720, 0o702] {
             mode(refused);
-            assert!(open().is_err() && foxden_ledger::SecretRotation::begin(dir.path()).is_err(), "{refused:o}");
+            assert!(open().is_err() && foxden_custody::SecretRotation::begin(dir.path()).is_err(), "{refused:o}");
         }
         mode(0o755);
         open().unwrap();
@@ -247,22 +247,22 @@ mod sqlite {
         let claimed = crate::support::accept(&ledger, &custody, &foxden_ledger::WorkerId::new(), "s1").await;
         let id = &claimed.provisioning.id;
         let token = crate::support::token(&claimed, &custody, foxden_ledger::Scope::User, "user").unwrap();
-        let kept = foxden_ledger::Escrow::open(&escrow).unwrap();
+        let kept = foxden_custody::Escrow::open(&escrow).unwrap();
         let name = format!("{id}.user_full_access.1.escrow");
         for link in [name.as_str(), "client-secret.rotation"] {
             symlink(&keys, escrow.join(link)).unwrap();
             symlink(&keys, escrow.join(format!("{link}.unfinished"))).unwrap();
         }
         kept.keep(id, &token).await.unwrap();
-        let rotation = foxden_ledger::SecretRotation::begin(&escrow).unwrap();
+        let rotation = foxden_custody::SecretRotation::begin(&escrow).unwrap();
         let sealed = token.sealed.clone();
-        rotation.keep(&foxden_ledger::PendingSecret { client_id: "c".into(), sealed, of: None }).unwrap();
+        rotation.keep(&foxden_custody::PendingSecret { client_id: "c".into(), sealed, of: None }).unwrap();
         assert!(rotation.pending().unwrap().is_some());
         assert_eq!(std::fs::read_to_string(&keys).unwrap(), "the keys");
         drop(rotation);
         std::fs::remove_file(escrow.join("client-secret.lock")).unwrap();
         symlink(dir.path().join("made"), escrow.join("client-secret.lock")).unwrap();
-        assert!(foxden_ledger::SecretRotation::begin(&escrow).is_err() && !dir.path().join("made").exists());
+        assert!(foxden_custody::SecretRotation::begin(&escrow).is_err() && !dir.path().join("made").exists());
         assert_eq!(kept.drain(&ledger, &custody).await.unwrap(), 1);
     }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use foxden_custody::Custody;
 use foxden_ledger::{
-    Claimed, Custody, Ledger, NewCredential, Next, Orphan, ParkedReason, Provisioning, Scope, State, Step, WorkerId,
+    Claimed, Ledger, NewCredential, Next, Orphan, ParkedReason, Provisioning, Scope, State, Step, WorkerId,
 };
 use foxden_vault::RefreshToken;
 

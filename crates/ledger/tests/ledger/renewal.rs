@@ -2,9 +2,10 @@
 
 use std::{fs, ops::ControlFlow, sync::Arc};
 
+use foxden_custody::{Custody, Renewed, Reseal, TokenPlace};
 use foxden_ledger::{
-    Claimed, Custody, Forgetting, Ledger, Next, ParkedReason, Pause, Provisioning, ProvisioningId, Renewed, Reseal,
-    Scope, SignupId, State, Step, StepIn, TokenPlace, WorkerId,
+    Claimed, Forgetting, Ledger, Next, ParkedReason, Pause, Provisioning, ProvisioningId, Scope, SignupId, State, Step,
+    StepIn, WorkerId,
 };
 use foxden_vault::{KeyRing, RefreshToken};
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use foxden_custody::Custody;
 use foxden_ledger::{
-    AttemptKind, AttemptOutcome, By, CorrectedKey, Correction, Custody, Doubt, Facts, Ledger, ManualClock,
-    MarkRestored, Marked, Next, ParkedReason, Provisioning, Retried, SignupId, Source, State, Step, WorkerId,
+    AttemptKind, AttemptOutcome, By, CorrectedKey, Correction, Doubt, Facts, Ledger, ManualClock, MarkRestored, Marked,
+    Next, ParkedReason, Provisioning, Retried, SignupId, Source, State, Step, WorkerId,
 };
 
 use crate::support::{LEASE, START_MS, accept, custody, entry, payload, row, signup, written};

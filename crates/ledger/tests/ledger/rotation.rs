@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use foxden_ledger::{Escrow, PendingSecret, RotationError, SecretRotation};
+use foxden_custody::{Escrow, PendingSecret, RotationError, SecretRotation};
 use foxden_vault::ClientSecret;
 
 use crate::support::custody;

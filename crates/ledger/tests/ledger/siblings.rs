@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use foxden_custody::Custody;
 use foxden_ledger::{
-    AttemptOutcome, Claimed, Contention, CorrectedKey, Correction, Custody, Doubt, Facts, Hold, Ledger, Next,
-    ParkedReason, ProvisioningId, Recorded, Retried, Scope, SignupId, Source, State, Step, StoreClaim, WorkerId,
+    AttemptOutcome, Claimed, Contention, CorrectedKey, Correction, Doubt, Facts, Hold, Ledger, Next, ParkedReason,
+    ProvisioningId, Recorded, Retried, Scope, SignupId, Source, State, Step, StoreClaim, WorkerId,
 };
 
 use crate::support::{LEASE, accept, custody, entry, payload, row, token, written};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use foxden_custody::Custody;
 use foxden_ledger::{
-    Accepted, AttemptKind, CorrectedKey, Correction, Custody, Doubt, Facts, Filter, Ledger, Look, ManualClock, Next,
+    Accepted, AttemptKind, CorrectedKey, Correction, Doubt, Facts, Filter, Ledger, Look, ManualClock, Next,
     OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Recorded, RefusedFor, Retried, Scope, SignupId,
     Source, State, Step, WorkerId,
 };

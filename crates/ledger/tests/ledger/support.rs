@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use foxden_custody::{Custody, Payload, StoreDetails, UserDetails};
 use foxden_ledger::{
-    Accepted, Attempt, AttemptId, AttemptKind, AttemptOutcome, Claimed, Custody, Entry, Facts, Ledger, NewCredential,
-    NewSignup, Next, Payload, ProvisioningId, Recorded, Scope, SignupId, Source, Step, StoreDetails, UserDetails,
-    WorkerId,
+    Accepted, Attempt, AttemptId, AttemptKind, AttemptOutcome, Claimed, Entry, Facts, Ledger, NewCredential, NewSignup,
+    Next, ProvisioningId, Recorded, Scope, SignupId, Source, Step, WorkerId,
 };
 use foxden_vault::{KeyRing, RefreshToken};
 use sea_orm::{ConnectionTrait as _, Database};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use foxden_ledger::{Doubt, Escrow, Ledger, ManualClock, Next, ParkedReason, Recorded, Scope, State, Step, WorkerId};
+use foxden_custody::Escrow;
+use foxden_ledger::{Doubt, Ledger, ManualClock, Next, ParkedReason, Recorded, Scope, State, Step, WorkerId};
 use foxden_vault::RefreshToken;
 
 use crate::support::{LEASE, START_MS, accept, custody, entry, row, token, written};

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use foxden_custody::{Custody, CustodyError, Escrow, open_store_token};
 use foxden_ledger::{
-    By, Claimed, Custody, CustodyError, Doubt, Escrow, Ledger, ManualClock, NewCredential, Next, Recorded, Scope,
-    SignupId, WorkerId, open_store_token,
+    By, Claimed, Doubt, Ledger, ManualClock, NewCredential, Next, Recorded, Scope, SignupId, WorkerId,
 };
 use foxden_vault::RefreshToken;
 

@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use foxden_ledger::{Payload, SignupId, StoreDetails, UserDetails};
+use foxden_custody::{Payload, StoreDetails, UserDetails};
+use foxden_ledger::SignupId;
 
 /// Where nothing else is said.
 const LISTING_LAG: Duration = Duration::from_secs(600);

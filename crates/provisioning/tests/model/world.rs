@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
+use foxden_custody::{Custody, Escrow};
 use foxden_ledger::{
-    Accepted, Claimed, Custody, Escrow, Filter, Ledger, ManualClock, NewSignup, Provisioning, ProvisioningId, Source,
-    WorkerId,
+    Accepted, Claimed, Filter, Ledger, ManualClock, NewSignup, Provisioning, ProvisioningId, Source, WorkerId,
 };
 use foxden_provisioning::{Ending, Gate, GateSettings, Leases, Parts, Policy, Runner, Schedule};
 use foxden_vault::KeyRing;

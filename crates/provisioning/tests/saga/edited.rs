@@ -2,7 +2,8 @@
 
 use std::{fs, time::Duration};
 
-use foxden_ledger::{Escrow, NewCredential, ParkedReason, Scope, State};
+use foxden_custody::Escrow;
+use foxden_ledger::{NewCredential, ParkedReason, Scope, State};
 use foxden_provisioning::Ending;
 use foxden_vault::RefreshToken;
 

@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use foxden_ledger::{Accepted, Escrow, Ledger, Pause, Provisioning, SignupId, State, StepIn};
+use foxden_custody::Escrow;
+use foxden_ledger::{Accepted, Ledger, Pause, Provisioning, SignupId, State, StepIn};
 use foxden_provisioning::Ending;
 use sea_orm::{ConnectionTrait as _, Database};
 

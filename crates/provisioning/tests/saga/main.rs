@@ -304,7 +304,7 @@ async fn a_token_that_the_ledger_does_not_take_goes_to_the_escrow_and_comes_back
     assert_eq!(files(), 1);
 
     // Another boot, on the same machine.
-    let escrow = foxden_ledger::Escrow::open(&world.escrow_dir.path().join("escrow")).unwrap();
+    let escrow = foxden_custody::Escrow::open(&world.escrow_dir.path().join("escrow")).unwrap();
     let next = world.restarted();
     assert_eq!(escrow.drain(&next.ledger, &next.custody).await.unwrap(), 1);
     assert_eq!(files(), 0);

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use foxden_custody::Payload;
 use foxden_ledger::{
-    Attempt, AttemptId, AttemptKind, AttemptOutcome, Claimed, Entry, Facts, Next, ParkedReason, Payload, Recorded,
-    Retried, SignupId, State, Step,
+    Attempt, AttemptId, AttemptKind, AttemptOutcome, Claimed, Entry, Facts, Next, ParkedReason, Recorded, Retried,
+    SignupId, State, Step,
 };
 use foxden_provisioning::Ending;
 

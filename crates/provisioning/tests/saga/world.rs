@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
+use foxden_custody::{Custody, Escrow, Payload, StoreDetails, UserDetails};
 use foxden_ledger::{
-    Accepted, AttemptKind, Claimed, Custody, Escrow, Ledger, ManualClock, NewSignup, Payload, Provisioning,
-    ProvisioningId, Scope, SignupId, Source, State, StoreDetails, UserDetails, WorkerId,
+    Accepted, AttemptKind, Claimed, Ledger, ManualClock, NewSignup, Provisioning, ProvisioningId, Scope, SignupId,
+    Source, State, WorkerId,
 };
 use foxden_provisioning::{Ending, Gate, GateSettings, Leases, Parts, Policy, Runner, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};

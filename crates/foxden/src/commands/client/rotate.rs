@@ -11,7 +11,8 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use foxden_ledger::{Act, By, Custody, Deed, SecretRotation};
+use foxden_custody::{Custody, SecretRotation};
+use foxden_ledger::{Act, By, Deed};
 use foxden_vault::ClientSecret;
 use foxy_api::{Outcome, ReadError, SetupFault};
 use serde_json::json;

@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use foxden_ledger::{Act, By, Deed, Ledger, Refused, Reseal};
+use foxden_custody::{Refused, Reseal};
+use foxden_ledger::{Act, By, Deed, Ledger};
 use foxden_vault::KeyRing;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;

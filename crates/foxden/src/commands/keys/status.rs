@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context as _;
 use clap::Args;
-use foxden_ledger::{Escrow, KeyUse, RotationError, SecretRotation};
+use foxden_custody::{Escrow, RotationError, SecretRotation};
+use foxden_ledger::KeyUse;
 use foxden_vault::{KeyId, KeyRing};
 use serde_json::json;
 

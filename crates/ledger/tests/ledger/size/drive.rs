@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use foxden_custody::{Custody, Escrow, Reseal, TokenPlace};
 use foxden_ledger::{
-    Act, AttemptKind, By, Claimed, CorrectedKey, Correction, Custody, Deed, Doubt, Escrow, Facts, Filter, Forgetting,
-    Ledger, Look, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Provisioning, ProvisioningId,
-    Reseal, Scope, SignupId, Source, State, Step, TokenPlace, WorkerId,
+    Act, AttemptKind, By, Claimed, CorrectedKey, Correction, Deed, Doubt, Facts, Filter, Forgetting, Ledger, Look,
+    Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Provisioning, ProvisioningId, Scope, SignupId,
+    Source, State, Step, WorkerId,
 };
 use foxden_vault::{KeyRing, RefreshToken};
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use foxden_ledger::{Custody, Ledger, ProvisioningId, Scope};
+use foxden_custody::Custody;
+use foxden_ledger::{Ledger, ProvisioningId, Scope};
 use foxden_vault::RefreshToken;
 
 use crate::support::{meddle, signup};

@@ -2,19 +2,13 @@
 
 use std::{fmt, pin::pin, time::Duration};
 
+use foxden_ledger::{Credential, Exchange, Ledger, LedgerError, NewCredential, ProvisioningId, Scope};
 use foxden_vault::{RefreshToken, SealError, Sealed};
 
 use crate::{
-    connect::Ledger,
     custody::{Custody, CustodyError},
     draining::DrainError,
-    error::LedgerError,
     escrow::{Escrow, EscrowError},
-    exchange::Exchange,
-    ids::ProvisioningId,
-    query::Credential,
-    record::NewCredential,
-    state::Scope,
 };
 
 /// How long the commit may take before the token goes to the escrow as well.

@@ -1,10 +1,11 @@
 //! What is written in the escrow's files.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use foxden_ledger::{NewCredential, ProvisioningId, Scope};
 use foxden_vault::Sealed;
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::ProvisioningId, record::NewCredential, renewal::Renewal, state::Scope};
+use crate::renewal::Renewal;
 
 /// A file of a later release is left for that release.
 const VERSION: u32 = 1;

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use crate::ids::ProvisioningId;
+use foxden_ledger::ProvisioningId;
 
 /// Write, sync, rename, sync the directory: after a crash the file is there whole, or not at all. It is written under
 /// a name that can't be guessed, and that no link has.

@@ -1,23 +1,17 @@
 //! Opening a store's token: the one road by which a token leaves the ledger for somebody's use, with its audit.
 
+use foxden_ledger::{Act, By, Credential, Deed, Ledger, LedgerError, Provisioning, Scope, SignupId};
 use foxden_vault::RefreshToken;
 
 use crate::{
-    audit::{By, Deed},
-    connect::Ledger,
     custody::{Custody, CustodyError},
-    error::LedgerError,
-    ids::SignupId,
-    provisioning::Provisioning,
-    query::Credential,
     renewal::TokenPlace,
-    state::{Act, Scope},
 };
 
 /// A store's refresh token, opened, with where it belongs. `Debug` does not show the token, and nothing makes JSON of it:
 ///
 /// ```compile_fail,E0277
-/// fn out(store: &foxden_ledger::StoreToken) {
+/// fn out(store: &foxden_custody::StoreToken) {
 ///     serde_json::to_string(store);
 /// }
 /// ```
@@ -69,13 +63,14 @@ pub enum OpenTokenError {
 /// It is recorded before it is handed out: a row in the audit, and `token.opened` in the log. If the row can't be written, no
 /// token is given out. So the connection needs the right to write, and a standby will not do.
 ///
-/// A platform written in Rust needs no foxden program for it, only `foxden-ledger` and `foxden-vault`:
+/// A platform written in Rust needs no foxden program for it, only `foxden-custody`, `foxden-ledger` and `foxden-vault`:
 ///
 /// ```no_run
 /// # async fn example(keys: &str) -> Result<(), Box<dyn std::error::Error>> {
 /// use std::sync::Arc;
 ///
-/// use foxden_ledger::{By, Custody, Ledger, SignupId, open_store_token};
+/// use foxden_custody::{Custody, open_store_token};
+/// use foxden_ledger::{By, Ledger, SignupId};
 /// use foxden_vault::KeyRing;
 ///
 /// let ledger = Ledger::connect("postgres://platform@db.internal/foxden", 2).await?;

@@ -1,11 +1,13 @@
 //! How long it takes to move 100,000 envelopes to another key: `make bench`. On SQLite always; on PostgreSQL too where
 //! `DATABASE_URL` names one.
 
+#[path = "../../ledger/benches/support/mod.rs"]
 mod support;
 
 use std::{sync::Arc, time::Instant};
 
-use foxden_ledger::{Custody, Ledger, ProvisioningId, Reseal};
+use foxden_custody::{Custody, Reseal};
+use foxden_ledger::{Ledger, ProvisioningId};
 use foxden_vault::KeyRing;
 
 use support::signup;

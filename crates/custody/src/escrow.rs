@@ -12,16 +12,14 @@ use std::{
     sync::Arc,
 };
 
+use foxden_ledger::{NewCredential, ProvisioningId, StepIn, Steps, between};
 use foxden_vault::{KeyId, SmallFileError, read_small_file};
 use zeroize::Zeroizing;
 
 use crate::{
     deposit::{self, Content},
-    ids::ProvisioningId,
     on_disk::{make_private, remove, write_durably},
-    record::NewCredential,
     renewal::Renewal,
-    step_in::{StepIn, Steps, between},
 };
 
 /// What the files' names end in. Anything else in the directory is left alone.

@@ -2,17 +2,10 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use foxden_ledger::{Around, Contents, Ledger, LedgerError, Replacement, Scope, SignupId, StoredEnvelope};
 use foxden_vault::{Fingerprint, KeyId, SealError, Sealed};
 
-use crate::{
-    connect::Ledger,
-    custody::{Custody, CustodyError, NotResealed},
-    envelopes::{Around, Replacement, StoredEnvelope},
-    error::LedgerError,
-    ids::SignupId,
-    keys::Contents,
-    state::Scope,
-};
+use crate::custody::{Custody, CustodyError, NotResealed};
 
 /// Rows that were locked or changed when their turn came are gone back to this many times; then they are left for another
 /// run.

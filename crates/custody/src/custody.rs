@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
+use foxden_ledger::{ProvisioningId, Scope, SignupId};
 use foxden_vault::{Binding, ClientSecret, Fingerprint, KeyId, KeyRing, OpenError, RefreshToken, SealError, Sealed};
 use serde::Serialize;
 
 use crate::{
-    ids::{ProvisioningId, SignupId},
     payload::{Payload, StoreDetails, UserDetails},
     rotation::{PendingSecret, RotationOf},
-    state::Scope,
 };
 
 const PAYLOAD: &str = "payload";

@@ -3,15 +3,13 @@
 
 use std::sync::Arc;
 
+use foxden_ledger::{NewCredential, ProvisioningId, Scope};
 use foxden_vault::{KeyRing, RefreshToken};
 
 use crate::{
     Custody,
     deposit::{self, Content},
-    ids::ProvisioningId,
-    record::NewCredential,
     renewal::Renewal,
-    state::Scope,
 };
 
 const KEYS: &str = "main:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";

@@ -1,12 +1,11 @@
 //! Moving the escrow's tokens into the ledger.
 
+use foxden_ledger::{Ledger, LedgerError};
 use foxden_vault::{KeyId, Sealed};
 
 use crate::{
-    connect::Ledger,
     custody::{Custody, CustodyError},
     deposit::{self, Content},
-    error::LedgerError,
     escrow::{self, Escrow, EscrowError},
     on_disk::remove,
     renewal::Renewal,

@@ -1,7 +1,7 @@
 //! A platform's own program opens the token of a customer's store, without the foxden program.
 //!
 //! ```sh
-//! cargo run -p foxden-ledger --example open_store_token -- sqlite:foxden.db keys acct_000001
+//! cargo run -p foxden-custody --example open_store_token -- sqlite:foxden.db keys acct_000001
 //! ```
 //!
 //! `keys` is the file that `FOXDEN_KEYS_FILE` names. The opening shows up in `foxden show acct_000001`.
@@ -10,7 +10,8 @@
 
 use std::{error::Error, path::Path, sync::Arc};
 
-use foxden_ledger::{By, Custody, Ledger, SignupId, StoreToken, open_store_token};
+use foxden_custody::{Custody, StoreToken, open_store_token};
+use foxden_ledger::{By, Ledger, SignupId};
 use foxden_vault::KeyRing;
 
 /// What `FOXDEN_ENVIRONMENT` is where the token was sealed.
