@@ -8,6 +8,8 @@ mod core_dumps;
 mod docs_tests;
 mod exit;
 mod file_sizes;
+#[cfg(test)]
+mod layering_tests;
 mod listed;
 mod output;
 mod paged_table;
