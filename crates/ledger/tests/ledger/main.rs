@@ -2,35 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
+#[macro_use]
+mod databases;
+
 mod audit;
 mod cancelling;
 mod forgetting;
-mod keys;
 mod listing;
 mod orphans;
 mod outbox;
-mod renewal;
 mod restored;
-mod rotation;
 mod siblings;
 mod signups;
 mod size;
 mod support;
 mod sweeping;
 mod tokens;
-mod two_tokens;
 mod waiting;
 
-/// Runs every rule on one database.
-macro_rules! rules {
-    ($ledger:path: $($module:ident::$rule:ident),* $(,)?) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $rule() {
-            let (ledger, _keep) = $ledger().await;
-            crate::$module::$rule(ledger).await;
-        }
-    )*};
-}
+/// The rules that need nothing but the ledger.
 macro_rules! all_rules {
     ($ledger:path) => {
         rules!($ledger:
@@ -58,23 +48,6 @@ macro_rules! all_rules {
             tokens::what_is_in_the_escrow_is_drained_into_the_ledger_once,
             tokens::an_escrow_file_that_can_not_be_read_is_named_and_kept,
             tokens::a_token_of_another_ledger_stays_in_the_escrow,
-            two_tokens::what_does_not_open_in_its_place_takes_no_token_s_key_and_is_put_aside,
-            two_tokens::a_file_that_can_not_be_put_aside_holds_up_none_behind_it,
-            two_tokens::a_file_under_a_key_that_is_not_here_stays_where_it_is,
-            two_tokens::of_two_tokens_of_one_call_both_are_kept_and_that_of_its_answer_is_used,
-            two_tokens::a_token_that_is_here_under_another_envelope_is_no_second_one,
-            two_tokens::a_store_of_a_domain_that_was_given_up_is_listed_once_its_token_comes,
-            two_tokens::a_store_whose_domain_is_given_up_after_its_token_came_is_listed,
-            renewal::another_token_takes_the_place_of_the_one_that_was_used,
-            renewal::what_is_parked_for_a_refused_user_token_continues_once_its_successor_is_here,
-            renewal::a_refusal_of_a_user_token_that_was_replaced_meanwhile_parks_nothing,
-            renewal::of_two_processes_that_renew_at_once_both_tokens_are_kept,
-            renewal::a_renewal_waits_in_the_escrow_while_the_ledger_is_away,
-            renewal::renewals_are_drained_in_the_order_in_which_they_came,
-            renewal::a_token_that_was_resealed_meanwhile_makes_room,
-            renewal::a_token_that_was_wiped_stays_wiped,
-            renewal::a_token_that_is_kept_beside_changes_places_with_one_that_is_refused,
-            renewal::an_earlier_release_leaves_a_renewal_alone,
             tokens::a_token_that_comes_while_its_row_is_parked_is_not_left_beside_it,
             tokens::a_token_of_an_earlier_key_resumes_nothing,
             signups::the_next_events_are_each_signup_s_oldest_but_for_kinds_that_rest,
@@ -92,16 +65,6 @@ macro_rules! all_rules {
             listing::the_pages_of_a_list_are_complete_and_in_order,
             listing::what_moves_while_a_list_is_read_is_not_in_it_twice,
             listing::a_list_has_what_is_asked_for_and_nothing_else,
-            keys::every_key_in_use_is_found_and_counted,
-            keys::every_envelope_moves_to_the_first_key_and_none_is_changed,
-            keys::a_walk_that_was_cut_short_is_gone_on_with_by_another,
-            keys::a_fingerprint_is_renewed_with_its_event_and_stays_where_that_is_wiped,
-            keys::what_does_not_open_is_named_and_left_as_it_is,
-            keys::a_key_that_the_ring_lacks_is_passed_over,
-            keys::an_event_that_is_wiped_meanwhile_stays_wiped,
-            keys::of_two_walks_at_once_each_envelope_is_moved_by_one,
-            audit::a_token_is_opened_on_the_record,
-            audit::no_token_is_opened_for_an_address_that_is_not_foxys,
             forgetting::what_is_left_of_a_forgotten_signup_says_nothing_of_the_customer,
             forgetting::a_store_behind_a_link_that_is_not_trusted_keeps_its_domain,
             forgetting::a_repeat_of_a_forgotten_signup_is_known_whatever_its_content,
@@ -130,22 +93,11 @@ macro_rules! all_rules {
     };
 }
 
-/// The same for rules that somebody else meddles with.
-macro_rules! rules_with_a_meddler {
-    ($ledger:path: $($module:ident::$rule:ident),* $(,)?) => {$(
-        #[tokio::test]
-        async fn $rule() {
-            let (ledger, url, _keep) = $ledger().await;
-            crate::$module::$rule(ledger, &url).await;
-        }
-    )*};
-}
+/// The rules that somebody else meddles with.
 macro_rules! all_rules_with_a_meddler {
     ($ledger:path) => {
         rules_with_a_meddler!($ledger:
             audit::the_audit_is_appended_to_never_changed,
-            audit::without_a_record_no_token_is_opened,
-            audit::the_example_opens_a_stores_token,
             size::no_statement_reads_or_sorts_a_whole_table,
             outbox::an_event_of_an_unknown_kind_is_passed_over_with_what_is_behind_it,
             outbox::a_damaged_event_holds_up_nothing_behind_it,
@@ -160,24 +112,13 @@ macro_rules! all_rules_with_a_meddler {
 mod sqlite {
     use foxden_ledger::Ledger;
 
+    use crate::databases::{file, file_with_url};
+
     #[tokio::test]
     async fn one_damaged_row_does_not_hold_up_the_others() {
         let (ledger, dir) = file().await;
         let url = format!("sqlite:{}/ledger.db", dir.path().display());
         crate::signups::one_damaged_row_does_not_hold_up_the_others(ledger, &url).await;
-    }
-
-    async fn file() -> (Ledger, tempfile::TempDir) {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::connect(&format!("sqlite:{}/ledger.db", dir.path().display()), 1).await.unwrap();
-        ledger.migrate_up().await.unwrap();
-        (ledger, dir)
-    }
-
-    async fn file_with_url() -> (Ledger, String, tempfile::TempDir) {
-        let (ledger, dir) = file().await;
-        let url = format!("sqlite:{}/ledger.db", dir.path().display());
-        (ledger, url, dir)
     }
 
     all_rules!(file);
@@ -219,54 +160,6 @@ mod sqlite {
     }
 
     #[cfg(unix)]
-    #[test]
-    fn an_escrow_that_others_can_write_in_is_refused_and_not_changed() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let dir = tempfile::tempdir().unwrap();
-        let mode = |mode| std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-        let open = || foxden_custody::Escrow::open(dir.path());
-        for refused in [0o777, 0o1777, 0o770, 0o720, 0o702] {
-            mode(refused);
-            assert!(open().is_err() && foxden_custody::SecretRotation::begin(dir.path()).is_err(), "{refused:o}");
-        }
-        mode(0o755);
-        open().unwrap();
-        assert_eq!(std::fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o755);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "the trial leaves nothing behind");
-    }
-
-    /// Somebody else could once write in the directory.
-    #[tokio::test]
-    async fn nothing_is_written_through_a_link() {
-        use std::os::unix::fs::symlink;
-        let dir = tempfile::tempdir().unwrap();
-        let (escrow, keys) = (dir.path().join("escrow"), dir.path().join("keys"));
-        std::fs::write(&keys, "the keys").unwrap();
-        let (ledger, _keep) = file().await;
-        let custody = crate::support::custody();
-        let claimed = crate::support::accept(&ledger, &custody, &foxden_ledger::WorkerId::new(), "s1").await;
-        let id = &claimed.provisioning.id;
-        let token = crate::support::token(&claimed, &custody, foxden_ledger::Scope::User, "user").unwrap();
-        let kept = foxden_custody::Escrow::open(&escrow).unwrap();
-        let name = format!("{id}.user_full_access.1.escrow");
-        for link in [name.as_str(), "client-secret.rotation"] {
-            symlink(&keys, escrow.join(link)).unwrap();
-            symlink(&keys, escrow.join(format!("{link}.unfinished"))).unwrap();
-        }
-        kept.keep(id, &token).await.unwrap();
-        let rotation = foxden_custody::SecretRotation::begin(&escrow).unwrap();
-        let sealed = token.sealed.clone();
-        rotation.keep(&foxden_custody::PendingSecret { client_id: "c".into(), sealed, of: None }).unwrap();
-        assert!(rotation.pending().unwrap().is_some());
-        assert_eq!(std::fs::read_to_string(&keys).unwrap(), "the keys");
-        drop(rotation);
-        std::fs::remove_file(escrow.join("client-secret.lock")).unwrap();
-        symlink(dir.path().join("made"), escrow.join("client-secret.lock")).unwrap();
-        assert!(foxden_custody::SecretRotation::begin(&escrow).is_err() && !dir.path().join("made").exists());
-        assert_eq!(kept.drain(&ledger, &custody).await.unwrap(), 1);
-    }
-
-    #[cfg(unix)]
     #[tokio::test]
     async fn the_ledgers_file_is_its_owners_alone() {
         use std::os::unix::fs::PermissionsExt;
@@ -279,25 +172,7 @@ mod sqlite {
 /// Needs the server that `DATABASE_URL` names; `make test` brings one up.
 mod servers {
     mod postgres {
-        use foxden_ledger::Ledger;
-
-        /// A database of its own for each test, so that they run side by side. It goes with the throw-away server.
-        async fn database() -> (Ledger, String) {
-            #[expect(clippy::disallowed_methods, reason = "the one door by which a test is told of its server")]
-            let url =
-                std::env::var("DATABASE_URL").expect("DATABASE_URL must name a PostgreSQL server: use `make test`");
-            let name = format!("ledger_{}", uuid::Uuid::new_v4().simple());
-            let ledger = Ledger::create_database(&url, &name).await.unwrap();
-            ledger.migrate_up().await.unwrap();
-            let mut own = url::Url::parse(&url).unwrap();
-            own.set_path(&name);
-            (ledger, own.to_string())
-        }
-
-        async fn database_with_url() -> (Ledger, String, ()) {
-            let (ledger, url) = database().await;
-            (ledger, url, ())
-        }
+        use crate::databases::{database, database_with_url};
 
         all_rules!(database);
         all_rules_with_a_meddler!(database_with_url);
