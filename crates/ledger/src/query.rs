@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use foxden_vault::Sealed;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{Expr, Func, Query},
+    sea_query::{Expr, Query},
 };
 
 use crate::{
@@ -14,27 +14,12 @@ use crate::{
         attempt, credential,
         provisioning::{Column, Entity},
     },
-    error::{LedgerError, leave_out_damaged},
+    error::LedgerError,
     ids::{ProvisioningId, SignupId},
     provisioning::Provisioning,
-    state::{AttemptKind, AttemptOutcome, ParkedReason, Scope, State, Step},
+    state::{AttemptKind, AttemptOutcome, Scope, State, Step},
     word::Word,
 };
-
-/// How many provisionings stand in one place, and since when the oldest of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// The step.
-    pub step: Step,
-    /// The state.
-    pub state: State,
-    /// The reason, for those that are parked, or were when they were cancelled.
-    pub parked_reason: Option<ParkedReason>,
-    /// How many.
-    pub count: u64,
-    /// When the oldest of them was accepted; epoch milliseconds.
-    pub oldest_ms: i64,
-}
 
 /// One stored token, without its content.
 #[derive(Debug, Clone)]
@@ -78,13 +63,6 @@ pub struct PastAttempt {
     pub note: Option<String>,
 }
 
-impl Standing {
-    /// Whether a person closed these before they were provisioned.
-    pub const fn is_cancelled(&self) -> bool {
-        matches!(self.state, State::Closed) && !matches!(self.step, Step::Done)
-    }
-}
-
 impl Ledger {
     /// Finds a provisioning by the parent app's key.
     ///
@@ -93,41 +71,6 @@ impl Ledger {
     pub async fn find(&self, signup_id: &SignupId) -> Result<Option<Provisioning>, LedgerError> {
         let (ledger, query) = (self.clone(), Entity::find().filter(Column::SignupId.eq(signup_id.as_str())));
         self.detached("find", async move { query.one(&ledger.db).await?.map(Provisioning::from_row).transpose() }).await
-    }
-
-    /// Counts provisionings by place.
-    ///
-    /// # Errors
-    /// When the database does not answer or a row is damaged.
-    pub async fn standings(&self) -> Result<Vec<Standing>, LedgerError> {
-        let ledger = self.clone();
-        let query = Entity::find()
-            .select_only()
-            .column(Column::Step)
-            .column(Column::State)
-            .column(Column::ParkedReason)
-            .column_as(Expr::col(Column::Id).count(), "count")
-            .column_as(Expr::expr(Func::min(Expr::col(Column::AcceptedAt))), "oldest")
-            .group_by(Column::Step)
-            .group_by(Column::State)
-            .group_by(Column::ParkedReason)
-            .order_by_asc(Column::State)
-            .order_by_asc(Column::ParkedReason)
-            .into_tuple::<(String, String, Option<String>, i64, i64)>();
-        let rows = self.detached("standings", async move { Ok(query.all(&ledger.db).await?) }).await?;
-        let read = rows.into_iter().map(|(step, state, reason, count, oldest_ms)| {
-            let damaged = |column| LedgerError::Damaged { id: "(in a count)".to_owned(), column };
-            Ok(Standing {
-                step: Step::parse(&step).ok_or_else(|| damaged("step"))?,
-                state: State::parse(&state).ok_or_else(|| damaged("state"))?,
-                parked_reason: reason
-                    .map(|word| ParkedReason::parse(&word).ok_or_else(|| damaged("parked_reason")))
-                    .transpose()?,
-                count: u64::try_from(count).unwrap_or(0),
-                oldest_ms,
-            })
-        });
-        Ok(leave_out_damaged(read))
     }
 
     /// The tokens kept for a provisioning, in the order of the calls that Foxy answered with them; of several of one call the

@@ -74,7 +74,8 @@ impl Ledger {
     /// `lookup_after`, and writes the evidence. The epoch is raised, so that the old owner's writes no longer count.
     /// Some hundreds at a time, and some thousands in all; the rest is the next sweep's.
     ///
-    /// Before that it sets the times of what waits or is leased back, where the clock was.
+    /// Before that it sets the times of what waits or is leased back, where the clock was. After it, it tidies the counts of
+    /// [`Ledger::standings`].
     ///
     /// # Errors
     /// When the database does not answer; then nothing was moved.
@@ -99,9 +100,12 @@ impl Ledger {
                 swept.extend(some);
                 times += 1;
                 if !may_be_more || !may_go_on(times) {
-                    return Ok(swept);
+                    break;
                 }
             }
+            // The counts are right without it, and the next sweep does the same.
+            let _ = ledger.fold_standings().await;
+            Ok(swept)
         })
         .await
     }

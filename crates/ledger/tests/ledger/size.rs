@@ -39,8 +39,8 @@ const EXCEPTIONS: &[Exception] = &[
     on_postgres("published", "\"publishing_lease\"", "reads a table of one row"),
     on_postgres("release_publishing", "", "reads a table of one row"),
     on_sqlite("count_waiting_events", "", "counts what waits, in an index of that"),
-    // Until counts and oldest ages are kept as they change.
-    on_both("standings", "", "counts every row"),
+    on_postgres("sweep", "WITH folded", "sorts a page of changes of the counts"),
+    // Until these are kept as they change, too.
     on_both("count_by_key", "", "counts every envelope and fingerprint"),
     on_sqlite("count_envelopes_of", "", "counts the envelopes of a key"),
 ];
@@ -78,8 +78,10 @@ pub(crate) async fn no_statement_reads_or_sorts_a_whole_table(ledger: Ledger, ur
     if !ledger.is_embedded() {
         meddle(url, "ANALYZE").await;
     }
+    crate::counts::agree(&ledger, url).await;
     let recorder = Arc::new(Recorder::default());
     drive::everything(&ledger.clone().with_steps(recorder.clone()), &custody).await;
+    crate::counts::agree(&ledger, url).await;
     operations::all_are_driven(&recorder.driven.lock().unwrap(), LEFT_OUT);
     let sent = std::mem::take(&mut *recorder.sent.lock().unwrap());
     assert!(sent.len() > 60, "only {} statements were seen", sent.len());
