@@ -118,9 +118,7 @@ impl MigrationTrait for Migration {
                 db.execute_unprepared(&format!("DROP TRIGGER {name}")).await?;
             }
         }
-        for statement in
-            ["DROP INDEX provisionings_by_place", "DROP TABLE standing_changes", "DROP TABLE standings"]
-        {
+        for statement in ["DROP INDEX provisionings_by_place", "DROP TABLE standing_changes", "DROP TABLE standings"] {
             db.execute_unprepared(statement).await?;
         }
         Ok(())

@@ -15,6 +15,7 @@ use crate::{
     error::LedgerError,
     ids::{ProvisioningId, SignupId},
     keys::{Contents, bytes},
+    transactions::Ending::{Commit, RollBack},
 };
 
 /// An envelope as it is stored, with what its row says of it.
@@ -103,20 +104,16 @@ impl Ledger {
     /// When nothing was replaced, or it is not known.
     pub async fn replace_sealed(&self, contents: Contents, replacements: Vec<Replacement>) -> Result<u64, LedgerError> {
         let ledger = self.clone();
-        self.detached("reseal", async move {
-            let txn = ledger.begin().await?;
-            let free = lock_free(&txn, contents, &replacements).await?;
+        let work = self.transaction(async move |txn, _| {
+            let free = lock_free(txn, contents, &replacements).await?;
             let replacements: Vec<_> = replacements.into_iter().filter(|one| free.contains(&one.row)).collect();
-            let moved = if replacements.is_empty() {
-                0
-            } else {
-                let (statement, values) = replacing(contents, replacements);
-                txn.execute_raw(ledger.statement(&statement, values)).await?.rows_affected()
-            };
-            ledger.commit(txn).await?;
-            Ok(moved)
-        })
-        .await
+            if replacements.is_empty() {
+                return Ok(RollBack(0));
+            }
+            let (statement, values) = replacing(contents, replacements);
+            Ok(Commit(txn.execute_raw(ledger.statement(&statement, values)).await?.rows_affected()))
+        });
+        self.detached("reseal", work).await
     }
 }
 

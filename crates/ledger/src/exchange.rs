@@ -16,6 +16,7 @@ use crate::{
     query::Credential,
     record::NewCredential,
     state::Scope,
+    transactions::Ending::{Commit, RollBack},
 };
 
 /// A row changes under our hands when its key is rotated or when another process refreshes; neither does so for ever.
@@ -92,20 +93,23 @@ impl Ledger {
         let (ledger, id, new) = (self.clone(), id.clone(), new.clone());
         self.detached("replace_token", async move {
             use credential::Column as C;
-            let txn = ledger.begin().await?;
-            let row = lock_row(&txn, &id).await?;
-            let replaced = credential::Entity::update_many()
-                .col_expr(C::Sealed, Expr::val(new.sealed.as_bytes().to_vec()))
-                .filter(C::ProvisioningId.eq(id.as_str()))
-                .filter(C::Scope.eq(new.scope.as_str()))
-                .filter(C::Sealed.eq(was.as_bytes().to_vec()))
-                .exec(&txn)
-                .await?;
-            if replaced.rows_affected > 0 && new.scope == Scope::User {
-                resume_for_user_token(&txn, &id, ledger.now_in(&txn).await?).await?;
-            }
-            ledger.commit(txn).await?;
-            if replaced.rows_affected > 0 {
+            let replacing = ledger.transaction(async |txn, now| {
+                let row = lock_row(txn, &id).await?;
+                let replaced = credential::Entity::update_many()
+                    .col_expr(C::Sealed, Expr::val(new.sealed.as_bytes().to_vec()))
+                    .filter(C::ProvisioningId.eq(id.as_str()))
+                    .filter(C::Scope.eq(new.scope.as_str()))
+                    .filter(C::Sealed.eq(was.as_bytes().to_vec()))
+                    .exec(txn)
+                    .await?;
+                let is_done = replaced.rows_affected > 0;
+                if is_done && new.scope == Scope::User {
+                    resume_for_user_token(txn, &id, now).await?;
+                }
+                Ok(Commit((row, is_done)))
+            });
+            let (row, is_done) = replacing.await?;
+            if is_done {
                 tracing::info!(
                     event = "token.renewed",
                     signup_id = row.signup_id,
@@ -114,7 +118,7 @@ impl Ledger {
                     "Foxy answered another refresh token; it is kept in the place of the one that was used",
                 );
             }
-            Ok(replaced.rows_affected > 0)
+            Ok(is_done)
         })
         .await
     }
@@ -130,26 +134,26 @@ impl Ledger {
         let (ledger, id, new) = (self.clone(), id.clone(), new.clone());
         self.detached("promote_token", async move {
             use credential::Column as C;
-            let txn = ledger.begin().await?;
-            let row = lock_row(&txn, &id).await?;
-            let of_scope = credential::Entity::find()
-                .filter(C::ProvisioningId.eq(id.as_str()))
-                .filter(C::Scope.eq(new.scope.as_str()))
-                .all(&txn)
-                .await?;
-            let find = |wanted: &Sealed| of_scope.iter().find(|held| held.sealed.as_deref() == Some(wanted.as_bytes()));
-            let places = find(&first).zip(find(&other));
-            if let Some((first, other)) = places {
+            let promoting = ledger.transaction(async |txn, now| {
+                let row = lock_row(txn, &id).await?;
+                let of_scope = credential::Entity::find()
+                    .filter(C::ProvisioningId.eq(id.as_str()))
+                    .filter(C::Scope.eq(new.scope.as_str()))
+                    .all(txn)
+                    .await?;
+                let find =
+                    |wanted: &Sealed| of_scope.iter().find(|held| held.sealed.as_deref() == Some(wanted.as_bytes()));
+                let Some((first, other)) = find(&first).zip(find(&other)) else { return Ok(RollBack((row, false))) };
                 let intent = first.intent;
                 let beside = of_scope.iter().map(|held| held.intent).min().unwrap_or(0).min(0) - 1;
-                move_to(&txn, &first.id, beside, Some(intent)).await?;
-                move_to(&txn, &other.id, intent, None).await?;
+                move_to(txn, &first.id, beside, Some(intent)).await?;
+                move_to(txn, &other.id, intent, None).await?;
                 if new.scope == Scope::User {
-                    resume_for_user_token(&txn, &id, ledger.now_in(&txn).await?).await?;
+                    resume_for_user_token(txn, &id, now).await?;
                 }
-            }
-            let is_done = places.is_some();
-            ledger.commit(txn).await?;
+                Ok(Commit((row, true)))
+            });
+            let (row, is_done) = promoting.await?;
             if !is_done {
                 return Ok(false);
             }
