@@ -39,7 +39,10 @@ impl Standing {
 /// meanwhile is in one place.
 const COUNTS: &str = "SELECT step, state, parked_reason, n, CAST(NULL AS BIGINT) AS oldest FROM standings \
                       UNION ALL SELECT step, state, parked_reason, n, NULL FROM standing_changes \
-                      UNION ALL SELECT step, state, '', 1, accepted_at FROM provisionings WHERE state = 'in_flight'";
+                      UNION ALL SELECT 'user', 'in_flight', '', COUNT(CASE step WHEN 'user' THEN 1 END), \
+                      MIN(CASE step WHEN 'user' THEN accepted_at END) FROM provisionings WHERE state = 'in_flight' \
+                      UNION ALL SELECT 'store', 'in_flight', '', COUNT(CASE step WHEN 'store' THEN 1 END), \
+                      MIN(CASE step WHEN 'store' THEN accepted_at END) FROM provisionings WHERE state = 'in_flight'";
 
 /// One page of changes moves into the counts. Sorted, so that two workers that do it at once don't wait in a circle.
 const FOLD: &str = "WITH folded AS (DELETE FROM standing_changes WHERE id = ANY(ARRAY(SELECT id FROM standing_changes \
