@@ -55,6 +55,11 @@ impl Dice {
         min + max.saturating_sub(min).mul_f64(self.fraction())
     }
 
+    /// 16 hex characters, which name one thing among a few.
+    pub(crate) fn id(&mut self) -> String {
+        format!("{:016x}", self.roll())
+    }
+
     /// 40 hex characters, the shape of Foxy's tokens in its documentation's examples.
     pub(crate) fn token(&mut self) -> String {
         let tail = self.roll() >> 32;

@@ -34,6 +34,12 @@ pub enum StartError {
         /// Counted from 1.
         line: usize,
     },
+    /// Another process writes the books, and has not given them an id: it is of an earlier release, which gives none.
+    #[error("the books file {} has no id yet, and another process is writing it; stop that one first", path.display())]
+    NoBooksId {
+        /// The file.
+        path: PathBuf,
+    },
     /// The operating system gave no randomness for tokens; a `seed` in the settings does without.
     #[error("drawing randomness for tokens from the operating system")]
     Randomness(#[source] Box<dyn std::error::Error + Send + Sync>),

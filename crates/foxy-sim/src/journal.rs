@@ -15,6 +15,11 @@ use crate::resource::Resource;
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Entry {
+    /// Which books these are. The first one counts.
+    Books {
+        /// Drawn when the books were begun.
+        id: String,
+    },
     /// A client was made, or changed.
     Client(Client),
     /// A user was made, or changed.
@@ -116,6 +121,31 @@ impl Journal {
         self.whole += line.len() as u64;
         Ok(())
     }
+}
+
+/// The id of the books in this file, without starting a simulator; `None` if there are no books, or they have no id yet
+/// because no release that gives one has opened them.
+///
+/// # Errors
+/// When the file can't be read, or a line before the id isn't an entry.
+pub fn books_id(path: &Path) -> Result<Option<String>, StartError> {
+    let fail = |source| StartError::Books { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(fail)?,
+    };
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    let mut number = 0;
+    while reader.read_until(b'\n', &mut line).map_err(fail)? > 0 && line.last() == Some(&b'\n') {
+        number += 1;
+        let entry = serde_json::from_slice(&line);
+        match entry.map_err(|_| StartError::NotBooks { path: path.to_owned(), line: number })? {
+            Entry::Books { id } => return Ok(Some(id)),
+            _ => line.clear(),
+        }
+    }
+    Ok(None)
 }
 
 /// Opens the file so that its owner alone can read it: it holds tokens. Never through a link: what that leads to

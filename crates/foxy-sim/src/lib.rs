@@ -32,5 +32,6 @@ pub use config::{CaptchaPolicy, Config, Latency, ParseConfigError};
 pub use error::StartError;
 pub use faults::{Fault, FaultParseError, FaultRule, FaultScript, OldToken, RetryAfter, When};
 pub use grants::Grant;
+pub use journal::books_id;
 pub use routes::{ParseRouteError, RoutePattern};
 pub use simulator::Simulator;

@@ -86,6 +86,8 @@ pub(crate) fn text<'a>(properties: &'a Map<String, Value>, name: &str) -> &'a st
 
 /// Everything the simulator knows. All of it sits behind one lock, so that uniqueness needs no further care.
 pub(crate) struct Records {
+    /// Which books these are; a running simulator's have it.
+    pub(crate) books_id: Option<String>,
     pub(crate) clients: BTreeMap<u64, Client>,
     pub(crate) users: BTreeMap<u64, User>,
     pub(crate) stores: BTreeMap<u64, Store>,
@@ -108,6 +110,7 @@ impl Records {
     /// Builds the records from what a journal held, and keeps the journal for what comes.
     pub(crate) fn replay(journal: Option<Journal>, entries: Vec<Entry>, dice: Dice) -> Self {
         let mut records = Self {
+            books_id: None,
             clients: BTreeMap::new(),
             users: BTreeMap::new(),
             stores: BTreeMap::new(),
@@ -156,6 +159,7 @@ impl Records {
 
     fn apply(&mut self, entry: Entry) {
         match entry {
+            Entry::Books { id } => drop(self.books_id.get_or_insert(id)),
             Entry::Client(client) => {
                 let grantee = Grantee::of(&client.client_id, Resource::Client(client.id));
                 self.grants.keep_refresh(client.refresh_token.clone(), grantee);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,9 +29,14 @@ use crate::service;
 /// How long stopping waits for answers that are being written.
 const STOP_DEADLINE: Duration = Duration::from_millis(500);
 
+/// A process writes the id of new books at once.
+const NAMED_WITHIN: Duration = Duration::from_secs(2);
+const NAMED_PAUSE: Duration = Duration::from_millis(50);
+
 /// A running simulator. Dropping it stops it too; [`shutdown`](Self::shutdown) also waits until it has.
 pub struct Simulator {
     core: Arc<Core>,
+    books_id: String,
     client_id: String,
     client_secret: String,
     local: SocketAddr,
@@ -48,12 +54,13 @@ impl Simulator {
             seed => Dice::seeded(seed),
         };
         let (journal, entries) = match &config.books {
-            Some(path) => Journal::open(path)?,
+            Some(path) => open_books(path).await?,
             None => (None, Vec::new()),
         };
         let faults = Faults::follow(config.faults.clone(), dice.split());
         let latency = Mutex::new((config.latency, dice.split()));
         let mut records = Records::replay(journal, entries, dice);
+        let books_id = name_books(&mut records, config.books.as_deref())?;
         let (client_id, client_secret) = seed_client(&mut records, &config)?;
 
         let bind = |source| StartError::Bind { addr: config.bind, source };
@@ -82,7 +89,7 @@ impl Simulator {
             // Accepting retries by itself, so this never fails.
             let _ = serve.with_graceful_shutdown(stopped).await;
         });
-        Ok(Self { core, client_id, client_secret, local, server: Mutex::new(Some(server)) })
+        Ok(Self { core, books_id, client_id, client_secret, local, server: Mutex::new(Some(server)) })
     }
 
     /// Where it listens, for a proxy before it. It speaks HTTP/1.1, and HTTP/2 with a client that begins with that
@@ -115,6 +122,12 @@ impl Simulator {
         let mut books = lock(&self.core.records).books(&self.core.base);
         books.requests.clone_from(&lock(&self.core.counts));
         books
+    }
+
+    /// Which books these are: drawn when they were begun, and kept in them. Links change from run to run, since the port
+    /// does; what has the same path under the same books is the same thing.
+    pub fn books_id(&self) -> &str {
+        &self.books_id
     }
 
     /// Whether what is made here outlives the process: there is a books file, and no other process has it.
@@ -206,8 +219,12 @@ impl Simulator {
 impl fmt::Debug for Simulator {
     /// Leaves out the client's secret and everything with a token in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { core, client_id, .. } = self;
-        f.debug_struct("Simulator").field("base_url", &core.base).field("client_id", client_id).finish_non_exhaustive()
+        let Self { core, books_id, client_id, .. } = self;
+        f.debug_struct("Simulator")
+            .field("base_url", &core.base)
+            .field("books_id", books_id)
+            .field("client_id", client_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -215,6 +232,36 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Opens the books. Where another process has just made them, it is given time to write what they are called.
+async fn open_books(path: &Path) -> Result<(Option<Journal>, Vec<Entry>), StartError> {
+    let mut opened = Journal::open(path)?;
+    let is_unnamed = |(journal, entries): &(Option<Journal>, Vec<Entry>)| {
+        journal.is_none() && !entries.iter().any(|entry| matches!(entry, Entry::Books { .. }))
+    };
+    for _ in 0..NAMED_WITHIN.as_millis() / NAMED_PAUSE.as_millis() {
+        if !is_unnamed(&opened) {
+            break;
+        }
+        tokio::time::sleep(NAMED_PAUSE).await;
+        opened = Journal::open(path)?;
+    }
+    Ok(opened)
+}
+
+/// The id of the books; those that have none are given one. Never from the seed: two books under one seed are two.
+fn name_books(records: &mut Records, path: Option<&Path>) -> Result<String, StartError> {
+    if let Some(id) = &records.books_id {
+        return Ok(id.clone());
+    }
+    let path = path.unwrap_or(Path::new("")).to_owned();
+    if !path.as_os_str().is_empty() && !records.are_saved() {
+        return Err(StartError::NoBooksId { path });
+    }
+    let id = Dice::from_system().map_err(|error| StartError::Randomness(error.into()))?.id();
+    records.commit(Entry::Books { id: id.clone() }).map_err(|source| StartError::Books { path, source })?;
+    Ok(id)
 }
 
 /// Finds the configured client in the books, changes its secret and redirect URI to the configured ones, or

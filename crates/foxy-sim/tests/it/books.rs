@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use foxy_sim::{Config, Simulator, StartError};
+use foxy_sim::{Config, Simulator, StartError, books_id};
 use serde_json::json;
 
 use crate::foxy::{Foxy, new_user, send};
@@ -42,6 +42,49 @@ async fn what_was_made_and_its_refresh_tokens_outlive_the_simulator() {
         second.user("bob@example.com").await.text_at("/_links/self/href"),
         format!("{}/users/2", second.sim.base_url())
     );
+}
+
+#[tokio::test]
+async fn books_keep_their_id_and_no_two_have_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("books.jsonl"), folder.path().join("other.jsonl"));
+    assert_eq!(books_id(&path).unwrap(), None);
+    let seeded = |path: &Path| Config { books: Some(path.to_owned()), seed: 7, ..Config::default() };
+    let first = Foxy::with(seeded(&path)).await;
+    let id = first.sim.books_id().to_owned();
+    // Beside the first one, which holds the file's lock.
+    assert_eq!((with_books(&path).await.sim.books_id(), books_id(&path).unwrap()), (id.as_str(), Some(id.clone())));
+    first.sim.shutdown().await;
+    assert_eq!(with_books(&path).await.sim.books_id(), id);
+    assert_ne!(Foxy::with(seeded(&other)).await.sim.books_id(), id);
+}
+
+#[tokio::test]
+async fn books_of_an_earlier_release_are_given_an_id_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("books.jsonl");
+    let first = with_books(&path).await;
+    first.user("ada@example.com").await;
+    first.sim.shutdown().await;
+    let lines = fs::read_to_string(&path).unwrap();
+    fs::write(
+        &path,
+        lines.lines().filter(|line| !line.contains("books")).fold(String::new(), |all, line| all + line + "\n"),
+    )
+    .unwrap();
+    assert_eq!(books_id(&path).unwrap(), None);
+
+    // While such a release is still writing them, no one else can.
+    let lock = fs::File::open(&path).unwrap();
+    lock.lock().unwrap();
+    let error = Simulator::start(Config { books: Some(path.clone()), ..Config::default() }).await.unwrap_err();
+    assert!(matches!(error, StartError::NoBooksId { .. }), "{error}");
+    drop(lock);
+
+    let named = with_books(&path).await.sim.books_id().to_owned();
+    assert_eq!(books_id(&path).unwrap(), Some(named.clone()));
+    let again = with_books(&path).await;
+    assert_eq!((again.sim.books_id(), again.sim.books().users.len()), (named.as_str(), 1));
 }
 
 #[tokio::test]
