@@ -64,7 +64,7 @@ pub(crate) enum FoxyApi {
     Sandbox,
     /// Ours, inside this process.
     Simulator,
-    /// The API home at this address: https, or http to loopback; no user, query or fragment.
+    /// The API home at this address: https, or http to loopback; an origin alone.
     Url(Url),
 }
 
@@ -217,8 +217,9 @@ impl FoxyApi {
         if url.scheme() == "http" && !is_loopback(&url) {
             return Err("expected https; http is for addresses of this machine only".to_owned());
         }
-        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-            return Err("expected a URL without user, password, query and fragment".to_owned());
+        let has_more = url.path() != "/" || url.query().is_some() || url.fragment().is_some();
+        if !url.username().is_empty() || url.password().is_some() || has_more {
+            return Err("expected a URL without user, password, path, query and fragment".to_owned());
         }
         Ok(Self::Url(url))
     }
@@ -261,10 +262,15 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_no_user_query_or_fragment() {
-        for text in ["https://fox:s3cret@hapi.example", "https://hapi.example/?a=b", "https://hapi.example/#a"] {
+    fn an_address_is_an_origin_alone() {
+        for text in [
+            "https://fox:s3cret@hapi.example",
+            "https://hapi.example/v1",
+            "https://hapi.example/?a=b",
+            "https://hapi.example/#a",
+        ] {
             let error = FoxyApi::parse(text).unwrap_err();
-            assert_eq!(error, "expected a URL without user, password, query and fragment");
+            assert_eq!(error, "expected a URL without user, password, path, query and fragment");
         }
     }
 
