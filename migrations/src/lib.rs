@@ -22,6 +22,7 @@ mod m20261128_000011_not_before;
 mod m20261128_000012_lists;
 mod m20261128_000013_store_paths;
 mod m20261128_000014_audit_is_not_replaced;
+mod m20261128_000019_which_foxy;
 mod m20261128_000022_standings;
 
 /// The list of migrations, in the order in which they run.
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000012_lists::Migration),
             Box::new(m20261128_000013_store_paths::Migration),
             Box::new(m20261128_000014_audit_is_not_replaced::Migration),
+            Box::new(m20261128_000019_which_foxy::Migration),
             Box::new(m20261128_000022_standings::Migration),
         ]
     }

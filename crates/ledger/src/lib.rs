@@ -11,6 +11,7 @@
 mod accept;
 mod address;
 mod audit;
+mod belonging;
 mod cancel;
 mod claim;
 mod connect;
@@ -47,6 +48,7 @@ mod step_in;
 mod sweep;
 mod transactions;
 mod watch;
+mod which_foxy;
 mod word;
 
 pub use accept::{Accepted, Known, NewSignup};
@@ -80,4 +82,5 @@ pub use state::{Act, AttemptKind, AttemptOutcome, OutcomeKind, ParkedReason, Ref
 pub use step_in::{Pause, StepIn, Steps, between};
 pub use sweep::Swept;
 pub use watch::LedgerWatch;
+pub use which_foxy::{BooksId, ClientId, ClientIdError, FoxyClient, FoxyOrigin, WhichFoxy, WhichFoxyError};
 pub use word::Word;

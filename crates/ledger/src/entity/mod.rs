@@ -7,3 +7,4 @@ pub(crate) mod outbox;
 pub(crate) mod provisioning;
 pub(crate) mod publishing_lease;
 pub(crate) mod superseded;
+pub(crate) mod which_foxy;

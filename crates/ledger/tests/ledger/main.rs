@@ -6,6 +6,7 @@
 mod databases;
 
 mod audit;
+mod belonging;
 mod cancelling;
 mod counts;
 mod forgetting;
@@ -25,6 +26,8 @@ mod waiting;
 macro_rules! all_rules {
     ($ledger:path) => {
         rules!($ledger:
+            belonging::a_ledger_takes_the_first_foxy_and_keeps_it,
+            belonging::of_two_foxys_that_come_first_at_once_one_is_taken,
             signups::a_new_signup_is_leased_with_its_intent_and_a_repeat_is_known,
             signups::many_are_accepted_at_once_each_signup_id_once,
             signups::workers_that_claim_at_the_same_time_never_get_the_same_row,

@@ -38,6 +38,12 @@ const EXCEPTIONS: &[Exception] = &[
     on_postgres("holds_publishing", "", "reads a table of one row"),
     on_postgres("published", "\"publishing_lease\"", "reads a table of one row"),
     on_postgres("release_publishing", "", "reads a table of one row"),
+    on_postgres("belong_to", "", "reads a table of one row"),
+    on_sqlite(
+        "newest_user_uri",
+        "",
+        "stops at the newest signup with a user; asked until the ledger belongs to a Foxy",
+    ),
     on_sqlite("count_waiting_events", "", "counts what waits, in an index of that"),
     on_postgres("sweep", "WITH folded", "sorts a page of changes of the counts"),
     // Until these are kept as they change, too.

@@ -6,7 +6,7 @@ use foxden_custody::{Custody, Escrow, Reseal, TokenPlace};
 use foxden_ledger::{
     Act, AttemptKind, By, Claimed, CorrectedKey, Correction, Deed, Doubt, Facts, Filter, Forgetting, Ledger, Look,
     Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Provisioning, ProvisioningId, Scope, SignupId,
-    Source, State, Step, WorkerId,
+    Source, State, Step, WhichFoxy, WorkerId,
 };
 use foxden_vault::{KeyRing, RefreshToken};
 
@@ -183,6 +183,9 @@ async fn renewing(ledger: &Ledger, custody: &Custody) {
 
 async fn reading(ledger: &Ledger) {
     ledger.find(&parse(&signup_id(7))).await.unwrap();
+    ledger.newest_user_uri().await.unwrap();
+    ledger.belong_to(&WhichFoxy::Sandbox).await.unwrap();
+    ledger.foxy().await.unwrap();
     ledger.standings().await.unwrap();
     ledger.count_orphans().await.unwrap();
     ledger.orphans().await.unwrap();
