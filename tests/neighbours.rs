@@ -265,8 +265,12 @@ async fn an_address_of_a_simulator_is_its_path_at_the_present_one_with_the_same_
     let path = |uri: &str| url::Url::parse(uri).unwrap().path().to_owned();
     assert_eq!((path(&then), now.starts_with("http://127.0.0.1:")), (path(&now), true));
     assert!(!place.feed(&["show", "acct_1"], "").contains("not trusted"));
-    // Other books: the store is not there.
-    place.set("FOXDEN_SIMULATOR_BOOKS", "others.jsonl");
+    // A store that is not in these books.
+    let url = &place.settings["FOXDEN_DATABASE_URL"];
+    let meddler = Database::connect(url.as_str()).await.unwrap();
+    let statement = "UPDATE provisionings SET store_uri = 'http://127.0.0.1:1/stores/7'";
+    meddler.execute_unprepared(statement).await.unwrap();
+    meddler.close().await.unwrap();
     let refused = place.run(&["token", "acct_1"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("is not trusted"), "{refused:?}");

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use foxden_intake::PublishError;
 
-use crate::settings::Mistakes;
+use crate::{belonging::OtherFoxy, settings::Mistakes};
 
 /// How a command ended. `foxden --help` lists the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) enum Exit {
 impl Exit {
     /// The status that an error stands for.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        if error.is::<Mistakes>() {
+        if error.is::<Mistakes>() || error.is::<OtherFoxy>() {
             Self::Usage
         } else if error.downcast_ref::<PublishError>().is_some_and(PublishError::is_broker_away) {
             Self::BrokerAway

@@ -1,6 +1,7 @@
 //! The foxden program: command line, settings, telemetry, wiring. No business rule lives here.
 
 mod addresses;
+mod belonging;
 mod cli;
 mod commands;
 mod core_dumps;

@@ -5,14 +5,14 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use foxden_custody::{Custody, CustodyError, Escrow};
 use foxden_intake::AmqpUrl;
-use foxden_ledger::{Ledger, SignupId};
+use foxden_ledger::{Ledger, SignupId, WhichFoxy};
 use foxden_provisioning::{GateSettings, Policy, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};
 use foxy_api::{ApiOrigins, Foxy, Registrar};
 use foxy_sim::Simulator;
 
 use crate::{
-    output,
+    belonging, output,
     secret_source::SecretFile,
     settings::{
         AmqpSettings, DatabaseSettings, FoxyApi, FoxySettings, KeySettings, ProvisioningSettings, Settings,
@@ -33,6 +33,8 @@ pub(crate) struct FoxySide {
     pub(crate) secret_file: Option<Arc<SecretFile>>,
     /// Where calls go, for the log.
     pub(crate) home: String,
+    /// Which Foxy that is.
+    pub(crate) which: WhichFoxy,
     settings: foxy_api::Settings,
 }
 
@@ -63,8 +65,8 @@ impl FoxySide {
 }
 
 /// Connects to the ledger and sees to its schema: the embedded one is brought up to date on the spot, a server's is the
-/// operator's to change.
-pub(crate) async fn ledger(settings: &DatabaseSettings) -> anyhow::Result<Ledger> {
+/// operator's to change. One that belongs to another Foxy than these settings name is refused.
+pub(crate) async fn ledger(settings: &DatabaseSettings, foxy: &FoxySettings) -> anyhow::Result<Ledger> {
     let ledger = connect(settings).await?;
     if ledger.is_embedded() {
         ledger.migrate_up().await.context("could not bring the ledger's schema up to date")?;
@@ -79,6 +81,7 @@ pub(crate) async fn ledger(settings: &DatabaseSettings) -> anyhow::Result<Ledger
             );
         }
     }
+    belonging::compare(&ledger, settings, foxy).await?;
     Ok(ledger)
 }
 
@@ -117,7 +120,7 @@ pub(crate) async fn warn_of_risks(ledger: &Ledger) -> anyhow::Result<()> {
 }
 
 /// Connects to a ledger that must be there: a command that looks at one makes none by being run in the wrong place.
-pub(crate) async fn existing_ledger(settings: &DatabaseSettings) -> anyhow::Result<Ledger> {
+pub(crate) async fn existing_ledger(settings: &DatabaseSettings, foxy: &FoxySettings) -> anyhow::Result<Ledger> {
     if let Some(file) = settings.url.file()
         && !file.exists()
     {
@@ -127,7 +130,7 @@ pub(crate) async fn existing_ledger(settings: &DatabaseSettings) -> anyhow::Resu
             settings.url.display()
         );
     }
-    ledger(settings).await
+    ledger(settings, foxy).await
 }
 
 /// The escrow, tried before it is needed.
@@ -250,7 +253,7 @@ fn try_in_turn<'a>(
     })
 }
 
-/// The client of Foxy, with the simulator started if it is to play Foxy.
+/// The client of Foxy, with the simulator started if it is to play Foxy. With a ledger: [`belonging::foxy_of`].
 pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
     let (api, simulator) = api(settings).await?;
     let (client_id, client_secret) = match (&simulator, &settings.client) {
@@ -265,6 +268,10 @@ pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
         settings.client.as_ref().filter(|_| simulator.is_none()).and_then(|client| client.secret_file.clone());
     let secret_file = secret_file.map(|file| Arc::new(SecretFile::new(file)));
     let home = api.to_string();
+    let which = match &simulator {
+        Some(simulator) => belonging::simulator(simulator.books_id())?,
+        None => belonging::at(&api)?,
+    };
     let settings = foxy_api::Settings {
         api,
         client_id,
@@ -280,7 +287,7 @@ pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
         None => Foxy::try_new(settings.clone()),
     };
     let foxy = foxy.context("could not set up the client of Foxy's API")?;
-    Ok(FoxySide { foxy, simulator, secret_file, home, settings })
+    Ok(FoxySide { foxy, simulator, secret_file, home, which, settings })
 }
 
 /// Where Foxy is, with the simulator started if it is to play Foxy.

@@ -79,6 +79,16 @@ impl ApiOrigins {
         Ok(named.unwrap_or_else(|| Self { trusted: vec![home.origin()], home }))
     }
 
+    /// Whether this is Foxy's production API, by either of its names.
+    pub fn are_production(&self) -> bool {
+        self.trusted == Self::production().trusted
+    }
+
+    /// Whether this is Foxy's sandbox.
+    pub fn are_sandbox(&self) -> bool {
+        self.trusted == Self::sandbox().trusted
+    }
+
     /// The address of the home document.
     pub(crate) fn home(&self) -> &Url {
         &self.home
@@ -145,7 +155,11 @@ mod tests {
             assert!(trusts(&origins, "https://api.foxycart.com/users/1"));
             assert!(trusts(&origins, "https://api.foxy.io:443/users/1"));
             assert!(!trusts(&origins, "https://api-sandbox.foxycart.com/users/1"));
+            assert!(origins.are_production() && !origins.are_sandbox());
         }
+        let other = ApiOrigins::explicit("https://mock.example").unwrap();
+        assert!(!other.are_production() && !other.are_sandbox());
+        assert!(ApiOrigins::explicit("https://api-sandbox.foxycart.com").unwrap().are_sandbox());
         assert!(!trusts(&ApiOrigins::sandbox(), "https://api.foxycart.com/users/1"));
     }
 

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::status;
 use crate::{
+    belonging,
     exit::Exit,
     output,
     service::Service,
@@ -81,8 +82,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Exit> {
     let settings = Settings::parse(&sources, needs)?;
     telemetry::init(&settings.telemetry, Output::Stderr)?;
 
-    let ledger = wiring::ledger(&settings.database).await?;
-    let side = wiring::foxy(&settings.foxy).await?;
+    let ledger = wiring::ledger(&settings.database, &settings.foxy).await?;
+    let side = belonging::foxy_of(&ledger, &settings.database, &settings.foxy).await?;
     let Some(simulator) = side.simulator else { bail!("the demo's own settings do not name the simulator") };
     simulator.set_latency(foxy_sim::Latency { min: options.latency.min, max: options.latency.max });
     options.fault.iter().for_each(|rule| simulator.add_fault(rule.clone()));

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::status;
 use crate::{
     addresses::Addresses,
+    belonging,
     cli::SignupArg,
     exit::Exit,
     output,
@@ -62,10 +63,10 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         output::note("error: a token is opened for a reason here (FOXDEN_TOKEN_REASON); give it with --reason TEXT");
         return Ok(Exit::Usage);
     }
-    let ledger = wiring::existing_ledger(&settings.database).await?;
+    let ledger = wiring::existing_ledger(&settings.database, &settings.foxy).await?;
     let signup_id = options.signup.signup_id;
     let Some(row) = ledger.find(&signup_id).await? else { return Ok(super::not_found(&signup_id, &settings)) };
-    let side = wiring::foxy(&settings.foxy).await?;
+    let side = belonging::foxy_of(&ledger, &settings.database, &settings.foxy).await?;
     let addresses = Addresses::at(side.foxy.origins());
     check(&row, &addresses, side.simulator.as_ref())?;
     let custody = wiring::custody(settings.keys)?;

@@ -6,6 +6,7 @@ use foxden_ledger::WorkerId;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    belonging,
     exit::Exit,
     secret_source::SecretFile,
     service::{Ended, Service},
@@ -41,18 +42,20 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     let amqp = settings.amqp.as_ref().map(wiring::amqp).transpose()?;
     wiring::warn_of_exposed(Some(&settings.database), amqp.as_ref());
     let escrow = wiring::escrow_with_room(&settings.worker).await?;
-    let ledger = wiring::working_ledger(wiring::ledger(&settings.database).await?, &settings.provisioning);
+    let ledger =
+        wiring::working_ledger(wiring::ledger(&settings.database, &settings.foxy).await?, &settings.provisioning);
     wiring::warn_of_risks(&ledger).await?;
-    let side = wiring::foxy(&settings.foxy).await?;
     let worker = WorkerId::new();
     let policy = wiring::policy(&settings, amqp.is_some());
     let custody = wiring::custody(settings.keys)?;
     wiring::check_keys(&ledger, &custody, Some(&settings.worker.escrow_dir)).await?;
+    let side = belonging::foxy_of(&ledger, &settings.database, &settings.foxy).await?;
     tracing::info!(
         event = "worker.started",
         worker = %worker,
         version = env!("CARGO_PKG_VERSION"),
         foxy = side.home,
+        which_foxy = %side.which,
         ledger = settings.database.url.display(),
         broker = settings.amqp.as_ref().map(|amqp| amqp.url.display()),
         concurrency = settings.worker.concurrency,

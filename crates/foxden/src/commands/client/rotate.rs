@@ -27,7 +27,7 @@ use crate::{
     exit::Exit,
     output,
     person::Asking,
-    settings::{ClientCredentials, DatabaseSettings, FoxyApi, Need, Needs},
+    settings::{ClientCredentials, DatabaseSettings, FoxyApi, FoxySettings, Need, Needs},
     wiring::{self, FoxySide},
 };
 
@@ -150,7 +150,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         return Ok(Exit::Failed);
     }
     let by = options.asking.by();
-    let audited = audit(&settings.database, &by, &client.id).await;
+    let audited = audit((&settings.database, &settings.foxy), &by, &client.id).await;
     let deadline = || Instant::now() + settings.foxy.call_timeout;
     if is_over {
         place.release()?;
@@ -316,9 +316,9 @@ impl Rotation<'_> {
 }
 
 /// Writes it into the audit, where there is a ledger: a leaked secret does not wait for a database.
-async fn audit(database: &DatabaseSettings, by: &By, client_id: &str) -> bool {
+async fn audit((database, foxy): (&DatabaseSettings, &FoxySettings), by: &By, client_id: &str) -> bool {
     let recorded = async {
-        let ledger = wiring::existing_ledger(database).await?;
+        let ledger = wiring::existing_ledger(database, foxy).await?;
         let deed = Deed { detail: Some(format!("of the client {client_id}")), ..Deed::to_all(Act::RotateSecret) };
         ledger.audit(by, deed).await?;
         ledger.close().await?;

@@ -1,0 +1,132 @@
+//! A ledger belongs to one Foxy, and is refused to any other.
+
+use foxden_ledger::Ledger;
+use foxy_sim::{Config, Simulator};
+use sea_orm::{ConnectionTrait as _, Database};
+
+use crate::support::{Place, lines};
+
+/// What nobody but an earlier release, or a person with a database client, would do.
+async fn meddle(place: &Place, statement: &str) {
+    let meddler = Database::connect(place.settings["FOXDEN_DATABASE_URL"].as_str()).await.unwrap();
+    meddler.execute_unprepared(statement).await.unwrap();
+    meddler.close().await.unwrap();
+}
+
+async fn provisioned() -> Place {
+    let place = Place::new().await;
+    place.feed(&["submit", "-"], &lines(["acct_1"]));
+    let worker = place.worker("first");
+    place.settled(1).await;
+    worker.stop().await;
+    place
+}
+
+fn refused(place: &Place, arguments: &[&str]) -> String {
+    let ended = place.feed_any(arguments, &lines(["acct_2"]));
+    let said = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {said}");
+    said
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_is_refused_to_another_foxy_and_nothing_is_done() {
+    let mut place = provisioned().await;
+    let (ours, database) = (place.sim.base_url().to_owned(), place.settings["FOXDEN_DATABASE_URL"].clone());
+    let other = Simulator::start(Config::default()).await.unwrap();
+    place.set("FOXDEN_FOXY_API", other.base_url());
+    let why = format!(
+        "error: the ledger at {database} belongs to {ours}, and the settings name {} (FOXDEN_FOXY_API). Nothing was done; \
+         set FOXDEN_FOXY_API={ours}, or name that Foxy's ledger with FOXDEN_DATABASE_URL\n",
+        other.base_url()
+    );
+    for arguments in [
+        &["worker"][..],
+        &["token", "acct_1"],
+        &["submit", "-"],
+        &["show", "acct_1"],
+        &["status"],
+        &["status", "--orphans"],
+        &["retry", "acct_1"],
+        &["cancel", "acct_1", "--reason", "test", "--yes"],
+        &["forget", "acct_1", "--reason", "test", "--yes"],
+        &["keys", "status"],
+        &["keys", "reseal"],
+        &["migrate", "restored", "--at", "2026-11-28T06:00:00Z", "--reason", "test"],
+    ] {
+        let said = refused(&place, arguments);
+        assert!(said.contains(&why), "{arguments:?}: {said}");
+    }
+    assert_eq!(other.total_requests(), 0);
+    // The schema is no one's.
+    assert!(place.run(&["migrate", "status"]).status.success());
+    place.set("FOXDEN_FOXY_API", &ours);
+    assert_eq!(place.json(&["status", "--json"])["signups"], 1, "acct_2 was not taken");
+    place.feed(&["token", "acct_1"], "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_names_of_production_are_one_foxy() {
+    let mut place = provisioned().await;
+    meddle(&place, "UPDATE which_foxy SET foxy = 'production'").await;
+    for name in ["production", "production-io", "https://api.foxy.io", "https://api.foxycart.com/"] {
+        place.set("FOXDEN_FOXY_API", name);
+        place.feed(&["status"], "");
+    }
+    for name in ["sandbox", "https://api-sandbox.foxycart.com", "https://foxy.example"] {
+        place.set("FOXDEN_FOXY_API", name);
+        let said = refused(&place, &["status"]);
+        let named = if name == "https://foxy.example" { name } else { "sandbox" };
+        assert!(said.contains(&format!("belongs to production, and the settings name {named} (")), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_of_an_earlier_release_is_taken_by_the_foxy_that_its_users_are_at() {
+    let place = provisioned().await;
+    meddle(&place, "DELETE FROM which_foxy").await;
+    meddle(&place, "UPDATE provisionings SET user_uri = 'https://api.foxycart.com/users/1'").await;
+    let requests = place.sim.total_requests();
+    for arguments in [&["worker"][..], &["token", "acct_1"]] {
+        let said = refused(&place, arguments);
+        let why = format!("has a user at https://api.foxycart.com/users/1, which is not at {}", place.sim.base_url());
+        assert!(said.contains(&why), "{said}");
+    }
+    let foxy = async |place: &Place| {
+        let ledger: Ledger = place.ledger().await;
+        let foxy = ledger.foxy().await.unwrap();
+        ledger.close().await.unwrap();
+        foxy.map(|foxy| foxy.to_string())
+    };
+    assert_eq!((foxy(&place).await, place.sim.total_requests()), (None, requests), "nothing was done");
+    meddle(&place, &format!("UPDATE provisionings SET user_uri = '{}/users/1'", place.sim.base_url())).await;
+    place.feed(&["token", "acct_1"], "");
+    assert_eq!(foxy(&place).await.as_deref(), Some(place.sim.base_url()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_of_a_simulator_belongs_to_its_books() {
+    let mut place = Place::new().await;
+    place.set("FOXDEN_FOXY_API", "simulator");
+    place.settings.retain(|name, _| !name.starts_with("FOXDEN_FOXY_CLIENT"));
+    place.feed(&["submit", "-"], &lines(["acct_1"]));
+    let worker = place.worker("first");
+    place.settled(1).await;
+    worker.stop().await;
+    // Another port each time, and the same books.
+    place.feed(&["token", "acct_1"], "");
+
+    place.set("FOXDEN_SIMULATOR_BOOKS", "others.jsonl");
+    for arguments in [&["worker"][..], &["token", "acct_1"]] {
+        let said = refused(&place, arguments);
+        assert!(said.contains("and its books are not at others.jsonl (FOXDEN_SIMULATOR_BOOKS)"), "{said}");
+    }
+    let others = place.path("others.jsonl");
+    assert!(!others.exists(), "books were made for nothing");
+    let other = Simulator::start(Config { books: Some(others), ..Config::default() }).await.unwrap();
+    for arguments in [&["worker"][..], &["token", "acct_1"], &["show", "acct_1"]] {
+        let said = refused(&place, arguments);
+        let why = format!("the settings name simulator:{} (FOXDEN_FOXY_API, FOXDEN_SIMULATOR_BOOKS)", other.books_id());
+        assert!(said.contains(&why), "{said}");
+    }
+}
