@@ -9,6 +9,7 @@ mod audit;
 mod belonging;
 mod cancelling;
 mod counts;
+mod exchange;
 mod forgetting;
 mod listing;
 mod orphans;
@@ -52,6 +53,9 @@ macro_rules! all_rules {
             tokens::what_is_in_the_escrow_is_drained_into_the_ledger_once,
             tokens::an_escrow_file_that_can_not_be_read_is_named_and_kept,
             tokens::a_token_of_another_ledger_stays_in_the_escrow,
+            exchange::a_judgment_on_what_has_changed_since_is_asked_for_again,
+            exchange::what_keeps_changing_is_left_as_it_is_for_another_try,
+            exchange::a_token_beside_another_takes_its_place_only_if_it_is_judged_to,
             tokens::a_token_that_comes_while_its_row_is_parked_is_not_left_beside_it,
             tokens::a_token_of_an_earlier_key_resumes_nothing,
             signups::the_next_events_are_each_signup_s_oldest_but_for_kinds_that_rest,
