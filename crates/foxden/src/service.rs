@@ -27,8 +27,6 @@ pub(crate) struct Service {
     pub(crate) policy: Policy,
     pub(crate) gate: GateSettings,
     pub(crate) settings: WorkerSettings,
-    /// Whether new stores are marked with their signup's id.
-    pub(crate) marks_stores: bool,
     /// How long to live with a database that answers nothing; `None`: without end.
     pub(crate) ledger_give_up_after: Option<Duration>,
     /// The broker, if there is one.
@@ -53,19 +51,7 @@ const KEEP_PUBLISHED: Duration = Duration::from_secs(7 * 24 * 3600);
 impl Service {
     /// Works until `stop`, then lets what is under way end.
     pub(crate) async fn run(self, stop: CancellationToken) -> Ended {
-        let Self {
-            ledger,
-            escrow,
-            custody,
-            foxy,
-            policy,
-            gate,
-            settings,
-            marks_stores,
-            ledger_give_up_after,
-            amqp,
-            worker,
-        } = self;
+        let Self { ledger, escrow, custody, foxy, policy, gate, settings, ledger_give_up_after, amqp, worker } = self;
         let lookup_delay = policy.lookup_delay;
         let gate = Gate::new(gate);
         let leases = Leases::new(ledger.clone(), worker.clone(), settings.lease);
@@ -81,8 +67,7 @@ impl Service {
             gate: gate.clone(),
             outbox_filled: outbox_filled.clone(),
             stop: stop.clone(),
-        })
-        .marking_stores(marks_stores);
+        });
         // One for all parts, so that an outage is told once.
         let watch = LedgerWatch::default();
         let workers =

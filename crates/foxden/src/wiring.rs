@@ -360,6 +360,7 @@ pub(crate) fn policy(settings: &Settings, outcome_events: bool) -> Policy {
         give_up_after: saga.give_up_after,
         keep_user_tokens: saga.keep_user_tokens,
         keep_payloads: saga.keep_payloads,
+        marks_stores: saga.mark_stores,
         outcome_events,
     }
 }

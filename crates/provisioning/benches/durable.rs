@@ -175,6 +175,7 @@ async fn work(ledger: Ledger, custody: Custody, escrow: Escrow) -> Vec<Duration>
             give_up_after: Duration::from_secs(3600),
             keep_user_tokens: false,
             keep_payloads: false,
+            marks_stores: false,
             outcome_events: true,
         },
         leases: Leases::new(ledger.clone(), owner.clone(), LEASE),

@@ -17,7 +17,7 @@ impl<F: Calls> Runner<F> {
     /// Marks a store once it is recorded, in the background and for no longer than a call may take: nobody waits for it, and
     /// nothing hangs on it. Not while stopping, and never again if it fails.
     pub(crate) fn mark(&self, row: &Provisioning) {
-        if !self.marks_stores {
+        if !self.policy.marks_stores {
             return;
         }
         let (runner, row) = (self.clone(), row.clone());

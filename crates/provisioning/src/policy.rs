@@ -24,6 +24,8 @@ pub struct Policy {
     pub keep_user_tokens: bool,
     /// Keep the sealed event once the store is there.
     pub keep_payloads: bool,
+    /// Whether each new store gets its signup's id as a note.
+    pub marks_stores: bool,
     /// Whether outcome events are written to the outbox: only where something publishes them.
     pub outcome_events: bool,
 }

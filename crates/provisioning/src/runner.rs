@@ -35,7 +35,6 @@ pub struct Runner<F = Foxy> {
     pub(crate) gate: Gate,
     outbox_filled: Arc<Notify>,
     pub(crate) stop: CancellationToken,
-    pub(crate) marks_stores: bool,
     /// How many tokens neither the ledger nor the escrow has taken yet.
     pub(crate) in_memory: InMemory,
     /// Refreshes of tokens continue whatever becomes of their callers.
@@ -121,16 +120,9 @@ impl<F: Calls> Runner<F> {
             gate: parts.gate,
             outbox_filled: parts.outbox_filled,
             stop: parts.stop,
-            marks_stores: false,
             in_memory: InMemory::default(),
             refreshes: TaskTracker::new(),
         }
-    }
-
-    /// The same runner; it writes each new store's signup id on the store, or does not, as by default.
-    #[must_use]
-    pub fn marking_stores(self, marks_stores: bool) -> Self {
-        Self { marks_stores, ..self }
     }
 
     /// Works one claimed provisioning as far as it goes now, recording each result before the next call.

@@ -100,7 +100,6 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Exit> {
         policy,
         gate: wiring::gate(&settings.foxy),
         settings: settings.worker,
-        marks_stores: settings.provisioning.mark_stores,
         ledger_give_up_after: None,
         amqp: None,
         worker: WorkerId::new(),

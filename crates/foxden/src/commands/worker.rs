@@ -77,7 +77,6 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
         policy,
         gate: wiring::gate(&settings.foxy),
         settings: settings.worker,
-        marks_stores: settings.provisioning.mark_stores,
         ledger_give_up_after: settings.database.give_up_after,
         amqp,
         worker,

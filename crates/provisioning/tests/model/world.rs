@@ -158,6 +158,7 @@ impl World {
                 give_up_after: settings.give_up_after,
                 keep_user_tokens: settings.keep_user_tokens,
                 keep_payloads: false,
+                marks_stores: false,
                 outcome_events: true,
             },
             leases: leases.clone(),

@@ -90,6 +90,7 @@ fn policy() -> Policy {
         give_up_after: Duration::from_secs(3600 * 24 * 7),
         keep_user_tokens: false,
         keep_payloads: false,
+        marks_stores: false,
         outcome_events: true,
     }
 }
