@@ -4,12 +4,16 @@
 //! was seen, and answers what to do, or refuses. Recovery after a crash goes through it like everything else.
 
 mod cancelling;
+mod seen;
+mod situation;
 
 use std::time::Duration;
 
 use foxden_ledger::{Hold, ParkedReason, RefusedFor, State, Step};
 
 pub use cancelling::{LeftBehind, NotCancellable, Presence, left_behind, may_cancel};
+pub use seen::{Cause, Refusal, Seen, Unopenable};
+pub use situation::Situation;
 
 /// How often a lookup must find nothing of ours before a refusal, or a domain that exists elsewhere, is believed:
 /// listings may lag behind what was created. How far is not known (Foxy's pages don't say), so the looks must also reach
@@ -25,131 +29,6 @@ pub const DOMAIN_TRIES: u32 = 20;
 /// How many users are made for one signup whose mailbox the platform owns. Where so many tokens are lost in a row, something
 /// on the way takes them, and would take the next one too.
 pub const GENERATIONS: u32 = 5;
-
-/// Where a provisioning stands when something is seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Situation {
-    /// The step.
-    pub step: Step,
-    /// The state.
-    pub state: State,
-    /// Whether a call on the current natural key ever ended unknown.
-    pub in_doubt: bool,
-    /// How many lookups have found nothing of ours, not counting the one just made.
-    pub lookups: u32,
-    /// Whether the last call in doubt ended so long ago that no listing can lag behind it any more.
-    pub is_past_lag: bool,
-    /// How many derived domains were found taken, not counting the current one.
-    pub domain_try: u32,
-    /// Whether the event asks for this very domain.
-    pub domain_is_exact: bool,
-    /// Whether the platform owns the mailbox, so that a lost user can be superseded by one with a new email.
-    pub mailbox_is_owned: bool,
-    /// Counts the users made for it, from 1.
-    pub generation: u32,
-    /// Whether it comes from an older copy of the ledger, so that it may have gone further than its row says.
-    pub is_restored: bool,
-    /// Whether the step was tried for as long as the settings allow. Time in which calls were paused, down or held back, and
-    /// time in a queue, is none in which it was tried.
-    pub is_too_old: bool,
-    /// How often it was tried, not counting what was just seen.
-    pub tries: u32,
-}
-
-/// What was seen: how a create call ended, or what a lookup answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
-    /// The create call was answered with a token.
-    Done {
-        /// Whether the link to what was created leads where it should.
-        link_is_trusted: bool,
-    },
-    /// The create call had no effect.
-    NoEffect(Cause),
-    /// Foxy refused.
-    Rejected(Refusal),
-    /// Nobody knows whether the call had an effect.
-    Unknown,
-    /// The call had its effect, and its token is lost.
-    TokenLost,
-    /// The token of this step is in the ledger: a worker that lost its lease recorded it.
-    TokenHeld {
-        /// Whether the link to what it opens leads where it should.
-        link_is_trusted: bool,
-    },
-    /// Lookup: what the call was to make does not exist.
-    Absent,
-    /// Lookup: the same, and Foxy had refused the call for this.
-    AbsentAfterRefusal(RefusedFor),
-    /// Lookup: it exists and is ours.
-    Present,
-    /// Lookup: the store domain exists, but not among the user's own stores.
-    PresentElsewhere,
-    /// Lookup: it exists, and another signup of the customer may have made it: the store is among those of a user
-    /// that both share, or the user has the email of both.
-    PresentUnclear,
-    /// Lookup: no answer that could be used.
-    Unclear,
-    /// No store domain is chosen yet: a correction has left it to us.
-    DomainUnset,
-    /// The store domain that was chosen is held by another signup under the same user.
-    DomainHeld(Hold),
-    /// The user of another signup was to be used, and that one was forgotten meanwhile.
-    UserForgotten,
-    /// What is sealed for this provisioning does not open, so nothing could be sent or looked up.
-    Sealed(Unopenable),
-}
-
-/// Why what is sealed does not open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unopenable {
-    /// Its key is not in the ring.
-    KeyMissing,
-    /// It is damaged, moved, or not of a form that this release reads.
-    Unreadable,
-    /// It opens, and says that it is another signup's, or of another address or call.
-    Mismatch,
-}
-
-/// Why a call had no effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// Foxy, or the way to it, is not available for now; wait at least so long, if it said so.
-    Passing {
-        /// What `Retry-After` asked for.
-        at_least: Option<Duration>,
-    },
-    /// A fault of the set-up, not of the signup: credentials, scope, captcha exemption.
-    SetUp,
-    /// We did not send it: Foxy is down, or the rate of calls does not allow it yet.
-    HeldBack {
-        /// When the rate allows it.
-        at_least: Option<Duration>,
-    },
-    /// The worker is stopping and did not send it.
-    Stopping,
-    /// Foxy no longer accepts the user's token, so its store can't be made.
-    UserTokenRefused,
-}
-
-/// Why Foxy refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// A user with this email exists.
-    EmailTaken,
-    /// A user with this email exists, and it is one we made for the same customer, whose token was not kept.
-    EmailOfOwnUser,
-    /// A store with this domain exists.
-    DomainTaken,
-    /// Foxy reserves this domain.
-    DomainReserved,
-    /// Foxy does not take the captcha code of the event.
-    CaptchaRefused,
-    /// Without a reason that could be read.
-    Unread,
-    /// Anything else.
-    Other,
-}
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The runner: carries out what the plan decides, against Foxy and the ledger.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use foxden_custody::{Custody, CustodyError, DrainError, Escrow, EscrowError, Payload};
 use foxden_ledger::{Claimed, Facts, Ledger, LedgerError, ParkedReason, Provisioning, Recorded, State, Step};
@@ -196,7 +196,7 @@ impl<F: Calls> Runner<F> {
         };
         let payload = payload.ok();
         self.tell_gate(pass, &finding, row);
-        let situation = self.situation(row, payload.as_ref());
+        let situation = Situation::of(row, payload.as_ref(), &self.policy, self.leases.length());
         let mut decision = plan::decide(&situation, finding.seen)?;
         // Before a token is given up for lost: it may have come while we looked, or lie in our own escrow.
         if situation.in_doubt && gives_up_a_token(decision) {
@@ -311,29 +311,6 @@ impl<F: Calls> Runner<F> {
             }
             // More than the call may take, where it has to wait for its turn under the rate of calls.
             Some(until) => MaySend::Until(until - LEASE_MARGIN, pass),
-        }
-    }
-
-    fn situation(&self, row: &Provisioning, payload: Option<&Payload>) -> Situation {
-        // Both times are the ledger's: when the row was claimed or written, and when the call had ended.
-        let since = |then: i64| Duration::from_millis(row.updated_at_ms.saturating_sub(then).max(0).unsigned_abs());
-        // An earlier release wrote down only when the call was announced. It has ended with its lease.
-        let announced = row.intent_at_ms.unwrap_or(row.updated_at_ms);
-        let lease_ms = i64::try_from(self.leases.length().as_millis()).unwrap_or(i64::MAX);
-        let doubt_ended = row.doubt_ended_at_ms.unwrap_or_else(|| announced.saturating_add(lease_ms));
-        Situation {
-            step: row.step,
-            state: row.state,
-            in_doubt: row.in_doubt,
-            lookups: row.lookups,
-            domain_try: row.domain_try,
-            domain_is_exact: payload.is_some_and(|payload| payload.store.domain.is_some()),
-            mailbox_is_owned: row.mailbox.is_some(),
-            generation: row.generation,
-            is_restored: row.restored_to_ms.is_some(),
-            is_past_lag: since(doubt_ended) >= self.policy.listing_lag,
-            is_too_old: row.tried_for >= self.policy.give_up_after,
-            tries: row.tries,
         }
     }
 }
