@@ -1,7 +1,7 @@
 //! Create calls: everything between a committed intent and a finding.
 
 use foxden_custody::Payload;
-use foxden_ledger::{AttemptOutcome, Credential, Facts, NewCredential, Provisioning, Scope, Step, is_same_resource};
+use foxden_ledger::{NewCredential, Provisioning, Scope, Step};
 use foxden_vault::{RefreshToken, Sealed};
 use foxy_api::{CreatedStore, Line, LinkProblem, NewStore, NewUser, NoEffect, Outcome, Report, ResourceUri};
 use tokio::time::Instant;
@@ -11,9 +11,10 @@ use crate::{
     domain,
     finding::Finding,
     gate::Pass,
-    plan::{Cause, Refusal, Seen, Unopenable},
+    plan::{Cause, Refusal, Seen},
     request,
-    runner::{Runner, Stop},
+    runner::Runner,
+    stop::Stop,
 };
 
 /// A call that is ready to be sent, or the finding that leaves nothing to send.
@@ -79,13 +80,13 @@ impl<F: Calls> Runner<F> {
                     return Ok(Prepared::Settled(reused));
                 }
                 let user = request::user_email(row, payload).and_then(|email| request::new_user(payload, email));
-                Ok(user.map_or_else(|why| Prepared::Settled(unopenable(why)), Prepared::User))
+                Ok(user.map_or_else(|why| Prepared::Settled(Finding::of_sealed(why)), Prepared::User))
             }
             Step::Store | Step::Done => {
                 // The natural key of a call is committed before the call is sent.
                 let Some(domain) = row.store_domain.clone() else {
                     let mut chosen = Finding::of(Seen::DomainUnset, "");
-                    chosen.facts.store_domain = Some(domain_at(row.domain_try, payload));
+                    chosen.facts.store_domain = Some(domain::at(row.domain_try, payload));
                     return Ok(Prepared::Settled(chosen));
                 };
                 let (session, used_token) = match session {
@@ -97,7 +98,7 @@ impl<F: Calls> Runner<F> {
                 };
                 Ok(match request::new_store(payload, &domain) {
                     Ok(store) => Prepared::Store(session, store, used_token),
-                    Err(why) => Prepared::Settled(unopenable(why)),
+                    Err(why) => Prepared::Settled(Finding::of_sealed(why)),
                 })
             }
         }
@@ -121,7 +122,7 @@ impl<F: Calls> Runner<F> {
             Outcome::Done(user) => {
                 let mut finding = self.made(row, Scope::User, &user.token, &user.uri)?.with_evidence(evidence);
                 finding.facts.user_uri = user.uri.ok().map(|uri| uri.to_string());
-                finding.facts.store_domain = Some(first_domain(payload));
+                finding.facts.store_domain = Some(domain::first(payload));
                 let keeper = self.keeper(&row.id, (Scope::User, row.intents), finding.facts.user_uri.clone());
                 Ok((finding, Some(self.foxy.kept_by(user.session, keeper))))
             }
@@ -141,44 +142,6 @@ impl<F: Calls> Runner<F> {
                 }
                 Ok((finding, None))
             }
-        }
-    }
-
-    /// Whether an email that is taken, and was in doubt, may be that of a user which another signup of the customer
-    /// has made.
-    async fn may_be_anothers(&self, row: &Provisioning) -> bool {
-        if row.restored_to_ms.is_some() || row.mailbox.is_some() {
-            return false;
-        }
-        // Where the ledger does not answer, the lookup asks it again.
-        let is_at_work = self.another_may_have_made_the_user(row).await.unwrap_or(true);
-        let Some(account) = row.account_id.as_deref().filter(|_| self.policy.keep_user_tokens) else { return false };
-        is_at_work || !matches!(self.ledger.provisioned_for(account).await, Ok(None))
-    }
-
-    /// What an email that is taken means for a customer who has other signups, and what there is to say about it. `None`:
-    /// it is somebody else's.
-    async fn why_email_is_taken(&self, row: &Provisioning, account: &str) -> Option<(Seen, Option<&'static str>)> {
-        let again = |note| Some((Seen::NoEffect(Cause::Passing { at_least: None }), Some(note)));
-        // Nothing was created, so where the ledger does not answer it may be asked, and Foxy be called, once more.
-        let unknown = "the ledger does not say whether another signup of this customer has made the user";
-        match self.ledger.another_may_have_the_user_of(row, account).await {
-            Ok(true) => return again("another signup of this customer is making the user"),
-            Ok(false) => {}
-            Err(_) => return again(unknown),
-        }
-        if self.policy.keep_user_tokens {
-            // It ended while this call was under way.
-            match self.ledger.provisioned_for(account).await {
-                Ok(Some(_)) => return again("another signup of this customer has made the user, which is used next"),
-                Ok(None) => {}
-                Err(_) => return again(unknown),
-            }
-        }
-        match self.ledger.has_provisioned(account).await {
-            Ok(true) => Some((Seen::Rejected(Refusal::EmailOfOwnUser), None)),
-            Ok(false) => None,
-            Err(_) => again(unknown),
         }
     }
 
@@ -234,87 +197,6 @@ impl<F: Calls> Runner<F> {
         });
         Ok(finding)
     }
-
-    /// The token of this step, recorded by a worker that had lost its lease by then.
-    pub(crate) async fn token_held(&self, row: &Provisioning) -> Result<Option<Finding>, Stop> {
-        let scope = if row.step == Step::User { Scope::User } else { Scope::Store };
-        // Tokens of calls before the first on this natural key are another email's or another domain's.
-        let is_of_this_key = |held: &Credential| held.scope == scope && held.intent >= row.key_intent;
-        let held = self.ledger.credentials(&row.id).await?;
-        let Some(mut held) = held.into_iter().rfind(|held| is_of_this_key(held) && held.sealed.is_some()) else {
-            return Ok(None);
-        };
-        // It may have come out of a file, or out of a row that others have written to.
-        held.resource_uri = held.resource_uri.and_then(|uri| self.foxy.checked(&uri));
-        let seen = Seen::TokenHeld { link_is_trusted: held.resource_uri.is_some() };
-        let mut finding = Finding::of(seen, "recorded by a worker that had lost its lease");
-        match scope {
-            Scope::User => {
-                let payload = match self.open(row) {
-                    Ok(payload) => payload,
-                    Err(why) => return Ok(Some(unopenable(why))),
-                };
-                finding.facts.user_uri = held.resource_uri;
-                finding.facts.store_domain = Some(first_domain(&payload));
-            }
-            Scope::Store => finding.facts.store_uri = held.resource_uri,
-        }
-        Ok(Some(finding))
-    }
-
-    /// The user that an earlier signup of the same customer made, if its token was kept: the store is made under it.
-    pub(crate) async fn user_of_same_customer(&self, row: &Provisioning) -> Result<Option<Finding>, Stop> {
-        let Some(account) = row.account_id.as_deref().filter(|_| self.policy.keep_user_tokens) else {
-            return Ok(None);
-        };
-        let Some(earlier) = self.ledger.provisioned_for(account).await? else { return Ok(None) };
-        let payload = match self.open(row) {
-            Ok(payload) => payload,
-            Err(why) => return Ok(Some(unopenable(why))),
-        };
-        let note = format!("the store is made under the user of signup {}", earlier.signup_id);
-        let facts = Facts {
-            user_uri: earlier.user_uri,
-            user_from: Some(earlier.id),
-            store_domain: Some(first_domain(&payload)),
-            ..Facts::default()
-        };
-        let seen = Seen::TokenHeld { link_is_trusted: true };
-        Ok(Some(Finding { outcome: AttemptOutcome::UserReused, facts, ..Finding::of(seen, &note) }))
-    }
-
-    /// Acts as the user whose store this is, by its kept token, which comes along as it is kept; or the finding that
-    /// says why that can't be done.
-    pub(crate) async fn user_session(
-        &self,
-        row: &Provisioning,
-    ) -> Result<Result<(F::Session, Sealed), Box<Finding>>, Stop> {
-        let held = self.user_credential(row).await?;
-        let Some(Credential { intent, resource_uri, sealed: Some(sealed), .. }) = held else {
-            let note = "the ledger holds no token of the user";
-            return Ok(Err(Box::new(Finding::of(Seen::NoEffect(Cause::UserTokenRefused), note))));
-        };
-        let owner = row.user_from.as_ref().unwrap_or(&row.id);
-        match self.custody.open_token(owner, Scope::User, &sealed) {
-            Ok(token) => {
-                let keeper = self.keeper(owner, (Scope::User, intent), resource_uri);
-                Ok(Ok((self.foxy.session(token, keeper), sealed)))
-            }
-            Err(error) => Ok(Err(Box::new(unopenable(error.into())))),
-        }
-    }
-
-    /// The token of the row's user, if it was not wiped: the one that came with the user's address, or else that of the
-    /// latest call, since one that came late may be an earlier generation's.
-    async fn user_credential(&self, row: &Provisioning) -> Result<Option<Credential>, Stop> {
-        let owner = row.user_from.as_ref().unwrap_or(&row.id);
-        let mut held = self.ledger.credentials(owner).await?;
-        held.retain(|held| held.scope == Scope::User && held.sealed.is_some());
-        let is_own = |held: &Credential| is_same_resource(held.resource_uri.as_deref(), row.user_uri.as_deref());
-        let own = held.iter().rposition(is_own);
-        let last = held.len().checked_sub(1);
-        Ok(own.or(last).map(|place| held.swap_remove(place)))
-    }
 }
 
 /// Only a signup's very first call begins something; a retry of it finishes what was begun.
@@ -331,30 +213,4 @@ pub(crate) fn not_prepared(stop: &Stop) -> Finding {
     );
     let note = "not sent: the ledger did not answer before the call";
     Finding::of(Seen::NoEffect(Cause::HeldBack { at_least: None }), note)
-}
-
-pub(crate) fn unopenable(why: Unopenable) -> Finding {
-    let note = match why {
-        Unopenable::KeyMissing => "the key that seals it is not in the key ring",
-        Unopenable::Unreadable => "what is sealed for it does not open, or is not what this release reads",
-        Unopenable::Mismatch => "what is sealed for it was sealed for another signup, address or call",
-    };
-    Finding::of(Seen::Sealed(why), note)
-}
-
-/// The domain of the store step; it was set with the step, so a row without one is of another making.
-pub(crate) fn store_domain(row: &Provisioning, payload: &Payload) -> String {
-    row.store_domain.clone().unwrap_or_else(|| first_domain(payload))
-}
-
-fn first_domain(payload: &Payload) -> String {
-    domain_at(0, payload)
-}
-
-/// The domain of the event, or the derived one of this try.
-pub(crate) fn domain_at(tries: u32, payload: &Payload) -> String {
-    match &payload.store.domain {
-        Some(exact) => exact.clone(),
-        None => domain::candidate(&payload.store.name, tries, domain::random_tail),
-    }
 }

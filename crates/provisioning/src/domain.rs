@@ -1,4 +1,7 @@
-//! Store domains derived from a store's name, for events that ask for none.
+//! Store domains: the event's own, or derived from the store's name.
+
+use foxden_custody::Payload;
+use foxden_ledger::Provisioning;
 
 /// A DNS label is at most this long (RFC 1035 section 2.3.4; Foxy docs: `rels/stores`).
 const LABEL_MAX: usize = 63;
@@ -9,10 +12,28 @@ const RANDOM_FROM: u32 = 9;
 /// Stands in for a name that leaves nothing once it is spelled in letters and digits.
 const NAMELESS: &str = "store";
 
+/// The domain of the store step; it was set with the step, so a row without one is of another making.
+pub(crate) fn of(row: &Provisioning, payload: &Payload) -> String {
+    row.store_domain.clone().unwrap_or_else(|| first(payload))
+}
+
+/// The domain that is tried first.
+pub(crate) fn first(payload: &Payload) -> String {
+    at(0, payload)
+}
+
+/// The domain of the event, or the derived one of this try.
+pub(crate) fn at(tries: u32, payload: &Payload) -> String {
+    match &payload.store.domain {
+        Some(exact) => exact.clone(),
+        None => candidate(&payload.store.name, tries, random_tail),
+    }
+}
+
 /// The `tries`-th candidate for a store's domain: the name as a slug, then `-2` … `-9`, then with a random tail.
 ///
 /// `tail` gives the random tail: lower-case letters and digits, at most 10.
-pub(crate) fn candidate(store_name: &str, tries: u32, tail: impl FnOnce() -> String) -> String {
+fn candidate(store_name: &str, tries: u32, tail: impl FnOnce() -> String) -> String {
     let slug = slug(store_name);
     let suffix = match tries {
         0 => return shorten(&slug, LABEL_MAX).to_owned(),
@@ -26,7 +47,7 @@ pub(crate) fn candidate(store_name: &str, tries: u32, tail: impl FnOnce() -> Str
 ///
 /// # Panics
 /// If the operating system gives no random bytes, which it does not after boot.
-pub(crate) fn random_tail() -> String {
+fn random_tail() -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut bytes = [0_u8; 8];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes once it has booted");

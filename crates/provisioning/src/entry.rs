@@ -10,12 +10,13 @@ use foxden_ledger::{
 
 use crate::{
     calls::Calls,
-    create::domain_at,
+    domain,
     finding::Finding,
     leases::Held,
     plan::{self, Decision, Refusal, Seen, Situation, Wait},
-    runner::{Runner, Stop},
+    runner::Runner,
     schedule::Schedule,
+    stop::Stop,
     tell::outcome_event,
 };
 
@@ -163,7 +164,7 @@ impl<F: Calls> Runner<F> {
 fn choose_next_domain(facts: &mut Facts, row: &Provisioning, payload: Option<&Payload>) {
     let tries = facts.domain_try.unwrap_or(row.domain_try) + 1;
     facts.domain_try = Some(tries);
-    facts.store_domain = payload.map(|payload| domain_at(tries, payload));
+    facts.store_domain = payload.map(|payload| domain::at(tries, payload));
 }
 
 /// What leaves a row in doubt.

@@ -11,7 +11,7 @@ use foxy_api::{
 
 use crate::{
     gate::{Closed, Sign},
-    plan::{Cause, Refusal, Seen},
+    plan::{Cause, Refusal, Seen, Unopenable},
     scrub::scrub,
 };
 
@@ -63,6 +63,16 @@ impl Finding {
             Closed::Down => (Cause::HeldBack { at_least: None }, "not sent: Foxy is down"),
         };
         Self::of(Seen::NoEffect(cause), note)
+    }
+
+    /// The finding that what is sealed for the signup does not open.
+    pub(crate) fn of_sealed(why: Unopenable) -> Self {
+        let note = match why {
+            Unopenable::KeyMissing => "the key that seals it is not in the key ring",
+            Unopenable::Unreadable => "what is sealed for it does not open, or is not what this release reads",
+            Unopenable::Mismatch => "what is sealed for it was sealed for another signup, address or call",
+        };
+        Self::of(Seen::Sealed(why), note)
     }
 
     /// The finding of a lookup that was answered.

@@ -7,12 +7,14 @@
 mod calls;
 mod capacity;
 mod create;
+mod customer;
 mod domain;
 mod email;
 mod entry;
 mod finding;
 mod gate;
 mod keeper;
+mod kept;
 mod leases;
 mod lookup;
 mod mark;
@@ -23,6 +25,7 @@ mod request;
 mod runner;
 mod schedule;
 mod scrub;
+mod stop;
 mod tell;
 mod worker;
 

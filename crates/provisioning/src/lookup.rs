@@ -1,19 +1,11 @@
 //! Lookups: what became of a create call whose outcome is unknown. Only reads, so they are made as often as it takes.
 
 use foxden_custody::Payload;
-use foxden_ledger::{LedgerError, Provisioning, Step, StoreClaim};
+use foxden_ledger::{Provisioning, Step, StoreClaim};
 use foxy_api::{ReadError, ResourceUri, StoreSearch};
 use tokio::time::Instant;
 
-use crate::{
-    calls::Calls,
-    create::{store_domain, unopenable},
-    finding::Finding,
-    gate::Sign,
-    plan::Seen,
-    request,
-    runner::{Runner, Stop},
-};
+use crate::{calls::Calls, domain, finding::Finding, gate::Sign, plan::Seen, request, runner::Runner, stop::Stop};
 
 impl<F: Calls> Runner<F> {
     /// Looks up what the row's unknown call has done.
@@ -26,7 +18,7 @@ impl<F: Calls> Runner<F> {
             Step::User => {
                 let email = match request::user_email(row, payload) {
                     Ok(email) => email,
-                    Err(why) => return Ok(unopenable(why)),
+                    Err(why) => return Ok(Finding::of_sealed(why)),
                 };
                 match self.foxy.email_exists(&email).await {
                     Ok(true) => self.whose_user(row).await?,
@@ -35,7 +27,7 @@ impl<F: Calls> Runner<F> {
                 }
             }
             Step::Store | Step::Done => {
-                let domain = store_domain(row, payload);
+                let domain = domain::of(row, payload);
                 self.look_for_store(row, &domain).await?
             }
         };
@@ -64,14 +56,6 @@ impl<F: Calls> Runner<F> {
         }
         let note = "another signup of the same customer may have made the user with this email";
         Ok(Finding::of_answer(Seen::PresentUnclear, note))
-    }
-
-    /// Whether the row may yet be given the user of another signup of its customer, as far as the settings share users.
-    pub(crate) async fn another_may_have_made_the_user(&self, row: &Provisioning) -> Result<bool, LedgerError> {
-        match row.account_id.as_deref().filter(|_| self.policy.keep_user_tokens) {
-            Some(account) => self.ledger.another_may_bring_the_user_of(row, account).await,
-            None => Ok(false),
-        }
     }
 
     fn may_share_its_user(&self, row: &Provisioning) -> bool {

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use foxden_custody::{Custody, CustodyError, DrainError, Escrow, EscrowError, Payload};
-use foxden_ledger::{Claimed, Facts, Ledger, LedgerError, ParkedReason, Provisioning, Recorded, State, Step};
-use foxden_vault::SealError;
+use foxden_custody::{Custody, Escrow};
+use foxden_ledger::{Claimed, Facts, Ledger, ParkedReason, Provisioning, Recorded, State, Step};
 use foxy_api::{Foxy, Line};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -12,14 +11,15 @@ use tracing::Instrument as _;
 
 use crate::{
     calls::Calls,
-    create::{line_of, not_prepared, unopenable},
+    create::{line_of, not_prepared},
     entry::Settled,
     finding::{Finding, concerns_all},
     gate::{Gate, Pass, Right, Sign},
     leases::{Held, Leases},
-    plan::{self, Cause, Decision, Illegal, Seen, Situation, Unopenable},
+    plan::{self, Cause, Decision, Seen, Situation},
     policy::{LEASE_MARGIN, Policy},
     recording::InMemory,
+    stop::Stop,
     tell::tell,
 };
 
@@ -76,35 +76,6 @@ pub enum Ending {
     LeaseLost,
     /// It could not be worked on or recorded; its lease expires, and it is taken up again.
     Abandoned,
-}
-
-/// Why a run stops without a finding.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Stop {
-    /// The ledger could not be asked.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// A token could not be sealed.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// A token may lie in our escrow, which could not be looked into.
-    #[error(transparent)]
-    Escrow(#[from] EscrowError),
-    /// A token in our escrow could not be moved into the ledger.
-    #[error(transparent)]
-    Drain(#[from] DrainError),
-    /// The plan refuses.
-    #[error(transparent)]
-    Illegal(#[from] Illegal),
-}
-
-impl From<CustodyError> for Unopenable {
-    fn from(error: CustodyError) -> Self {
-        match error {
-            CustodyError::KeyMissing(_) => Self::KeyMissing,
-            CustodyError::Refused | CustodyError::Content => Self::Unreadable,
-        }
-    }
 }
 
 impl<F: Calls> Runner<F> {
@@ -172,7 +143,7 @@ impl<F: Calls> Runner<F> {
         let payload = self.open(row);
         let mut pass = None;
         let (mut finding, session) = match &payload {
-            Err(why) => (unopenable(*why), None),
+            Err(why) => (Finding::of_sealed(*why), None),
             Ok(payload) => match row.state {
                 State::InFlight => match self.may_send(held).await {
                     MaySend::Until(end, allowed) => {
@@ -239,23 +210,6 @@ impl<F: Calls> Runner<F> {
                 })
             }
         }
-    }
-
-    /// A token of this step that was recorded while it was looked up, or that lies in our own escrow.
-    async fn token_after_all(&self, row: &Provisioning) -> Result<Option<Finding>, Stop> {
-        if self.escrow.holds(&row.id).await? {
-            let drained = self.escrow.drain(&self.ledger, &self.custody).await?;
-            if drained > 0 {
-                tracing::info!(event = "escrow.drained", drained, "tokens were moved into the ledger");
-            }
-        }
-        self.token_held(row).await
-    }
-
-    /// Opens what the signup asks for.
-    pub(crate) fn open(&self, row: &Provisioning) -> Result<Payload, Unopenable> {
-        let sealed = row.payload.as_ref().ok_or(Unopenable::Unreadable)?;
-        Ok(self.custody.open_payload(&row.id, sealed)?)
     }
 
     /// Lets the gate know what a call has shown.
