@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use foxden_custody::Payload;
 use foxden_ledger::{
-    AttemptKind, AttemptOutcome, Claimed, Contention, Doubt, Entry, Facts, Next, Provisioning, Recorded, RefusedFor,
-    State, Step,
+    AttemptKind, AttemptOutcome, Claimed, Contention, Doubt, Entry, Facts, Next, Provisioning, Recorded, State, Step,
 };
 
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
     domain,
     finding::Finding,
     leases::Held,
-    plan::{self, Decision, Refusal, Seen, Situation, Wait},
+    plan::{self, Decision, Seen, Situation, Verdict, Wait},
     runner::Runner,
     schedule::Schedule,
     stop::Stop,
@@ -37,18 +36,18 @@ impl<F: Calls> Runner<F> {
         claimed: &Claimed,
         situation: &Situation,
         finding: &mut Finding,
-        mut decision: Decision,
+        mut verdict: Verdict,
         payload: Option<&Payload>,
         held: &Held,
     ) -> Result<Settled, Stop> {
         let row = &claimed.provisioning;
         loop {
-            let entry = self.entry(claimed, finding, decision, payload);
+            let entry = self.entry(claimed, finding, verdict, payload);
             let (next, tells) = (entry.next.clone(), entry.event.is_some());
             let (facts, credential) = (entry.facts.clone(), entry.credential.clone());
             let recorded = self.record(entry, held).await;
             let Some(Recorded::Contended(contention)) = recorded else {
-                return Ok(Settled { recorded, decision, next, tells });
+                return Ok(Settled { recorded, decision: verdict.decision, next, tells });
             };
             finding.credential = credential;
             let tried = facts.domain_try.unwrap_or(row.domain_try);
@@ -58,11 +57,12 @@ impl<F: Calls> Runner<F> {
                 Contention::UserForgotten => {
                     (finding.seen, finding.outcome) = (Seen::UserForgotten, AttemptOutcome::NoEffect);
                     finding.note = Some("the signup whose user was to be used was forgotten meanwhile".to_owned());
-                    decision = plan::decide(situation, finding.seen)?;
+                    verdict = plan::decide(situation, finding.seen)?;
                     continue;
                 }
             };
-            match plan::decide(&Situation { domain_try: tried, ..*situation }, seen)? {
+            let next_verdict = plan::decide(&Situation { domain_try: tried, ..*situation }, seen)?;
+            match next_verdict.decision {
                 Decision::NextDomain => {
                     tracing::info!(
                         event = "store.domain_taken",
@@ -71,12 +71,12 @@ impl<F: Calls> Runner<F> {
                         "the derived domain is taken; the next one is tried",
                     );
                     finding.facts = facts;
-                    if decision != Decision::NextDomain {
+                    if verdict.decision != Decision::NextDomain {
                         choose_next_domain(&mut finding.facts, row, payload);
                     }
                 }
-                otherwise => {
-                    decision = otherwise;
+                _ => {
+                    verdict = next_verdict;
                     finding.seen = seen;
                     let note = format!("{} and {by}, of the same customer, want the same store domain", row.signup_id);
                     finding.note = Some(note);
@@ -90,62 +90,44 @@ impl<F: Calls> Runner<F> {
         &self,
         claimed: &Claimed,
         finding: &mut Finding,
-        decision: Decision,
+        verdict: Verdict,
         payload: Option<&Payload>,
     ) -> Entry {
         let row = &claimed.provisioning;
         let kind = if row.state == State::Unknown { AttemptKind::Lookup } else { AttemptKind::Create };
         let mut facts = std::mem::take(&mut finding.facts);
         let lease = self.leases.length();
-        let next = match decision {
-            // Stopping: the store is left to whoever comes next, instead of being announced and not sent.
-            Decision::AnnounceStore if self.stop.is_cancelled() => {
-                Next::Due { step: Step::Store, delay: Duration::ZERO, at_least: Duration::ZERO }
-            }
+        let mut tried = None;
+        let next = match verdict.decision {
             Decision::AnnounceStore => Next::InFlight { step: Step::Store, lease },
+            Decision::LeaveStore => Next::Due { step: Step::Store, delay: Duration::ZERO, at_least: Duration::ZERO },
             Decision::LookForStore => Next::Unknown { delay: Duration::ZERO, doubt: Doubt::Store },
             Decision::Finish => Next::Provisioned {
                 keep_payload: self.policy.keep_payloads,
                 keep_user_token: self.policy.keep_user_tokens,
             },
-            // What ends without effect or without an answer again and again is sent ever more rarely.
-            Decision::Retry(Wait::None) if row.state == State::Unknown && row.intents > row.key_intent => {
-                let delay = self.policy.retry.wait(row.intents - row.key_intent - 1);
-                Next::Due { step: row.step, delay, at_least: Duration::ZERO }
+            Decision::Retry(wait) => {
+                let pause = Pause::of(wait, self.policy.retry);
+                tried = Some(pause.own);
+                Next::Due { step: row.step, delay: pause.whole(), at_least: pause.at_least }
             }
-            Decision::Retry(wait) => Next::Due {
-                step: row.step,
-                delay: paced(wait, self.policy.retry, row.retries),
-                at_least: match wait {
-                    Wait::AtLeast(least) => least,
-                    Wait::None | Wait::Backoff => Duration::ZERO,
-                },
-            },
-            Decision::LookUp(wait) => {
-                let pace = self.policy.retry.beginning_with(self.policy.lookup_delay);
-                let looked = if row.state == State::Unknown { row.retries + 1 } else { 0 };
-                Next::Unknown { delay: paced(wait, pace, looked), doubt: doubt(row.state, finding.seen) }
+            Decision::LookUp(wait, doubt) => {
+                let pause = Pause::of(wait, self.policy.retry.beginning_with(self.policy.lookup_delay));
+                tried = Some(pause.own);
+                Next::Unknown { delay: pause.whole(), doubt }
             }
             Decision::NextDomain => {
                 choose_next_domain(&mut facts, row, payload);
                 Next::InFlight { step: Step::Store, lease }
             }
-            Decision::NextGeneration => {
+            Decision::NextGeneration(wait) => {
                 facts.generation = Some(row.generation + 1);
-                // What takes the tokens is given time to end.
-                let delay = self.policy.retry.wait(row.generation);
-                Next::Due { step: Step::User, delay, at_least: Duration::ZERO }
+                let pause = Pause::of(wait, self.policy.retry);
+                Next::Due { step: Step::User, delay: pause.whole(), at_least: pause.at_least }
             }
             Decision::Park(reason) => Next::Parked { reason, detail: finding.note.clone() },
         };
-        if plan::is_a_try(finding.seen) && self.gate.is_up() {
-            facts.tried = match (&next, decision) {
-                // All calls wait for as long as Foxy has asked to; this signup's own pause is the schedule's.
-                (Next::Due { .. }, Decision::Retry(Wait::AtLeast(_))) => Some(self.policy.retry.wait(row.retries)),
-                (Next::Due { delay, .. } | Next::Unknown { delay, .. }, _) => Some(*delay),
-                _ => None,
-            };
-        }
+        facts.tried = tried.filter(|_| verdict.is_a_try);
         let event = self.policy.outcome_events.then(|| outcome_event(row, &facts, &next)).flatten();
         Entry {
             lease: claimed.lease.clone(),
@@ -167,22 +149,24 @@ fn choose_next_domain(facts: &mut Facts, row: &Provisioning, payload: Option<&Pa
     facts.store_domain = payload.map(|payload| domain::at(tries, payload));
 }
 
-/// What leaves a row in doubt.
-const fn doubt(state: State, seen: Seen) -> Doubt {
-    match (state, seen) {
-        (State::Unknown, Seen::PresentElsewhere | Seen::AbsentAfterRefusal(_)) => Doubt::Look { counts: true },
-        (State::Unknown, _) => Doubt::Look { counts: false },
-        (_, Seen::Rejected(Refusal::DomainTaken)) => Doubt::Refusal(RefusedFor::DomainTaken),
-        (_, Seen::Rejected(Refusal::DomainReserved)) => Doubt::Refusal(RefusedFor::DomainReserved),
-        (_, Seen::Rejected(_)) => Doubt::Refusal(RefusedFor::Unread),
-        _ => Doubt::Call,
-    }
+/// A wait in figures.
+struct Pause {
+    /// The signup's own, by the schedule.
+    own: Duration,
+    /// What Foxy has asked for, or the rate of calls demands: all calls wait for it.
+    at_least: Duration,
 }
 
-fn paced(wait: Wait, schedule: Schedule, failures: u32) -> Duration {
-    match wait {
-        Wait::None => Duration::ZERO,
-        Wait::Backoff => schedule.wait(failures),
-        Wait::AtLeast(least) => schedule.wait(failures).max(least),
+impl Pause {
+    fn of(wait: Wait, schedule: Schedule) -> Self {
+        match wait {
+            Wait::None => Self { own: Duration::ZERO, at_least: Duration::ZERO },
+            Wait::Backoff { failures } => Self { own: schedule.wait(failures), at_least: Duration::ZERO },
+            Wait::AtLeast { least, failures } => Self { own: schedule.wait(failures), at_least: least },
+        }
+    }
+
+    fn whole(&self) -> Duration {
+        self.own.max(self.at_least)
     }
 }

@@ -9,11 +9,12 @@ mod situation;
 
 use std::time::Duration;
 
-use foxden_ledger::{Hold, ParkedReason, RefusedFor, State, Step};
+use foxden_ledger::{Doubt, Hold, ParkedReason, RefusedFor, State, Step};
 
 pub use cancelling::{LeftBehind, NotCancellable, Presence, left_behind, may_cancel};
 pub use seen::{Cause, Refusal, Seen, Unopenable};
 pub use situation::Situation;
+pub(crate) use situation::Worker;
 
 /// How often a lookup must find nothing of ours before a refusal, or a domain that exists elsewhere, is believed:
 /// listings may lag behind what was created. How far is not known (Foxy's pages don't say), so the looks must also reach
@@ -30,11 +31,22 @@ pub const DOMAIN_TRIES: u32 = 20;
 /// on the way takes them, and would take the next one too.
 pub const GENERATIONS: u32 = 5;
 
+/// What comes of what was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// What to do next.
+    pub decision: Decision,
+    /// Whether it counts as a try, and the pause that follows as time in which the step was tried.
+    pub is_a_try: bool,
+}
+
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// The user is there, or a store domain is chosen for it: announce the store's create call.
     AnnounceStore,
+    /// The same, but this worker is stopping: the store's call is left to the next one.
+    LeaveStore,
     /// The user is there, and so may be a store that the older copy of the ledger does not know: look, before one is
     /// announced.
     LookForStore,
@@ -43,24 +55,33 @@ pub enum Decision {
     /// Send the same call again later.
     Retry(Wait),
     /// Look up, later, what became of the call.
-    LookUp(Wait),
+    LookUp(Wait, Doubt),
     /// Announce the store's create call with the next derived domain.
     NextDomain,
-    /// Make the user anew, after a pause, with the next generation's email.
-    NextGeneration,
+    /// After a pause, make another user, with the next generation's email. The pause gives whatever takes the tokens time to
+    /// end.
+    NextGeneration(Wait),
     /// Stop until someone acts.
     Park(ParkedReason),
 }
 
-/// How long to wait.
+/// How long to wait. The schedule gives the pause after that many failures before this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// Not at all.
     None,
     /// As the schedule says.
-    Backoff,
-    /// As the schedule says, but at least so long.
-    AtLeast(Duration),
+    Backoff {
+        /// How many.
+        failures: u32,
+    },
+    /// As the schedule says, but at least this long.
+    AtLeast {
+        /// How long.
+        least: Duration,
+        /// How many.
+        failures: u32,
+    },
 }
 
 /// A transition that must not happen: a fault of ours, or a row that was tampered with.
@@ -79,13 +100,18 @@ pub struct Illegal {
 ///
 /// # Errors
 /// [`Illegal`] where what was seen can't be seen from where the provisioning stands.
-pub fn decide(at: &Situation, seen: Seen) -> Result<Decision, Illegal> {
+pub fn decide(at: &Situation, seen: Seen) -> Result<Verdict, Illegal> {
     let illegal = || Illegal { step: at.step, state: at.state, seen };
-    match (at.state, at.step) {
-        (State::Due | State::Parked | State::Closed, _) | (_, Step::Done) => Err(illegal()),
-        (State::InFlight, _) => after_create(at, seen).ok_or_else(illegal),
-        (State::Unknown, _) => after_lookup(at, seen).ok_or_else(illegal),
-    }
+    let decision = match (at.state, at.step) {
+        (State::Due | State::Parked | State::Closed, _) | (_, Step::Done) => return Err(illegal()),
+        (State::InFlight, _) => after_create(at, seen).ok_or_else(illegal)?,
+        (State::Unknown, _) => after_lookup(at, seen).ok_or_else(illegal)?,
+    };
+    let decision = match decision {
+        Decision::AnnounceStore if at.is_stopping => Decision::LeaveStore,
+        decision => decision,
+    };
+    Ok(Verdict { decision, is_a_try: at.is_foxy_up && says_something(seen) })
 }
 
 /// A create call has ended, or was never sent.
@@ -94,24 +120,20 @@ fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::Done { link_is_trusted } => Some(made(at.step, link_is_trusted)),
         Seen::TokenHeld { link_is_trusted } => Some(held(at, link_is_trusted)),
         // Not the signup's fault, so its age does not count.
-        Seen::NoEffect(Cause::SetUp) => Some(Decision::Retry(Wait::Backoff)),
-        Seen::NoEffect(Cause::HeldBack { at_least }) => Some(Decision::Retry(held_back(at_least))),
+        Seen::NoEffect(Cause::SetUp) => Some(retry(at, None)),
+        Seen::NoEffect(Cause::HeldBack { at_least }) => Some(retry(at, at_least)),
         Seen::NoEffect(Cause::Stopping) => Some(Decision::Retry(Wait::None)),
-        Seen::NoEffect(Cause::Passing { .. }) if is_given_up(at) => {
-            Some(Decision::Park(ParkedReason::AttemptsExhausted))
-        }
-        Seen::NoEffect(Cause::Passing { at_least: None }) => Some(Decision::Retry(Wait::Backoff)),
-        Seen::NoEffect(Cause::Passing { at_least: Some(least) }) => Some(Decision::Retry(Wait::AtLeast(least))),
+        Seen::NoEffect(Cause::Passing { at_least }) => Some(retry_or_give_up(at, at_least)),
         Seen::NoEffect(Cause::UserTokenRefused) if at.step == Step::Store => {
             Some(Decision::Park(ParkedReason::UserTokenRefused))
         }
         Seen::NoEffect(Cause::UserTokenRefused) => None,
         Seen::Rejected(refusal) => Some(rejected(at, refusal)),
-        Seen::Unknown => Some(Decision::LookUp(Wait::Backoff)),
+        Seen::Unknown => Some(look_first(Doubt::Call)),
         Seen::TokenLost => Some(lost(at)),
         Seen::DomainUnset if at.step == Step::Store => Some(Decision::AnnounceStore),
-        Seen::DomainHeld(hold) => Some(domain_held(at, hold, Decision::Retry(Wait::Backoff))),
-        Seen::UserForgotten if at.step == Step::User => Some(Decision::Retry(Wait::Backoff)),
+        Seen::DomainHeld(hold) => Some(domain_held(at, hold, retry(at, None))),
+        Seen::UserForgotten if at.step == Step::User => Some(retry(at, None)),
         Seen::Sealed(why) => Some(Decision::Park(unopenable(why))),
         Seen::DomainUnset
         | Seen::UserForgotten
@@ -126,29 +148,34 @@ fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
 
 /// A lookup has been made of a call whose outcome is unknown.
 fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
+    let unsettled = Doubt::Look { counts: false };
     match seen {
         Seen::TokenHeld { link_is_trusted } => Some(held(at, link_is_trusted)),
         // What is there is found, however old: nothing is sent for it.
         Seen::Present => Some(lost(at)),
         Seen::Absent | Seen::Unclear if is_given_up(at) => Some(Decision::Park(ParkedReason::AttemptsExhausted)),
-        Seen::Absent => Some(Decision::Retry(Wait::None)),
+        // Calls that end again and again without an answer, and without an effect, are sent more and more rarely.
+        Seen::Absent => Some(Decision::Retry(match at.sent_before.checked_sub(1) {
+            None => Wait::None,
+            Some(failures) => Wait::Backoff { failures },
+        })),
         Seen::AbsentAfterRefusal(refused) => believed_refusal(at, refused),
         Seen::PresentElsewhere if at.step != Step::Store => None,
-        Seen::PresentElsewhere if !may_believe(at) => Some(Decision::LookUp(Wait::Backoff)),
+        Seen::PresentElsewhere if !may_believe(at) => Some(look_again(at, None, Doubt::Look { counts: true })),
         Seen::PresentElsewhere => Some(domain_gone(at, ParkedReason::DomainTaken)),
         // One of the two may yet bring proof.
         Seen::PresentUnclear if is_given_up(at) => Some(Decision::Park(match at.step {
             Step::User => ParkedReason::UserTokenLost,
             Step::Store | Step::Done => ParkedReason::StoreUnclear,
         })),
-        Seen::PresentUnclear | Seen::Unclear => Some(Decision::LookUp(Wait::Backoff)),
-        Seen::UserForgotten if at.step == Step::User => Some(Decision::LookUp(Wait::Backoff)),
+        Seen::PresentUnclear | Seen::Unclear => Some(look_again(at, None, unsettled)),
+        Seen::UserForgotten if at.step == Step::User => Some(look_again(at, None, unsettled)),
         // Not sent again before it is looked up, where a call is in doubt.
-        Seen::DomainHeld(hold) => Some(domain_held(at, hold, Decision::LookUp(Wait::Backoff))),
-        Seen::NoEffect(Cause::Stopping) => Some(Decision::LookUp(Wait::None)),
+        Seen::DomainHeld(hold) => Some(domain_held(at, hold, look_again(at, None, unsettled))),
+        Seen::NoEffect(Cause::Stopping) => Some(Decision::LookUp(Wait::None, unsettled)),
         // Not the signup's fault, so its age does not count.
-        Seen::NoEffect(Cause::SetUp) => Some(Decision::LookUp(Wait::Backoff)),
-        Seen::NoEffect(Cause::HeldBack { at_least }) => Some(Decision::LookUp(held_back(at_least))),
+        Seen::NoEffect(Cause::SetUp) => Some(look_again(at, None, unsettled)),
+        Seen::NoEffect(Cause::HeldBack { at_least }) => Some(look_again(at, at_least, unsettled)),
         Seen::NoEffect(Cause::UserTokenRefused) if at.step == Step::Store => {
             Some(Decision::Park(ParkedReason::UserTokenRefused))
         }
@@ -160,6 +187,32 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
         | Seen::TokenLost
         | Seen::UserForgotten
         | Seen::DomainUnset => None,
+    }
+}
+
+/// Sends the same call again, more rarely the more often it was in vain.
+const fn retry(at: &Situation, at_least: Option<Duration>) -> Decision {
+    Decision::Retry(wait(at.retries, at_least))
+}
+
+const fn retry_or_give_up(at: &Situation, at_least: Option<Duration>) -> Decision {
+    if is_given_up(at) { Decision::Park(ParkedReason::AttemptsExhausted) } else { retry(at, at_least) }
+}
+
+/// Begins to look up a call.
+const fn look_first(doubt: Doubt) -> Decision {
+    Decision::LookUp(Wait::Backoff { failures: 0 }, doubt)
+}
+
+/// Looks once more, after a lookup that has settled nothing.
+const fn look_again(at: &Situation, at_least: Option<Duration>, doubt: Doubt) -> Decision {
+    Decision::LookUp(wait(at.retries.saturating_add(1), at_least), doubt)
+}
+
+const fn wait(failures: u32, at_least: Option<Duration>) -> Wait {
+    match at_least {
+        Some(least) => Wait::AtLeast { least, failures },
+        None => Wait::Backoff { failures },
     }
 }
 
@@ -177,7 +230,7 @@ fn believed_refusal(at: &Situation, refused: RefusedFor) -> Option<Decision> {
         (Step::User | Step::Done, RefusedFor::DomainTaken | RefusedFor::DomainReserved) => return None,
         (_, RefusedFor::Unread) => Decision::Park(ParkedReason::RejectedByFoxy),
     };
-    Some(if may_believe(at) { believed } else { Decision::LookUp(Wait::Backoff) })
+    Some(if may_believe(at) { believed } else { look_again(at, None, Doubt::Look { counts: true }) })
 }
 
 const fn is_given_up(at: &Situation) -> bool {
@@ -186,20 +239,13 @@ const fn is_given_up(at: &Situation) -> bool {
 
 /// Whether what was seen says something of the signup. A fault of the set-up, a call that was held back, a worker that stops
 /// and a domain that another signup holds don't, so giving up doesn't count them.
-pub const fn is_a_try(seen: Seen) -> bool {
+const fn says_something(seen: Seen) -> bool {
     !matches!(
         seen,
         Seen::NoEffect(Cause::SetUp | Cause::HeldBack { .. } | Cause::Stopping)
             | Seen::DomainHeld(_)
             | Seen::UserForgotten
     )
-}
-
-const fn held_back(at_least: Option<Duration>) -> Wait {
-    match at_least {
-        Some(least) => Wait::AtLeast(least),
-        None => Wait::Backoff,
-    }
 }
 
 const fn made(step: Step, link_is_trusted: bool) -> Decision {
@@ -234,7 +280,11 @@ fn rejected(at: &Situation, refusal: Refusal) -> Decision {
         (Step::User, Refusal::EmailTaken | Refusal::EmailOfOwnUser) if at.in_doubt => lost(at),
         // The reason may be that an earlier call took effect; the user's own stores tell.
         (Step::Store, Refusal::DomainTaken | Refusal::DomainReserved) | (_, Refusal::Unread) if at.in_doubt => {
-            Decision::LookUp(Wait::Backoff)
+            look_first(Doubt::Refusal(match refusal {
+                Refusal::DomainTaken => RefusedFor::DomainTaken,
+                Refusal::DomainReserved => RefusedFor::DomainReserved,
+                _ => RefusedFor::Unread,
+            }))
         }
         (Step::User, Refusal::EmailTaken) => Decision::Park(ParkedReason::EmailTaken),
         (Step::User, Refusal::EmailOfOwnUser) => Decision::Park(ParkedReason::UserTokenNotKept),
@@ -264,7 +314,9 @@ fn domain_held(at: &Situation, hold: Hold, wait: Decision) -> Decision {
 fn lost(at: &Situation) -> Decision {
     match at.step {
         // The user of a restored signup may have its store by now; another user would be given a second one.
-        Step::User if at.mailbox_is_owned && at.generation < GENERATIONS && !at.is_restored => Decision::NextGeneration,
+        Step::User if at.mailbox_is_owned && at.generation < GENERATIONS && !at.is_restored => {
+            Decision::NextGeneration(Wait::Backoff { failures: at.generation })
+        }
         Step::User => Decision::Park(ParkedReason::UserTokenLost),
         Step::Store | Step::Done => Decision::Park(ParkedReason::StoreTokenLost),
     }

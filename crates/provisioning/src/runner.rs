@@ -167,15 +167,21 @@ impl<F: Calls> Runner<F> {
         };
         let payload = payload.ok();
         self.tell_gate(pass, &finding, row);
-        let situation = Situation::of(row, payload.as_ref(), &self.policy, self.leases.length());
-        let mut decision = plan::decide(&situation, finding.seen)?;
+        let worker = plan::Worker {
+            policy: &self.policy,
+            lease: self.leases.length(),
+            is_stopping: self.stop.is_cancelled(),
+            is_foxy_up: self.gate.is_up(),
+        };
+        let situation = Situation::of(row, payload.as_ref(), worker);
+        let mut verdict = plan::decide(&situation, finding.seen)?;
         // Before a token is given up for lost: it may have come while we looked, or lie in our own escrow.
-        if situation.in_doubt && gives_up_a_token(decision) {
+        if situation.in_doubt && gives_up_a_token(verdict.decision) {
             match self.token_after_all(row).await {
                 Ok(None) => {}
                 Ok(Some(held)) => {
                     finding = held;
-                    decision = plan::decide(&situation, finding.seen)?;
+                    verdict = plan::decide(&situation, finding.seen)?;
                 }
                 Err(error) => {
                     tracing::warn!(
@@ -185,11 +191,11 @@ impl<F: Calls> Runner<F> {
                     );
                     finding.seen = if row.state == State::Unknown { Seen::Unclear } else { Seen::Unknown };
                     finding.facts = Facts::default();
-                    decision = plan::decide(&situation, finding.seen)?;
+                    verdict = plan::decide(&situation, finding.seen)?;
                 }
             }
         }
-        let settled = self.settle(&claimed, &situation, &mut finding, decision, payload.as_ref(), held).await?;
+        let settled = self.settle(&claimed, &situation, &mut finding, verdict, payload.as_ref(), held).await?;
         let Settled { recorded, decision, next, tells } = settled;
         match recorded {
             // The latter is settled before it gets here.
@@ -289,7 +295,7 @@ enum MaySend {
 const fn gives_up_a_token(decision: Decision) -> bool {
     matches!(
         decision,
-        Decision::NextGeneration
+        Decision::NextGeneration(_)
             | Decision::NextDomain
             | Decision::Park(
                 ParkedReason::UserTokenLost

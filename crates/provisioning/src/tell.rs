@@ -42,8 +42,8 @@ pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding
     let (logref, note) = (finding.logref.as_deref(), finding.note.as_deref());
     let ms = u64::try_from(finding.took.as_millis()).unwrap_or(u64::MAX);
     match (decision, next) {
-        (Decision::AnnounceStore, _) if finding.seen == Seen::DomainUnset => {}
-        (Decision::AnnounceStore | Decision::LookForStore, _) => {
+        (Decision::AnnounceStore | Decision::LeaveStore, _) if finding.seen == Seen::DomainUnset => {}
+        (Decision::AnnounceStore | Decision::LeaveStore | Decision::LookForStore, _) => {
             tracing::info!(event = "user.created", call_outcome, duration_ms = ms, note, "the Foxy user is there");
         }
         (Decision::Finish, _) => {
@@ -71,7 +71,7 @@ pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding
                 "nothing was created; it is tried again",
             );
         }
-        (Decision::LookUp(_), Next::Unknown { delay, .. }) => {
+        (Decision::LookUp(..), Next::Unknown { delay, .. }) => {
             let lookup_in_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(
                 event = "provisioning.unknown",
@@ -93,7 +93,7 @@ pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding
                 "the derived domain is taken; the next one is tried",
             );
         }
-        (Decision::NextGeneration, _) => {
+        (Decision::NextGeneration(_), _) => {
             tracing::warn!(
                 event = "user.superseded",
                 generation = row.generation,
@@ -121,6 +121,6 @@ pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding
                 "stopped until someone acts",
             );
         }
-        (Decision::Retry(_) | Decision::LookUp(_), _) => {}
+        (Decision::Retry(_) | Decision::LookUp(..), _) => {}
     }
 }

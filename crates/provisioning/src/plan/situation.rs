@@ -35,31 +35,55 @@ pub struct Situation {
     pub is_too_old: bool,
     /// How often it was tried, not counting what was just seen.
     pub tries: u32,
+    /// How many tries or lookups in a row came to nothing, not counting what was just seen.
+    pub retries: u32,
+    /// How often a call on the current natural key was announced before the present one.
+    pub sent_before: u32,
+    /// Whether this worker is stopping: nothing new is announced.
+    pub is_stopping: bool,
+    /// Whether Foxy counts as up. A try while it is down says nothing of the signup.
+    pub is_foxy_up: bool,
+}
+
+/// What the plan must know of the worker.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Worker<'a> {
+    /// The operator's decisions.
+    pub(crate) policy: &'a Policy,
+    /// How long its leases are.
+    pub(crate) lease: Duration,
+    /// Whether it is stopping.
+    pub(crate) is_stopping: bool,
+    /// Whether its gate counts Foxy as up.
+    pub(crate) is_foxy_up: bool,
 }
 
 impl Situation {
-    /// Where a claimed row stands, for a worker whose leases are `lease` long. Without a payload that opens, nothing is
-    /// sent.
-    pub(crate) fn of(row: &Provisioning, payload: Option<&Payload>, policy: &Policy, lease: Duration) -> Self {
+    /// Where a row stands that this worker has claimed. `payload` is `None` where it does not open.
+    pub(crate) fn of(row: &Provisioning, payload: Option<&Payload>, worker: Worker<'_>) -> Self {
         // Both times are the ledger's: when the row was claimed or written, and when the call had ended.
         let since = |then: i64| Duration::from_millis(row.updated_at_ms.saturating_sub(then).max(0).unsigned_abs());
         // An earlier release wrote down only when the call was announced. It has ended with its lease.
         let announced = row.intent_at_ms.unwrap_or(row.updated_at_ms);
-        let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+        let lease_ms = i64::try_from(worker.lease.as_millis()).unwrap_or(i64::MAX);
         let doubt_ended = row.doubt_ended_at_ms.unwrap_or_else(|| announced.saturating_add(lease_ms));
         Self {
             step: row.step,
             state: row.state,
             in_doubt: row.in_doubt,
             lookups: row.lookups,
-            is_past_lag: since(doubt_ended) >= policy.listing_lag,
+            is_past_lag: since(doubt_ended) >= worker.policy.listing_lag,
             domain_try: row.domain_try,
             domain_is_exact: payload.is_some_and(|payload| payload.store.domain.is_some()),
             mailbox_is_owned: row.mailbox.is_some(),
             generation: row.generation,
             is_restored: row.restored_to_ms.is_some(),
-            is_too_old: row.tried_for >= policy.give_up_after,
+            is_too_old: row.tried_for >= worker.policy.give_up_after,
             tries: row.tries,
+            retries: row.retries,
+            sent_before: row.intents.saturating_sub(row.key_intent),
+            is_stopping: worker.is_stopping,
+            is_foxy_up: worker.is_foxy_up,
         }
     }
 }

@@ -1,19 +1,27 @@
 use std::time::Duration;
 
 use foxden_ledger::{
+    Doubt,
     Hold::{Doubtful, Open, Taken},
     ParkedReason::*,
     RefusedFor, State, Step,
 };
 
 use super::{
-    Cause::{HeldBack, Passing, SetUp, Stopping, UserTokenRefused as RefusedToken},
+    Cause::{Passing, SetUp, Stopping, UserTokenRefused as RefusedToken},
     DOMAIN_TRIES, Decision,
     Decision::{AnnounceStore, Finish, LookUp, NextDomain, NextGeneration, Park, Retry},
-    GENERATIONS, LOOKS_BEFORE_BELIEVING, Refusal, Seen, Situation, TRIES_BEFORE_GIVING_UP, Unopenable, Wait, decide,
+    GENERATIONS, Illegal, LOOKS_BEFORE_BELIEVING, Refusal, Seen, Situation, TRIES_BEFORE_GIVING_UP, Unopenable, Wait,
 };
 
+mod pauses;
+
 const SECOND: Duration = Duration::from_secs(1);
+
+const FIRST: Wait = Wait::Backoff { failures: 0 };
+const AGAIN: Wait = Wait::Backoff { failures: 1 };
+const COUNTS: Doubt = Doubt::Look { counts: true };
+const UNSETTLED: Doubt = Doubt::Look { counts: false };
 
 const EVERYTHING: [Seen; 30] = [
     Seen::Done { link_is_trusted: true },
@@ -62,7 +70,15 @@ fn at(step: Step, state: State) -> Situation {
         is_restored: false,
         is_too_old: false,
         tries: 0,
+        retries: 0,
+        sent_before: 0,
+        is_stopping: false,
+        is_foxy_up: true,
     }
+}
+
+fn decide(at: &Situation, seen: Seen) -> Result<Decision, Illegal> {
+    super::decide(at, seen).map(|verdict| verdict.decision)
 }
 
 #[track_caller]
@@ -79,16 +95,16 @@ fn every_end_of_a_users_create_call_has_its_next_step() {
         [
             Some(AnnounceStore),
             Some(Park(SuspiciousLink)),
-            Some(Retry(Wait::Backoff)),
-            Some(Retry(Wait::AtLeast(SECOND))),
-            Some(Retry(Wait::Backoff)),
+            Some(Retry(FIRST)),
+            Some(Retry(Wait::AtLeast { least: SECOND, failures: 0 })),
+            Some(Retry(FIRST)),
             Some(Retry(Wait::None)),
             None,
             Some(Park(EmailTaken)),
             Some(Park(RejectedByFoxy)),
             Some(Park(RejectedByFoxy)),
             Some(Park(RejectedByFoxy)),
-            Some(LookUp(Wait::Backoff)),
+            Some(LookUp(FIRST, Doubt::Call)),
             Some(Park(UserTokenLost)),
             Some(AnnounceStore),
             None,
@@ -106,7 +122,7 @@ fn every_end_of_a_users_create_call_has_its_next_step() {
             Some(NextDomain),
             Some(NextDomain),
             Some(NextDomain),
-            Some(Retry(Wait::Backoff)),
+            Some(Retry(FIRST)),
         ],
     );
 }
@@ -118,16 +134,16 @@ fn every_end_of_a_stores_create_call_has_its_next_step() {
         [
             Some(Finish),
             Some(Park(SuspiciousLink)),
-            Some(Retry(Wait::Backoff)),
-            Some(Retry(Wait::AtLeast(SECOND))),
-            Some(Retry(Wait::Backoff)),
+            Some(Retry(FIRST)),
+            Some(Retry(Wait::AtLeast { least: SECOND, failures: 0 })),
+            Some(Retry(FIRST)),
             Some(Retry(Wait::None)),
             Some(Park(UserTokenRefused)),
             Some(Park(RejectedByFoxy)),
             Some(NextDomain),
             Some(NextDomain),
             Some(Park(RejectedByFoxy)),
-            Some(LookUp(Wait::Backoff)),
+            Some(LookUp(FIRST, Doubt::Call)),
             Some(Park(StoreTokenLost)),
             Some(Finish),
             None,
@@ -153,36 +169,36 @@ fn every_end_of_a_stores_create_call_has_its_next_step() {
 #[test]
 fn every_lookup_of_a_user_has_its_next_step() {
     let mut expected = [None; 30];
-    expected[4] = Some(LookUp(Wait::Backoff));
-    expected[23] = Some(LookUp(Wait::Backoff));
-    expected[5] = Some(LookUp(Wait::None));
+    expected[4] = Some(LookUp(AGAIN, UNSETTLED));
+    expected[23] = Some(LookUp(AGAIN, COUNTS));
+    expected[5] = Some(LookUp(Wait::None, UNSETTLED));
     expected[13] = Some(AnnounceStore);
     expected[14] = Some(Retry(Wait::None));
     expected[15] = Some(Park(UserTokenLost));
-    expected[17] = Some(LookUp(Wait::Backoff));
+    expected[17] = Some(LookUp(AGAIN, UNSETTLED));
     expected[18] = Some(Park(KeyMissing));
     expected[19] = Some(Park(InvalidEvent));
     expected[26..29].fill(Some(NextDomain));
-    expected[25] = Some(LookUp(Wait::Backoff));
-    expected[29] = Some(LookUp(Wait::Backoff));
+    expected[25] = Some(LookUp(AGAIN, UNSETTLED));
+    expected[29] = Some(LookUp(AGAIN, UNSETTLED));
     check(&at(Step::User, State::Unknown), expected);
 }
 
 #[test]
 fn every_lookup_of_a_store_has_its_next_step() {
     let mut expected = [None; 30];
-    expected[4] = Some(LookUp(Wait::Backoff));
-    expected[23] = Some(LookUp(Wait::Backoff));
-    expected[5] = Some(LookUp(Wait::None));
+    expected[4] = Some(LookUp(AGAIN, UNSETTLED));
+    expected[23] = Some(LookUp(AGAIN, COUNTS));
+    expected[5] = Some(LookUp(Wait::None, UNSETTLED));
     expected[6] = Some(Park(UserTokenRefused));
     expected[13] = Some(Finish);
     expected[14] = Some(Retry(Wait::None));
     expected[15] = Some(Park(StoreTokenLost));
-    expected[16] = Some(LookUp(Wait::Backoff));
-    expected[17] = Some(LookUp(Wait::Backoff));
+    expected[16] = Some(LookUp(AGAIN, COUNTS));
+    expected[17] = Some(LookUp(AGAIN, UNSETTLED));
     expected[18] = Some(Park(KeyMissing));
     expected[19] = Some(Park(InvalidEvent));
-    expected[25] = Some(LookUp(Wait::Backoff));
+    expected[25] = Some(LookUp(AGAIN, UNSETTLED));
     expected[26..29].fill(Some(NextDomain));
     check(&at(Step::Store, State::Unknown), expected);
 }
@@ -220,15 +236,19 @@ fn an_email_in_use_after_an_unknown_outcome_is_our_own_late_success() {
 
 #[test]
 fn a_refusal_in_doubt_is_looked_up_before_it_is_believed() {
-    for (step, refusal) in [
-        (Step::User, Refusal::Unread),
-        (Step::Store, Refusal::Unread),
-        (Step::Store, Refusal::DomainTaken),
-        (Step::Store, Refusal::DomainReserved),
+    for (step, refusal, refused) in [
+        (Step::User, Refusal::Unread, RefusedFor::Unread),
+        (Step::Store, Refusal::Unread, RefusedFor::Unread),
+        (Step::Store, Refusal::DomainTaken, RefusedFor::DomainTaken),
+        (Step::Store, Refusal::DomainReserved, RefusedFor::DomainReserved),
     ] {
         for domain_is_exact in [false, true] {
             let doubted = Situation { in_doubt: true, domain_is_exact, ..at(step, State::InFlight) };
-            assert_eq!(decide(&doubted, Seen::Rejected(refusal)), Ok(LookUp(Wait::Backoff)), "{step} {refusal:?}");
+            assert_eq!(
+                decide(&doubted, Seen::Rejected(refusal)),
+                Ok(LookUp(FIRST, Doubt::Refusal(refused))),
+                "{step} {refusal:?}"
+            );
         }
     }
 }
@@ -267,7 +287,7 @@ fn a_refusal_in_doubt_is_believed_after_enough_looks_and_once_no_listing_can_lag
             let seldom = Situation { lookups: LOOKS_BEFORE_BELIEVING - 2, ..enough };
             let early = Situation { is_past_lag: false, lookups: 100, ..enough };
             for at in [seldom, early] {
-                assert_eq!(decide(&at, seen), Ok(LookUp(Wait::Backoff)), "{step} {refused}");
+                assert_eq!(decide(&at, seen), Ok(LookUp(AGAIN, COUNTS)), "{step} {refused}");
             }
         }
     }
@@ -291,7 +311,7 @@ fn a_domain_that_the_event_asks_for_is_never_replaced() {
 #[test]
 fn a_domain_of_the_event_that_another_signup_holds_waits_for_it_or_parks() {
     for step in [Step::User, Step::Store] {
-        for (state, wait) in [(State::InFlight, Retry(Wait::Backoff)), (State::Unknown, LookUp(Wait::Backoff))] {
+        for (state, wait) in [(State::InFlight, Retry(FIRST)), (State::Unknown, LookUp(AGAIN, UNSETTLED))] {
             let exact = Situation { domain_is_exact: true, is_too_old: true, ..at(step, state) };
             for (hold, expected) in [(Open, wait), (Doubtful, Park(StoreUnclear)), (Taken, Park(DomainTaken))] {
                 assert_eq!(decide(&exact, Seen::DomainHeld(hold)), Ok(expected), "{step} {state} {hold:?}");
@@ -325,7 +345,7 @@ fn derived_domains_come_to_an_end() {
 fn a_domain_present_elsewhere_is_looked_at_again_before_it_is_believed() {
     let looked = |lookups| Situation { lookups, ..at(Step::Store, State::Unknown) };
     for lookups in 0..LOOKS_BEFORE_BELIEVING - 1 {
-        assert_eq!(decide(&looked(lookups), Seen::PresentElsewhere), Ok(LookUp(Wait::Backoff)));
+        assert_eq!(decide(&looked(lookups), Seen::PresentElsewhere), Ok(LookUp(AGAIN, COUNTS)));
     }
     let last = looked(LOOKS_BEFORE_BELIEVING - 1);
     assert_eq!(decide(&last, Seen::PresentElsewhere), Ok(NextDomain));
@@ -334,7 +354,7 @@ fn a_domain_present_elsewhere_is_looked_at_again_before_it_is_believed() {
     let soon = Situation { is_past_lag: false, lookups: 100, ..last };
     assert_eq!(
         decide(&soon, Seen::PresentElsewhere),
-        Ok(LookUp(Wait::Backoff)),
+        Ok(LookUp(AGAIN, COUNTS)),
         "however often, if not for long enough"
     );
 }
@@ -343,30 +363,11 @@ fn a_domain_present_elsewhere_is_looked_at_again_before_it_is_believed() {
 fn a_lost_user_with_an_owned_mailbox_is_superseded() {
     for (state, seen) in [(State::InFlight, Seen::TokenLost), (State::Unknown, Seen::Present)] {
         let owned = Situation { mailbox_is_owned: true, ..at(Step::User, state) };
-        assert_eq!(decide(&owned, seen), Ok(NextGeneration));
+        assert_eq!(decide(&owned, seen), Ok(NextGeneration(Wait::Backoff { failures: 1 })));
         let last = Situation { generation: GENERATIONS, ..owned };
         assert_eq!(decide(&last, seen), Ok(Park(UserTokenLost)), "users are not made without end");
         let store = Situation { step: Step::Store, ..owned };
         assert_eq!(decide(&store, seen), Ok(Park(StoreTokenLost)));
-    }
-}
-
-#[test]
-fn age_ends_retries_but_hides_no_success_and_blames_no_set_up() {
-    for step in [Step::User, Step::Store] {
-        let old = |state| Situation { is_too_old: true, tries: TRIES_BEFORE_GIVING_UP - 1, ..at(step, state) };
-        let passing = Seen::NoEffect(Passing { at_least: None });
-        assert_eq!(decide(&old(State::InFlight), passing), Ok(Park(AttemptsExhausted)));
-        assert_eq!(decide(&old(State::InFlight), Seen::NoEffect(SetUp)), Ok(Retry(Wait::Backoff)));
-        assert_eq!(decide(&old(State::InFlight), Seen::Unknown), Ok(LookUp(Wait::Backoff)));
-        for unclear in [Seen::Absent, Seen::Unclear] {
-            assert_eq!(decide(&old(State::Unknown), unclear), Ok(Park(AttemptsExhausted)));
-        }
-        assert_eq!(
-            decide(&old(State::Unknown), Seen::TokenHeld { link_is_trusted: true }),
-            decide(&at(step, State::Unknown), Seen::TokenHeld { link_is_trusted: true })
-        );
-        assert_eq!(decide(&old(State::Unknown), Seen::Present), decide(&at(step, State::Unknown), Seen::Present));
     }
 }
 
@@ -387,26 +388,4 @@ fn a_token_behind_a_link_that_is_not_trusted_is_kept_and_not_followed() {
 fn a_refused_transition_says_what_and_where() {
     let refused = decide(&at(Step::Store, State::Due), Seen::Unknown).unwrap_err();
     assert_eq!(refused.to_string(), "Unknown can't be seen at step store in state due");
-}
-
-#[test]
-fn what_is_held_back_waits_however_old_it_is() {
-    for step in [Step::User, Step::Store] {
-        for (at_least, wait) in [(None, Wait::Backoff), (Some(SECOND), Wait::AtLeast(SECOND))] {
-            let seen = Seen::NoEffect(HeldBack { at_least });
-            let old = |state| Situation { is_too_old: true, tries: 1000, ..at(step, state) };
-            assert_eq!(decide(&old(State::InFlight), seen), Ok(Retry(wait)));
-            assert_eq!(decide(&old(State::Unknown), seen), Ok(LookUp(wait)));
-        }
-    }
-}
-
-#[test]
-fn nothing_is_given_up_before_it_was_tried_some_times() {
-    for step in [Step::User, Step::Store] {
-        let old = |state| Situation { is_too_old: true, tries: TRIES_BEFORE_GIVING_UP - 2, ..at(step, state) };
-        let passing = Seen::NoEffect(Passing { at_least: None });
-        assert_eq!(decide(&old(State::InFlight), passing), Ok(Retry(Wait::Backoff)));
-        assert_eq!(decide(&old(State::Unknown), Seen::Unclear), Ok(LookUp(Wait::Backoff)));
-    }
 }
