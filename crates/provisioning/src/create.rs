@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     calls::{Calls, MadeUser},
-    domain,
+    customer, domain,
     finding::Finding,
     gate::Pass,
     plan::{Cause, Refusal, Seen},
@@ -128,17 +128,10 @@ impl<F: Calls> Runner<F> {
             }
             failed => {
                 let mut finding = Finding::of_failure(&failed, evidence, row.step, payload);
-                let is_taken = finding.seen == Seen::Rejected(Refusal::EmailTaken);
-                if is_taken && row.in_doubt && self.may_be_anothers(row).await {
-                    // Looked up, as if the outcome were unknown: the other may yet bring the user's token.
-                    finding.seen = Seen::Unknown;
-                } else if is_taken
-                    && !row.in_doubt
-                    && let Some(account) = &row.account_id
-                    && let Some((seen, note)) = self.why_email_is_taken(row, account).await
-                {
-                    finding.seen = seen;
-                    finding.note = note.map(str::to_owned).or(finding.note);
+                if let Seen::Rejected(Refusal::EmailTaken(_)) = finding.seen {
+                    let whose = self.whose_email(row).await;
+                    finding.seen = Seen::Rejected(Refusal::EmailTaken(whose));
+                    finding.note = customer::about(whose).map(str::to_owned).or(finding.note);
                 }
                 Ok((finding, None))
             }

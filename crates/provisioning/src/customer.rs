@@ -6,7 +6,7 @@ use crate::{
     calls::Calls,
     domain,
     finding::Finding,
-    plan::{Cause, Refusal, Seen},
+    plan::{Seen, Whose},
     runner::Runner,
     stop::Stop,
 };
@@ -41,45 +41,39 @@ impl<F: Calls> Runner<F> {
         }
     }
 
-    /// Whether an email that is taken, and was in doubt, may be that of a user which another signup of the customer
-    /// has made.
-    pub(crate) async fn may_be_anothers(&self, row: &Provisioning) -> bool {
-        if row.restored_to_ms.is_some() || row.mailbox.is_some() {
-            return false;
+    /// Whose the user is that has the row's email, for a call that was refused for it.
+    pub(crate) async fn whose_email(&self, row: &Provisioning) -> Whose {
+        let Some(account) = row.account_id.as_deref() else { return Whose::Strangers };
+        match self.whose_email_of(row, account).await {
+            Ok(whose) => whose,
+            Err(_) => Whose::Unclear,
         }
-        // Where the ledger does not answer, the lookup asks it again.
-        let is_at_work = self.another_may_have_made_the_user(row).await.unwrap_or(true);
-        let Some(account) = row.account_id.as_deref().filter(|_| self.policy.keep_user_tokens) else { return false };
-        is_at_work || !matches!(self.ledger.provisioned_for(account).await, Ok(None))
     }
 
-    /// What an email that is taken means for a customer who has other signups, and what there is to say about it. `None`:
-    /// it is somebody else's.
-    pub(crate) async fn why_email_is_taken(
-        &self,
-        row: &Provisioning,
-        account: &str,
-    ) -> Option<(Seen, Option<&'static str>)> {
-        let again = |note| Some((Seen::NoEffect(Cause::Passing { at_least: None }), Some(note)));
-        // Nothing was created, so where the ledger does not answer it may be asked, and Foxy be called, once more.
-        let unknown = "the ledger does not say whether another signup of this customer has made the user";
-        match self.ledger.another_may_have_the_user_of(row, account).await {
-            Ok(true) => return again("another signup of this customer is making the user"),
-            Ok(false) => {}
-            Err(_) => return again(unknown),
+    async fn whose_email_of(&self, row: &Provisioning, account: &str) -> Result<Whose, LedgerError> {
+        // In doubt itself, it does not count others whose calls are: they would wait for each other.
+        let is_at_work = if row.in_doubt {
+            self.another_may_have_made_the_user(row).await?
+        } else {
+            self.ledger.another_may_have_the_user_of(row, account).await?
+        };
+        if is_at_work {
+            return Ok(Whose::PerhapsSiblings);
         }
-        if self.policy.keep_user_tokens {
-            // It ended while this call was under way.
-            match self.ledger.provisioned_for(account).await {
-                Ok(Some(_)) => return again("another signup of this customer has made the user, which is used next"),
-                Ok(None) => {}
-                Err(_) => return again(unknown),
-            }
+        // It may have ended while this call was under way.
+        if self.policy.keep_user_tokens && self.ledger.provisioned_for(account).await?.is_some() {
+            return Ok(Whose::SiblingsKept);
         }
-        match self.ledger.has_provisioned(account).await {
-            Ok(true) => Some((Seen::Rejected(Refusal::EmailOfOwnUser), None)),
-            Ok(false) => None,
-            Err(_) => again(unknown),
-        }
+        Ok(if self.ledger.has_provisioned(account).await? { Whose::SiblingsNotKept } else { Whose::Strangers })
+    }
+}
+
+/// What there is to say about an email that is taken; `None`: no more than Foxy says.
+pub(crate) const fn about(whose: Whose) -> Option<&'static str> {
+    match whose {
+        Whose::Strangers | Whose::SiblingsNotKept => None,
+        Whose::PerhapsSiblings => Some("another signup of this customer is making the user"),
+        Whose::SiblingsKept => Some("another signup of this customer has made the user, which is used next"),
+        Whose::Unclear => Some("the ledger does not say whether another signup of this customer has made the user"),
     }
 }

@@ -11,7 +11,7 @@ use foxy_api::{
 
 use crate::{
     gate::{Closed, Sign},
-    plan::{Cause, Refusal, Seen, Unopenable},
+    plan::{Cause, Refusal, Seen, Unopenable, Whose},
     scrub::scrub,
 };
 
@@ -262,7 +262,8 @@ fn cause(reason: &NoEffect, step: Step) -> Cause {
 
 const fn refusal(kind: RejectionKind) -> Refusal {
     match kind {
-        RejectionKind::EmailTaken => Refusal::EmailTaken,
+        // The ledger is asked next.
+        RejectionKind::EmailTaken => Refusal::EmailTaken(Whose::Strangers),
         RejectionKind::DomainTaken => Refusal::DomainTaken,
         RejectionKind::DomainReserved => Refusal::DomainReserved,
         RejectionKind::InvalidFields => Refusal::Other,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use foxden_ledger::{Doubt, Hold, ParkedReason, RefusedFor, State, Step};
 
 pub use cancelling::{LeftBehind, NotCancellable, Presence, left_behind, may_cancel};
-pub use seen::{Cause, Refusal, Seen, Unopenable};
+pub use seen::{Cause, Refusal, Seen, Unopenable, Whose};
 pub use situation::Situation;
 pub(crate) use situation::Worker;
 
@@ -275,9 +275,7 @@ const fn unopenable(why: Unopenable) -> ParkedReason {
 
 fn rejected(at: &Situation, refusal: Refusal) -> Decision {
     match (at.step, refusal) {
-        // On an email whose earlier call ended unknown this counts as our own late success: a lookup could say no more
-        // than the refusal does, since there is no list of our users to look into.
-        (Step::User, Refusal::EmailTaken | Refusal::EmailOfOwnUser) if at.in_doubt => lost(at),
+        (Step::User, Refusal::EmailTaken(whose)) if at.in_doubt => email_taken_in_doubt(at, whose),
         // The reason may be that an earlier call took effect; the user's own stores tell.
         (Step::Store, Refusal::DomainTaken | Refusal::DomainReserved) | (_, Refusal::Unread) if at.in_doubt => {
             look_first(Doubt::Refusal(match refusal {
@@ -286,13 +284,32 @@ fn rejected(at: &Situation, refusal: Refusal) -> Decision {
                 _ => RefusedFor::Unread,
             }))
         }
-        (Step::User, Refusal::EmailTaken) => Decision::Park(ParkedReason::EmailTaken),
-        (Step::User, Refusal::EmailOfOwnUser) => Decision::Park(ParkedReason::UserTokenNotKept),
+        (Step::User, Refusal::EmailTaken(whose)) => match whose {
+            Whose::Strangers => Decision::Park(ParkedReason::EmailTaken),
+            Whose::SiblingsNotKept => Decision::Park(ParkedReason::UserTokenNotKept),
+            // The other's user is used once it is there. Nothing was created, so the ledger and Foxy can be asked again.
+            Whose::PerhapsSiblings | Whose::SiblingsKept | Whose::Unclear => retry_or_give_up(at, None),
+        },
         (Step::Store, Refusal::DomainTaken) => domain_gone(at, ParkedReason::DomainTaken),
         (Step::Store, Refusal::DomainReserved) => domain_gone(at, ParkedReason::DomainReserved),
         // The same code would be refused again. Whatever is in doubt stays so, and is looked up first.
         (_, Refusal::CaptchaRefused) => Decision::Park(ParkedReason::CaptchaRefused),
         _ => Decision::Park(ParkedReason::RejectedByFoxy),
+    }
+}
+
+/// An email is taken whose earlier call ended unknown. That counts as our own late success: a lookup could say no more than
+/// the refusal does, since there is no list of our users to look into. Where another signup may have made the user, it is
+/// looked up: the other may yet bring the token.
+const fn email_taken_in_doubt(at: &Situation, whose: Whose) -> Decision {
+    // The user of a restored one may have a store by now: under another's user it would be given a second one. And no
+    // other signup has an email of the platform's own mailbox.
+    let can_only_be_its_own = at.is_restored || at.mailbox_is_owned;
+    match whose {
+        Whose::PerhapsSiblings | Whose::SiblingsKept | Whose::Unclear if !can_only_be_its_own => {
+            look_first(Doubt::Call)
+        }
+        _ => lost(at),
     }
 }
 
@@ -311,7 +328,7 @@ fn domain_held(at: &Situation, hold: Hold, wait: Decision) -> Decision {
     }
 }
 
-fn lost(at: &Situation) -> Decision {
+const fn lost(at: &Situation) -> Decision {
     match at.step {
         // The user of a restored signup may have its store by now; another user would be given a second one.
         Step::User if at.mailbox_is_owned && at.generation < GENERATIONS && !at.is_restored => {

@@ -80,13 +80,26 @@ pub enum Cause {
     UserTokenRefused,
 }
 
+/// Whose a user is that has the email of a signup, as far as the ledger knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// No other signup of the customer has made it.
+    Strangers,
+    /// Another signup of the customer is at work, and may have made it.
+    PerhapsSiblings,
+    /// Another signup of the customer has made it, and its token is kept.
+    SiblingsKept,
+    /// Another signup of the customer has made it, and its token was not kept.
+    SiblingsNotKept,
+    /// The ledger does not answer.
+    Unclear,
+}
+
 /// Why Foxy refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// A user with this email exists.
-    EmailTaken,
-    /// A user with this email exists, and it is one we made for the same customer, whose token was not kept.
-    EmailOfOwnUser,
+    EmailTaken(Whose),
     /// A store with this domain exists.
     DomainTaken,
     /// Foxy reserves this domain.

@@ -12,8 +12,10 @@ use super::{
     DOMAIN_TRIES, Decision,
     Decision::{AnnounceStore, Finish, LookUp, NextDomain, NextGeneration, Park, Retry},
     GENERATIONS, Illegal, LOOKS_BEFORE_BELIEVING, Refusal, Seen, Situation, TRIES_BEFORE_GIVING_UP, Unopenable, Wait,
+    Whose,
 };
 
+mod emails;
 mod pauses;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -31,7 +33,7 @@ const EVERYTHING: [Seen; 30] = [
     Seen::NoEffect(SetUp),
     Seen::NoEffect(Stopping),
     Seen::NoEffect(RefusedToken),
-    Seen::Rejected(Refusal::EmailTaken),
+    Seen::Rejected(Refusal::EmailTaken(Whose::Strangers)),
     Seen::Rejected(Refusal::DomainTaken),
     Seen::Rejected(Refusal::DomainReserved),
     Seen::Rejected(Refusal::Other),
@@ -44,7 +46,7 @@ const EVERYTHING: [Seen; 30] = [
     Seen::Unclear,
     Seen::Sealed(Unopenable::KeyMissing),
     Seen::Sealed(Unopenable::Unreadable),
-    Seen::Rejected(Refusal::EmailOfOwnUser),
+    Seen::Rejected(Refusal::EmailTaken(Whose::SiblingsNotKept)),
     Seen::Rejected(Refusal::Unread),
     Seen::DomainUnset,
     Seen::AbsentAfterRefusal(RefusedFor::Unread),
@@ -223,14 +225,6 @@ fn where_nothing_is_under_way_nothing_can_be_seen() {
     }
     for state in State::ALL {
         check(&at(Step::Done, *state), [None; 30]);
-    }
-}
-
-#[test]
-fn an_email_in_use_after_an_unknown_outcome_is_our_own_late_success() {
-    let doubted = Situation { in_doubt: true, ..at(Step::User, State::InFlight) };
-    for refusal in [Refusal::EmailTaken, Refusal::EmailOfOwnUser] {
-        assert_eq!(decide(&doubted, Seen::Rejected(refusal)), Ok(Park(UserTokenLost)));
     }
 }
 
