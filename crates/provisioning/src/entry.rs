@@ -12,7 +12,7 @@ use crate::{
     domain,
     finding::Finding,
     leases::Held,
-    plan::{self, Decision, Seen, Situation, Verdict, Wait},
+    plan::{self, Answer, Decision, Seen, Situation, TokenSearch, Verdict, Wait},
     runner::Runner,
     schedule::Schedule,
     stop::Stop,
@@ -30,17 +30,24 @@ pub(crate) struct Settled {
 }
 
 impl<F: Calls> Runner<F> {
-    /// Records what was decided. Where another signup under the same user stands in the way, the plan is asked again.
+    /// Has the plan decide about a finding, and records what is decided. Where another signup under the same user stands in
+    /// the way, the plan is asked again.
     pub(crate) async fn settle(
         &self,
         claimed: &Claimed,
-        situation: &Situation,
         finding: &mut Finding,
-        mut verdict: Verdict,
         payload: Option<&Payload>,
         held: &Held,
     ) -> Result<Settled, Stop> {
         let row = &claimed.provisioning;
+        let worker = plan::Worker {
+            policy: &self.policy,
+            lease: self.leases.length(),
+            is_stopping: self.stop.is_cancelled(),
+            is_foxy_up: self.gate.is_up(),
+        };
+        let mut situation = Situation::of(row, payload, worker);
+        let mut verdict = self.decided(row, &mut situation, finding).await?;
         loop {
             let entry = self.entry(claimed, finding, verdict, payload);
             let (next, tells) = (entry.next.clone(), entry.event.is_some());
@@ -57,12 +64,20 @@ impl<F: Calls> Runner<F> {
                 Contention::UserForgotten => {
                     (finding.seen, finding.outcome) = (Seen::UserForgotten, AttemptOutcome::NoEffect);
                     finding.note = Some("the signup whose user was to be used was forgotten meanwhile".to_owned());
-                    verdict = plan::decide(situation, finding.seen)?;
+                    verdict = self.decided(row, &mut situation, finding).await?;
                     continue;
                 }
             };
-            let next_verdict = plan::decide(&Situation { domain_try: tried, ..*situation }, seen)?;
-            match next_verdict.decision {
+            let next = match plan::decide(&Situation { domain_try: tried, ..situation }, seen)? {
+                Answer::Decided(next) => next,
+                Answer::SeekToken => {
+                    finding.facts = facts;
+                    self.seek_token(row, &mut situation, finding).await;
+                    verdict = self.decided(row, &mut situation, finding).await?;
+                    continue;
+                }
+            };
+            match next.decision {
                 Decision::NextDomain => {
                     tracing::info!(
                         event = "store.domain_taken",
@@ -76,13 +91,49 @@ impl<F: Calls> Runner<F> {
                     }
                 }
                 _ => {
-                    verdict = next_verdict;
+                    verdict = next;
                     finding.seen = seen;
                     let note = format!("{} and {by}, of the same customer, want the same store domain", row.signup_id);
                     finding.note = Some(note);
                 }
             }
         }
+    }
+
+    /// The plan's verdict. It may ask for a look for a token before.
+    async fn decided(
+        &self,
+        row: &Provisioning,
+        situation: &mut Situation,
+        finding: &mut Finding,
+    ) -> Result<Verdict, Stop> {
+        loop {
+            match plan::decide(situation, finding.seen)? {
+                Answer::Decided(verdict) => return Ok(verdict),
+                Answer::SeekToken => self.seek_token(row, situation, finding).await,
+            }
+        }
+    }
+
+    /// Looks for a token that may have come while the row was looked up, or that lies in our own escrow.
+    async fn seek_token(&self, row: &Provisioning, situation: &mut Situation, finding: &mut Finding) {
+        situation.token_search = match self.token_after_all(row).await {
+            Ok(found) => {
+                if let Some(held) = found {
+                    *finding = held;
+                }
+                TokenSearch::Over
+            }
+            Err(error) => {
+                tracing::warn!(
+                    event = "provisioning.token_not_looked_for",
+                    error = &error as &dyn std::error::Error,
+                    "a token may lie where it could not be looked for; it is looked up again",
+                );
+                finding.facts = Facts::default();
+                TokenSearch::Failed
+            }
+        };
     }
 
     /// What the ledger is to write.

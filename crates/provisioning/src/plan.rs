@@ -13,8 +13,8 @@ use foxden_ledger::{Doubt, Hold, ParkedReason, RefusedFor, State, Step};
 
 pub use cancelling::{LeftBehind, NotCancellable, Presence, left_behind, may_cancel};
 pub use seen::{Cause, Refusal, Seen, Unopenable, Whose};
-pub use situation::Situation;
 pub(crate) use situation::Worker;
+pub use situation::{Situation, TokenSearch};
 
 /// How often a lookup must find nothing of ours before a refusal, or a domain that exists elsewhere, is believed:
 /// listings may lag behind what was created. How far is not known (Foxy's pages don't say), so the looks must also reach
@@ -30,6 +30,15 @@ pub const DOMAIN_TRIES: u32 = 20;
 /// How many users are made for one signup whose mailbox the platform owns. Where so many tokens are lost in a row, something
 /// on the way takes them, and would take the next one too.
 pub const GENERATIONS: u32 = 5;
+
+/// The plan's answer to what was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// A token is about to be given up for lost: look for it in the ledger and in our own escrow, then ask again.
+    SeekToken,
+    /// It is decided.
+    Decided(Verdict),
+}
 
 /// What comes of what was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,18 +109,51 @@ pub struct Illegal {
 ///
 /// # Errors
 /// [`Illegal`] where what was seen can't be seen from where the provisioning stands.
-pub fn decide(at: &Situation, seen: Seen) -> Result<Verdict, Illegal> {
-    let illegal = || Illegal { step: at.step, state: at.state, seen };
+pub fn decide(at: &Situation, seen: Seen) -> Result<Answer, Illegal> {
+    let mut decision = next(at, seen)?;
+    if at.in_doubt && gives_up_a_token(decision, seen) {
+        match at.token_search {
+            TokenSearch::NotYet => return Ok(Answer::SeekToken),
+            TokenSearch::Over => {}
+            // It may be there, so nothing is settled.
+            TokenSearch::Failed => {
+                decision = next(at, if at.state == State::Unknown { Seen::Unclear } else { Seen::Unknown })?;
+            }
+        }
+    }
+    Ok(Answer::Decided(Verdict { decision, is_a_try: at.is_foxy_up && says_something(seen) }))
+}
+
+fn next(at: &Situation, seen: Seen) -> Result<Decision, Illegal> {
     let decision = match (at.state, at.step) {
-        (State::Due | State::Parked | State::Closed, _) | (_, Step::Done) => return Err(illegal()),
-        (State::InFlight, _) => after_create(at, seen).ok_or_else(illegal)?,
-        (State::Unknown, _) => after_lookup(at, seen).ok_or_else(illegal)?,
+        (State::Due | State::Parked | State::Closed, _) | (_, Step::Done) => None,
+        (State::InFlight, _) => after_create(at, seen),
+        (State::Unknown, _) => after_lookup(at, seen),
     };
-    let decision = match decision {
-        Decision::AnnounceStore if at.is_stopping => Decision::LeaveStore,
-        decision => decision,
-    };
-    Ok(Verdict { decision, is_a_try: at.is_foxy_up && says_something(seen) })
+    match decision {
+        Some(Decision::AnnounceStore) if at.is_stopping => Ok(Decision::LeaveStore),
+        Some(decision) => Ok(decision),
+        None => Err(Illegal { step: at.step, state: at.state, seen }),
+    }
+}
+
+/// Whether what comes next rests on there being no token of the current natural key: it may have come meanwhile, or lie in
+/// our own escrow.
+const fn gives_up_a_token(decision: Decision, seen: Seen) -> bool {
+    // For a domain that another signup holds no call was made.
+    !matches!(seen, Seen::DomainHeld(_))
+        && matches!(
+            decision,
+            Decision::NextGeneration(_)
+                | Decision::NextDomain
+                | Decision::Park(
+                    ParkedReason::UserTokenLost
+                        | ParkedReason::StoreTokenLost
+                        | ParkedReason::StoreUnclear
+                        | ParkedReason::DomainTaken
+                        | ParkedReason::DomainReserved
+                )
+        )
 }
 
 /// A create call has ended, or was never sent.
@@ -121,6 +163,8 @@ fn after_create(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::TokenHeld { link_is_trusted } => Some(held(at, link_is_trusted)),
         // Not the signup's fault, so its age does not count.
         Seen::NoEffect(Cause::SetUp) => Some(retry(at, None)),
+        // The next worker need not wait for a turn that was this one's.
+        Seen::NoEffect(Cause::HeldBack { .. }) if at.is_stopping => Some(Decision::Retry(Wait::None)),
         Seen::NoEffect(Cause::HeldBack { at_least }) => Some(retry(at, at_least)),
         Seen::NoEffect(Cause::Stopping) => Some(Decision::Retry(Wait::None)),
         Seen::NoEffect(Cause::Passing { at_least }) => Some(retry_or_give_up(at, at_least)),
@@ -175,6 +219,7 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::NoEffect(Cause::Stopping) => Some(Decision::LookUp(Wait::None, unsettled)),
         // Not the signup's fault, so its age does not count.
         Seen::NoEffect(Cause::SetUp) => Some(look_again(at, None, unsettled)),
+        Seen::NoEffect(Cause::HeldBack { .. }) if at.is_stopping => Some(Decision::LookUp(Wait::None, unsettled)),
         Seen::NoEffect(Cause::HeldBack { at_least }) => Some(look_again(at, at_least, unsettled)),
         Seen::NoEffect(Cause::UserTokenRefused) if at.step == Step::Store => {
             Some(Decision::Park(ParkedReason::UserTokenRefused))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foxden_custody::{Custody, Escrow};
-use foxden_ledger::{Claimed, Facts, Ledger, ParkedReason, Provisioning, Recorded, State, Step};
+use foxden_ledger::{Claimed, Ledger, ParkedReason, Provisioning, Recorded, State, Step};
 use foxy_api::{Foxy, Line};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -16,7 +16,7 @@ use crate::{
     finding::{Finding, concerns_all},
     gate::{Gate, Pass, Right, Sign},
     leases::{Held, Leases},
-    plan::{self, Cause, Decision, Seen, Situation},
+    plan::{Cause, Decision, Seen},
     policy::{LEASE_MARGIN, Policy},
     recording::InMemory,
     stop::Stop,
@@ -149,11 +149,7 @@ impl<F: Calls> Runner<F> {
                     MaySend::Until(end, allowed) => {
                         let (finding, session) = self.create(row, payload, session, end, &allowed).await?;
                         pass = Some(allowed);
-                        // Whoever comes next need not wait for a turn that was this worker's.
-                        match finding.seen {
-                            Seen::NoEffect(Cause::HeldBack { .. }) if self.stop.is_cancelled() => (stopping(), None),
-                            _ => (finding, session),
-                        }
+                        (finding, session)
                     }
                     MaySend::No(finding) => (*finding, None),
                     MaySend::LeaseLost => return Ok(lease_lost()),
@@ -167,35 +163,7 @@ impl<F: Calls> Runner<F> {
         };
         let payload = payload.ok();
         self.tell_gate(pass, &finding, row);
-        let worker = plan::Worker {
-            policy: &self.policy,
-            lease: self.leases.length(),
-            is_stopping: self.stop.is_cancelled(),
-            is_foxy_up: self.gate.is_up(),
-        };
-        let situation = Situation::of(row, payload.as_ref(), worker);
-        let mut verdict = plan::decide(&situation, finding.seen)?;
-        // Before a token is given up for lost: it may have come while we looked, or lie in our own escrow.
-        if situation.in_doubt && gives_up_a_token(verdict.decision) {
-            match self.token_after_all(row).await {
-                Ok(None) => {}
-                Ok(Some(held)) => {
-                    finding = held;
-                    verdict = plan::decide(&situation, finding.seen)?;
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        event = "provisioning.token_not_looked_for",
-                        error = &error as &dyn std::error::Error,
-                        "a token may lie where it could not be looked for; it is looked up again",
-                    );
-                    finding.seen = if row.state == State::Unknown { Seen::Unclear } else { Seen::Unknown };
-                    finding.facts = Facts::default();
-                    verdict = plan::decide(&situation, finding.seen)?;
-                }
-            }
-        }
-        let settled = self.settle(&claimed, &situation, &mut finding, verdict, payload.as_ref(), held).await?;
+        let settled = self.settle(&claimed, &mut finding, payload.as_ref(), held).await?;
         let Settled { recorded, decision, next, tells } = settled;
         match recorded {
             // The latter is settled before it gets here.
@@ -289,22 +257,6 @@ enum MaySend {
     Until(Instant, Pass),
     No(Box<Finding>),
     LeaseLost,
-}
-
-/// Whether what comes next rests on there being no token of this natural key.
-const fn gives_up_a_token(decision: Decision) -> bool {
-    matches!(
-        decision,
-        Decision::NextGeneration(_)
-            | Decision::NextDomain
-            | Decision::Park(
-                ParkedReason::UserTokenLost
-                    | ParkedReason::StoreTokenLost
-                    | ParkedReason::StoreUnclear
-                    | ParkedReason::DomainTaken
-                    | ParkedReason::DomainReserved
-            )
-    )
 }
 
 fn stopping() -> Finding {

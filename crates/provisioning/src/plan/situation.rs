@@ -39,10 +39,23 @@ pub struct Situation {
     pub retries: u32,
     /// How often a call on the current natural key was announced before the present one.
     pub sent_before: u32,
+    /// Whether a token of the current natural key was looked for, since what was seen.
+    pub token_search: TokenSearch,
     /// Whether this worker is stopping: nothing new is announced.
     pub is_stopping: bool,
     /// Whether Foxy counts as up. A try while it is down says nothing of the signup.
     pub is_foxy_up: bool,
+}
+
+/// A look for a token before it is given up for lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenSearch {
+    /// Not made.
+    NotYet,
+    /// Made. Had it brought one, that is what is seen now.
+    Over,
+    /// The ledger or the escrow could not be asked.
+    Failed,
 }
 
 /// What the plan must know of the worker.
@@ -82,6 +95,7 @@ impl Situation {
             tries: row.tries,
             retries: row.retries,
             sent_before: row.intents.saturating_sub(row.key_intent),
+            token_search: TokenSearch::NotYet,
             is_stopping: worker.is_stopping,
             is_foxy_up: worker.is_foxy_up,
         }

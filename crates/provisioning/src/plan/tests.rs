@@ -8,15 +8,17 @@ use foxden_ledger::{
 };
 
 use super::{
+    Answer,
     Cause::{Passing, SetUp, Stopping, UserTokenRefused as RefusedToken},
     DOMAIN_TRIES, Decision,
     Decision::{AnnounceStore, Finish, LookUp, NextDomain, NextGeneration, Park, Retry},
-    GENERATIONS, Illegal, LOOKS_BEFORE_BELIEVING, Refusal, Seen, Situation, TRIES_BEFORE_GIVING_UP, Unopenable, Wait,
-    Whose,
+    GENERATIONS, Illegal, LOOKS_BEFORE_BELIEVING, Refusal, Seen, Situation, TRIES_BEFORE_GIVING_UP, TokenSearch,
+    Unopenable, Wait, Whose,
 };
 
 mod emails;
 mod pauses;
+mod tokens;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -74,13 +76,17 @@ fn at(step: Step, state: State) -> Situation {
         tries: 0,
         retries: 0,
         sent_before: 0,
+        token_search: TokenSearch::Over,
         is_stopping: false,
         is_foxy_up: true,
     }
 }
 
 fn decide(at: &Situation, seen: Seen) -> Result<Decision, Illegal> {
-    super::decide(at, seen).map(|verdict| verdict.decision)
+    match super::decide(at, seen)? {
+        Answer::Decided(verdict) => Ok(verdict.decision),
+        Answer::SeekToken => panic!("the token was looked for"),
+    }
 }
 
 #[track_caller]

@@ -4,7 +4,7 @@ use foxden_ledger::{Doubt, ParkedReason::AttemptsExhausted, State, Step};
 
 use super::{AGAIN, EVERYTHING, FIRST, SECOND, UNSETTLED, at, decide};
 use crate::plan::{
-    self,
+    self, Answer,
     Cause::{HeldBack, Passing, SetUp, Stopping},
     Decision::{AnnounceStore, LeaveStore, LookUp, NextGeneration, Park, Retry},
     Seen, Situation, TRIES_BEFORE_GIVING_UP, Wait,
@@ -42,6 +42,16 @@ fn what_is_held_back_waits_however_old_it_is() {
             assert_eq!(decide(&old(State::InFlight), seen), Ok(Retry(wait(0))));
             assert_eq!(decide(&old(State::Unknown), seen), Ok(LookUp(wait(1), UNSETTLED)));
         }
+    }
+}
+
+#[test]
+fn the_next_worker_waits_for_no_turn_of_one_that_stops() {
+    for at_least in [None, Some(SECOND)] {
+        let seen = Seen::NoEffect(HeldBack { at_least });
+        let stopping = |state| Situation { is_stopping: true, retries: 3, ..at(Step::Store, state) };
+        assert_eq!(decide(&stopping(State::InFlight), seen), Ok(Retry(Wait::None)));
+        assert_eq!(decide(&stopping(State::Unknown), seen), Ok(LookUp(Wait::None, UNSETTLED)));
     }
 }
 
@@ -101,7 +111,8 @@ fn a_worker_that_stops_announces_no_store() {
 
 #[test]
 fn only_what_says_something_of_the_signup_while_foxy_is_up_counts_as_a_try() {
-    let counts = |at: &Situation, seen| plan::decide(at, seen).is_ok_and(|verdict| verdict.is_a_try);
+    let counts =
+        |at: &Situation, seen| matches!(plan::decide(at, seen), Ok(Answer::Decided(verdict)) if verdict.is_a_try);
     for (step, state) in
         [Step::User, Step::Store].into_iter().flat_map(|step| [(step, State::InFlight), (step, State::Unknown)])
     {
