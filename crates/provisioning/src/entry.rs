@@ -12,11 +12,11 @@ use crate::{
     domain,
     finding::Finding,
     leases::Held,
+    outcome::outcome_event,
     plan::{self, Answer, Decision, Seen, Situation, TokenSearch, Verdict, Wait},
     runner::Runner,
     schedule::Schedule,
     stop::Stop,
-    tell::outcome_event,
 };
 
 /// What has been recorded, and what it was.

@@ -16,11 +16,11 @@ use crate::{
     finding::{Finding, concerns_all},
     gate::{Gate, Pass, Right, Sign},
     leases::{Held, Leases},
+    log::log,
     plan::{Cause, Decision, Seen},
     policy::{LEASE_MARGIN, Policy},
     recording::InMemory,
     stop::Stop,
-    tell::tell,
 };
 
 /// Works off provisionings, one at a time for each call of [`Runner::run`]. Cheap to clone.
@@ -170,7 +170,7 @@ impl<F: Calls> Runner<F> {
             None | Some(Recorded::Contended(_)) => Ok(Advance::Ended(Ending::Abandoned)),
             Some(Recorded::LeaseLost) => Ok(lease_lost()),
             Some(Recorded::Written(written)) => {
-                tell(row, &written.provisioning, &finding, decision, &next);
+                log(row, &written.provisioning, &finding, decision, &next);
                 if tells {
                     self.outbox_filled.notify_one();
                 }

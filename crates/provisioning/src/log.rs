@@ -1,43 +1,14 @@
-//! What is said of a finding: to the parent app by an outcome event, to the operator by a log line.
+//! The log's lines about what was found and decided, in words that an operator can act on.
 
-use foxden_ledger::{Facts, Next, OutcomeData, OutcomeEvent, OutcomeKind, Provisioning, State};
+use foxden_ledger::{Next, Provisioning, State};
 
 use crate::{
     finding::Finding,
     plan::{Decision, Seen},
 };
 
-/// The event that tells the parent app, where there is something to tell.
-pub(crate) fn outcome_event(row: &Provisioning, facts: &Facts, next: &Next) -> Option<OutcomeEvent> {
-    let (kind, reason) = match next {
-        Next::Provisioned { .. } => (OutcomeKind::Provisioned, None),
-        Next::Parked { reason, .. } => (OutcomeKind::Parked, Some(*reason)),
-        Next::InFlight { .. } | Next::Due { .. } | Next::Unknown { .. } => return None,
-    };
-    let newest = |new: &Option<String>, old: &Option<String>| new.clone().or_else(|| old.clone());
-    Some(OutcomeEvent {
-        kind,
-        data: OutcomeData {
-            signup_id: row.signup_id.to_string(),
-            user_id: row.account_id.clone(),
-            user_uri: newest(&facts.user_uri, &row.user_uri),
-            store_uri: newest(&facts.store_uri, &row.store_uri),
-            store_domain: newest(&facts.store_domain, &row.store_domain),
-            reason: reason.map(|reason| reason.as_str().to_owned()),
-            advice: reason.map(|reason| reason.advice().to_owned()),
-            ..OutcomeData::default()
-        },
-    })
-}
-
-/// The event that tells the parent app that a person closed a signup, and what they wrote about why.
-pub fn cancelled_event(row: &Provisioning, why: &str) -> OutcomeEvent {
-    let data = OutcomeData { reason: Some(why.to_owned()), ..OutcomeData::of(row) };
-    OutcomeEvent { kind: OutcomeKind::Cancelled, data }
-}
-
-/// Says what happened, once it is recorded, in words an operator can act on.
-pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding, decision: Decision, next: &Next) {
+/// Logs what happened, once it is recorded.
+pub(crate) fn log(row: &Provisioning, written: &Provisioning, finding: &Finding, decision: Decision, next: &Next) {
     let (step, call_outcome, status) = (row.step.as_str(), finding.outcome.as_str(), finding.http_status);
     let (logref, note) = (finding.logref.as_deref(), finding.note.as_deref());
     let ms = u64::try_from(finding.took.as_millis()).unwrap_or(u64::MAX);
@@ -105,7 +76,7 @@ pub(crate) fn tell(row: &Provisioning, written: &Provisioning, finding: &Finding
             tracing::info!(
                 event = "provisioning.token_came",
                 step,
-                "it was about to be parked when its token came after all; it goes on",
+                "it was about to be parked when its token came after all; it continues",
             );
         }
         (Decision::Park(reason), _) => {
