@@ -3,23 +3,20 @@
 use std::sync::Arc;
 
 use foxden_custody::{Custody, Escrow};
-use foxden_ledger::{Claimed, Ledger, ParkedReason, Provisioning, Recorded, State, Step};
-use foxy_api::{Foxy, Line};
-use tokio::{sync::Notify, time::Instant};
+use foxden_ledger::{Claimed, Ledger, ParkedReason, Provisioning, State};
+use foxy_api::Foxy;
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
 use crate::{
     calls::Calls,
-    create::{line_of, not_prepared},
-    entry::Settled,
-    finding::{Finding, concerns_all},
-    gate::{Gate, Pass, Right, Sign},
+    gate::Gate,
     leases::{Held, Leases},
-    log::log,
-    plan::{Cause, Decision, Seen},
-    policy::{LEASE_MARGIN, Policy},
+    observe::Observed,
+    policy::Policy,
     recording::InMemory,
+    settle::Written,
     stop::Stop,
 };
 
@@ -33,7 +30,7 @@ pub struct Runner<F = Foxy> {
     pub(crate) escrow: Escrow,
     pub(crate) leases: Leases,
     pub(crate) gate: Gate,
-    outbox_filled: Arc<Notify>,
+    pub(crate) outbox_filled: Arc<Notify>,
     pub(crate) stop: CancellationToken,
     /// How many tokens neither the ledger nor the escrow has taken yet.
     pub(crate) in_memory: InMemory,
@@ -140,105 +137,15 @@ impl<F: Calls> Runner<F> {
         held: &Held,
     ) -> Result<Advance<F::Session>, Stop> {
         let row = &claimed.provisioning;
-        let payload = self.open(row);
-        let mut pass = None;
-        let (mut finding, session) = match &payload {
-            Err(why) => (Finding::of_sealed(*why), None),
-            Ok(payload) => match row.state {
-                State::InFlight => match self.may_send(held).await {
-                    MaySend::Until(end, allowed) => {
-                        let (finding, session) = self.create(row, payload, session, end, &allowed).await?;
-                        pass = Some(allowed);
-                        (finding, session)
-                    }
-                    MaySend::No(finding) => (*finding, None),
-                    MaySend::LeaseLost => return Ok(lease_lost()),
-                },
-                _ if self.stop.is_cancelled() => (stopping(), None),
-                _ => match self.gate.may_look() {
-                    Ok(()) => (self.look_up(row, payload).await?, None),
-                    Err(why) => (Finding::of_closed(why), None),
-                },
-            },
-        };
-        let payload = payload.ok();
-        self.tell_gate(pass, &finding, row);
-        let settled = self.settle(&claimed, &mut finding, payload.as_ref(), held).await?;
-        let Settled { recorded, decision, next, tells } = settled;
-        match recorded {
-            // The latter is settled before it gets here.
-            None | Some(Recorded::Contended(_)) => Ok(Advance::Ended(Ending::Abandoned)),
-            Some(Recorded::LeaseLost) => Ok(lease_lost()),
-            Some(Recorded::Written(written)) => {
-                log(row, &written.provisioning, &finding, decision, &next);
-                if tells {
-                    self.outbox_filled.notify_one();
-                }
-                if decision == Decision::Finish {
-                    self.mark(&written.provisioning);
-                }
-                Ok(if written.provisioning.state == State::InFlight {
-                    Advance::On { announced: written, with: session }
-                } else {
-                    Advance::Ended(ending(&written.provisioning))
-                })
+        let Some(observed) = self.observe(row, session, held).await? else { return Ok(lease_lost()) };
+        let Observed { finding, payload, session } = observed;
+        match self.settle(&claimed, finding, payload.as_ref(), held).await? {
+            None => Ok(Advance::Ended(Ending::Abandoned)),
+            Some(Written::LeaseLost) => Ok(lease_lost()),
+            Some(Written::Row(written)) if written.provisioning.state == State::InFlight => {
+                Ok(Advance::On { announced: written, with: session })
             }
-        }
-    }
-
-    /// Lets the gate know what a call has shown.
-    fn tell_gate(&self, pass: Option<Pass>, finding: &Finding, row: &Provisioning) {
-        let right = if row.step == Step::User { Right::Client } else { Right::User };
-        match &finding.fault {
-            // Signups may share a user, and then its right.
-            Some(fault) if !concerns_all(fault, row.step) => {
-                let whose = row.user_from.as_ref().unwrap_or(&row.id);
-                self.gate.suspect(right, fault, whose.as_str());
-            }
-            None if pass.is_some() && finding.sign == Sign::Answered => self.gate.right_is_good(right),
-            _ => {}
-        }
-        let fault = finding.fault.as_ref().filter(|fault| concerns_all(fault, row.step));
-        if fault.is_none() && finding.credential.is_some() {
-            self.gate.succeeded();
-        }
-        match (finding.hold, finding.seen) {
-            // Its line is too long, which says nothing of the other.
-            (Some(wait), Seen::NoEffect(Cause::HeldBack { .. })) if line_of(row) == Line::New => {
-                self.gate.hold_new(wait);
-            }
-            (Some(wait), _) => self.gate.hold(wait),
-            (None, _) => {}
-        }
-        self.gate.saw(pass, finding.sign, fault, finding.note.as_deref());
-    }
-
-    /// Whether a create call may be sent now: not while stopping, not while the gate is closed, and not with less of the
-    /// lease left than the call may take.
-    async fn may_send(&self, held: &Held) -> MaySend {
-        if self.stop.is_cancelled() {
-            return MaySend::No(Box::new(stopping()));
-        }
-        let pass = match self.stop.run_until_cancelled(self.gate.pass()).await {
-            None => return MaySend::No(Box::new(stopping())),
-            Some(Err(why)) => return MaySend::No(Box::new(Finding::of_closed(why))),
-            Some(Ok(pass)) => pass,
-        };
-        let needed = self.policy.call_timeout + LEASE_MARGIN;
-        if held.until().is_some_and(|until| until.saturating_duration_since(Instant::now()) < needed)
-            && let Err(error) = self.leases.renew().await
-        {
-            return MaySend::No(Box::new(not_prepared(&error.into())));
-        }
-        match held.until() {
-            None => MaySend::LeaseLost,
-            Some(until) if until.saturating_duration_since(Instant::now()) < needed => {
-                let short = Cause::HeldBack { at_least: None };
-                let note = "not sent: less of the lease is left than the call may take";
-                MaySend::No(Box::new(Finding::of(Seen::NoEffect(short), note)))
-            }
-            // More than the call may take, where it has to wait for its turn under the rate of calls.
-            Some(until) => MaySend::Until(until - LEASE_MARGIN, pass),
+            Some(Written::Row(written)) => Ok(Advance::Ended(ending(&written.provisioning))),
         }
     }
 }
@@ -249,18 +156,6 @@ enum Advance<S> {
     On { announced: Box<Claimed>, with: Option<S> },
     /// Nothing more to do here.
     Ended(Ending),
-}
-
-/// Whether a create call may be sent.
-enum MaySend {
-    /// It must have ended by then: after that another worker may own the row.
-    Until(Instant, Pass),
-    No(Box<Finding>),
-    LeaseLost,
-}
-
-fn stopping() -> Finding {
-    Finding::of(Seen::NoEffect(Cause::Stopping), "not sent: the worker is stopping")
 }
 
 fn lease_lost<S>() -> Advance<S> {

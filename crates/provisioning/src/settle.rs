@@ -1,4 +1,4 @@
-//! From a decision to what the ledger is to write, and to its being written.
+//! From a finding to a decision, to what the ledger is to write, and to its being written.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::{
     domain,
     finding::Finding,
     leases::Held,
+    log::log,
     outcome::outcome_event,
     plan::{self, Answer, Decision, Seen, Situation, TokenSearch, Verdict, Wait},
     runner::Runner,
@@ -19,26 +20,26 @@ use crate::{
     stop::Stop,
 };
 
-/// What has been recorded, and what it was.
-pub(crate) struct Settled {
-    /// `None`: given up.
-    pub(crate) recorded: Option<Recorded>,
-    pub(crate) decision: Decision,
-    pub(crate) next: Next,
-    /// Whether an outcome event was to go with it.
-    pub(crate) tells: bool,
+/// How an observation was recorded.
+pub(crate) enum Written {
+    /// The row, as it stands now.
+    Row(Box<Claimed>),
+    /// Not at all: the lease had passed to another worker.
+    LeaseLost,
 }
 
 impl<F: Calls> Runner<F> {
-    /// Has the plan decide about a finding, and records what is decided. Where another signup under the same user stands in
-    /// the way, the plan is asked again.
+    /// Has the plan decide about a finding, records what is decided, and lets the log, the publisher and the store know.
+    /// Where another signup under the same user stands in the way, the plan is asked again. `None`: it could not be recorded
+    /// while the lease lasted.
     pub(crate) async fn settle(
         &self,
         claimed: &Claimed,
-        finding: &mut Finding,
+        mut finding: Finding,
         payload: Option<&Payload>,
         held: &Held,
-    ) -> Result<Settled, Stop> {
+    ) -> Result<Option<Written>, Stop> {
+        let finding = &mut finding;
         let row = &claimed.provisioning;
         let worker = plan::Worker {
             policy: &self.policy,
@@ -50,11 +51,22 @@ impl<F: Calls> Runner<F> {
         let mut verdict = self.decided(row, &mut situation, finding).await?;
         loop {
             let entry = self.entry(claimed, finding, verdict, payload);
-            let (next, tells) = (entry.next.clone(), entry.event.is_some());
+            let (next, has_event) = (entry.next.clone(), entry.event.is_some());
             let (facts, credential) = (entry.facts.clone(), entry.credential.clone());
-            let recorded = self.record(entry, held).await;
-            let Some(Recorded::Contended(contention)) = recorded else {
-                return Ok(Settled { recorded, decision: verdict.decision, next, tells });
+            let contention = match self.record(entry, held).await {
+                None => return Ok(None),
+                Some(Recorded::LeaseLost) => return Ok(Some(Written::LeaseLost)),
+                Some(Recorded::Written(written)) => {
+                    log(row, &written.provisioning, finding, verdict.decision, &next);
+                    if has_event {
+                        self.outbox_filled.notify_one();
+                    }
+                    if verdict.decision == Decision::Finish {
+                        self.mark(&written.provisioning);
+                    }
+                    return Ok(Some(Written::Row(written)));
+                }
+                Some(Recorded::Contended(contention)) => contention,
             };
             finding.credential = credential;
             let tried = facts.domain_try.unwrap_or(row.domain_try);
