@@ -1,6 +1,6 @@
 //! A ledger belongs to one Foxy, and is refused to any other.
 
-use foxden_ledger::Ledger;
+use foxden_ledger::{Ledger, SignupId};
 use foxy_sim::{Config, Simulator};
 use sea_orm::{ConnectionTrait as _, Database};
 
@@ -58,6 +58,15 @@ async fn a_ledger_is_refused_to_another_foxy_and_nothing_is_done() {
         assert!(said.contains(&why), "{arguments:?}: {said}");
     }
     assert_eq!(other.total_requests(), 0);
+    // Its tokens say whose they are.
+    let ledger = place.ledger().await;
+    let id = SignupId::parse("acct_1").unwrap();
+    let row = ledger.find(&id).await.unwrap().unwrap();
+    for held in ledger.credentials(&row.id).await.unwrap() {
+        let client = held.client.unwrap();
+        assert_eq!((client.id.as_str(), client.foxy.to_string()), (place.sim.client().0, ours.clone()));
+    }
+    ledger.close().await.unwrap();
     // The schema is no one's.
     assert!(place.run(&["migrate", "status"]).status.success());
     place.set("FOXDEN_FOXY_API", &ours);

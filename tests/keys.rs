@@ -153,7 +153,7 @@ async fn a_key_that_the_escrow_needs_can_not_be_dropped() {
     let escrow = foxden_custody::Escrow::open(&place.path("foxden-escrow")).unwrap();
     let (scope, token) = (foxden_ledger::Scope::Store, foxden_vault::RefreshToken::new("token"));
     let sealed = custody.seal_token(&owner, scope, &token).unwrap();
-    let credential = foxden_ledger::NewCredential { scope, intent: 1, resource_uri: None, sealed };
+    let credential = foxden_ledger::NewCredential { scope, intent: 1, resource_uri: None, client: None, sealed };
     escrow.keep(&owner, &credential).await.unwrap();
 
     place.set("FOXDEN_KEYS", &format!("{new},{old}"));

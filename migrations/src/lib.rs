@@ -23,6 +23,7 @@ mod m20261128_000012_lists;
 mod m20261128_000013_store_paths;
 mod m20261128_000014_audit_is_not_replaced;
 mod m20261128_000019_which_foxy;
+mod m20261128_000020_clients_of_tokens;
 mod m20261128_000022_standings;
 
 /// The list of migrations, in the order in which they run.
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000014_audit_is_not_replaced::Migration),
             Box::new(m20261128_000019_which_foxy::Migration),
             Box::new(m20261128_000022_standings::Migration),
+            Box::new(m20261128_000020_clients_of_tokens::Migration),
         ]
     }
 }

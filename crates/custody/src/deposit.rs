@@ -1,7 +1,7 @@
 //! What is written in the escrow's files.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use foxden_ledger::{NewCredential, ProvisioningId, Scope};
+use foxden_ledger::{ClientId, FoxyClient, NewCredential, ProvisioningId, Scope};
 use foxden_vault::Sealed;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,10 @@ struct Deposit {
     resource_uri: Option<String>,
     sealed: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    which_foxy: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     replaces: Option<String>,
 }
 
@@ -42,6 +46,8 @@ pub(crate) fn write(id: &ProvisioningId, credential: &NewCredential, replaces: O
         intent: credential.intent,
         resource_uri: credential.resource_uri.clone(),
         sealed: STANDARD.encode(credential.sealed.as_bytes()),
+        client_id: credential.client.as_ref().map(|client| client.id.to_string()),
+        which_foxy: credential.client.as_ref().map(|client| client.foxy.to_string()),
         replaces: replaces.map(|replaces| STANDARD.encode(replaces.as_bytes())),
     };
     serde_json::to_vec(&deposit).expect("strings and numbers always serialize")
@@ -71,11 +77,41 @@ fn token(text: &[u8]) -> Option<(ProvisioningId, NewCredential, Option<Sealed>)>
         Some(text) => Some(sealed(text)?),
         None => None,
     };
+    let client = match (deposit.client_id, deposit.which_foxy) {
+        (Some(id), Some(foxy)) => Some(FoxyClient { foxy: foxy.parse().ok()?, id: ClientId::parse(&id).ok()? }),
+        (None, None) => None,
+        _ => return None,
+    };
     let credential = NewCredential {
         scope: Scope::parse(&deposit.scope)?,
         intent: deposit.intent,
         resource_uri: deposit.resource_uri,
+        client,
         sealed: sealed(deposit.sealed)?,
     };
     Some((ProvisioningId::parse(&deposit.provisioning_id)?, credential, replaces))
+}
+
+#[cfg(test)]
+mod tests {
+    use foxden_ledger::WhichFoxy;
+
+    use super::*;
+
+    #[test]
+    fn a_file_keeps_the_client_that_the_token_was_given_to() {
+        let of = |client| NewCredential {
+            scope: Scope::Store,
+            intent: 2,
+            resource_uri: None,
+            client,
+            sealed: Sealed::from_bytes([&b"FXD1"[..], &[7; 60]].concat()).unwrap(),
+        };
+        let client = FoxyClient { foxy: WhichFoxy::Sandbox, id: ClientId::parse("acme").unwrap() };
+        for client in [Some(client), None] {
+            let text = write(&ProvisioningId::new(), &of(client.clone()), None);
+            let Content::Token(_, read) = read(&text) else { panic!("our own file is not read") };
+            assert_eq!(read.client, client);
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub fn escrows(input: &[u8]) {
         sealed.expect("the system gives random bytes")
     };
     let resource_uri = Some("https://api.foxycart.com/stores/1".to_owned());
-    let ours = NewCredential { scope, intent: 2, resource_uri, sealed: seal("one") };
+    let ours = NewCredential { scope, intent: 2, resource_uri, client: None, sealed: seal("one") };
     for replaces in [None, Some(seal("another"))] {
         let mut text = deposit::write(&id, &ours, replaces.as_ref());
         assert!(taken(&custody, &text).is_some(), "our own file is taken");

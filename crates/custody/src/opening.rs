@@ -1,6 +1,6 @@
 //! Opening a store's token: the one road by which a token leaves the ledger for somebody's use, with its audit.
 
-use foxden_ledger::{Act, By, Credential, Deed, Ledger, LedgerError, Provisioning, Scope, SignupId};
+use foxden_ledger::{Act, By, Credential, Deed, FoxyClient, Ledger, LedgerError, Provisioning, Scope, SignupId};
 use foxden_vault::RefreshToken;
 
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
 pub struct StoreToken {
     /// The token: it makes access tokens for ten years, together with the OAuth client that it was given to.
     pub token: RefreshToken,
+    /// That client, and at which Foxy; `None` if it was kept by an earlier release, and not used since. Foxy refuses a token
+    /// that another client comes with.
+    pub client: Option<FoxyClient>,
     /// The store's address at Foxy, checked; `None` if its link could not be trusted.
     pub store_uri: Option<String>,
     /// The store's domain at Foxy.
@@ -107,7 +110,7 @@ pub async fn open_store_token(
     };
     let held = ledger.credentials(&row.id).await?;
     let of_store = held.into_iter().rfind(|held| held.scope == Scope::Store && held.sealed.is_some());
-    let Some(Credential { intent, resource_uri, sealed: Some(sealed), .. }) = of_store else {
+    let Some(Credential { intent, resource_uri, client, sealed: Some(sealed), .. }) = of_store else {
         return Err(OpenTokenError::NoToken(Box::new(row)));
     };
     let token = custody
@@ -124,5 +127,6 @@ pub async fn open_store_token(
         "a store's token was opened",
     );
     let place = TokenPlace::new(ledger, custody, &row.id, (Scope::Store, intent), resource_uri);
-    Ok(StoreToken { token, store_uri, store_domain: row.store_domain, place })
+    let place = place.given_to(client.clone());
+    Ok(StoreToken { token, client, store_uri, store_domain: row.store_domain, place })
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, pin::pin, time::Duration};
 
-use foxden_ledger::{Credential, Exchange, Ledger, LedgerError, NewCredential, ProvisioningId, Scope};
+use foxden_ledger::{Credential, Exchange, FoxyClient, Ledger, LedgerError, NewCredential, ProvisioningId, Scope};
 use foxden_vault::{RefreshToken, SealError, Sealed};
 
 use crate::{
@@ -33,6 +33,7 @@ pub struct TokenPlace {
     scope: Scope,
     intent: u32,
     resource_uri: Option<String>,
+    client: Option<FoxyClient>,
 }
 
 /// Where a renewed token survives a crash.
@@ -74,7 +75,25 @@ impl TokenPlace {
         resource_uri: Option<String>,
     ) -> Self {
         let (ledger, custody, id) = (ledger.clone(), custody.clone(), id.clone());
-        Self { ledger, custody, escrow: None, id, scope, intent, resource_uri }
+        Self { ledger, custody, escrow: None, id, scope, intent, resource_uri, client: None }
+    }
+
+    /// The same for a token that was given to this client.
+    #[must_use]
+    pub fn given_to(self, client: Option<FoxyClient>) -> Self {
+        Self { client, ..self }
+    }
+
+    /// Foxy has accepted the token from this client: writes it down, unless the row says already to which client the
+    /// token was given.
+    ///
+    /// # Errors
+    /// When the ledger does not answer. The token is none the worse for it.
+    pub async fn accepted_from(&self, client: &FoxyClient) -> Result<(), LedgerError> {
+        match &self.client {
+            Some(_) => Ok(()),
+            None => self.ledger.given_to(&self.id, (self.scope, self.intent), client).await,
+        }
     }
 
     /// The same with an escrow.
@@ -91,7 +110,7 @@ impl TokenPlace {
     pub async fn renew(&self, used: &RefreshToken, new: &RefreshToken) -> Result<Renewed, RenewError> {
         let seal = |token| self.custody.seal_token(&self.id, self.scope, token);
         let (scope, intent, resource_uri) = (self.scope, self.intent, self.resource_uri.clone());
-        let new = NewCredential { scope, intent, resource_uri, sealed: seal(new)? };
+        let new = NewCredential { scope, intent, resource_uri, client: self.client.clone(), sealed: seal(new)? };
         let renewal = Renewal { new, replaces: seal(used)? };
         let mut keeping = pin!(renewal.keep(&self.ledger, &self.custody, &self.id));
         let kept = tokio::time::timeout(ESCROW_AFTER, &mut keeping).await;

@@ -10,7 +10,7 @@ use std::{
 
 use foxden_custody::{Custody, Escrow};
 use foxden_intake::{AmqpSettings, ConsumerParts, Door, IntakeError, PublisherParts, consume, publish_outcomes};
-use foxden_ledger::{Ledger, LedgerWatch, Source, State, WorkerId};
+use foxden_ledger::{FoxyClient, Ledger, LedgerWatch, Source, State, WorkerId};
 use foxden_provisioning::{Capacity, Gate, GateSettings, Leases, Parts, Policy, Runner, Worker};
 use foxy_api::Foxy;
 use tokio::sync::Notify;
@@ -27,6 +27,8 @@ pub(crate) struct Service {
     pub(crate) policy: Policy,
     pub(crate) gate: GateSettings,
     pub(crate) settings: WorkerSettings,
+    /// The client that creates, and at which Foxy.
+    pub(crate) client: FoxyClient,
     /// How long to live with a database that answers nothing; `None`: without end.
     pub(crate) ledger_give_up_after: Option<Duration>,
     /// The broker, if there is one.
@@ -51,7 +53,8 @@ const KEEP_PUBLISHED: Duration = Duration::from_secs(7 * 24 * 3600);
 impl Service {
     /// Works until `stop`, then lets what is under way end.
     pub(crate) async fn run(self, stop: CancellationToken) -> Ended {
-        let Self { ledger, escrow, custody, foxy, policy, gate, settings, ledger_give_up_after, amqp, worker } = self;
+        let Self { ledger, escrow, custody, foxy, policy, gate, settings, client, ledger_give_up_after, amqp, worker } =
+            self;
         let lookup_delay = policy.lookup_delay;
         let gate = Gate::new(gate);
         let leases = Leases::new(ledger.clone(), worker.clone(), settings.lease);
@@ -67,7 +70,8 @@ impl Service {
             gate: gate.clone(),
             outbox_filled: outbox_filled.clone(),
             stop: stop.clone(),
-        });
+        })
+        .creating_as(client);
         // One for all parts, so that an outage is told once.
         let watch = LedgerWatch::default();
         let workers =

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use foxden_custody::{Custody, CustodyError, Escrow};
 use foxden_intake::AmqpUrl;
-use foxden_ledger::{Ledger, SignupId, WhichFoxy};
+use foxden_ledger::{ClientId, FoxyClient, Ledger, SignupId, WhichFoxy};
 use foxden_provisioning::{GateSettings, Policy, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};
 use foxy_api::{ApiOrigins, Foxy, Registrar};
@@ -56,6 +56,12 @@ impl FoxySide {
         let foxy_api::Settings { api, connect_timeout, call_timeout, .. } = self.settings.clone();
         Registrar::try_new(api, connect_timeout, call_timeout, USER_AGENT)
             .context("could not set up the client of Foxy's API")
+    }
+
+    /// This client, and where it is one.
+    pub(crate) fn as_client(&self) -> anyhow::Result<FoxyClient> {
+        let id = ClientId::parse(&self.settings.client_id).context("the id of the OAuth client")?;
+        Ok(FoxyClient { foxy: self.which.clone(), id })
     }
 
     /// The id of this client.

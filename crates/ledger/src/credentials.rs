@@ -146,6 +146,8 @@ pub(crate) async fn insert(
         // Only these can be of a store that is left behind, now or later.
         apart: Set(new.scope == Scope::Store && road != Road::Answer { ends: true }),
         resource_uri: Set(new.resource_uri.clone().filter(|_| row.links_forgotten_at.is_none())),
+        client_id: Set(new.client.as_ref().map(|client| client.id.to_string())),
+        which_foxy: Set(new.client.as_ref().map(|client| client.foxy.to_string())),
         sealed: Set((!is_forgotten).then(|| new.sealed.as_bytes().to_vec())),
         created_at: Set(now),
         wiped_at: Set(is_forgotten.then_some(now)),

@@ -14,6 +14,7 @@ mod audit;
 mod belonging;
 mod cancel;
 mod claim;
+mod clients;
 mod connect;
 mod connections;
 mod credentials;

@@ -9,6 +9,7 @@ use sea_orm::{
 };
 
 use crate::{
+    clients,
     connect::Ledger,
     entity::{
         attempt, credential,
@@ -18,6 +19,7 @@ use crate::{
     ids::{ProvisioningId, SignupId},
     provisioning::Provisioning,
     state::{AttemptKind, AttemptOutcome, Scope, State, Step},
+    which_foxy::FoxyClient,
     word::Word,
 };
 
@@ -32,6 +34,8 @@ pub struct Credential {
     pub serial: u32,
     /// The user or store it opens.
     pub resource_uri: Option<String>,
+    /// To which client of which Foxy it was given; `None` if an earlier release has kept it, and no client has used it since.
+    pub client: Option<FoxyClient>,
     /// The token; `None` once wiped.
     pub sealed: Option<Sealed>,
     /// When Foxy gave it; epoch milliseconds.
@@ -247,6 +251,7 @@ pub(crate) fn read(row: credential::Model) -> Result<Credential, LedgerError> {
     Ok(Credential {
         scope: Scope::parse(&row.scope).ok_or_else(|| damaged("scope"))?,
         intent: u32::try_from(row.beside_intent.unwrap_or(row.intent)).map_err(|_| damaged("intent"))?,
+        client: clients::read(&row)?,
         serial: row.beside_intent.map_or(0, |_| row.intent.unsigned_abs()),
         sealed: row.sealed.map(Sealed::from_bytes).transpose().map_err(|_| damaged("sealed"))?,
         resource_uri: row.resource_uri,

@@ -22,6 +22,7 @@ use crate::{
     provisioning::{Claimed, Lease},
     siblings::{self, Contention},
     state::{AttemptKind, AttemptOutcome, ParkedReason, RefusedFor, Scope, State, Step},
+    which_foxy::FoxyClient,
 };
 
 /// What is written when a call or a lookup has ended.
@@ -81,6 +82,8 @@ pub struct NewCredential {
     pub intent: u32,
     /// The user or store it opens, if its link could be trusted.
     pub resource_uri: Option<String>,
+    /// To which client of which Foxy it was given; `None` if that was not written down.
+    pub client: Option<FoxyClient>,
     /// The token.
     pub sealed: Sealed,
 }

@@ -123,7 +123,12 @@ impl<F: Calls> Runner<F> {
                 let mut finding = self.made(row, Scope::User, &user.token, &user.uri)?.with_evidence(evidence);
                 finding.facts.user_uri = user.uri.ok().map(|uri| uri.to_string());
                 finding.facts.store_domain = Some(domain::first(payload));
-                let keeper = self.keeper(&row.id, (Scope::User, row.intents), finding.facts.user_uri.clone());
+                let keeper = self.keeper(
+                    &row.id,
+                    (Scope::User, row.intents),
+                    finding.facts.user_uri.clone(),
+                    self.client.clone(),
+                );
                 Ok((finding, Some(self.foxy.kept_by(user.session, keeper))))
             }
             failed => {
@@ -186,6 +191,7 @@ impl<F: Calls> Runner<F> {
             scope,
             intent: row.intents,
             resource_uri: uri.as_ref().ok().map(ToString::to_string),
+            client: self.client.clone(),
             sealed,
         });
         Ok(finding)

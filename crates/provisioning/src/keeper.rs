@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use foxden_custody::TokenPlace;
-use foxden_ledger::{ProvisioningId, Scope};
+use foxden_ledger::{FoxyClient, ProvisioningId, Scope};
 use foxden_vault::RefreshToken;
 use foxy_api::{Cause, Keeping, TokenKeeper};
 use tokio_util::task::TaskTracker;
@@ -89,8 +89,9 @@ impl<F: Calls> Runner<F> {
         id: &ProvisioningId,
         (scope, intent): (Scope, u32),
         resource_uri: Option<String>,
+        client: Option<FoxyClient>,
     ) -> Arc<dyn TokenKeeper> {
-        let place = TokenPlace::new(&self.ledger, &self.custody, id, (scope, intent), resource_uri);
+        let place = TokenPlace::new(&self.ledger, &self.custody, id, (scope, intent), resource_uri).given_to(client);
         Arc::new(Keeper {
             place: place.with_escrow(&self.escrow),
             pauses: self.policy.recording,

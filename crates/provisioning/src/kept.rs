@@ -74,14 +74,14 @@ impl<F: Calls> Runner<F> {
         row: &Provisioning,
     ) -> Result<Result<(F::Session, Sealed), Box<Finding>>, Stop> {
         let held = self.user_credential(row).await?;
-        let Some(Credential { intent, resource_uri, sealed: Some(sealed), .. }) = held else {
+        let Some(Credential { intent, resource_uri, client, sealed: Some(sealed), .. }) = held else {
             let note = "the ledger holds no token of the user";
             return Ok(Err(Box::new(Finding::of(Seen::NoEffect(Cause::UserTokenRefused), note))));
         };
         let owner = row.user_from.as_ref().unwrap_or(&row.id);
         match self.custody.open_token(owner, Scope::User, &sealed) {
             Ok(token) => {
-                let keeper = self.keeper(owner, (Scope::User, intent), resource_uri);
+                let keeper = self.keeper(owner, (Scope::User, intent), resource_uri, client);
                 Ok(Ok((self.foxy.session(token, keeper), sealed)))
             }
             Err(error) => Ok(Err(Box::new(Finding::of_sealed(error.into())))),

@@ -41,11 +41,12 @@ impl<F: Calls> Runner<F> {
         let deadline = Instant::now() + self.policy.call_timeout;
         let held = self.ledger.credentials(&row.id).await.map_err(|error| error.to_string())?;
         let of_store = held.into_iter().rfind(|held| held.scope == Scope::Store);
-        let Some(Credential { intent, resource_uri, sealed: Some(sealed), .. }) = of_store else {
+        let Some(Credential { intent, resource_uri, client, sealed: Some(sealed), .. }) = of_store else {
             return Err("the ledger holds no token of the store".to_owned());
         };
         let token = self.custody.open_token(&row.id, Scope::Store, &sealed).map_err(|error| error.to_string())?;
-        let token = HeldToken::new(token).kept_by(self.keeper(&row.id, (Scope::Store, intent), resource_uri));
+        let keeper = self.keeper(&row.id, (Scope::Store, intent), resource_uri, client);
+        let token = HeldToken::new(token).kept_by(keeper);
         let mark = Attribute::restricted(NAME, row.signup_id.as_str());
         match self.foxy.mark_store(token, &mark, deadline).await.outcome {
             Outcome::Done(()) => Ok(()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foxden_custody::{Custody, Escrow};
-use foxden_ledger::{Claimed, Ledger, ParkedReason, Provisioning, State};
+use foxden_ledger::{Claimed, FoxyClient, Ledger, ParkedReason, Provisioning, State};
 use foxy_api::Foxy;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -32,6 +32,8 @@ pub struct Runner<F = Foxy> {
     pub(crate) gate: Gate,
     pub(crate) outbox_filled: Arc<Notify>,
     pub(crate) stop: CancellationToken,
+    /// The client that creates.
+    pub(crate) client: Option<FoxyClient>,
     /// How many tokens neither the ledger nor the escrow has taken yet.
     pub(crate) in_memory: InMemory,
     /// Refreshes of tokens continue whatever becomes of their callers.
@@ -88,9 +90,16 @@ impl<F: Calls> Runner<F> {
             gate: parts.gate,
             outbox_filled: parts.outbox_filled,
             stop: parts.stop,
+            client: None,
             in_memory: InMemory::default(),
             refreshes: TaskTracker::new(),
         }
+    }
+
+    /// The same runner; it writes down with each token that it was given to this client, the one that creates.
+    #[must_use]
+    pub fn creating_as(self, client: FoxyClient) -> Self {
+        Self { client: Some(client), ..self }
     }
 
     /// Works one claimed provisioning as far as it goes now, recording each result before the next call.

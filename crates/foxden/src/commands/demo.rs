@@ -84,6 +84,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Exit> {
 
     let ledger = wiring::ledger(&settings.database, &settings.foxy).await?;
     let side = belonging::foxy_of(&ledger, &settings.database, &settings.foxy).await?;
+    let client = side.as_client()?;
     let Some(simulator) = side.simulator else { bail!("the demo's own settings do not name the simulator") };
     simulator.set_latency(foxy_sim::Latency { min: options.latency.min, max: options.latency.max });
     options.fault.iter().for_each(|rule| simulator.add_fault(rule.clone()));
@@ -96,6 +97,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Exit> {
         ledger: ledger.clone(),
         escrow: wiring::escrow(&settings.worker)?,
         custody: custody.clone(),
+        client,
         foxy: side.foxy,
         policy,
         gate: wiring::gate(&settings.foxy),

@@ -73,6 +73,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
         ledger: ledger.clone(),
         escrow,
         custody,
+        client: side.as_client()?,
         foxy: side.foxy,
         policy,
         gate: wiring::gate(&settings.foxy),

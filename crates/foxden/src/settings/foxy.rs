@@ -24,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+use foxden_ledger::ClientId;
 use foxden_vault::ClientSecret;
 use foxy_api::{CaptchaCode, Rate};
 use url::{Host, Url};
@@ -165,10 +166,8 @@ fn client(reader: &mut Reader, need: Need, api: Option<&FoxyApi>) -> Option<Clie
     let need_of_secret = if need == Need::IfSet && reader.is_set(ID) { Need::Required } else { need };
     reader.prepare_secret(SECRET, need_of_secret);
     let id = reader.value(ID, |text| {
-        // RFC 6749, appendix A.1 allows blanks too, but one in an id is a slip; and RFC 7617 section 2 excludes the
-        // colon, which ends the id in HTTP Basic.
-        let fits = text.chars().all(|character| character.is_ascii_graphic() && character != ':');
-        if fits { Ok(text.to_owned()) } else { Err("expected letters, digits and signs other than a colon".to_owned()) }
+        let wrong = |_| format!("expected up to {} letters, digits and signs other than a colon", ClientId::MAX);
+        ClientId::parse(text).map(|id| id.to_string()).map_err(wrong)
     });
     let secret = reader.value(SECRET, parse_secret);
     Some(ClientCredentials { id: id?, secret: secret?, secret_file: reader.secret_file(SECRET) })

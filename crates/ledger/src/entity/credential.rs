@@ -14,6 +14,8 @@ pub(crate) struct Model {
     pub(crate) apart: bool,
     pub(crate) resource_uri: Option<String>,
     pub(crate) sealed: Option<Vec<u8>>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) which_foxy: Option<String>,
     pub(crate) created_at: i64,
     pub(crate) wiped_at: Option<i64>,
 }

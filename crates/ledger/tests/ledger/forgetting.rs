@@ -174,7 +174,13 @@ pub(crate) async fn a_token_that_comes_after_its_customer_was_forgotten_is_wiped
     let escrow = Escrow::open(&dir.path().join("escrow")).unwrap();
     for scope in [Scope::User, Scope::Store] {
         let sealed = custody.seal_token(&row.id, scope, &RefreshToken::new("late")).unwrap();
-        let late = NewCredential { scope, intent: 9, resource_uri: Some("https://api.foxycart.com/9".into()), sealed };
+        let late = NewCredential {
+            scope,
+            intent: 9,
+            resource_uri: Some("https://api.foxycart.com/9".into()),
+            client: None,
+            sealed,
+        };
         escrow.keep(&row.id, &late).await.unwrap();
     }
     assert_eq!(escrow.drain(&ledger, &custody).await.unwrap(), 2);
@@ -190,7 +196,7 @@ pub(crate) async fn what_was_not_to_be_forgotten_is_kept_also_if_it_comes_later(
     for scope in [Scope::User, Scope::Store] {
         let sealed = custody.seal_token(&id, scope, &RefreshToken::new("late")).unwrap();
         let uri = Some("https://api.foxycart.com/9".into());
-        let late = NewCredential { scope, intent: 9, resource_uri: uri, sealed };
+        let late = NewCredential { scope, intent: 9, resource_uri: uri, client: None, sealed };
         ledger.keep_credential(&id, late).await.unwrap();
     }
     let held = ledger.credentials(&id).await.unwrap();

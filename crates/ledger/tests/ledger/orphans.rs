@@ -54,7 +54,7 @@ fn uri(path: &str) -> String {
 /// The token of the row's present user call.
 fn late(custody: &Custody, row: &Provisioning, path: &str) -> Option<NewCredential> {
     let sealed = custody.seal_token(&row.id, Scope::User, &RefreshToken::new("late")).unwrap();
-    Some(NewCredential { scope: Scope::User, intent: row.intents, resource_uri: Some(uri(path)), sealed })
+    Some(NewCredential { scope: Scope::User, intent: row.intents, resource_uri: Some(uri(path)), client: None, sealed })
 }
 
 pub(crate) async fn users_of_superseded_generations_are_orphans_whatever_became_of_their_signup(ledger: Ledger) {

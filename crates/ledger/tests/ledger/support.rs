@@ -94,6 +94,7 @@ pub(crate) fn token(claimed: &Claimed, custody: &Custody, scope: Scope, text: &s
         scope,
         intent: claimed.provisioning.intents,
         resource_uri: Some(format!("https://api.foxycart.com/{scope}/1")),
+        client: None,
         sealed: custody.seal_token(id, scope, &RefreshToken::new(text)).unwrap(),
     })
 }

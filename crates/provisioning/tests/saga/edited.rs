@@ -41,7 +41,7 @@ async fn an_edited_address_of_a_store_in_the_escrow_is_not_trusted() {
     let row = world.row("s1").await;
     let sealed = world.custody.seal_token(&row.id, Scope::Store, &RefreshToken::new("of the store")).unwrap();
     let resource_uri = Some(EVIL.to_owned());
-    let edited = NewCredential { scope: Scope::Store, intent: row.intents, resource_uri, sealed };
+    let edited = NewCredential { scope: Scope::Store, intent: row.intents, resource_uri, client: None, sealed };
     let escrow = Escrow::open(&world.escrow_dir.path().join("escrow")).unwrap();
     escrow.keep(&row.id, &edited).await.unwrap();
     assert_eq!(escrow.drain(&world.ledger, &world.custody).await.unwrap(), 1);

@@ -365,6 +365,7 @@ async fn a_late_token_of_an_earlier_generation_is_not_taken_for_the_user_s() {
         scope: Scope::User,
         intent: first.provisioning.intents,
         resource_uri: None,
+        client: None,
         sealed: world
             .custody
             .seal_token(&first.provisioning.id, Scope::User, &foxden_vault::RefreshToken::new("first-generation"))

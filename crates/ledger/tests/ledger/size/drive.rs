@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use foxden_custody::{Custody, Escrow, Reseal, TokenPlace};
 use foxden_ledger::{
-    Act, AttemptKind, By, Claimed, CorrectedKey, Correction, Deed, Doubt, Facts, Filter, Forgetting, Ledger, Look,
-    Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Provisioning, ProvisioningId, Scope, SignupId,
-    Source, State, Step, WhichFoxy, WorkerId,
+    Act, AttemptKind, By, Claimed, ClientId, CorrectedKey, Correction, Deed, Doubt, Facts, Filter, Forgetting,
+    FoxyClient, Ledger, Look, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Provisioning,
+    ProvisioningId, Scope, SignupId, Source, State, Step, WhichFoxy, WorkerId,
 };
 use foxden_vault::{KeyRing, RefreshToken};
 
@@ -179,6 +179,8 @@ async fn renewing(ledger: &Ledger, custody: &Custody) {
     renew("first", "second").await;
     renew("first", "third").await;
     renew("second", "third").await;
+    let client = FoxyClient { foxy: WhichFoxy::Sandbox, id: ClientId::parse("client").unwrap() };
+    place.accepted_from(&client).await.unwrap();
 }
 
 async fn reading(ledger: &Ledger) {
@@ -186,6 +188,7 @@ async fn reading(ledger: &Ledger) {
     ledger.newest_user_uri().await.unwrap();
     ledger.belong_to(&WhichFoxy::Sandbox).await.unwrap();
     ledger.foxy().await.unwrap();
+    ledger.clients_in_use().await.unwrap();
     ledger.standings().await.unwrap();
     ledger.count_orphans().await.unwrap();
     ledger.orphans().await.unwrap();
