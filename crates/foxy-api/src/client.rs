@@ -94,7 +94,7 @@ impl Registrar {
         };
         settings.check()?;
         let http = Http::try_new(&settings)?;
-        Ok(Self { wire: Wire::new(settings, None, http) })
+        Ok(Self { wire: Wire::new(settings, None, None, http) })
     }
 
     /// Creates a client (Foxy docs: rels/create_client), or says that nothing was created, or that nobody knows.

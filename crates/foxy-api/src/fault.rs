@@ -20,6 +20,12 @@ pub enum SetupFault {
     /// `unauthorized_client`).
     #[error("Foxy refuses the client id or the client secret; compare them with the OAuth client's own")]
     InvalidClient,
+    /// The refresh token was given to another client than ours, whose secret we were not given.
+    #[error("the token was given to the client {0}, whose secret is not among those of other clients")]
+    OtherClientUnknown(String),
+    /// The refresh token was given to another client than ours, which the token endpoint refuses.
+    #[error("Foxy refuses the client {0}, to which the token was given, or its secret")]
+    OtherClientRefused(String),
     /// The token endpoint refuses this kind of request for our client (RFC 6749 section 5.2: `invalid_request`,
     /// `unsupported_grant_type`, or `invalid_grant` where no grant was handed in).
     #[error("Foxy's token endpoint refuses the request as such")]

@@ -17,8 +17,8 @@ use crate::oauth::Grant;
 use crate::single_flight::SingleFlight;
 use crate::wire::Wire;
 use crate::{
-    ApiOrigins, ClientError, CreatedUser, Document, Granted, HeldToken, Line, NewUser, Reach, ReadError, Report,
-    SecretSource, Settings, StoreSession, TokenError, TokenScope, UserSession, outcome,
+    ApiOrigins, ClientError, ClientSecrets, CreatedUser, Document, Granted, HeldToken, Line, NewUser, Reach, ReadError,
+    Report, SecretSource, Settings, StoreSession, TokenError, TokenScope, UserSession, outcome,
 };
 
 /// One OAuth client of Foxy. Cheap to clone; clones share connections, links and the client's access token.
@@ -43,7 +43,7 @@ impl Foxy {
     /// # Errors
     /// [`ClientError`], when settings or surroundings won't do.
     pub fn try_new(settings: Settings) -> Result<Self, ClientError> {
-        Self::build(settings, None)
+        Self::build(settings, None, None)
     }
 
     /// As [`Foxy::try_new`], and goes on when the client's secret is changed: what `source` has is read when it was
@@ -52,13 +52,30 @@ impl Foxy {
     /// # Errors
     /// [`ClientError`], when settings or surroundings won't do.
     pub fn with_secret_source(settings: Settings, source: Arc<dyn SecretSource>) -> Result<Self, ClientError> {
-        Self::build(settings, Some(source))
+        Self::build(settings, Some(source), None)
     }
 
-    fn build(settings: Settings, source: Option<Arc<dyn SecretSource>>) -> Result<Self, ClientError> {
+    /// As [`Foxy::with_secret_source`], and refreshes tokens that were given to other clients
+    /// ([`TokenKeeper::client_id`](crate::TokenKeeper::client_id)) as those. All else it does as itself.
+    ///
+    /// # Errors
+    /// [`ClientError`], when settings or surroundings won't do.
+    pub fn with_other_clients(
+        settings: Settings,
+        source: Option<Arc<dyn SecretSource>>,
+        others: Arc<dyn ClientSecrets>,
+    ) -> Result<Self, ClientError> {
+        Self::build(settings, source, Some(others))
+    }
+
+    fn build(
+        settings: Settings,
+        source: Option<Arc<dyn SecretSource>>,
+        others: Option<Arc<dyn ClientSecrets>>,
+    ) -> Result<Self, ClientError> {
         settings.check()?;
         let http = Http::try_new(&settings)?;
-        let wire = Wire::new(settings, source, http);
+        let wire = Wire::new(settings, source, others, http);
         let shared = Shared { wire, client: Access::new(Identity::Client), reporting: SingleFlight::new(None) };
         Ok(Self { shared: Arc::new(shared) })
     }

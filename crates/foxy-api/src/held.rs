@@ -36,6 +36,17 @@ pub trait TokenKeeper: fmt::Debug + Send + Sync {
     /// one: another process may have been answered its successor.
     fn kept(&self) -> Keeping<Vec<RefreshToken>>;
 
+    /// The client that the tokens of this place were given to: Foxy refuses them from any other. `None` if that is not
+    /// known; then it is tried with the one that creates.
+    fn client_id(&self) -> Option<&str> {
+        None
+    }
+
+    /// Foxy has accepted a token of this place from the client that was tried. Waited for, but no more depends on it.
+    fn accepted(&self) -> Keeping<()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Asked before Foxy is. What it answers is dropped once nothing more can come of that, so a process that ends in
     /// good order can wait for it.
     fn at_work(&self) -> Box<dyn Send> {
@@ -111,13 +122,18 @@ impl HeldToken {
         let (mut place, mut token) = (in_use.clone(), in_use.clone());
         let mut refused = Vec::new();
         loop {
-            match wire.token(&Grant::Refresh { token: token.clone(), scope }, turn.take()).await {
+            let client_id = self.0.keeper.get().and_then(|keeper| keeper.client_id());
+            match wire.token_of(client_id, &Grant::Refresh { token: token.clone(), scope }, turn.take()).await {
                 Ok((granted, bearer)) => {
                     // Also if it can't be kept: then the next use finds it here.
                     *in_use = granted.refresh.clone();
                     self.remember(&granted.refresh);
                     if !is_same(&granted.refresh, &place) {
                         self.replace(place, granted.refresh.clone()).await?;
+                    }
+                    if let Some(keeper) = self.0.keeper.get() {
+                        // It is tried again with the next use.
+                        drop(keeper.accepted().await);
                     }
                     return Ok((granted, bearer));
                 }

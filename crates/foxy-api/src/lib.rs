@@ -60,7 +60,7 @@ pub use reach::Reach;
 pub use read::{ReadError, TokenError};
 pub use report::{Doubt, Evidence, NoEffect, NotSent, Outcome, Rejection, Report, TokenLoss};
 pub use scope::TokenScope;
-pub use secret::SecretSource;
+pub use secret::{ClientSecrets, SecretSource};
 pub use session::UserSession;
 pub use settings::{ClientError, Settings};
 pub use store::{CreatedStore, NewStore};

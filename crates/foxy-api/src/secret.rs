@@ -27,6 +27,13 @@ pub trait SecretSource: fmt::Debug + Send + Sync {
     fn read(&self) -> Option<ClientSecret>;
 }
 
+/// The secrets of clients other than the one that creates. Tokens were given to them, and are refreshed by no other.
+pub trait ClientSecrets: fmt::Debug + Send + Sync {
+    /// The secret of this client as it stands now. Asked before a token is fetched, which is rare: by then it may take the
+    /// time of reading a small file.
+    fn secret_of(&self, client_id: &str) -> Option<ClientSecret>;
+}
+
 /// The secret in use: the last one that Foxy took. Another takes its place only when Foxy has taken that one, so a source
 /// with something wrong in it costs a request, and no working secret.
 #[derive(Debug)]

@@ -21,8 +21,8 @@ use crate::single_flight::SingleFlight;
 use crate::struck::Struck;
 use crate::wiped;
 use crate::{
-    ApiOrigins, Evidence, Granted, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri, SecretSource, Settings,
-    SetupFault,
+    ApiOrigins, ClientSecrets, Evidence, Granted, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri,
+    SecretSource, Settings, SetupFault,
 };
 
 /// What all identities share: the wire, the client's credentials, and the way to the token endpoint. Cheap to clone.
@@ -30,6 +30,7 @@ use crate::{
 pub(crate) struct Wire {
     pub(crate) settings: Arc<Settings>,
     secrets: Arc<Secrets>,
+    other_clients: Option<Arc<dyn ClientSecrets>>,
     pub(crate) http: Arc<Http>,
     /// The links of the home document as the public sees it.
     entry: Arc<SingleFlight<Links>>,
@@ -37,10 +38,15 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// The shared part of a client; nothing is fetched yet.
-    pub(crate) fn new(settings: Settings, source: Option<Arc<dyn SecretSource>>, http: Http) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        source: Option<Arc<dyn SecretSource>>,
+        other_clients: Option<Arc<dyn ClientSecrets>>,
+        http: Http,
+    ) -> Self {
         let secrets = Secrets::new(settings.client_secret.clone(), source);
         let (secrets, http) = (Arc::new(secrets), Arc::new(http));
-        Self { settings: Arc::new(settings), secrets, http, entry: Arc::new(SingleFlight::new(None)) }
+        Self { settings: Arc::new(settings), secrets, other_clients, http, entry: Arc::new(SingleFlight::new(None)) }
     }
 
     /// The origins that links are checked against.
@@ -58,13 +64,37 @@ impl Wire {
         self.secrets.struck(of_caller)
     }
 
+    /// Asks the token endpoint as the client that the grant was given to, and as no other.
+    pub(crate) async fn token_of(
+        &self,
+        client_id: Option<&str>,
+        grant: &Grant,
+        mut turn: Option<Turn>,
+    ) -> Result<(Granted, Bearer), ReadError> {
+        let Some(id) = client_id.filter(|id| *id != self.client_id()) else { return self.token(grant, turn).await };
+        let secret = || self.other_clients.as_ref().and_then(|clients| clients.secret_of(id));
+        let Some(first) = secret() else { return Err(SetupFault::OtherClientUnknown(id.to_owned()).into()) };
+        let answered = match self.ask_with((id, &first), grant, turn.take()).await {
+            Err(ReadError::SetupFault(SetupFault::InvalidClient)) => match secret() {
+                // It was changed meanwhile.
+                Some(now) if now.expose() != first.expose() => self.ask_with((id, &now), grant, None).await,
+                _ => Err(SetupFault::InvalidClient.into()),
+            },
+            answered => answered,
+        };
+        answered.map_err(|error| match error {
+            ReadError::SetupFault(SetupFault::InvalidClient) => SetupFault::OtherClientRefused(id.to_owned()).into(),
+            error => error,
+        })
+    }
+
     /// Asks the token endpoint with the client's secret; with another, if there is one, should Foxy refuse it. `None`
     /// as turn for what a call under way needs.
     pub(crate) async fn token(&self, grant: &Grant, mut turn: Option<Turn>) -> Result<(Granted, Bearer), ReadError> {
         let mut secret = self.secrets.first();
         let mut refused = Vec::new();
         loop {
-            let answered = self.ask_with(&secret, grant, turn.take()).await;
+            let answered = self.ask_with((self.client_id(), &secret), grant, turn.take()).await;
             match &answered {
                 Ok(_) => self.secrets.took(&secret),
                 Err(ReadError::SetupFault(SetupFault::InvalidClient)) => {
@@ -83,7 +113,7 @@ impl Wire {
     /// Asks the token endpoint; once more, should its link have moved since it was discovered.
     async fn ask_with(
         &self,
-        secret: &ClientSecret,
+        credentials: (&str, &ClientSecret),
         grant: &Grant,
         mut turn: Option<Turn>,
     ) -> Result<(Granted, Bearer), ReadError> {
@@ -91,7 +121,6 @@ impl Wire {
         loop {
             let endpoint = follow(&self.entry, "fx:token", self.origins(), || self.discover_entry()).await?;
             let since = Instant::now();
-            let credentials = (self.client_id(), secret);
             let asked = self.http.ask_for_token(&endpoint.uri, grant, credentials, turn.take()).await;
             let answer = asked.map_err(unavailable)?;
             if !matches!(answer.status, 404 | 410) {

@@ -203,7 +203,11 @@ pub(crate) const fn concerns_all(fault: &SetupFault, step: Step) -> bool {
         | SetupFault::MissingLink(_)
         | SetupFault::OtherScope(_)
         | SetupFault::OtherTokenType => matches!(step, Step::User),
-        SetupFault::Forbidden | SetupFault::InsufficientScope | SetupFault::TokenRefused => false,
+        SetupFault::Forbidden
+        | SetupFault::InsufficientScope
+        | SetupFault::TokenRefused
+        | SetupFault::OtherClientUnknown(_)
+        | SetupFault::OtherClientRefused(_) => false,
     }
 }
 
