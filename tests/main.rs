@@ -11,6 +11,7 @@ mod cancel;
 mod captcha;
 mod cli;
 mod client;
+mod clients;
 mod corrections;
 mod custody;
 mod embedded;

@@ -84,6 +84,11 @@ impl TokenPlace {
         Self { client, ..self }
     }
 
+    /// The client that it was given to, if that is known.
+    pub fn client(&self) -> Option<&FoxyClient> {
+        self.client.as_ref()
+    }
+
     /// Foxy has accepted the token from this client: writes it down, unless the row says already to which client the
     /// token was given.
     ///

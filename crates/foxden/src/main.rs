@@ -12,6 +12,7 @@ mod file_sizes;
 #[cfg(test)]
 mod layering_tests;
 mod listed;
+mod other_clients;
 mod output;
 mod paged_table;
 mod person;

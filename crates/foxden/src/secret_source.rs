@@ -3,7 +3,7 @@
 use std::{
     fmt,
     os::unix::fs::MetadataExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -22,7 +22,7 @@ pub(crate) struct SecretFile {
 
 /// What differs once a file was written, replaced, or given other permissions.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     file: (u64, u64),
     length: u64,
     modified: (i64, i64),
@@ -46,10 +46,13 @@ impl SecretFile {
         *locked(&self.told) = read.as_ref().err().cloned();
         read.map(drop)
     }
+}
 
-    fn stamp(&self) -> Option<Stamp> {
-        let found = std::fs::metadata(&self.path).ok()?;
-        Some(Stamp {
+impl Stamp {
+    /// As the file stands now; `None` if there is none.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let found = std::fs::metadata(path).ok()?;
+        Some(Self {
             file: (found.dev(), found.ino()),
             length: found.size(),
             modified: (found.mtime(), found.mtime_nsec()),
@@ -61,7 +64,7 @@ impl SecretFile {
 impl SecretSource for SecretFile {
     fn changed(&self) -> Option<ClientSecret> {
         // Taken before the file is read: what is written meanwhile counts as another change.
-        let now = self.stamp();
+        let now = Stamp::of(&self.path);
         let before = std::mem::replace(&mut *locked(&self.seen), now);
         if now == before { None } else { self.read() }
     }

@@ -8,11 +8,13 @@ use foxden_intake::AmqpUrl;
 use foxden_ledger::{ClientId, FoxyClient, Ledger, SignupId, WhichFoxy};
 use foxden_provisioning::{GateSettings, Policy, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};
-use foxy_api::{ApiOrigins, Foxy, Registrar};
+use foxy_api::{ApiOrigins, Foxy, Registrar, SecretSource};
 use foxy_sim::Simulator;
 
 use crate::{
-    belonging, output,
+    belonging,
+    other_clients::KnownClients,
+    output,
     secret_source::SecretFile,
     settings::{
         AmqpSettings, DatabaseSettings, FoxyApi, FoxySettings, KeySettings, ProvisioningSettings, Settings,
@@ -278,6 +280,7 @@ pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
         Some(simulator) => belonging::simulator(simulator.books_id())?,
         None => belonging::at(&api)?,
     };
+    let others = Arc::new(KnownClients::new(&settings.other_clients));
     let settings = foxy_api::Settings {
         api,
         client_id,
@@ -288,10 +291,8 @@ pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
         rate: settings.rate,
         user_agent: USER_AGENT.to_owned(),
     };
-    let foxy = match secret_file.clone() {
-        Some(file) => Foxy::with_secret_source(settings.clone(), file),
-        None => Foxy::try_new(settings.clone()),
-    };
+    let source = secret_file.clone().map(|file| file as Arc<dyn SecretSource>);
+    let foxy = Foxy::with_other_clients(settings.clone(), source, others);
     let foxy = foxy.context("could not set up the client of Foxy's API")?;
     Ok(FoxySide { foxy, simulator, secret_file, home, which, settings })
 }

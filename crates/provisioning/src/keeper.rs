@@ -1,6 +1,6 @@
 //! Keeps the tokens that Foxy answers in the place of others, whatever the ledger does meanwhile.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use foxden_custody::TokenPlace;
 use foxden_ledger::{FoxyClient, ProvisioningId, Scope};
@@ -14,6 +14,8 @@ use crate::{calls::Calls, policy::Policy, recording::InMemory, runner::Runner, s
 #[derive(Clone)]
 pub struct Keeper {
     place: TokenPlace,
+    /// The client that creates, which is tried where it is not known to which one the token was given.
+    creating: Option<FoxyClient>,
     pauses: Schedule,
     /// Failures after which a token is given up; `None`: never.
     most_failures: Option<u32>,
@@ -22,14 +24,18 @@ pub struct Keeper {
     refreshes: TaskTracker,
 }
 
+/// A token that is at hand does not wait long for what can be written later.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
+
 /// Some half a minute: a person waits.
 const PATIENCE: u32 = 20;
 
 impl Keeper {
     /// For a command that a person waits for: it gives up after a while. A worker does not.
-    pub fn for_a_person(place: TokenPlace) -> Self {
+    pub fn for_a_person(place: TokenPlace, creating: FoxyClient) -> Self {
         let (in_memory, refreshes) = (InMemory::default(), TaskTracker::new());
-        Self { place, pauses: Policy::RECORDING, most_failures: Some(PATIENCE), in_memory, refreshes }
+        let creating = Some(creating);
+        Self { place, creating, pauses: Policy::RECORDING, most_failures: Some(PATIENCE), in_memory, refreshes }
     }
 
     async fn replace_at_last(self, used: RefreshToken, new: RefreshToken) -> Result<(), Cause> {
@@ -71,6 +77,26 @@ impl TokenKeeper for Keeper {
         Box::pin(async move { place.kept().await.map_err(|error| Arc::new(error) as Cause) })
     }
 
+    fn client_id(&self) -> Option<&str> {
+        self.place.client().map(|client| client.id.as_str())
+    }
+
+    fn accepted(&self) -> Keeping<()> {
+        let (place, creating) = (self.place.clone(), self.creating.clone());
+        Box::pin(async move {
+            let Some(creating) = creating else { return Ok(()) };
+            let written = tokio::time::timeout(WRITTEN_WITHIN, place.accepted_from(&creating)).await;
+            // The next use writes it.
+            let error = match written {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => Arc::new(error) as Cause,
+                Err(error) => Arc::new(error) as Cause,
+            };
+            tracing::debug!(error = %error, "it could not be written down to which client a token was given");
+            Err(error)
+        })
+    }
+
     fn at_work(&self) -> Box<dyn Send> {
         Box::new(self.refreshes.token())
     }
@@ -94,6 +120,7 @@ impl<F: Calls> Runner<F> {
         let place = TokenPlace::new(&self.ledger, &self.custody, id, (scope, intent), resource_uri).given_to(client);
         Arc::new(Keeper {
             place: place.with_escrow(&self.escrow),
+            creating: self.client.clone(),
             pauses: self.policy.recording,
             most_failures: None,
             in_memory: self.in_memory.clone(),

@@ -78,7 +78,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         Some(escrow) => store.place.clone().with_escrow(&escrow),
         None => store.place.clone(),
     };
-    let token = HeldToken::new(store.token.clone()).kept_by(Arc::new(Keeper::for_a_person(place)));
+    let token = HeldToken::new(store.token.clone()).kept_by(Arc::new(Keeper::for_a_person(place, side.as_client()?)));
     let granted = side
         .foxy
         .access_token(token, TokenScope::Store)

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     belonging,
     exit::Exit,
+    other_clients,
     secret_source::SecretFile,
     service::{Ended, Service},
     settings::{Need, Needs, Settings, Sources},
@@ -50,6 +51,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     let custody = wiring::custody(settings.keys)?;
     wiring::check_keys(&ledger, &custody, Some(&settings.worker.escrow_dir)).await?;
     let side = belonging::foxy_of(&ledger, &settings.database, &settings.foxy).await?;
+    other_clients::check(&ledger, side.client_id(), &settings.foxy.other_clients).await?;
     tracing::info!(
         event = "worker.started",
         worker = %worker,

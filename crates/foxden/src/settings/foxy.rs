@@ -5,6 +5,7 @@
 //! | `FOXDEN_FOXY_API` | `production` | `production`, `production-io` (its newer name), `sandbox`, `simulator`, or an https URL; http to loopback only |
 //! | `FOXDEN_FOXY_CLIENT_ID` | | the OAuth client's id; not needed with the simulator |
 //! | `FOXDEN_FOXY_CLIENT_SECRET` (`_FILE`) | | the OAuth client's secret; not needed with the simulator |
+//! | `FOXDEN_FOXY_OTHER_CLIENTS` (`_FILE`) | | ids and secrets of further OAuth clients, for tokens that were given to them |
 //! | `FOXDEN_FOXY_H_CAPTCHA_CODE` (`_FILE`) | | the hCaptcha code of creations whose event has none, for Foxy's test keys |
 //! | `FOXDEN_CALL_TIMEOUT` | `30s` | how long one call may take, 100ms to 10m |
 //! | `FOXDEN_CONNECT_TIMEOUT` | `5s` | how long connecting may take, 10ms to 1m; part of the call's time |
@@ -29,7 +30,7 @@ use foxden_vault::ClientSecret;
 use foxy_api::{CaptchaCode, Rate};
 use url::{Host, Url};
 
-use super::{FoxyAllows, Need, reader::Reader, secret_file, text};
+use super::{FoxyAllows, Need, OtherClients, other_clients, reader::Reader, secret_file, text};
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub(crate) struct FoxySettings {
     pub(crate) api: FoxyApi,
     /// As whom. There for a command that requires it, except with the simulator, which brings its own client.
     pub(crate) client: Option<ClientCredentials>,
+    /// Further clients, to which tokens were given.
+    pub(crate) other_clients: OtherClients,
     /// The captcha code of creations whose event has none.
     pub(crate) h_captcha_code: Option<CaptchaCode>,
     /// How the simulator behaves, if it is the one.
@@ -107,6 +110,7 @@ impl FoxySettings {
     pub(super) fn read(reader: &mut Reader, need: Need, call_timeout: Option<Duration>) -> Option<Self> {
         let api = reader.value("FOXDEN_FOXY_API", FoxyApi::parse);
         let client = client(reader, need, api.as_ref());
+        let other_clients = other_clients::read(reader, need, client.as_ref().map(|client| client.id.as_str()));
         let h_captcha_code = captcha_code(reader, need);
         let connect_timeout =
             reader.duration("FOXDEN_CONNECT_TIMEOUT", &(Duration::from_millis(10)..=Duration::from_mins(1)));
@@ -124,6 +128,7 @@ impl FoxySettings {
         Some(Self {
             api: api?,
             client,
+            other_clients,
             h_captcha_code,
             simulator: SimulatorSettings { books: books?, latency: latency? },
             call_timeout: call_timeout?,
@@ -173,7 +178,7 @@ fn client(reader: &mut Reader, need: Need, api: Option<&FoxyApi>) -> Option<Clie
     Some(ClientCredentials { id: id?, secret: secret?, secret_file: reader.secret_file(SECRET) })
 }
 
-fn parse_secret(text: &str) -> Result<ClientSecret, String> {
+pub(super) fn parse_secret(text: &str) -> Result<ClientSecret, String> {
     // RFC 6749, appendix A.2. A line break, the usual accident, would only show as a client that Foxy refuses.
     let fits = text.chars().all(|character| matches!(character, ' '..='~'));
     if fits { Ok(ClientSecret::new(text)) } else { Err("expected a single line of ASCII characters".to_owned()) }

@@ -21,6 +21,7 @@ mod given;
 mod keys;
 mod kubernetes;
 mod mistakes;
+mod other_clients;
 mod provisioning;
 mod reader;
 mod secret_file;
@@ -48,6 +49,7 @@ pub(crate) use foxy::{ClientCredentials, FoxyApi, FoxySettings, Latency, client_
 pub(crate) use foxy_allows::{FoxyAllows, Permission};
 pub(crate) use keys::KeySettings;
 pub(crate) use mistakes::Mistakes;
+pub(crate) use other_clients::{OtherClients, other_clients_in};
 pub(crate) use provisioning::ProvisioningSettings;
 pub(crate) use secret_url::SecretUrl;
 pub(crate) use sources::{Sources, names_of_ours, proxy_variable};

@@ -81,6 +81,10 @@ pub(super) const VARIABLES: &[Variable] = &[
     ),
     optional("FOXDEN_FOXY_CLIENT_ID", "the OAuth client's id; not needed with the simulator"),
     secret("FOXDEN_FOXY_CLIENT_SECRET", "the OAuth client's secret; not needed with the simulator"),
+    secret(
+        "FOXDEN_FOXY_OTHER_CLIENTS",
+        "further OAuth clients, a line id:secret for each, for tokens that were given to them",
+    ),
     secret("FOXDEN_FOXY_H_CAPTCHA_CODE", "the hCaptcha code of creations whose event has none, for Foxy's test keys"),
     defaulted("FOXDEN_CALL_TIMEOUT", "30s", "how long one call to Foxy may take"),
     defaulted("FOXDEN_CONNECT_TIMEOUT", "5s", "how long connecting to Foxy may take"),
