@@ -37,7 +37,8 @@ async fn a_ledger_is_refused_to_another_foxy_and_nothing_is_done() {
     place.set("FOXDEN_FOXY_API", other.base_url());
     let why = format!(
         "error: the ledger at {database} belongs to {ours}, and the settings name {} (FOXDEN_FOXY_API). Nothing was done; \
-         set FOXDEN_FOXY_API={ours}, or name that Foxy's ledger with FOXDEN_DATABASE_URL\n",
+         set FOXDEN_FOXY_API={ours}, or name that Foxy's ledger with FOXDEN_DATABASE_URL; if both are the same \
+         Foxy: foxden migrate rebind\n",
         other.base_url()
     );
     for arguments in [
@@ -138,4 +139,34 @@ async fn a_ledger_of_a_simulator_belongs_to_its_books() {
         let why = format!("the settings name simulator:{} (FOXDEN_FOXY_API, FOXDEN_SIMULATOR_BOOKS)", other.books_id());
         assert!(said.contains(&why), "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_is_rebound_to_another_foxy_by_a_person_who_says_why() {
+    let mut place = provisioned().await;
+    let (ours, other) = (place.sim.base_url().to_owned(), "http://127.0.0.1:9");
+    let rebind = |from: &str, to: &str, more: &[&str]| {
+        place.run(&[&["migrate", "rebind", "--from", from, "--to", to][..], more].concat())
+    };
+    let why = ["--reason", "the simulator moved"];
+    assert_eq!(rebind(&ours, other, &[]).status.code(), Some(2), "without a reason");
+    let wrong = rebind("sandbox", other, &why);
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(said.contains(&format!("belongs to {ours}, and not to sandbox")), "{said}");
+    let done = rebind(&ours, other, &[&why[..], &["--json"]].concat());
+    assert!(done.status.success(), "{done:?}");
+    let done: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!((done["to"].as_str(), done["tokens"].as_u64()), (Some(other), Some(2)));
+    assert!(rebind(&ours, other, &why).status.success(), "to repeat it is harmless");
+
+    refused(&place, &["status"]);
+    place.set("FOXDEN_FOXY_API", other);
+    place.feed(&["status"], "");
+    let ledger = place.ledger().await;
+    let row = ledger.find(&SignupId::parse("acct_1").unwrap()).await.unwrap().unwrap();
+    for held in ledger.credentials(&row.id).await.unwrap() {
+        assert_eq!(held.client.unwrap().foxy.to_string(), other);
+    }
+    ledger.close().await.unwrap();
 }

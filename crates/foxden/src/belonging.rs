@@ -23,7 +23,7 @@ pub(crate) enum OtherFoxy {
     /// The ledger says which.
     #[error(
         "the ledger at {ledger} belongs to {belongs_to}, and the settings name {named} (FOXDEN_FOXY_API{}). Nothing was \
-         done; set {}, or name that Foxy's ledger with FOXDEN_DATABASE_URL",
+         done; set {}, or name that Foxy's ledger with FOXDEN_DATABASE_URL; if both are the same Foxy: foxden migrate rebind",
         if is_of_a_simulator(.named) { ", FOXDEN_SIMULATOR_BOOKS" } else { "" },
         setting_of(.belongs_to)
     )]
@@ -38,7 +38,8 @@ pub(crate) enum OtherFoxy {
     /// The ledger belongs to a simulator, and there are no books to compare with.
     #[error(
         "the ledger at {ledger} belongs to {belongs_to}, and its books are not at {} (FOXDEN_SIMULATOR_BOOKS). Nothing was \
-         done; name the books, or another ledger with FOXDEN_DATABASE_URL",
+         done; name the books, or another ledger with FOXDEN_DATABASE_URL; if the ledger is to go on with new ones: foxden migrate \
+         rebind",
         books.display()
     )]
     NoBooks {
@@ -92,6 +93,18 @@ pub(crate) fn named_by(settings: &FoxySettings) -> anyhow::Result<Option<WhichFo
             id.map(|id| simulator(&id)).transpose()?
         }
     })
+}
+
+/// Reads a Foxy from the command line. Both names of production, given as URLs, are production.
+pub(crate) fn parse(text: &str) -> Result<WhichFoxy, String> {
+    let parsed: WhichFoxy = text.parse().map_err(|error: foxden_ledger::WhichFoxyError| error.to_string())?;
+    match &parsed {
+        WhichFoxy::Origin(origin) => {
+            let origins = ApiOrigins::explicit(origin.as_str()).map_err(|error| error.to_string())?;
+            at(&origins).map_err(|error| error.to_string())
+        }
+        _ => Ok(parsed),
+    }
 }
 
 /// The Foxy that is at these origins, if no simulator of ours is.

@@ -75,6 +75,12 @@ impl FoxySide {
 /// Connects to the ledger and sees to its schema: the embedded one is brought up to date on the spot, a server's is the
 /// operator's to change. One that belongs to another Foxy than these settings name is refused.
 pub(crate) async fn ledger(settings: &DatabaseSettings, foxy: &FoxySettings) -> anyhow::Result<Ledger> {
+    let ledger = with_schema(settings).await?;
+    belonging::compare(&ledger, settings, foxy).await?;
+    Ok(ledger)
+}
+
+async fn with_schema(settings: &DatabaseSettings) -> anyhow::Result<Ledger> {
     let ledger = connect(settings).await?;
     if ledger.is_embedded() {
         ledger.migrate_up().await.context("could not bring the ledger's schema up to date")?;
@@ -89,7 +95,6 @@ pub(crate) async fn ledger(settings: &DatabaseSettings, foxy: &FoxySettings) -> 
             );
         }
     }
-    belonging::compare(&ledger, settings, foxy).await?;
     Ok(ledger)
 }
 
@@ -129,6 +134,17 @@ pub(crate) async fn warn_of_risks(ledger: &Ledger) -> anyhow::Result<()> {
 
 /// Connects to a ledger that must be there: a command that looks at one makes none by being run in the wrong place.
 pub(crate) async fn existing_ledger(settings: &DatabaseSettings, foxy: &FoxySettings) -> anyhow::Result<Ledger> {
+    must_exist(settings)?;
+    ledger(settings, foxy).await
+}
+
+/// The same, whichever Foxy it belongs to.
+pub(crate) async fn ledger_of_any_foxy(settings: &DatabaseSettings) -> anyhow::Result<Ledger> {
+    must_exist(settings)?;
+    with_schema(settings).await
+}
+
+fn must_exist(settings: &DatabaseSettings) -> anyhow::Result<()> {
     if let Some(file) = settings.url.file()
         && !file.exists()
     {
@@ -138,7 +154,7 @@ pub(crate) async fn existing_ledger(settings: &DatabaseSettings, foxy: &FoxySett
             settings.url.display()
         );
     }
-    ledger(settings, foxy).await
+    Ok(())
 }
 
 /// The escrow, tried before it is needed.

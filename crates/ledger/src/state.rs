@@ -371,6 +371,8 @@ words! {
         RotateSecret = "rotate_secret",
         /// The ledger was marked as restored from an older copy.
         MarkRestored = "mark_restored",
+        /// The ledger was made to belong to another Foxy.
+        Rebind = "rebind",
     }
 }
 

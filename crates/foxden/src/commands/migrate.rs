@@ -1,5 +1,6 @@
 //! `foxden migrate`: the ledger's schema, and a ledger that was restored from an older copy.
 
+mod rebind;
 mod restored;
 
 use std::path::Path;
@@ -45,6 +46,9 @@ pub(crate) enum Command {
     /// Say that the ledger was restored from an older copy, so that Foxy is looked at before anything is sent
     #[command(after_help = restored::HELP)]
     Restored(restored::Options),
+    /// Say that the ledger belongs to another Foxy than it says
+    #[command(after_help = rebind::HELP)]
+    Rebind(rebind::Options),
 }
 
 /// `foxden migrate down …`
@@ -84,5 +88,6 @@ pub(crate) async fn run(config: Option<&Path>, command: Command) -> anyhow::Resu
             Ok(if migrations.iter().all(|(_, applied)| *applied) { Exit::Done } else { Exit::InPart })
         }
         Command::Restored(options) => restored::run(&settings, options).await,
+        Command::Rebind(options) => rebind::run(&settings, options).await,
     }
 }

@@ -1,6 +1,8 @@
 //! The Foxy that a ledger belongs to.
 
-use foxden_ledger::{Ledger, WhichFoxy};
+use foxden_ledger::{By, Ledger, Rebind, WhichFoxy, WorkerId};
+
+use crate::support::{accept, custody};
 
 pub(crate) async fn a_ledger_takes_the_first_foxy_and_keeps_it(ledger: Ledger) {
     assert_eq!(ledger.foxy().await.unwrap(), None);
@@ -17,4 +19,18 @@ pub(crate) async fn of_two_foxys_that_come_first_at_once_one_is_taken(ledger: Le
     let (one, other) = (taken.0.unwrap(), taken.1.unwrap());
     assert!(one == other && asked.contains(&one), "{one} and {other}");
     assert_eq!(ledger.foxy().await.unwrap(), Some(one));
+}
+
+pub(crate) async fn a_ledger_is_rebound_from_the_foxy_that_it_belongs_to_while_no_worker_has_a_lease(ledger: Ledger) {
+    let (one, other, by) = (WhichFoxy::Sandbox, WhichFoxy::Production, By::new("ada").because("moved"));
+    assert_eq!(ledger.rebind(&one, &other, &by).await.unwrap(), Rebind::BelongsTo(None));
+    ledger.belong_to(&one).await.unwrap();
+    let third: WhichFoxy = "simulator:1".parse().unwrap();
+    assert_eq!(ledger.rebind(&third, &other, &by).await.unwrap(), Rebind::BelongsTo(Some(one.clone())));
+    assert_eq!(ledger.rebind(&one, &other, &by).await.unwrap(), Rebind::Rebound { tokens: 0 });
+    assert_eq!(ledger.rebind(&one, &other, &by).await.unwrap(), Rebind::Already);
+    accept(&ledger, &custody(), &WorkerId::new(), "s1").await;
+    let in_use = ledger.rebind(&other, &one, &by).await.unwrap();
+    assert!(matches!(in_use, Rebind::InUse { leases: 1, .. }), "{in_use:?}");
+    assert_eq!(ledger.foxy().await.unwrap(), Some(other));
 }

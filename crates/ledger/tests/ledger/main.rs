@@ -30,6 +30,7 @@ macro_rules! all_rules {
         rules!($ledger:
             clients::a_token_keeps_the_client_that_it_was_given_to,
             clients::the_client_of_an_earlier_token_is_written_down_once,
+            belonging::a_ledger_is_rebound_from_the_foxy_that_it_belongs_to_while_no_worker_has_a_lease,
             belonging::a_ledger_takes_the_first_foxy_and_keeps_it,
             belonging::of_two_foxys_that_come_first_at_once_one_is_taken,
             signups::a_new_signup_is_leased_with_its_intent_and_a_repeat_is_known,
