@@ -9,49 +9,33 @@
 //! (decision 0024). The ledger makes no decision about what comes next; it carries out those of the saga, under a lease whose epoch fences late writers.
 
 mod accept;
+mod acts;
 mod address;
-mod audit;
-mod belonging;
-mod cancel;
 mod claim;
-mod clients;
-mod connect;
-mod connections;
-mod credentials;
-mod database_url;
-mod diagnosis;
-mod durability;
-mod entity;
-mod envelopes;
+mod database;
 mod error;
-mod evidence;
-mod exchange;
-mod explain;
-mod forget;
 mod ids;
-mod keys;
-mod listing;
-mod newest;
-mod next_events;
-mod orphan;
-mod outbox;
-mod parked;
-mod pool;
-mod provisioning;
-mod publishing;
-mod query;
-mod rebind;
+mod outcomes;
+mod queries;
 mod record;
-mod restored;
+mod rows;
 mod siblings;
-mod standings;
 mod state;
-mod step_in;
-mod sweep;
-mod transactions;
-mod watch;
+mod tokens;
 mod which_foxy;
 mod word;
+
+// Within the crate, modules go by their own names; their rooms are for people.
+use self::{
+    acts::{cancel, forget, parked, rebind, restored, sweep},
+    database::{
+        connect, connections, database_url, diagnosis, durability, explain, pool, step_in, transactions, watch,
+    },
+    outcomes::{next_events, outbox, publishing},
+    queries::{listing, orphan, query, standings},
+    rows::{audit, entity, evidence, provisioning},
+    tokens::{clients, credentials, envelopes, exchange, keys},
+};
 
 pub use accept::{Accepted, Known, NewSignup};
 pub use address::is_same_resource;

@@ -1,16 +1,15 @@
 //! The list of the ledger's operations, read from its source: so none can be forgotten.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Every name that is given to `Ledger::detached`, which every operation passes.
 fn all() -> BTreeSet<String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut names = BTreeSet::new();
-    for file in fs::read_dir(source).unwrap() {
-        let path = file.unwrap().path();
-        if path.extension().is_none_or(|suffix| suffix != "rs") {
-            continue;
-        }
+    for path in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
         let text = fs::read_to_string(&path).unwrap();
         for call in text.split(".detached(").skip(1) {
             let name = call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
@@ -19,6 +18,11 @@ fn all() -> BTreeSet<String> {
     }
     assert!(names.len() > 30, "the source is not read rightly: {names:?}");
     names
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let inside = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    inside.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// Each operation was driven, or is left out for a reason that still holds.
