@@ -6,7 +6,11 @@
 //!
 //! [`Ledger`] takes sealed values only, as bytes that name their key: no method of it accepts a plaintext token or event,
 //! and none opens an envelope. What that takes is in the crate `foxden-custody`, which the ledger does not know
-//! (decision 0024). The ledger makes no decision about what comes next; it carries out those of the saga, under a lease whose epoch fences late writers.
+//! (decision 0024). The ledger makes no decision about what comes next; it carries out those of the saga, under a lease
+//! whose epoch fences late writers.
+//!
+//! Its rooms: `database` (connections, transactions), `rows` (what is stored), `acts` (what people and sweeps do),
+//! `tokens`, `outcomes` (events for the parent app) and `queries`.
 
 mod accept;
 mod acts;
