@@ -95,6 +95,22 @@ pub(crate) fn challenge_error(header: &str) -> Option<String> {
     (!code.is_empty()).then(|| code.to_owned())
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+impl Answer {
+    /// With this body, and without any header that is read.
+    pub(crate) fn bare(status: u16, body: Body) -> Self {
+        Self {
+            status,
+            retry_after: None,
+            challenge: None,
+            allow: None,
+            location: None,
+            body,
+            struck: Struck::default(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -122,16 +122,7 @@ pub fn tokens(input: &[u8]) {
 
 /// Foxy's own error bodies.
 pub fn errors(input: &[u8]) {
-    let body = Body::Whole(input.to_vec().into());
-    let refused = Answer {
-        status: 400,
-        retry_after: None,
-        challenge: None,
-        allow: None,
-        location: None,
-        body,
-        struck: Struck::default(),
-    };
+    let refused = Answer::bare(400, Body::Whole(input.to_vec().into()));
     for error in reasons::of(&refused) {
         assert!(error.message().chars().count() <= 1000, "a message has a cap");
 

@@ -268,16 +268,7 @@ mod tests {
     const TOKEN: &str = r#"{"access_token":"a1","expires_in":7200,"token_type":"Bearer","scope":"s user_full_access","refresh_token":"r1"}"#;
 
     fn answer(status: u16, body: &str) -> Answer {
-        let body = Body::Whole(body.as_bytes().to_vec().into());
-        Answer {
-            status,
-            retry_after: None,
-            challenge: None,
-            allow: None,
-            location: None,
-            body,
-            struck: Struck::default(),
-        }
+        Answer::bare(status, Body::Whole(body.as_bytes().to_vec().into()))
     }
 
     fn refresh() -> Grant {

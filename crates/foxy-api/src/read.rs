@@ -155,19 +155,10 @@ pub(crate) fn refusal(answer: &Answer) -> ReadError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::struck::Struck;
 
     fn answer(status: u16, body: &str) -> Answer {
         let body = Body::Whole(body.as_bytes().to_vec().into());
-        Answer {
-            status,
-            retry_after: Some(Duration::from_secs(7)),
-            challenge: None,
-            allow: None,
-            location: None,
-            body,
-            struck: Struck::default(),
-        }
+        Answer { retry_after: Some(Duration::from_secs(7)), ..Answer::bare(status, body) }
     }
 
     fn word(reading: &Reading) -> String {

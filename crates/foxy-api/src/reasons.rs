@@ -111,19 +111,9 @@ fn words_of_page(html: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::struck::Struck;
 
     fn said(status: u16, body: &str) -> Vec<String> {
-        let body = Body::Whole(body.as_bytes().to_vec().into());
-        let answer = Answer {
-            status,
-            retry_after: None,
-            challenge: None,
-            allow: None,
-            location: None,
-            body,
-            struck: Struck::default(),
-        };
+        let answer = Answer::bare(status, Body::Whole(body.as_bytes().to_vec().into()));
         of(&answer).iter().map(|error| error.message().to_owned()).collect()
     }
 

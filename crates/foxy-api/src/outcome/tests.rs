@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::struck::Struck;
 use crate::{NotSent, RejectionKind};
 
 const WAIT: Duration = Duration::from_secs(7);
@@ -14,15 +13,7 @@ const TOKEN: &str = r#"{"token":{"access_token":"a","refresh_token":"r","expires
 const HTML: &str = "<html><h1>502 Bad Gateway</h1></html>";
 
 fn answer(status: u16, body: Body) -> Answer {
-    Answer {
-        status,
-        retry_after: Some(WAIT),
-        challenge: None,
-        allow: None,
-        location: None,
-        body,
-        struck: Struck::default(),
-    }
+    Answer { retry_after: Some(WAIT), ..Answer::bare(status, body) }
 }
 
 fn whole(body: &str) -> Body {
