@@ -44,37 +44,33 @@ pub(crate) struct Struck {
     private: Vec<Zeroizing<String>>,
 }
 
-impl Struck {
+/// Declares what adds one kind of secret each: so a call names what it sends, and each kind is exposed here alone.
+macro_rules! with_secrets {
+    ($($(#[$meta:meta])* $name:ident($secret:ty);)*) => {
+        impl Struck {
+            $($(#[$meta])*
+            pub(crate) fn $name(mut self, secret: &$secret) -> Self {
+                self.add(secret.expose());
+                self
+            })*
+        }
+    };
+}
+
+with_secrets! {
     /// With an access token.
-    pub(crate) fn access(mut self, token: &AccessToken) -> Self {
-        self.add(token.expose());
-        self
-    }
-
+    access(AccessToken);
     /// With a refresh token.
-    pub(crate) fn refresh(mut self, token: &RefreshToken) -> Self {
-        self.add(token.expose());
-        self
-    }
-
+    refresh(RefreshToken);
     /// With an authorization code.
-    pub(crate) fn code(mut self, code: &AuthorizationCode) -> Self {
-        self.add(code.expose());
-        self
-    }
-
+    code(AuthorizationCode);
     /// With a client's secret.
-    pub(crate) fn client_secret(mut self, secret: &ClientSecret) -> Self {
-        self.add(secret.expose());
-        self
-    }
-
+    client_secret(ClientSecret);
     /// With a captcha code.
-    pub(crate) fn captcha(mut self, code: &CaptchaCode) -> Self {
-        self.add(code.expose());
-        self
-    }
+    captcha(CaptchaCode);
+}
 
+impl Struck {
     /// With the texts of a body: the client's secret, when it is changed, and what says who somebody is. Not the
     /// store's domain, which is public, and what most refusals are about.
     pub(crate) fn body(mut self, body: &Value) -> Self {
