@@ -220,7 +220,7 @@ async fn main() {
     let dir = tempfile::tempdir().expect("there is room for a directory");
     let url = format!("sqlite:{}", dir.path().join("ledger.db").display());
     measure("SQLite", Ledger::connect(&url, 1).await.expect("a fresh file opens")).await;
-    #[expect(clippy::disallowed_methods, reason = "the one door by which a benchmark is told of its server")]
+    #[expect(clippy::disallowed_methods, reason = "the one door by which a benchmark learns of its server")]
     let server = std::env::var("DATABASE_URL");
     if let Ok(server) = server {
         let name = format!("durable_{}", ProvisioningId::new().as_str().replace('-', ""));

@@ -98,7 +98,7 @@ impl Finding {
             Outcome::Unknown(doubt) => (Seen::Unknown, Some(doubt.to_string())),
             Outcome::TokenLost(loss) => (Seen::TokenLost, Some(loss.to_string())),
         };
-        // The error underneath tells a refused connection from a name that does not resolve.
+        // The error underneath distinguishes a refused connection from a name that does not resolve.
         let note = match (note, &evidence.cause) {
             (Some(note), Some(cause)) => Some(format!("{note}: {}", scrub(&innermost(cause.as_ref()), payload))),
             (note, _) => note,

@@ -30,7 +30,7 @@ pub struct GateSettings {
     pub pause: Schedule,
     /// How long to wait between looks for a Foxy that is down. It comes back by itself.
     pub look: Schedule,
-    /// After so many calls in a row that ended in an outage Foxy counts as down; 0: never.
+    /// Consecutive outages after which Foxy is considered down; 0 disables the breaker.
     pub failures: u32,
 }
 
@@ -58,7 +58,7 @@ struct Shared {
     /// Whether something new may be begun, too.
     open_for_new: watch::Sender<bool>,
     state: Mutex<State>,
-    /// Told whenever the state has changed.
+    /// Notified whenever the state has changed.
     changed: Notify,
 }
 
@@ -175,7 +175,7 @@ impl Gate {
         }
     }
 
-    /// Whether calls tell of the signups that they are sent for, and not of an outage or a set-up at fault.
+    /// Whether the end of a call says something of its signup, and not only of an outage or a set-up at fault.
     pub(crate) fn is_up(&self) -> bool {
         let state = self.lock();
         !state.is_paused && state.breaker.standing() == Standing::Up
@@ -236,7 +236,7 @@ impl Gate {
                         event = "foxy.down",
                         failures = state.breaker.failures(),
                         last = how,
-                        "Foxy is down: no call is sent until it answers again. No signup is lost, and work goes on by \
+                        "Foxy is down: no call is sent until it answers again. No signup is lost, and work continues by \
                          itself",
                     );
                 }
@@ -319,7 +319,7 @@ impl State {
         }
     }
 
-    /// Stops all calls until a person has mended the set-up. Told once, however many calls met the fault.
+    /// Stops all calls until a person has mended the set-up. Logged once, however many calls meet the fault.
     fn pause(&mut self, fault: &SetupFault) {
         if !std::mem::replace(&mut self.is_paused, true) {
             self.pauses = self.pauses.saturating_add(1);
@@ -327,7 +327,7 @@ impl State {
                 event = "foxy.paused",
                 fault = %fault,
                 "calls to Foxy are paused: this fault is of the set-up, so every call would meet it. \
-                 No signup is lost; mend it, and work goes on by itself",
+                 No signup is lost; mend it, and work continues by itself",
             );
         }
     }

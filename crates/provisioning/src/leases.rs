@@ -1,4 +1,4 @@
-//! The leases that this worker holds, renewed together while work goes on.
+//! The leases that this worker holds, renewed together during the work.
 
 use std::{
     collections::HashMap,
@@ -63,7 +63,7 @@ impl Leases {
         let mut held = self.lock();
         for lease in asked {
             match kept.iter().find(|kept| kept.id == lease.id) {
-                // Only if it is still the one that was asked for: it may have been given back and taken anew meanwhile.
+                // Only if it is still the one that was asked for: it may have been given back and taken again meanwhile.
                 Some(kept) => drop(held.get_mut(&lease.id).map(|current| {
                     if current.epoch == kept.epoch && current.until < kept.until {
                         current.until = kept.until;

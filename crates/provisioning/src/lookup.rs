@@ -82,7 +82,7 @@ impl<F: Calls> Runner<F> {
         Ok(Ok(false))
     }
 
-    /// Among the user's own stores first: only that tells our store from somebody else's.
+    /// Among the user's own stores first: only that distinguishes our store from others.
     async fn look_for_store(&self, row: &Provisioning, domain: &str) -> Result<Finding, Stop> {
         let (session, used_token) = match self.user_session(row).await? {
             Ok(usable) => usable,

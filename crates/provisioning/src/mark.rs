@@ -14,8 +14,8 @@ use crate::{calls::Calls, runner::Runner};
 const NAME: &str = "foxden_signup_id";
 
 impl<F: Calls> Runner<F> {
-    /// Marks a store once it is recorded, in the background and for no longer than a call may take: nobody waits for it, and
-    /// nothing hangs on it. Not while stopping, and never again if it fails.
+    /// Marks a store once it is recorded, in the background and for no longer than a call may take. Best effort: not
+    /// awaited, not made while stopping, never retried.
     pub(crate) fn mark(&self, row: &Provisioning) {
         if !self.policy.marks_stores {
             return;

@@ -1,6 +1,6 @@
 //! What comes next: pure decisions, no I/O.
 //!
-//! [`decide`] is the one function that holds every legal transition. It is told where a provisioning stands and what
+//! [`decide`] is the one function that holds every legal transition. It is given where a provisioning stands and what
 //! was seen, and answers what to do, or refuses. Recovery after a crash goes through it like everything else.
 
 mod cancelling;
@@ -27,7 +27,7 @@ pub const TRIES_BEFORE_GIVING_UP: u32 = 3;
 /// How many derived store domains are tried. The last ones end in a random tail, so more would not help.
 pub const DOMAIN_TRIES: u32 = 20;
 
-/// How many users are made for one signup whose mailbox the platform owns. Where so many tokens are lost in a row, something
+/// How many users are made for one signup whose mailbox the platform owns. Where that many tokens are lost in a row, something
 /// on the way takes them, and would take the next one too.
 pub const GENERATIONS: u32 = 5;
 
@@ -249,7 +249,7 @@ const fn look_first(doubt: Doubt) -> Decision {
     Decision::LookUp(Wait::Backoff { failures: 0 }, doubt)
 }
 
-/// Looks once more, after a lookup that has settled nothing.
+/// Looks again, after a lookup that has settled nothing.
 const fn look_again(at: &Situation, at_least: Option<Duration>, doubt: Doubt) -> Decision {
     Decision::LookUp(wait(at.retries.saturating_add(1), at_least), doubt)
 }
@@ -321,7 +321,7 @@ const fn unopenable(why: Unopenable) -> ParkedReason {
 fn rejected(at: &Situation, refusal: Refusal) -> Decision {
     match (at.step, refusal) {
         (Step::User, Refusal::EmailTaken(whose)) if at.in_doubt => email_taken_in_doubt(at, whose),
-        // The reason may be that an earlier call took effect; the user's own stores tell.
+        // The reason may be that an earlier call took effect; the user's own stores show it.
         (Step::Store, Refusal::DomainTaken | Refusal::DomainReserved) | (_, Refusal::Unread) if at.in_doubt => {
             look_first(Doubt::Refusal(match refusal {
                 Refusal::DomainTaken => RefusedFor::DomainTaken,

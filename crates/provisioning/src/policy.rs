@@ -35,5 +35,5 @@ impl Policy {
     pub const RECORDING: Schedule = Schedule::new(Duration::from_millis(100), Duration::from_secs(2));
 }
 
-/// A create call is sent only if so much more of its lease is left than the call may take.
+/// A create call is sent only if this much more of its lease is left than the call may take.
 pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(5);

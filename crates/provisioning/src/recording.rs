@@ -79,7 +79,7 @@ impl<F: Calls> Runner<F> {
                     if let (Some(token), true) = (&token, in_escrow)
                         && let Err(error) = self.escrow.release(&id, token).await
                     {
-                        tracing::debug!(event = "escrow.not_released", error = %error, "it is drained once more");
+                        tracing::debug!(event = "escrow.not_released", error = %error, "it is drained again");
                     }
                     return Some(recorded);
                 }
@@ -99,7 +99,7 @@ impl<F: Calls> Runner<F> {
                             event = "provisioning.abandoned",
                             error = &error as &dyn std::error::Error,
                             in_escrow,
-                            "its result could not be recorded while its lease lasted; it is taken up again, by the \
+                            "its result could not be recorded while its lease lasted; it is retried, by the \
                              token in the escrow or by a lookup",
                         );
                         return None;
@@ -111,7 +111,7 @@ impl<F: Calls> Runner<F> {
         }
     }
 
-    /// Answers whether it is safe there. That it is not is told once.
+    /// Answers whether it is safe there. A failure is logged once.
     async fn put_in_escrow(&self, id: &ProvisioningId, token: &NewCredential, failed_before: bool) -> bool {
         match self.escrow.keep(id, token).await {
             Ok(()) => {

@@ -56,7 +56,7 @@ pub struct Parts<F = Foxy> {
     pub leases: Leases,
     /// Closed while calls are paused.
     pub gate: Gate,
-    /// Told whenever an outcome event was written.
+    /// Notified whenever an outcome event was written.
     pub outbox_filled: Arc<Notify>,
     /// Cancelled when the worker stops: what is under way is finished, nothing new is sent.
     pub stop: CancellationToken,
@@ -73,7 +73,7 @@ pub enum Ending {
     Waiting(State),
     /// It passed to another worker.
     LeaseLost,
-    /// It could not be worked on or recorded; its lease expires, and it is taken up again.
+    /// It could not be worked on or recorded; its lease expires, and it is claimed again.
     Abandoned,
 }
 
@@ -132,7 +132,7 @@ impl<F: Calls> Runner<F> {
                 tracing::error!(
                     event = "provisioning.abandoned",
                     error = &error as &dyn std::error::Error,
-                    "could not be worked on; it is taken up again when its lease has expired",
+                    "could not be worked on; it is claimed again when its lease has expired",
                 );
                 Advance::Ended(Ending::Abandoned)
             }

@@ -6,7 +6,7 @@ const STRUCK: &str = "[…]";
 
 /// Shorter texts are struck only where they stand alone: striking every "li" would leave nothing to read.
 const MIN_CHARS: usize = 4;
-/// More of a message helps nobody.
+/// More of a message does not help.
 const MAX_CHARS: usize = 500;
 
 /// Foxy's message as it may be kept and logged: without anything of the event's personal data that it may repeat,

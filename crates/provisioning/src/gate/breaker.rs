@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// Counts outages in a row, and knows whether calls are worth sending.
 #[derive(Debug)]
 pub(super) struct Breaker {
-    /// Opens at so many; 0: never.
+    /// Consecutive outages at which it opens; 0 disables it.
     threshold: u32,
     /// Calls that have ended in an outage since one was answered.
     failures: u32,
@@ -188,12 +188,12 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_at_so_many_failures_in_a_row_and_says_so_once() {
+    fn it_opens_at_its_threshold_of_failures_in_a_row_and_says_so_once() {
         let now = Instant::now();
         let mut breaker = Breaker::new(3);
         for _ in 0..5 {
             assert!(!breaker.failed(false, "refused", now) && !breaker.failed(false, "refused", now));
-            assert_eq!(breaker.answered(false, now), None, "an answer between them begins the row anew");
+            assert_eq!(breaker.answered(false, now), None, "an answer between them starts the count again");
         }
         let mut breaker = down(3, now);
         assert_eq!(breaker.standing(), Standing::Down);

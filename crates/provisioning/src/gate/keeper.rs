@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Gate, Standing, State, say_recovered};
 use crate::calls::Calls;
 
-/// For so long a call to be tried is waited for after Foxy has answered a look: longer than what was put off may wait
-/// (`FOXDEN_RETRY_MAX` as it is by default, and half as much again). Nobody is kept waiting by it.
+/// How long to wait, after Foxy has answered a look, for a call to be tried: longer than any retry waits (the default of
+/// `FOXDEN_RETRY_MAX`, and half as much again). Meanwhile no call is held up.
 const TRIAL_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// What is to be done next, and when.
@@ -26,7 +26,7 @@ enum Next {
 }
 
 impl Gate {
-    /// Opens the gate again once a harmless read succeeds, looking ever more rarely. Ends with `stop`.
+    /// Opens the gate again once a harmless read succeeds, with pauses that grow. Ends with `stop`.
     ///
     /// A read may succeed where a create call is still refused (a captcha, say) or unanswered. Then the gate closes
     /// again, and stays closed for longer.

@@ -1,4 +1,4 @@
-//! Faults that may be of the set-up or of one signup alone, and how the two are told apart. Pure; the [gate](super) acts
+//! Faults that may be of the set-up or of one signup alone, and how they are distinguished. Pure; the [gate](super) acts
 //! on it.
 
 use std::collections::HashSet;
@@ -51,7 +51,7 @@ impl Suspicion {
         }
     }
 
-    /// A create under this right was answered: whoever has met the fault was alone with it.
+    /// A create under this right was answered: the signup that met the fault was alone with it.
     pub(super) fn is_disproved(&mut self) {
         if self.alone.len() + self.met_by.len() > REMEMBERED {
             self.alone.clear();

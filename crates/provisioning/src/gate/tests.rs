@@ -53,12 +53,12 @@ async fn while_one_call_is_tried_the_others_wait_for_what_comes_of_it() {
             let gate = gate.clone();
             async move { gate.pass().await.map(drop) }
         });
-        // Whatever can go on has gone on before time does.
+        // Time advances only once nothing else can.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(!other.is_finished() && gate.may_look().is_ok(), "a lookup waits for nobody");
+        assert!(!other.is_finished() && gate.may_look().is_ok(), "a lookup does not wait");
         gate.saw(Some(tried), sign, None, DOWN);
         let ended = tokio::time::timeout(Duration::from_secs(60), other).await;
-        assert_eq!(ended.expect("it goes on").unwrap(), then);
+        assert_eq!(ended.expect("it ends").unwrap(), then);
     }
 }
 

@@ -38,7 +38,7 @@ impl Presence {
     }
 }
 
-/// What a signup that will not go on leaves at Foxy.
+/// What a cancelled signup leaves at Foxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeftBehind {
     /// The user that it uses, be it its own or that of another signup of the customer.
@@ -48,7 +48,7 @@ pub struct LeftBehind {
 }
 
 /// Whether a provisioning may be closed for good. `is_held`: a lease on it has not run out. Without one, a call that was
-/// announced is over, since a lease outlasts every call; what became of it is then nobody's to find out.
+/// announced is over, since a lease outlasts every call; what became of it is not looked up any more.
 ///
 /// # Errors
 /// [`NotCancellable`] says what stands against it.
@@ -66,7 +66,7 @@ pub const fn may_cancel(step: Step, state: State, is_held: bool) -> Result<(), N
     }
 }
 
-/// What of this signup is at Foxy, as far as its row tells; the same before it is cancelled and after.
+/// What this signup has at Foxy, as far as its row shows; the same before it is cancelled and after.
 pub fn left_behind(row: &Provisioning) -> LeftBehind {
     left_by(row.step, row.state, row.in_doubt, row.parked_reason, row.store_uri.is_some())
 }
@@ -109,7 +109,7 @@ mod tests {
     use super::{NotCancellable, may_cancel};
 
     #[test]
-    fn only_what_is_at_no_end_and_in_nobodys_hands_is_cancelled() {
+    fn only_what_is_neither_ended_nor_held_is_cancelled() {
         for step in Step::ALL.iter().copied() {
             for state in State::ALL.iter().copied() {
                 for is_held in [false, true] {

@@ -16,7 +16,7 @@ pub enum Seen {
     NoEffect(Cause),
     /// Foxy refused.
     Rejected(Refusal),
-    /// Nobody knows whether the call had an effect.
+    /// Whether the call had an effect is not known.
     Unknown,
     /// The call had its effect, and its token is lost.
     TokenLost,

@@ -1,6 +1,6 @@
 //! The saga against the simulator: every way a create call can end, on a ledger whose clock the test moves.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
+#![expect(clippy::unwrap_used, reason = "a test that fails says where it stopped")]
 
 mod ages;
 mod customers;
@@ -64,8 +64,8 @@ async fn a_provisioned_signup_keeps_one_token_that_opens_its_store(ledger: Ledge
     let token = world.custody.open_token(&row.id, Scope::Store, kept[1].sealed.as_ref().unwrap()).unwrap();
     let opens = world.sim.refresh_token_opens(token.expose()).unwrap();
     assert_eq!((Some(opens.uri), kept.len()), (row.store_uri, 2));
-    let told = world.ledger.waiting_events(10).await.unwrap().remove(0).event;
-    assert_eq!((told.kind, told.data.store_domain.as_deref()), (OutcomeKind::Provisioned, Some("engines-s1")));
+    let event = world.ledger.waiting_events(10).await.unwrap().remove(0).event;
+    assert_eq!((event.kind, event.data.store_domain.as_deref()), (OutcomeKind::Provisioned, Some("engines-s1")));
 }
 
 #[tokio::test]
@@ -126,8 +126,8 @@ async fn a_lost_answer_is_never_answered_with_a_second_call() {
             assert_eq!(row.store_domain, Some(made.domain), "the lost store is named: {fault}");
             assert!(row.store_uri.is_none_or(|uri| uri == made.uri));
         }
-        let told = world.ledger.waiting_events(10).await.unwrap().remove(0).event;
-        assert_eq!(told.kind, OutcomeKind::Parked);
+        let event = world.ledger.waiting_events(10).await.unwrap().remove(0).event;
+        assert_eq!(event.kind, OutcomeKind::Parked);
     }
 }
 
@@ -395,8 +395,8 @@ async fn a_user_token_that_foxy_refuses_parks_with_a_reason_that_can_be_retried(
     let id = foxden_ledger::SignupId::parse("s1").unwrap();
     world.ledger.retry(&id, "a person").await.unwrap();
     assert_eq!(world.restarted().settle("s1").await, PROVISIONED);
-    let told: Vec<_> = world.ledger.waiting_events(10).await.unwrap().into_iter().map(|told| told.event.kind).collect();
-    assert_eq!(told, [OutcomeKind::Parked, OutcomeKind::Resumed, OutcomeKind::Provisioned]);
+    let kinds: Vec<_> = world.ledger.waiting_events(10).await.unwrap().into_iter().map(|row| row.event.kind).collect();
+    assert_eq!(kinds, [OutcomeKind::Parked, OutcomeKind::Resumed, OutcomeKind::Provisioned]);
 }
 
 mod sqlite {

@@ -30,7 +30,7 @@ async fn while_foxy_is_down_nothing_is_sent_and_afterwards_all_is_made() {
         assert!(!world.gate.is_open(), "{fault}");
         let sent = world.sim.total_requests();
         world.clock.advance(std::time::Duration::from_secs(3600));
-        // Neither creates nor lookups, and nobody is given up.
+        // Neither creates nor lookups, and no signup is given up.
         assert_eq!(world.run_due().await.len(), 5);
         assert_eq!(world.sim.total_requests(), sent, "{fault}");
         world.sim.set_faults("".parse().unwrap());
@@ -107,6 +107,6 @@ async fn a_set_up_that_is_found_wrong_after_an_outage_pauses_instead() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::select! { () = world.keep_gate(&stop) => unreachable!("it is not told to stop"), () = until_paused => {} }
+    tokio::select! { () = world.keep_gate(&stop) => unreachable!("nothing stops it"), () = until_paused => {} }
     assert!(!world.gate.is_open());
 }

@@ -28,7 +28,7 @@ async fn one_signup_that_a_firewall_refuses_waits_alone_and_parks_alone() {
     let refused = world.ledger.list(&filter).await.unwrap().remove(0).signup_id;
     world.sim.set_faults("POST /users: forbidden".parse().unwrap());
     assert_eq!(world.settle(refused.as_str()).await, Ending::Parked(ParkedReason::AttemptsExhausted));
-    assert!(world.gate.is_open(), "whoever is alone with a fault pauses nobody, however often it tries");
+    assert!(world.gate.is_open(), "a signup alone with a fault pauses no other, however often it tries");
 }
 
 #[tokio::test]
@@ -57,6 +57,6 @@ async fn a_right_that_was_lost_pauses_all_calls_once_a_harmless_call_meets_it_to
             tokio::task::yield_now().await;
         }
     };
-    tokio::select! { () = world.keep_gate(&stop) => unreachable!("it is not told to stop"), () = until_paused => {} }
+    tokio::select! { () = world.keep_gate(&stop) => unreachable!("nothing stops it"), () = until_paused => {} }
     assert_eq!(world.sim.requests("POST /users"), 1);
 }

@@ -20,7 +20,7 @@ async fn a_worker_that_starts_looks_for_expired_leases_before_it_waits() {
     let leases = Leases::new(world.ledger.clone(), WorkerId::new(), Duration::from_secs(60));
     let (runner, gate, capacity) = (world.runner.clone(), world.gate.clone(), Capacity::new(1));
     let worker = Worker::new(world.ledger.clone(), LedgerWatch::default(), runner, leases, gate, capacity);
-    // Told to stop already, it does only what it does before its first pause.
+    // Stopped already, it does only what it does before its first pause.
     let stop = CancellationToken::new();
     stop.cancel();
     worker.sweep(Duration::ZERO, &stop).await;

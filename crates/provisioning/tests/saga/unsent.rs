@@ -34,7 +34,7 @@ impl StepIn for Away {
     }
 }
 
-/// A world in which Foxy knows the email of the next signup, and the ledger can be told to be away.
+/// A world in which Foxy knows the email of the next signup, and the ledger can be made to be away.
 async fn world() -> (World, Arc<Away>) {
     let away = Arc::new(Away::default());
     let world = World::on(memory().await.with_steps(away.clone())).await.with_policy(|policy| {
@@ -49,7 +49,7 @@ async fn is_recorded_as_not_sent(world: &World, away: &Away, step: Step) {
     assert!(away.0.lock().unwrap().is_none(), "it was asked for");
     let row = world.row("s1").await;
     assert_eq!((row.step, row.state, row.in_doubt), (step, State::Due, false));
-    assert_eq!(row.lease_until_ms, None, "nobody has to sweep it");
+    assert_eq!(row.lease_until_ms, None, "it needs no sweep");
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ pub(crate) async fn memory() -> Ledger {
 
 /// A database of its own on the server that `DATABASE_URL` names.
 pub(crate) async fn postgres() -> Ledger {
-    #[expect(clippy::disallowed_methods, reason = "the one door by which a test is told of its server")]
+    #[expect(clippy::disallowed_methods, reason = "the one door by which a test learns of its server")]
     let server = std::env::var("DATABASE_URL").expect("DATABASE_URL must name a PostgreSQL server: use `make test`");
     let ledger = Ledger::create_database(&server, &format!("saga_{}", ProvisioningId::new().as_str().replace('-', "")))
         .await
@@ -135,7 +135,7 @@ impl World {
         Self::boot(sim, ledger, clock, custody(), foxy, policy)
     }
 
-    /// A worker whose breaker opens at so many failures in a row, and that looks for Foxy every few milliseconds.
+    /// A worker whose breaker opens at this many failures in a row, and that looks for Foxy every few milliseconds.
     pub(crate) async fn with_breaker(failures: u32) -> Self {
         Self::with_breaker_and(failures, |_| {}).await
     }
@@ -197,7 +197,7 @@ impl World {
     pub(crate) async fn until_open(&self) {
         let (mut watch, stop) = (self.gate.watch(), CancellationToken::new());
         tokio::select! {
-            () = self.keep_gate(&stop) => unreachable!("it is not told to stop"),
+            () = self.keep_gate(&stop) => unreachable!("nothing stops it"),
             open = watch.wait_for(|open| *open) => assert!(*open.unwrap()),
         }
     }
@@ -269,7 +269,7 @@ impl World {
         }
     }
 
-    /// Accepts a signup whose id is in its email, for whoever claims it.
+    /// Accepts a signup whose id is in its email, for any worker to claim.
     pub(crate) async fn accept(&self, payload: &Payload) {
         let id = payload.user.email.split('@').next().unwrap().to_owned();
         self.ledger.accept_queued(vec![self.sealed(&id, payload, None)]).await.unwrap();
