@@ -38,7 +38,8 @@ pub enum OpenTokenError {
     /// The ledger has no such signup.
     #[error("the ledger has no signup {0}")]
     NotFound(SignupId),
-    /// It has no store token: not yet, or no longer. The row says where it stands.
+    /// It has no store token: not yet, or no longer; one of a store that it has left behind doesn't count. The row says where
+    /// it stands.
     #[error("signup {} has no store token", .0.signup_id)]
     NoToken(Box<Provisioning>),
     /// The address that the ledger has for its store is not Foxy's: a token must not go there.
@@ -108,8 +109,7 @@ pub async fn open_store_token(
         Some(kept) => Some(checked(kept).ok_or_else(|| OpenTokenError::NotTrusted(signup_id.clone()))?),
         None => None,
     };
-    let held = ledger.credentials(&row.id).await?;
-    let of_store = held.into_iter().rfind(|held| held.scope == Scope::Store && held.sealed.is_some());
+    let of_store = row.store_token(ledger.credentials(&row.id).await?);
     let Some(Credential { intent, resource_uri, client, sealed: Some(sealed), .. }) = of_store else {
         return Err(OpenTokenError::NoToken(Box::new(row)));
     };

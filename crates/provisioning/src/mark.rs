@@ -40,7 +40,7 @@ impl<F: Calls> Runner<F> {
     async fn try_mark(&self, row: &Provisioning) -> Result<(), String> {
         let deadline = Instant::now() + self.policy.call_timeout;
         let held = self.ledger.credentials(&row.id).await.map_err(|error| error.to_string())?;
-        let of_store = held.into_iter().rfind(|held| held.scope == Scope::Store);
+        let of_store = row.store_token(held);
         let Some(Credential { intent, resource_uri, client, sealed: Some(sealed), .. }) = of_store else {
             return Err("the ledger holds no token of the store".to_owned());
         };

@@ -46,6 +46,7 @@ macro_rules! all_rules {
             keys::of_two_walks_at_once_each_envelope_is_moved_by_one,
             opening::a_token_is_opened_on_the_record,
             opening::no_token_is_opened_for_an_address_that_is_not_foxys,
+            opening::a_store_that_was_left_behind_gives_no_token,
         );
     };
 }

@@ -1,9 +1,12 @@
 //! Tokens are opened on the record, or not at all.
 
 use foxden_custody::{Custody, OpenTokenError, open_store_token};
-use foxden_ledger::{Act, By, Ledger, Next, Scope, SignupId, Word, WorkerId};
+use foxden_ledger::{Act, By, Ledger, Next, Scope, SignupId, Step, Word, WorkerId};
 
-use crate::support::{accept, custody, entry, meddle, token, written};
+use crate::{
+    support::{LEASE, accept, custody, entry, meddle, token, written},
+    two_tokens::{at_the_store, finish},
+};
 
 fn s1() -> SignupId {
     SignupId::parse("s1").unwrap()
@@ -82,4 +85,19 @@ pub(crate) async fn the_example_opens_a_stores_token(ledger: Ledger, url: &str) 
     let store = example::store_token(url, keys.path(), "s1").await.unwrap();
     assert_eq!(store.token.expose(), "store token");
     assert_eq!(ledger.audit_of(&s1(), 10).await.unwrap()[0].who, "example");
+}
+
+pub(crate) async fn a_store_that_was_left_behind_gives_no_token(ledger: Ledger) {
+    let custody = custody();
+    let first = at_the_store(&ledger, &custody).await;
+    let mut next_domain = entry(&first, Next::InFlight { step: Step::Store, lease: LEASE });
+    next_domain.facts.store_domain = Some("engines-2".into());
+    let second = written(&ledger, next_domain).await;
+    let late = token(&first, &custody, Scope::Store, "of the first").unwrap();
+    ledger.keep_credential(&first.provisioning.id, late).await.unwrap();
+    let none = open_store_token(&ledger, &custody, &s1(), &By::new("ada"), trusted).await;
+    assert!(matches!(none, Err(OpenTokenError::NoToken(_))), "{none:?}");
+    finish(&ledger, &custody, &second, "of the second").await;
+    let store = open_store_token(&ledger, &custody, &s1(), &By::new("ada"), trusted).await.unwrap();
+    assert_eq!(store.token.expose(), "of the second");
 }

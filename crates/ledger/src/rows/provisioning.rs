@@ -10,6 +10,7 @@ use crate::{
     entity::provisioning::Model,
     error::LedgerError,
     ids::{ProvisioningId, SignupId, WorkerId},
+    query::Credential,
     state::{ParkedReason, RefusedFor, Scope, Source, State, Step},
 };
 
@@ -159,6 +160,15 @@ impl Provisioning {
             (Scope::Store, Step::Done) => is_another(&self.store_uri),
             (Scope::Store, Step::User) => false,
         }
+    }
+
+    /// Of the tokens that are kept for this signup, in the order of [`Ledger::credentials`](crate::Ledger::credentials), the
+    /// one to use for its store: the last that is not wiped, unless it came with a call for an earlier domain. Whether it
+    /// opens the address that the row has is for the one who opens it to compare.
+    pub fn store_token(&self, held: Vec<Credential>) -> Option<Credential> {
+        let is_of_this_key = |held: &Credential| self.step != Step::Store || held.intent >= self.key_intent;
+        let is_of_store = |held: &Credential| held.scope == Scope::Store && held.sealed.is_some();
+        held.into_iter().rfind(|held| is_of_store(held) && is_of_this_key(held))
     }
 
     pub(crate) fn from_row(row: Model) -> Result<Self, LedgerError> {
