@@ -38,20 +38,22 @@ pub enum OpenError {
 }
 
 impl KeyRing {
-    /// Seals a value under the ring's first key, for the place that `binding` names, as [`Format::Fxd1`].
+    /// Seals a value for the place that `binding` names, as [`Format::Fxd2`]: under a key that the ring's first one has
+    /// for this purpose alone.
     ///
     /// # Errors
     /// If the operating system gives no randomness, or on sizes that no caller of ours comes near.
     pub fn seal(&self, binding: &Binding<'_>, plaintext: &[u8]) -> Result<Sealed, SealError> {
-        self.seal_as(Format::Fxd1, binding, plaintext)
+        self.seal_as(Format::Fxd2, binding, plaintext)
     }
 
-    /// As [`seal`](Self::seal), as [`Format::Fxd2`]: under a key that the ring's first one has for this purpose alone.
+    /// Seals a value as an earlier release did, for tests of what becomes of such envelopes.
     ///
     /// # Errors
     /// As [`seal`](Self::seal).
-    pub fn seal_fxd2(&self, binding: &Binding<'_>, plaintext: &[u8]) -> Result<Sealed, SealError> {
-        self.seal_as(Format::Fxd2, binding, plaintext)
+    #[cfg(any(test, feature = "earlier-formats"))]
+    pub fn seal_fxd1(&self, binding: &Binding<'_>, plaintext: &[u8]) -> Result<Sealed, SealError> {
+        self.seal_as(Format::Fxd1, binding, plaintext)
     }
 
     pub(crate) fn seal_as(&self, format: Format, binding: &Binding<'_>, plaintext: &[u8]) -> Result<Sealed, SealError> {

@@ -20,8 +20,8 @@ fn ring(text: &str) -> KeyRing {
 
 fn seal(format: Format, ring: &KeyRing, place: &Binding<'_>, plaintext: &[u8]) -> Sealed {
     let sealed = match format {
-        Format::Fxd1 => ring.seal(place, plaintext),
-        Format::Fxd2 => ring.seal_fxd2(place, plaintext),
+        Format::Fxd1 => ring.seal_fxd1(place, plaintext),
+        Format::Fxd2 => ring.seal(place, plaintext),
     };
     sealed.expect("the operating system gives random bytes")
 }
