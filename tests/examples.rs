@@ -90,12 +90,16 @@ async fn other_languages_open_the_rows_of_a_ledger_and_refuse_those_that_were_mo
     });
     for example in runnable() {
         let opened = example.open(keys, &token);
-        let text = String::from_utf8(opened.stdout).unwrap();
-        let opens = place.sim.refresh_token_opens(&text).map(|grant| grant.uri);
-        assert_eq!(opens, provisioning.store_uri, "{}: {}", example.name, String::from_utf8_lossy(&opened.stderr));
+        let said = String::from_utf8_lossy(&opened.stderr);
+        let content: Value =
+            serde_json::from_slice(&opened.stdout).unwrap_or_else(|_| panic!("{}: {said}", example.name));
+        let opens = place.sim.refresh_token_opens(content["refresh_token"].as_str().unwrap()).map(|grant| grant.uri);
+        assert_eq!(opens, provisioning.store_uri, "{}", example.name);
+        assert_eq!((&content["signup_id"], &content["source"]), (&"s1".into(), &"created".into()), "{}", example.name);
         let opened = example.open(keys, &event);
         let contents: Value = serde_json::from_slice(&opened.stdout).unwrap();
-        assert_eq!(contents["user"]["email"], "s1@customers.example", "{}", example.name);
+        assert_eq!((&contents["signup_id"], &contents["contents"]["captcha"]), (&"s1".into(), &Value::Null));
+        assert_eq!(contents["contents"]["user"]["email"], "s1@customers.example", "{}", example.name);
         for (field, other) in [
             ("environment", "staging"),
             ("purpose", "payload"),

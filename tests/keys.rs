@@ -152,7 +152,15 @@ async fn a_key_that_the_escrow_needs_can_not_be_dropped() {
     let owner = foxden_ledger::ProvisioningId::new();
     let escrow = foxden_custody::Escrow::open(&place.path("foxden-escrow")).unwrap();
     let (scope, token) = (foxden_ledger::Scope::Store, foxden_vault::RefreshToken::new("token"));
-    let sealed = custody.seal_token(&owner, scope, &token).unwrap();
+    let around = foxden_custody::TokenRow {
+        provisioning: owner.clone(),
+        signup_id: foxden_ledger::SignupId::parse("acct_000").unwrap(),
+        scope,
+        serial: 1,
+        addresses: Vec::new(),
+        client: None,
+    };
+    let sealed = custody.seal_token(&around, &token).unwrap();
     let credential = foxden_ledger::NewCredential { scope, intent: 1, resource_uri: None, client: None, sealed };
     escrow.keep(&owner, &credential).await.unwrap();
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use foxden_custody::Custody;
+use foxden_custody::{Custody, TokenRow};
 use foxden_ledger::{Filter, Ledger, Provisioning, Scope, SignupId, State};
 use foxden_vault::{KeyRing, RefreshToken};
 use foxy_sim::Simulator;
@@ -234,7 +234,7 @@ impl Place {
         let kept = ledger.credentials(&row.id).await.unwrap();
         let stores: Vec<_> = kept.iter().filter(|held| held.scope == Scope::Store).collect();
         assert_eq!(stores.len(), 1);
-        custody.open_token(&row.id, Scope::Store, stores[0].sealed.as_ref().unwrap()).unwrap()
+        custody.open_token(&TokenRow::of(row, stores[0]), stores[0].sealed.as_ref().unwrap()).unwrap()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Moving the escrow's tokens into the ledger.
 
-use foxden_ledger::{Ledger, LedgerError};
+use foxden_ledger::{Ledger, LedgerError, NewCredential, ProvisioningId};
 use foxden_vault::{KeyId, Sealed};
 
 use crate::{
+    content::{Mismatch, TokenRow},
     custody::{Custody, CustodyError},
     deposit::{self, Content},
     escrow::{self, Escrow, EscrowError},
@@ -31,6 +32,21 @@ pub enum DrainError {
         /// The key.
         key: KeyId,
     },
+    /// A file's token is not that of the signup whose row it names.
+    #[error("the escrow file {file} holds a token of another signup than its row in the ledger: {mismatch}")]
+    Mismatch {
+        /// The file's name.
+        file: String,
+        /// What differs.
+        #[source]
+        mismatch: Mismatch,
+    },
+}
+
+/// Why a file's token can't be kept as what it says it is.
+enum Unfit {
+    Sealed(CustodyError),
+    Ledger(LedgerError),
 }
 
 impl Escrow {
@@ -70,13 +86,23 @@ impl Escrow {
                     continue;
                 }
             };
-            match custody.open_token(&id, credential.scope, &credential.sealed) {
-                Ok(_) => {}
-                Err(CustodyError::KeyMissing(key)) => {
+            match self.judge(ledger, custody, &id, &credential).await {
+                Ok(()) => {}
+                Err(Unfit::Ledger(error)) if error.is_passing() => return Err(error.into()),
+                Err(Unfit::Ledger(error)) => {
+                    stuck = Some(error.into());
+                    continue;
+                }
+                Err(Unfit::Sealed(CustodyError::KeyMissing(key))) => {
                     stuck = Some(DrainError::KeyMissing { file: file(), key });
                     continue;
                 }
-                Err(CustodyError::Refused | CustodyError::Content) => {
+                // Not the file, but its row is another's: it stays until that is put right.
+                Err(Unfit::Sealed(CustodyError::Mismatch(mismatch @ Mismatch::SignupId(_)))) => {
+                    stuck = Some(DrainError::Mismatch { file: file(), mismatch });
+                    continue;
+                }
+                Err(Unfit::Sealed(CustodyError::Refused | CustodyError::Content | CustodyError::Mismatch(_))) => {
                     stuck = self.reject(path).await.map_err(DrainError::from).err().or(stuck);
                     continue;
                 }
@@ -103,5 +129,20 @@ impl Escrow {
             }
         }
         stuck.map_or(Ok(drained), Err)
+    }
+    /// Opens a file's token, and compares it with what the file and the row that it names say of it.
+    async fn judge(
+        &self,
+        ledger: &Ledger,
+        custody: &Custody,
+        id: &ProvisioningId,
+        credential: &NewCredential,
+    ) -> Result<(), Unfit> {
+        let NewCredential { scope, intent, resource_uri, client, sealed } = credential;
+        custody.tries_token(id, *scope, sealed).map_err(Unfit::Sealed)?;
+        let row = ledger.find_by_id(id).await.map_err(Unfit::Ledger)?;
+        let row = row.ok_or_else(|| Unfit::Ledger(LedgerError::NotOurs { id: id.to_string() }))?;
+        let around = TokenRow::of_call(&row, *scope, *intent, resource_uri.as_deref()).given_to(client.clone());
+        custody.open_token(&around, sealed).map(drop).map_err(Unfit::Sealed)
     }
 }

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use foxden_ledger::{NewCredential, ProvisioningId, Scope};
+use foxden_ledger::{NewCredential, ProvisioningId, Scope, SignupId, is_same_resource};
 use foxden_vault::{KeyRing, RefreshToken};
 
 use crate::{
     Custody,
+    content::TokenRow,
     deposit::{self, Content},
     renewal::Renewal,
 };
@@ -20,13 +21,11 @@ pub fn escrows(input: &[u8]) {
     let custody = Custody::new(Arc::new(KeyRing::parse(KEYS).expect("these are keys")), "test");
     assert!(taken(&custody, input).is_none(), "a token that we have not sealed is taken");
 
-    let (id, scope) = (ProvisioningId::parse(ROW).expect("this is an id"), Scope::Store);
-    let seal = |token| {
-        let sealed = custody.seal_token(&id, scope, &RefreshToken::new(token));
-        sealed.expect("the system gives random bytes")
-    };
+    let (id, scope, intent) = (ProvisioningId::parse(ROW).expect("this is an id"), Scope::Store, 2);
     let resource_uri = Some("https://api.foxycart.com/stores/1".to_owned());
-    let ours = NewCredential { scope, intent: 2, resource_uri, client: None, sealed: seal("one") };
+    let row = around(id.clone(), scope, intent, resource_uri.clone());
+    let seal = |token| custody.seal_token(&row, &RefreshToken::new(token)).expect("the system gives random bytes");
+    let ours = NewCredential { scope, intent, resource_uri, client: None, sealed: seal("one") };
     for replaces in [None, Some(seal("another"))] {
         let mut text = deposit::write(&id, &ours, replaces.as_ref());
         assert!(taken(&custody, &text).is_some(), "our own file is taken");
@@ -37,7 +36,11 @@ pub fn escrows(input: &[u8]) {
         if let Some((taken_id, new)) = taken(&custody, &text) {
             let is_ours = new.sealed.as_bytes() == ours.sealed.as_bytes()
                 || replaces.is_some_and(|replaces| new.sealed.as_bytes() == replaces.as_bytes());
-            assert!((taken_id.as_str(), new.scope) == (ROW, scope) && is_ours, "taken for another place");
+            let is_own_place = (taken_id.as_str(), new.scope, new.intent) == (ROW, scope, intent);
+            assert!(is_own_place && is_ours, "taken for another place");
+            let uri = new.resource_uri.as_deref();
+            let is_own_uri = uri.is_none() || is_same_resource(uri, ours.resource_uri.as_deref());
+            assert!(is_own_uri, "taken for another address");
         }
     }
 }
@@ -48,7 +51,16 @@ fn taken(custody: &Custody, text: &[u8]) -> Option<(ProvisioningId, NewCredentia
         Content::Token(id, new) | Content::Renewal(id, Renewal { new, .. }) => (id, new),
         Content::OfLaterRelease | Content::NotOurs => return None,
     };
-    custody.open_token(&id, new.scope, &new.sealed).is_ok().then_some((id, new))
+    let row =
+        TokenRow { client: new.client.clone(), ..around(id.clone(), new.scope, new.intent, new.resource_uri.clone()) };
+    custody.open_token(&row, &new.sealed).is_ok().then_some((id, new))
+}
+
+/// What a file says of its token, with the signup of its row.
+fn around(provisioning: ProvisioningId, scope: Scope, serial: u32, resource_uri: Option<String>) -> TokenRow {
+    let signup_id = SignupId::parse("acct_000001").expect("this is an id");
+    let addresses = resource_uri.into_iter().collect();
+    TokenRow { provisioning, signup_id, scope, serial, addresses, client: None }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! It drives the ledger's transactions, and the ledger knows nothing of it: what arrives there is sealed, and no function
 //! of the ledger takes a plaintext (decision 0024). It has no connection to a database of its own.
 
+mod content;
 mod custody;
 mod deposit;
 mod draining;
@@ -21,6 +22,7 @@ mod renewal;
 mod reseal;
 mod rotation;
 
+pub use content::{Mismatch, TokenRow, TokenSource};
 pub use custody::{Custody, CustodyError};
 pub use draining::DrainError;
 pub use escrow::{Escrow, EscrowError};

@@ -1,9 +1,10 @@
 //! Opening a store's token: the one road by which a token leaves the ledger for somebody's use, with its audit.
 
-use foxden_ledger::{Act, By, Credential, Deed, FoxyClient, Ledger, LedgerError, Provisioning, Scope, SignupId};
+use foxden_ledger::{Act, By, Deed, FoxyClient, Ledger, LedgerError, Provisioning, Scope, SignupId};
 use foxden_vault::RefreshToken;
 
 use crate::{
+    content::TokenRow,
     custody::{Custody, CustodyError},
     renewal::TokenPlace,
 };
@@ -110,11 +111,12 @@ pub async fn open_store_token(
         None => None,
     };
     let of_store = row.store_token(ledger.credentials(&row.id).await?);
-    let Some(Credential { intent, resource_uri, client, sealed: Some(sealed), .. }) = of_store else {
+    let Some((held, sealed)) = of_store.as_ref().and_then(|held| Some((held, held.sealed.as_ref()?))) else {
         return Err(OpenTokenError::NoToken(Box::new(row)));
     };
+    let around = TokenRow::of(&row, held);
     let token = custody
-        .open_token(&row.id, Scope::Store, &sealed)
+        .open_token(&around.clone().used_for(row.store_uri.as_deref()), sealed)
         .map_err(|source| OpenTokenError::Sealed { signup_id: signup_id.clone(), source })?;
     let deed = Deed { scope: Some(Scope::Store), ..Deed::to(Act::OpenToken, signup_id) };
     ledger.audit(by, deed).await.map_err(OpenTokenError::NotRecorded)?;
@@ -126,7 +128,7 @@ pub async fn open_store_token(
         reason = by.reason.as_deref(),
         "a store's token was opened",
     );
-    let place = TokenPlace::new(ledger, custody, &row.id, (Scope::Store, intent), resource_uri);
-    let place = place.given_to(client.clone());
+    let client = around.client.clone();
+    let place = TokenPlace::new(ledger, custody, around);
     Ok(StoreToken { token, client, store_uri, store_domain: row.store_domain, place })
 }

@@ -2,10 +2,11 @@
 
 use std::{fmt, pin::pin, time::Duration};
 
-use foxden_ledger::{Credential, Exchange, FoxyClient, Ledger, LedgerError, NewCredential, ProvisioningId, Scope};
+use foxden_ledger::{Credential, Exchange, FoxyClient, Ledger, LedgerError, NewCredential, ProvisioningId};
 use foxden_vault::{RefreshToken, SealError, Sealed};
 
 use crate::{
+    content::TokenRow,
     custody::{Custody, CustodyError},
     draining::DrainError,
     escrow::{Escrow, EscrowError},
@@ -29,11 +30,7 @@ pub struct TokenPlace {
     ledger: Ledger,
     custody: Custody,
     escrow: Option<Escrow>,
-    id: ProvisioningId,
-    scope: Scope,
-    intent: u32,
-    resource_uri: Option<String>,
-    client: Option<FoxyClient>,
+    row: TokenRow,
 }
 
 /// Where a renewed token survives a crash.
@@ -67,26 +64,13 @@ pub enum RenewError {
 
 impl TokenPlace {
     /// The place of a token that is kept for this provisioning, or is about to be.
-    pub fn new(
-        ledger: &Ledger,
-        custody: &Custody,
-        id: &ProvisioningId,
-        (scope, intent): (Scope, u32),
-        resource_uri: Option<String>,
-    ) -> Self {
-        let (ledger, custody, id) = (ledger.clone(), custody.clone(), id.clone());
-        Self { ledger, custody, escrow: None, id, scope, intent, resource_uri, client: None }
-    }
-
-    /// The same for a token that was given to this client.
-    #[must_use]
-    pub fn given_to(self, client: Option<FoxyClient>) -> Self {
-        Self { client, ..self }
+    pub fn new(ledger: &Ledger, custody: &Custody, row: TokenRow) -> Self {
+        Self { ledger: ledger.clone(), custody: custody.clone(), escrow: None, row }
     }
 
     /// The client that it was given to, if that is known.
     pub fn client(&self) -> Option<&FoxyClient> {
-        self.client.as_ref()
+        self.row.client.as_ref()
     }
 
     /// Foxy has accepted the token from this client: writes it down, unless the row says already to which client the
@@ -95,9 +79,10 @@ impl TokenPlace {
     /// # Errors
     /// When the ledger does not answer. The token is none the worse for it.
     pub async fn accepted_from(&self, client: &FoxyClient) -> Result<(), LedgerError> {
-        match &self.client {
+        let TokenRow { provisioning, scope, serial, .. } = &self.row;
+        match &self.row.client {
             Some(_) => Ok(()),
-            None => self.ledger.given_to(&self.id, (self.scope, self.intent), client).await,
+            None => self.ledger.given_to(provisioning, (*scope, *serial), client).await,
         }
     }
 
@@ -113,17 +98,19 @@ impl TokenPlace {
     /// # Errors
     /// [`RenewError`]; then `new` is in memory only: try again.
     pub async fn renew(&self, used: &RefreshToken, new: &RefreshToken) -> Result<Renewed, RenewError> {
-        let seal = |token| self.custody.seal_token(&self.id, self.scope, token);
-        let (scope, intent, resource_uri) = (self.scope, self.intent, self.resource_uri.clone());
-        let new = NewCredential { scope, intent, resource_uri, client: self.client.clone(), sealed: seal(new)? };
+        let seal = |token| self.custody.seal_token(&self.row, token);
+        let TokenRow { provisioning: id, scope, serial: intent, .. } = &self.row;
+        let (scope, intent, resource_uri) = (*scope, *intent, self.row.addresses.first().cloned());
+        let client = self.row.client.clone();
+        let new = NewCredential { scope, intent, resource_uri, client, sealed: seal(new)? };
         let renewal = Renewal { new, replaces: seal(used)? };
-        let mut keeping = pin!(renewal.keep(&self.ledger, &self.custody, &self.id));
+        let mut keeping = pin!(renewal.keep(&self.ledger, &self.custody, id));
         let kept = tokio::time::timeout(ESCROW_AFTER, &mut keeping).await;
         if let Ok(Ok(())) = kept {
             return Ok(Renewed::InLedger);
         }
         let in_escrow = match &self.escrow {
-            Some(escrow) => Some(escrow.keep_renewal(&self.id, &renewal).await),
+            Some(escrow) => Some(escrow.keep_renewal(id, &renewal).await),
             None => None,
         };
         if let Some(Ok(())) = in_escrow {
@@ -152,20 +139,25 @@ impl TokenPlace {
     /// [`RenewError`]; then it is not known what is kept.
     pub async fn kept(&self) -> Result<Vec<RefreshToken>, RenewError> {
         if let Some(escrow) = &self.escrow
-            && escrow.holds(&self.id).await?
+            && escrow.holds(&self.row.provisioning).await?
         {
             escrow.drain(&self.ledger, &self.custody).await?;
         }
-        let mut held = self.ledger.tokens_of_call(&self.id, self.scope, self.intent).await?;
+        let TokenRow { provisioning, scope, serial, .. } = &self.row;
+        let mut held = self.ledger.tokens_of_call(provisioning, *scope, *serial).await?;
         held.sort_by_key(|held| held.serial);
-        let sealed = held.iter().filter_map(|held| held.sealed.as_ref());
-        Ok(sealed.map(|sealed| self.custody.open_token(&self.id, self.scope, sealed)).collect::<Result<_, _>>()?)
+        let open = |held: &Credential| {
+            let addresses = held.resource_uri.iter().cloned().collect();
+            let row = TokenRow { addresses, client: held.client.clone(), ..self.row.clone() };
+            held.sealed.as_ref().map(|sealed| self.custody.open_token(&row, sealed))
+        };
+        Ok(held.iter().filter_map(open).collect::<Result<_, _>>()?)
     }
 }
 
 impl fmt::Debug for TokenPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenPlace({} {} {})", self.id, self.scope, self.intent)
+        write!(f, "TokenPlace({} {} {})", self.row.provisioning, self.row.scope, self.row.serial)
     }
 }
 

@@ -3,15 +3,18 @@
 use std::collections::{HashSet, VecDeque};
 
 use foxden_ledger::{Around, Contents, Ledger, LedgerError, Replacement, Scope, SignupId, StoredEnvelope};
-use foxden_vault::{Fingerprint, KeyId, SealError, Sealed};
+use foxden_vault::{Fingerprint, Format, KeyId, SealError, Sealed};
 
-use crate::custody::{Custody, CustodyError, NotResealed};
+use crate::{
+    content::TokenRow,
+    custody::{Custody, CustodyError, NotResealed},
+};
 
 /// Rows that were locked or changed when their turn came are gone back to this many times; then they are left for another
 /// run.
 const PASSES: u32 = 5;
 
-/// A walk over every envelope that another key than the ring's first one has sealed.
+/// A walk over every envelope that another key than the ring's first one has sealed, and over those of `FXD1`.
 ///
 /// It keeps nothing that another run would need: what is at the first key is not looked at again, so a run that was
 /// killed is gone on with by starting one. An envelope is replaced only where it still is the one that was read, so
@@ -21,7 +24,7 @@ pub struct Reseal {
     ledger: Ledger,
     custody: Custody,
     /// The places that are left of this pass.
-    places: VecDeque<(Contents, KeyId)>,
+    places: VecDeque<(Contents, (KeyId, Option<Format>))>,
     /// The last row that was read of the first of them.
     after: String,
     passes: u32,
@@ -84,8 +87,10 @@ impl Reseal {
     async fn start_pass(&mut self) -> Result<(), LedgerError> {
         let ring = self.custody.ring();
         let keys = self.ledger.keys_in_use().await?;
-        let to_move = keys.into_iter().filter(|key| *key != ring.primary() && ring.contains(*key));
-        self.places = to_move.flat_map(|key| Contents::ALL.map(|contents| (contents, key))).collect();
+        let to_move = keys.into_iter().filter(|key| ring.contains(*key));
+        // Of the first key's own, those that do not say whose they are.
+        let which = to_move.map(|key| (key, (key == ring.primary()).then_some(Format::Fxd1)));
+        self.places = which.flat_map(|which| Contents::ALL.map(|contents| (contents, which))).collect();
         (self.after, self.skipped) = (String::new(), false);
         self.passes += 1;
         Ok(())
@@ -97,14 +102,14 @@ impl Reseal {
     /// When it can't go on; nothing of this page was moved, or it is not known.
     pub async fn next_page(&mut self, limit: u64) -> Result<Option<Page>, ResealError> {
         loop {
-            let Some((contents, key)) = self.places.front().copied() else {
+            let Some((contents, which)) = self.places.front().copied() else {
                 if !self.skipped || self.passes >= PASSES {
                     return Ok(None);
                 }
                 self.start_pass().await?;
                 continue;
             };
-            let stored = self.ledger.sealed_with(contents, key, &self.after, limit).await?;
+            let stored = self.ledger.sealed_with(contents, which, &self.after, limit).await?;
             let Some(last) = stored.last() else {
                 self.places.pop_front();
                 self.after.clear();
@@ -142,13 +147,22 @@ impl Reseal {
         // What was cut is as good as altered.
         let envelope = Sealed::from_bytes(was.clone()).map_err(|_| CustodyError::Refused)?;
         let (sealed, fingerprint) = match around {
-            Around::Token { scope } => {
-                let scope = Scope::parse(&scope).ok_or(CustodyError::Refused)?;
-                (self.custody.reseal_token(&provisioning, scope, &envelope)?, None)
+            Around::Token { scope, intent, resource_uri, client, given_at_ms, agrees } => {
+                let row = TokenRow {
+                    scope: Scope::parse(&scope).ok_or(CustodyError::Refused)?,
+                    provisioning,
+                    signup_id,
+                    serial: intent,
+                    addresses: resource_uri.into_iter().collect(),
+                    client,
+                };
+                (self.custody.reseal_token(&row, &envelope, (given_at_ms, agrees))?, None)
             }
             Around::Event { account_id, fingerprint } => {
-                let sealed = self.custody.reseal_payload(&provisioning, &envelope)?;
-                let renewed = Fingerprint::from_bytes(&fingerprint).ok().and_then(|known| {
+                let known = Fingerprint::from_bytes(&fingerprint).ok();
+                let owner = (&signup_id, account_id.as_deref());
+                let sealed = self.custody.reseal_payload(&provisioning, owner, &envelope, known.as_ref())?;
+                let renewed = known.and_then(|known| {
                     self.custody.renew_fingerprint(&provisioning, &signup_id, account_id.as_deref(), &envelope, &known)
                 });
                 (sealed, Some(renewed.map_or(fingerprint, |renewed| renewed.as_bytes().to_vec())))

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use foxden_custody::{Custody, CustodyError, Escrow};
+use foxden_custody::{Custody, CustodyError, Escrow, TokenRow};
 use foxden_intake::AmqpUrl;
 use foxden_ledger::{ClientId, FoxyClient, Ledger, SignupId, WhichFoxy};
 use foxden_provisioning::{GateSettings, Policy, Schedule};
@@ -236,11 +236,11 @@ const TRIED: u64 = 20;
 async fn try_keys(ledger: &Ledger, custody: &Custody) -> anyhow::Result<()> {
     let (events, tokens) = ledger.newest_sealed(TRIED).await.context("could not read what the ledger holds sealed")?;
     let events = events.iter().filter_map(|row| {
-        let opened = custody.open_payload(&row.id, row.payload.as_ref()?).map(drop);
+        let opened = custody.open_payload(&row.id, &row.signup_id, row.payload.as_ref()?).map(drop);
         Some((&row.signup_id, opened))
     });
     let tokens = tokens.iter().filter_map(|(row, held)| {
-        let opened = custody.open_token(&row.id, held.scope, held.sealed.as_ref()?).map(drop);
+        let opened = custody.open_token(&TokenRow::of(row, held), held.sealed.as_ref()?).map(drop);
         Some((&row.signup_id, opened))
     });
     try_in_turn("event", events)?;

@@ -107,7 +107,7 @@ impl Door {
     pub fn seal(&self, event: &SignupEvent) -> Result<NewSignup, SealError> {
         let id = ProvisioningId::new();
         Ok(NewSignup {
-            payload: self.custody.seal_payload(&id, &event.payload)?,
+            payload: self.custody.seal_payload(&id, &event.signup_id, &event.payload)?,
             fingerprint: self.fingerprint(event),
             id,
             signup_id: event.signup_id.clone(),
@@ -135,7 +135,8 @@ impl Door {
             if is_same != Some(false) && row.state != State::Parked {
                 return Ok(Admitted::Duplicate(Box::new(row)));
             }
-            let old = row.payload.as_ref().and_then(|sealed| self.custody.open_payload(&row.id, sealed).ok());
+            let old =
+                row.payload.as_ref().and_then(|sealed| self.custody.open_payload(&row.id, &row.signup_id, sealed).ok());
             // The same, with captcha codes that have not been tried.
             let refreshed = old
                 .as_ref()
@@ -166,7 +167,7 @@ impl Door {
             let correction = Correction {
                 account_id: event.account_id.clone(),
                 source: self.source,
-                payload: self.custody.seal_payload(&row.id, &event.payload)?,
+                payload: self.custody.seal_payload(&row.id, &row.signup_id, &event.payload)?,
                 fingerprint: self.fingerprint(event),
                 key,
             };

@@ -36,8 +36,8 @@ pub fn events(input: &[u8]) {
     let SignupEvent { signup_id, account_id, payload } = &event;
     let account_id = account_id.as_deref();
     let id = ProvisioningId::new();
-    let sealed = custody.seal_payload(&id, payload).expect("the system gives random bytes");
-    let kept = custody.open_payload(&id, &sealed).expect("what was sealed opens");
+    let sealed = custody.seal_payload(&id, signup_id, payload).expect("the system gives random bytes");
+    let kept = custody.open_payload(&id, signup_id, &sealed).expect("what was sealed opens");
     assert!(kept == *payload, "what is kept is not what was taken");
     let known = custody.fingerprint(signup_id, account_id, payload);
     let is_same = custody.is_same_event(signup_id, account_id, &kept, &known);

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foxden_custody::Custody;
+use foxden_custody::{Custody, TokenRow};
 use foxden_ledger::{
     Accepted, Attempt, AttemptId, AttemptKind, AttemptOutcome, Claimed, Entry, Facts, Ledger, NewCredential, Next,
     ProvisioningId, Recorded, Scope, Step, WorkerId,
@@ -43,7 +43,9 @@ async fn record(
     next: Next,
 ) -> Claimed {
     let row = &claimed.provisioning;
-    let sealed = custody.seal_token(&row.id, scope, &RefreshToken::new("a token")).expect("a token seals");
+    let sealed = custody
+        .seal_token(&TokenRow::of_call(row, scope, row.intents, None), &RefreshToken::new("a token"))
+        .expect("a token seals");
     let entry = Entry {
         lease: claimed.lease.clone(),
         attempt: Attempt {

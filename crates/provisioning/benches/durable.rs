@@ -146,7 +146,7 @@ fn signup(custody: &Custody) -> NewSignup {
     };
     let signup_id = SignupId::parse(id.as_str()).expect("digits and letters");
     NewSignup {
-        payload: custody.seal_payload(&id, &payload).expect("the operating system gives random bytes"),
+        payload: custody.seal_payload(&id, &signup_id, &payload).expect("the operating system gives random bytes"),
         fingerprint: custody.fingerprint(&signup_id, None, &payload),
         id,
         signup_id,

@@ -1,6 +1,6 @@
 //! Create calls: everything between a committed intent and a finding.
 
-use foxden_custody::Payload;
+use foxden_custody::{Payload, TokenRow};
 use foxden_ledger::{NewCredential, Provisioning, Scope, Step};
 use foxden_vault::{RefreshToken, Sealed};
 use foxy_api::{CreatedStore, Line, LinkProblem, NewStore, NewUser, NoEffect, Outcome, Report, ResourceUri};
@@ -123,12 +123,9 @@ impl<F: Calls> Runner<F> {
                 let mut finding = self.made(row, Scope::User, &user.token, &user.uri)?.with_evidence(evidence);
                 finding.facts.user_uri = user.uri.ok().map(|uri| uri.to_string());
                 finding.facts.store_domain = Some(domain::first(payload));
-                let keeper = self.keeper(
-                    &row.id,
-                    (Scope::User, row.intents),
-                    finding.facts.user_uri.clone(),
-                    self.client.clone(),
-                );
+                let uri = finding.facts.user_uri.as_deref();
+                let keeper =
+                    self.keeper(TokenRow::of_call(row, Scope::User, row.intents, uri).given_to(self.client.clone()));
                 Ok((finding, Some(self.foxy.kept_by(user.session, keeper))))
             }
             failed => {
@@ -182,18 +179,15 @@ impl<F: Calls> Runner<F> {
         token: &RefreshToken,
         uri: &Result<ResourceUri, LinkProblem>,
     ) -> Result<Finding, Stop> {
-        let sealed = self.custody.seal_token(&row.id, scope, token)?;
+        let resource_uri = uri.as_ref().ok().map(ToString::to_string);
+        let client = self.client.clone();
+        let around = TokenRow::of_call(row, scope, row.intents, resource_uri.as_deref()).given_to(client.clone());
+        let sealed = self.custody.seal_token(&around, token)?;
         let mut finding = Finding::of_answer(Seen::Done { link_is_trusted: uri.is_ok() }, "");
         if let Err(problem) = uri {
             finding.note = Some(problem.to_string());
         }
-        finding.credential = Some(NewCredential {
-            scope,
-            intent: row.intents,
-            resource_uri: uri.as_ref().ok().map(ToString::to_string),
-            client: self.client.clone(),
-            sealed,
-        });
+        finding.credential = Some(NewCredential { scope, intent: row.intents, resource_uri, client, sealed });
         Ok(finding)
     }
 }

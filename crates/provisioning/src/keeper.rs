@@ -2,8 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use foxden_custody::TokenPlace;
-use foxden_ledger::{FoxyClient, ProvisioningId, Scope};
+use foxden_custody::{TokenPlace, TokenRow};
+use foxden_ledger::FoxyClient;
 use foxden_vault::RefreshToken;
 use foxy_api::{Cause, Keeping, TokenKeeper};
 use tokio_util::task::TaskTracker;
@@ -110,14 +110,8 @@ impl fmt::Debug for Keeper {
 
 impl<F: Calls> Runner<F> {
     /// Keeps what replaces a token of this provisioning.
-    pub(crate) fn keeper(
-        &self,
-        id: &ProvisioningId,
-        (scope, intent): (Scope, u32),
-        resource_uri: Option<String>,
-        client: Option<FoxyClient>,
-    ) -> Arc<dyn TokenKeeper> {
-        let place = TokenPlace::new(&self.ledger, &self.custody, id, (scope, intent), resource_uri).given_to(client);
+    pub(crate) fn keeper(&self, row: TokenRow) -> Arc<dyn TokenKeeper> {
+        let place = TokenPlace::new(&self.ledger, &self.custody, row);
         Arc::new(Keeper {
             place: place.with_escrow(&self.escrow),
             creating: self.client.clone(),

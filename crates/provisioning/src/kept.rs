@@ -1,6 +1,6 @@
 //! What is kept of a signup: its sealed contents, and the tokens that Foxy gave for it.
 
-use foxden_custody::{CustodyError, Payload};
+use foxden_custody::{CustodyError, Payload, TokenRow};
 use foxden_ledger::{Credential, Provisioning, Scope, Step, is_same_resource};
 use foxden_vault::Sealed;
 
@@ -18,6 +18,7 @@ impl From<CustodyError> for Unopenable {
         match error {
             CustodyError::KeyMissing(_) => Self::KeyMissing,
             CustodyError::Refused | CustodyError::Content => Self::Unreadable,
+            CustodyError::Mismatch(_) => Self::Mismatch,
         }
     }
 }
@@ -26,7 +27,7 @@ impl<F: Calls> Runner<F> {
     /// Opens what the signup asks for.
     pub(crate) fn open(&self, row: &Provisioning) -> Result<Payload, Unopenable> {
         let sealed = row.payload.as_ref().ok_or(Unopenable::Unreadable)?;
-        Ok(self.custody.open_payload(&row.id, sealed)?)
+        Ok(self.custody.open_payload(&row.id, &row.signup_id, sealed)?)
     }
 
     /// A token of this step that was recorded while it was looked up, or that lies in our own escrow.
@@ -74,16 +75,19 @@ impl<F: Calls> Runner<F> {
         row: &Provisioning,
     ) -> Result<Result<(F::Session, Sealed), Box<Finding>>, Stop> {
         let held = self.user_credential(row).await?;
-        let Some(Credential { intent, resource_uri, client, sealed: Some(sealed), .. }) = held else {
+        let Some((held, sealed)) = held.and_then(|held| Some((held.clone(), held.sealed?))) else {
             let note = "the ledger holds no token of the user";
             return Ok(Err(Box::new(Finding::of(Seen::NoEffect(Cause::UserTokenRefused), note))));
         };
-        let owner = row.user_from.as_ref().unwrap_or(&row.id);
-        match self.custody.open_token(owner, Scope::User, &sealed) {
-            Ok(token) => {
-                let keeper = self.keeper(owner, (Scope::User, intent), resource_uri, client);
-                Ok(Ok((self.foxy.session(token, keeper), sealed)))
-            }
+        let around = match &row.user_from {
+            None => TokenRow::of(row, &held),
+            Some(owner) => match self.ledger.find_by_id(owner).await? {
+                Some(owner) => TokenRow::of(&owner, &held),
+                None => return Ok(Err(Box::new(Finding::of(Seen::UserForgotten, "its row is gone")))),
+            },
+        };
+        match self.custody.open_token(&around.clone().used_for(row.user_uri.as_deref()), &sealed) {
+            Ok(token) => Ok(Ok((self.foxy.session(token, self.keeper(around)), sealed))),
             Err(error) => Ok(Err(Box::new(Finding::of_sealed(error.into())))),
         }
     }

@@ -3,7 +3,8 @@
 //! It is for people only. No store is found by it, or proved to be ours: a store may lack it, and Foxy doesn't vouch
 //! for what it says.
 
-use foxden_ledger::{Credential, Provisioning, Scope};
+use foxden_custody::TokenRow;
+use foxden_ledger::Provisioning;
 use foxy_api::{Attribute, HeldToken, Outcome};
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -41,12 +42,12 @@ impl<F: Calls> Runner<F> {
         let deadline = Instant::now() + self.policy.call_timeout;
         let held = self.ledger.credentials(&row.id).await.map_err(|error| error.to_string())?;
         let of_store = row.store_token(held);
-        let Some(Credential { intent, resource_uri, client, sealed: Some(sealed), .. }) = of_store else {
+        let Some((held, sealed)) = of_store.as_ref().and_then(|held| Some((held, held.sealed.as_ref()?))) else {
             return Err("the ledger holds no token of the store".to_owned());
         };
-        let token = self.custody.open_token(&row.id, Scope::Store, &sealed).map_err(|error| error.to_string())?;
-        let keeper = self.keeper(&row.id, (Scope::Store, intent), resource_uri, client);
-        let token = HeldToken::new(token).kept_by(keeper);
+        let around = TokenRow::of(row, held);
+        let token = self.custody.open_token(&around, sealed).map_err(|error| error.to_string())?;
+        let token = HeldToken::new(token).kept_by(self.keeper(around));
         let mark = Attribute::restricted(NAME, row.signup_id.as_str());
         match self.foxy.mark_store(token, &mark, deadline).await.outcome {
             Outcome::Done(()) => Ok(()),

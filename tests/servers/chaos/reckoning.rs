@@ -10,7 +10,7 @@ use crate::{
     servers::{evidence::Evidence, parent_app::Taken},
     support::Place,
 };
-use foxden_custody::Custody;
+use foxden_custody::{Custody, TokenRow};
 use foxden_ledger::{Credential, Ledger, ParkedReason, Provisioning, Scope, State, Step};
 use foxden_vault::KeyRing;
 use foxy_sim::{BookedStore, BookedUser, Books};
@@ -150,7 +150,7 @@ impl Reckoning<'_> {
                 let held: Vec<&Credential> = sealed(Scope::Store).collect();
                 self.expect(held.len() == 1, row, "it has one sealed token of its store");
                 let opens = held.iter().all(|held| {
-                    let token = custody.open_token(&row.id, Scope::Store, held.sealed.as_ref().unwrap());
+                    let token = custody.open_token(&TokenRow::of(row, held), held.sealed.as_ref().unwrap());
                     let grant = token.ok().and_then(|token| self.place.sim.refresh_token_opens(token.expose()));
                     grant.is_some_and(|grant| grant.scope == "store_full_access" && Some(grant.uri) == row.store_uri)
                 });

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use foxden_custody::{Custody, Page, Reseal};
+use foxden_custody::{Custody, Page, Reseal, TokenRow};
 use foxden_ledger::{Accepted, KeyUse, Ledger, Next, Pause, Scope, SignupId, Step, StepIn, WorkerId};
 use foxden_vault::{KeyId, KeyRing};
 
@@ -47,10 +47,10 @@ async fn closed(ledger: &Ledger, custody: &Custody, signup_id: &str) {
 async fn opens(ledger: &Ledger, custody: &Custody, signup_id: &str) {
     let row = row(ledger, signup_id).await;
     if let Some(sealed) = &row.payload {
-        assert!(custody.open_payload(&row.id, sealed).unwrap() == payload());
+        assert!(custody.open_payload(&row.id, &row.signup_id, sealed).unwrap() == payload());
     }
     for held in ledger.credentials(&row.id).await.unwrap() {
-        let token = custody.open_token(&row.id, held.scope, &held.sealed.unwrap()).unwrap();
+        let token = custody.open_token(&TokenRow::of(&row, &held), held.sealed.as_ref().unwrap()).unwrap();
         assert_eq!(token.expose(), format!("token of {signup_id}"));
     }
 }

@@ -14,6 +14,7 @@ mod opening;
 mod renewal;
 mod rotation;
 mod two_tokens;
+mod whose;
 
 /// The rules that need nothing but the ledger.
 macro_rules! all_rules {
@@ -57,6 +58,13 @@ macro_rules! all_rules_with_a_meddler {
         rules_with_a_meddler!($ledger:
             opening::without_a_record_no_token_is_opened,
             opening::the_example_opens_a_stores_token,
+            whose::a_closed_row_under_another_signups_id_gives_no_token,
+            whose::an_open_row_under_another_signups_id_gives_neither_contents_nor_token,
+            whose::an_address_edited_to_another_store_of_the_same_foxy_gets_no_token,
+            whose::a_token_of_an_earlier_call_in_a_later_ones_row_is_noticed,
+            whose::what_an_earlier_release_sealed_says_whose_it_is_once_it_is_resealed,
+            whose::a_row_that_contradicts_itself_is_not_vouched_for,
+            whose::members_of_a_later_release_survive_a_reseal,
         );
     };
 }

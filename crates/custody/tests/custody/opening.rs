@@ -4,7 +4,7 @@ use foxden_custody::{Custody, OpenTokenError, open_store_token};
 use foxden_ledger::{Act, By, Ledger, Next, Scope, SignupId, Step, Word, WorkerId};
 
 use crate::{
-    support::{LEASE, accept, custody, entry, meddle, token, written},
+    support::{LEASE, accept, custody, entry, meddle, token, token_of, written},
     two_tokens::{at_the_store, finish},
 };
 
@@ -21,8 +21,9 @@ fn trusted(address: &str) -> Option<String> {
 async fn provisioned(ledger: &Ledger, custody: &Custody) {
     let claimed = accept(ledger, custody, &WorkerId::new(), "s1").await;
     let mut record = entry(&claimed, Next::Provisioned { keep_user_token: false, keep_payload: false });
-    record.credential = token(&claimed, custody, Scope::Store, "store token");
-    record.facts.store_uri = Some("https://api.foxycart.com/stores/1".into());
+    let (row, uri) = (&claimed.provisioning, "https://api.foxycart.com/stores/1");
+    record.credential = Some(token_of(row, custody, (Scope::Store, row.intents), Some(uri), "store token"));
+    record.facts.store_uri = Some(uri.into());
     written(ledger, record).await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, ops::ControlFlow, sync::Arc};
 
-use foxden_custody::{Custody, Renewed, Reseal, TokenPlace};
+use foxden_custody::{Custody, Renewed, Reseal, TokenPlace, TokenRow};
 use foxden_ledger::{
     Claimed, Forgetting, Ledger, Next, ParkedReason, Pause, Provisioning, ProvisioningId, Scope, SignupId, State, Step,
     StepIn, WorkerId,
@@ -23,7 +23,8 @@ async fn provisioned(ledger: &Ledger, custody: &Custody, text: &str) -> (Claimed
 }
 
 fn place(ledger: &Ledger, custody: &Custody, row: &Provisioning) -> TokenPlace {
-    TokenPlace::new(ledger, custody, &row.id, (Scope::Store, row.intents), None)
+    let uri = Some("https://api.foxycart.com/store_full_access/1");
+    TokenPlace::new(ledger, custody, TokenRow::of_call(row, Scope::Store, row.intents, uri))
 }
 
 async fn renew(place: &TokenPlace, used: &str, new: &str) -> Renewed {
@@ -64,7 +65,7 @@ pub(crate) async fn what_is_parked_for_a_refused_user_token_continues_once_its_s
     written(&ledger, entry(&claimed, Next::Parked { reason: ParkedReason::UserTokenRefused, detail: None })).await;
     let id = &claimed.provisioning.id;
     let user = ledger.credentials(id).await.unwrap().remove(0);
-    let of_user = TokenPlace::new(&ledger, &custody, id, (Scope::User, user.intent), None);
+    let of_user = TokenPlace::new(&ledger, &custody, TokenRow::of(&claimed.provisioning, &user));
     renew(&of_user, "of another", "beside").await;
     assert_eq!(row(&ledger, "s1").await.state, State::Parked, "that one is not known to work");
     renew(&of_user, "user", "second").await;
@@ -91,7 +92,7 @@ pub(crate) async fn a_refusal_of_a_user_token_that_was_replaced_meanwhile_parks_
     let sibling = written(&ledger, announced).await;
 
     // An escrow of another machine is drained before the refusals are recorded.
-    let of_user = TokenPlace::new(&ledger, &custody, &id, (Scope::User, user.intent), None);
+    let of_user = TokenPlace::new(&ledger, &custody, TokenRow::of(&claimed.provisioning, &user));
     renew(&of_user, "user", "second").await;
     for refused in [refused(&claimed, None), refused(&sibling, Some(id.clone()))] {
         let written = written(&ledger, refused).await;

@@ -4,11 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use foxden_custody::{Custody, CustodyError, Escrow, open_store_token};
+use foxden_custody::{Custody, CustodyError, Escrow, TokenRow, open_store_token};
 use foxden_ledger::{
     By, Claimed, Doubt, Ledger, ManualClock, NewCredential, Next, Recorded, Scope, SignupId, WorkerId,
 };
-use foxden_vault::RefreshToken;
 
 use crate::support::{LEASE, START_MS, accept, custody, entry, token, written};
 
@@ -40,7 +39,8 @@ pub(crate) async fn stores_of(ledger: &Ledger, custody: &Custody, claimed: &Clai
     let stores = held.into_iter().filter(|held| held.scope == Scope::Store);
     stores
         .map(|held| {
-            let opened = custody.open_token(id, held.scope, &held.sealed.unwrap()).unwrap();
+            let around = TokenRow::of(&claimed.provisioning, &held);
+            let opened = custody.open_token(&around, held.sealed.as_ref().unwrap()).unwrap();
             (opened.expose().to_owned(), held.serial)
         })
         .collect()
@@ -70,13 +70,14 @@ pub(crate) async fn what_does_not_open_in_its_place_takes_no_token_s_key_and_is_
     escrow.keep(id, &real).await.unwrap();
     let file = only_file(&dir);
     let good = fs::read_to_string(&file).unwrap();
-    let of_a_user = custody.seal_token(id, Scope::User, &RefreshToken::new("real")).unwrap();
+    let of_a_user = token(&claimed, &custody, Scope::User, "real").unwrap().sealed;
     let elsewhere = file.with_file_name(format!("{id}.store_full_access.99.escrow"));
     let mut moved = NewCredential { sealed: of_a_user, ..real.clone() };
     escrow.keep(id, &moved).await.unwrap();
     let of_another_scope = fs::read_to_string(&file).unwrap();
-    moved.sealed = crate::support::custody().seal_token(id, Scope::Store, &RefreshToken::new("real")).unwrap();
-    assert!(matches!(custody.open_token(id, Scope::Store, &moved.sealed), Err(CustodyError::KeyMissing(_))));
+    moved.sealed = token(&claimed, &crate::support::custody(), Scope::Store, "real").unwrap().sealed;
+    let around = TokenRow::of_call(&claimed.provisioning, Scope::Store, moved.intent, moved.resource_uri.as_deref());
+    assert!(matches!(custody.open_token(&around, &moved.sealed), Err(CustodyError::KeyMissing(_))));
 
     let altered = good.replacen("\"sealed\":\"", "\"sealed\":\"AAAA", 1);
     for (path, content) in [

@@ -32,7 +32,7 @@ pub(crate) fn signup(custody: &Custody, number: usize) -> NewSignup {
     let (id, payload) = (ProvisioningId::new(), payload());
     let signup_id = SignupId::parse(&format!("{number}-{id}")).expect("digits and letters");
     NewSignup {
-        payload: custody.seal_payload(&id, &payload).expect("the operating system gives random bytes"),
+        payload: custody.seal_payload(&id, &signup_id, &payload).expect("the operating system gives random bytes"),
         fingerprint: custody.fingerprint(&signup_id, None, &payload),
         id,
         signup_id,

@@ -68,6 +68,16 @@ pub struct PastAttempt {
 }
 
 impl Ledger {
+    /// Finds a provisioning by its own key.
+    ///
+    /// # Errors
+    /// When the database does not answer or the row is damaged.
+    pub async fn find_by_id(&self, id: &ProvisioningId) -> Result<Option<Provisioning>, LedgerError> {
+        let (ledger, query) = (self.clone(), Entity::find().filter(Column::Id.eq(id.as_str())));
+        let find = async move { query.one(&ledger.db).await?.map(Provisioning::from_row).transpose() };
+        self.detached("find_by_id", find).await
+    }
+
     /// Finds a provisioning by the parent app's key.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
-use foxden_vault::{KeyId, Sealed};
+use foxden_vault::{Format, KeyId, Sealed};
 use sea_orm::{
     ColumnTrait, ConnectionTrait as _, EntityTrait, QueryFilter, QueryResult, QuerySelect, Value,
     sea_query::{LockBehavior, LockType},
@@ -16,6 +16,7 @@ use crate::{
     ids::{ProvisioningId, SignupId},
     keys::{Contents, bytes},
     transactions::Ending::{Commit, RollBack},
+    which_foxy::{ClientId, FoxyClient},
 };
 
 /// An envelope as it is stored, with what its row says of it.
@@ -47,6 +48,16 @@ pub enum Around {
     Token {
         /// What it opens: the word of a [`Scope`](crate::Scope), or one of a later release.
         scope: String,
+        /// The create call that brought it.
+        intent: u32,
+        /// The address that it opens.
+        resource_uri: Option<String>,
+        /// The client that it was given to.
+        client: Option<FoxyClient>,
+        /// When Foxy gave it; epoch milliseconds.
+        given_at_ms: i64,
+        /// Whether the signup is there, and the address that it has for its user or store is that of one of its tokens.
+        agrees: bool,
     },
 }
 
@@ -64,14 +75,14 @@ pub struct Replacement {
 }
 
 impl Ledger {
-    /// The next envelopes of one key, in the order of their rows, at most `limit`.
+    /// The next envelopes of one key, in the order of their rows, at most `limit`; of one format only, if that is asked for.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn sealed_with(
         &self,
         contents: Contents,
-        key: KeyId,
+        (key, only): (KeyId, Option<Format>),
         after: &str,
         limit: u64,
     ) -> Result<Vec<StoredEnvelope>, LedgerError> {
@@ -83,12 +94,25 @@ impl Ledger {
             }
             Contents::Token => {
                 "SELECT c.id, c.provisioning_id, COALESCE(p.signup_id, c.provisioning_id) AS signup_id, \
-                 c.sealed AS envelope, c.scope FROM credentials c LEFT JOIN provisionings p ON p.id = c.provisioning_id \
-                 WHERE c.sealed IS NOT NULL AND substr(c.sealed, 5, 8) = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
+                 c.sealed AS envelope, c.scope, COALESCE(c.beside_intent, c.intent) AS intent, c.resource_uri, \
+                 c.client_id, c.which_foxy, c.created_at, p.id IS NOT NULL AND CASE c.scope \
+                 WHEN 'store_full_access' THEN p.store_uri IS NULL WHEN 'user_full_access' THEN p.user_uri IS NULL OR p.user_from IS NOT NULL ELSE TRUE END \
+                 OR EXISTS (SELECT 1 FROM credentials o WHERE o.provisioning_id = p.id AND o.scope = c.scope \
+                 AND o.resource_uri = CASE c.scope WHEN 'store_full_access' THEN p.store_uri ELSE p.user_uri END) \
+                 AS agrees FROM credentials c LEFT JOIN provisionings p ON p.id = c.provisioning_id \
+                 WHERE sealed IS NOT NULL AND substr(sealed, 5, 8) = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
             }
         };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let query = self.statement(query, [bytes(key), after.into(), limit.into()]);
+        let mut values = vec![bytes(key), after.into(), limit.into()];
+        let mut query = query.to_owned();
+        if let Some(format) = only {
+            let (_, column) = contents.place();
+            let condition = format!("substr({column}, 5, 8) = $1 AND substr({column}, 1, 4) = $4");
+            query = query.replace(&format!("substr({column}, 5, 8) = $1"), &condition);
+            values.push(format.magic().to_vec().into());
+        }
+        let query = self.statement(&query, values);
         let ledger = self.clone();
         self.detached("sealed_with", async move {
             let rows = ledger.db.query_all_raw(query).await?;
@@ -168,7 +192,23 @@ fn read(contents: Contents, row: &QueryResult) -> Result<StoredEnvelope, LedgerE
         Contents::Event => {
             Around::Event { account_id: row.try_get("", "account_id")?, fingerprint: row.try_get("", "fingerprint")? }
         }
-        Contents::Token => Around::Token { scope: row.try_get("", "scope")? },
+        Contents::Token => {
+            let (client_id, foxy): (Option<String>, Option<String>) =
+                (row.try_get("", "client_id")?, row.try_get("", "which_foxy")?);
+            let given_to = client_id.as_ref().zip(foxy.as_ref());
+            let client = given_to
+                .and_then(|(id, foxy)| Some(FoxyClient { foxy: foxy.parse().ok()?, id: ClientId::parse(id).ok()? }));
+            // Of two that belong together one is missing, or one can't be read.
+            let is_damaged = client.is_none() && (client_id.is_some() || foxy.is_some());
+            Around::Token {
+                scope: row.try_get("", "scope")?,
+                intent: u32::try_from(row.try_get::<i32>("", "intent")?).unwrap_or(0),
+                resource_uri: row.try_get("", "resource_uri")?,
+                client,
+                given_at_ms: row.try_get("", "created_at")?,
+                agrees: row.try_get::<bool>("", "agrees")? && !is_damaged,
+            }
+        }
     };
     Ok(StoredEnvelope {
         row: row.try_get("", "id")?,

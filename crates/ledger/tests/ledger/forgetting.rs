@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use foxden_custody::{Custody, Escrow};
 use foxden_ledger::{
-    Accepted, Act, By, CorrectedKey, Correction, Doubt, Forget, Forgetting, Forgotten, Ledger, NewCredential,
-    NewSignup, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, ProvisioningId, Retried, Scope, SignupId,
-    Source, State, Step, WorkerId,
+    Accepted, Act, By, CorrectedKey, Correction, Doubt, Forget, Forgetting, Forgotten, Ledger, NewSignup, Next,
+    OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, ProvisioningId, Retried, Scope, SignupId, Source, State,
+    Step, WorkerId,
 };
-use foxden_vault::RefreshToken;
 
 use crate::cancelling::cancellation;
-use crate::support::{LEASE, accept, custody, entry, payload, row, signup, token, written};
+use crate::support::{LEASE, accept, custody, entry, payload, row, signup, token, token_of, written};
 
 const ALL: Forgetting = Forgetting { tokens: true, links: true };
 
@@ -49,7 +48,7 @@ async fn full(ledger: &Ledger, signup_id: &str) -> Custody {
     let correction = Correction {
         account_id: Some("customer-7".into()),
         source: Source::Submit,
-        payload: custody.seal_payload(&parked.id, &payload()).unwrap(),
+        payload: custody.seal_payload(&parked.id, &id(signup_id), &payload()).unwrap(),
         fingerprint: custody.fingerprint(&id(signup_id), Some("customer-7"), &payload()),
         key: CorrectedKey::User,
     };
@@ -173,14 +172,7 @@ pub(crate) async fn a_token_that_comes_after_its_customer_was_forgotten_is_wiped
     let dir = tempfile::tempdir().unwrap();
     let escrow = Escrow::open(&dir.path().join("escrow")).unwrap();
     for scope in [Scope::User, Scope::Store] {
-        let sealed = custody.seal_token(&row.id, scope, &RefreshToken::new("late")).unwrap();
-        let late = NewCredential {
-            scope,
-            intent: 9,
-            resource_uri: Some("https://api.foxycart.com/9".into()),
-            client: None,
-            sealed,
-        };
+        let late = token_of(&row, &custody, (scope, 9), Some("https://api.foxycart.com/9"), "late");
         escrow.keep(&row.id, &late).await.unwrap();
     }
     assert_eq!(escrow.drain(&ledger, &custody).await.unwrap(), 2);
@@ -192,14 +184,13 @@ pub(crate) async fn a_token_that_comes_after_its_customer_was_forgotten_is_wiped
 pub(crate) async fn what_was_not_to_be_forgotten_is_kept_also_if_it_comes_later(ledger: Ledger) {
     let custody = full(&ledger, "s1").await;
     forgotten(&ledger, "s1", Forgetting::default()).await;
-    let id = row(&ledger, "s1").await.id;
+    let row = row(&ledger, "s1").await;
+    let id = &row.id;
     for scope in [Scope::User, Scope::Store] {
-        let sealed = custody.seal_token(&id, scope, &RefreshToken::new("late")).unwrap();
-        let uri = Some("https://api.foxycart.com/9".into());
-        let late = NewCredential { scope, intent: 9, resource_uri: uri, client: None, sealed };
-        ledger.keep_credential(&id, late).await.unwrap();
+        let late = token_of(&row, &custody, (scope, 9), Some("https://api.foxycart.com/9"), "late");
+        ledger.keep_credential(id, late).await.unwrap();
     }
-    let held = ledger.credentials(&id).await.unwrap();
+    let held = ledger.credentials(id).await.unwrap();
     let late = |scope| held.iter().find(|held| (held.scope, held.intent) == (scope, 9)).unwrap();
     assert!(late(Scope::Store).sealed.is_some() && late(Scope::Store).resource_uri.is_some());
     assert!(late(Scope::User).sealed.is_none(), "a user's token goes in any case");
@@ -228,7 +219,7 @@ pub(crate) async fn what_was_forgotten_is_gone_from_the_file(ledger: Ledger, dir
         let (own_id, signup_id) = (ProvisioningId::new(), id(&format!("s{number}")));
         let mut payload = payload();
         payload.user.last_name = "x".repeat(number * 150);
-        let sealed = custody.seal_payload(&own_id, &payload).unwrap();
+        let sealed = custody.seal_payload(&own_id, &signup_id, &payload).unwrap();
         let fingerprint = custody.fingerprint(&signup_id, None, &payload);
         let account_id = Some(format!("customer-canary-{number}"));
         // Behind the key's id, which all of them have in common.

@@ -6,9 +6,8 @@ use foxden_custody::Custody;
 use foxden_ledger::{
     Claimed, Ledger, NewCredential, Next, Orphan, ParkedReason, Provisioning, Scope, State, Step, WorkerId,
 };
-use foxden_vault::RefreshToken;
 
-use crate::support::{LEASE, accept, custody, entry, row, token, written};
+use crate::support::{LEASE, accept, custody, entry, row, token, token_of, written};
 
 const TEMPLATE: &str = "shop+{signup_id}.{generation}@platform.example";
 
@@ -53,8 +52,7 @@ fn uri(path: &str) -> String {
 
 /// The token of the row's present user call.
 fn late(custody: &Custody, row: &Provisioning, path: &str) -> Option<NewCredential> {
-    let sealed = custody.seal_token(&row.id, Scope::User, &RefreshToken::new("late")).unwrap();
-    Some(NewCredential { scope: Scope::User, intent: row.intents, resource_uri: Some(uri(path)), client: None, sealed })
+    Some(token_of(row, custody, (Scope::User, row.intents), Some(&uri(path)), "late"))
 }
 
 pub(crate) async fn users_of_superseded_generations_are_orphans_whatever_became_of_their_signup(ledger: Ledger) {

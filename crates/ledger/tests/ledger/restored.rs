@@ -102,7 +102,7 @@ pub(crate) async fn a_restored_row_is_in_doubt_under_whatever_key_it_tries(ledge
     let correction = Correction {
         account_id: None,
         source: Source::Submit,
-        payload: custody.seal_payload(&parked.provisioning.id, &payload()).unwrap(),
+        payload: custody.seal_payload(&parked.provisioning.id, &parked.provisioning.signup_id, &payload()).unwrap(),
         fingerprint: parked.fingerprint.clone(),
         key: CorrectedKey::User,
     };

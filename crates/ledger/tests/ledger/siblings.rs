@@ -125,7 +125,7 @@ pub(crate) async fn a_parked_signup_that_made_nothing_gives_its_domain_away(ledg
     let correction = Correction {
         account_id: None,
         source: Source::Submit,
-        payload: custody.seal_payload(&parked.provisioning.id, &payload()).unwrap(),
+        payload: custody.seal_payload(&parked.provisioning.id, &parked.provisioning.signup_id, &payload()).unwrap(),
         fingerprint: custody.fingerprint(&id, None, &payload()),
         key: CorrectedKey::Store(Some("engines".to_owned())),
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foxden_custody::Custody;
+use foxden_custody::{Custody, TokenRow};
 use foxden_ledger::{
     Accepted, AttemptKind, CorrectedKey, Correction, Doubt, Facts, Filter, Ledger, Look, ManualClock, Next,
     OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Recorded, RefusedFor, Retried, Scope, SignupId,
@@ -16,8 +16,13 @@ pub(crate) async fn a_new_signup_is_leased_with_its_intent_and_a_repeat_is_known
     let claimed = accept(&ledger, &custody, &owner, "s1").await;
     assert_eq!((claimed.provisioning.step, claimed.provisioning.state), (Step::User, State::InFlight));
     assert_eq!((claimed.provisioning.intents, claimed.lease.epoch), (1, 1));
-    let opened =
-        custody.open_payload(&claimed.provisioning.id, claimed.provisioning.payload.as_ref().unwrap()).unwrap();
+    let opened = custody
+        .open_payload(
+            &claimed.provisioning.id,
+            &claimed.provisioning.signup_id,
+            claimed.provisioning.payload.as_ref().unwrap(),
+        )
+        .unwrap();
     assert_eq!(opened.user.email, "ada@example.com");
 
     let Accepted::Known(known) = ledger.accept_leased(signup(&custody, "s1"), &owner, LEASE).await.unwrap() else {
@@ -93,7 +98,7 @@ pub(crate) async fn a_provisioning_takes_three_transactions_and_keeps_one_token(
     assert!(done.payload.is_none() && done.closed_at_ms.is_some() && done.lease_until_ms.is_none());
     let kept = ledger.credentials(&done.id).await.unwrap();
     assert!(kept[0].scope == Scope::User && kept[0].sealed.is_none());
-    let store_token = custody.open_token(&done.id, Scope::Store, kept[1].sealed.as_ref().unwrap()).unwrap();
+    let store_token = custody.open_token(&TokenRow::of(&done, &kept[1]), kept[1].sealed.as_ref().unwrap()).unwrap();
     assert_eq!(store_token.expose(), "store-token");
     let attempts = ledger.attempts(&claimed.provisioning.id).await.unwrap();
     assert_eq!(attempts.iter().map(|a| a.step.known()).collect::<Vec<_>>(), [Some(Step::User), Some(Step::Store)]);
@@ -187,7 +192,7 @@ pub(crate) async fn a_correction_takes_the_place_of_what_is_parked_once(ledger: 
         Correction {
             account_id: Some("customer-7".into()),
             source: Source::Submit,
-            payload: custody.seal_payload(&parked.id, &payload).unwrap(),
+            payload: custody.seal_payload(&parked.id, &parked.signup_id, &payload).unwrap(),
             fingerprint: custody.fingerprint(&id, Some("customer-7"), &payload),
             key,
         }
@@ -195,7 +200,8 @@ pub(crate) async fn a_correction_takes_the_place_of_what_is_parked_once(ledger: 
     let corrected = ledger.correct(&parked, &accepted, correction(CorrectedKey::User)).await.unwrap().unwrap();
     assert_eq!((corrected.state, corrected.in_doubt, corrected.parked_reason), (State::Due, false, None));
     assert_eq!((corrected.key_intent, corrected.account_id.as_deref()), (2, Some("customer-7")));
-    let opened = custody.open_payload(&corrected.id, corrected.payload.as_ref().unwrap()).unwrap();
+    let opened =
+        custody.open_payload(&corrected.id, &corrected.signup_id, corrected.payload.as_ref().unwrap()).unwrap();
     assert_eq!(opened.user.email, "grace@example.com");
     let former = ledger.superseded_contents(&corrected).await.unwrap();
     assert_eq!(former.iter().map(|former| former.as_bytes()).collect::<Vec<_>>(), [accepted.as_bytes()]);

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foxden_custody::{Custody, Payload, StoreDetails, UserDetails};
+use foxden_custody::{Custody, Payload, StoreDetails, TokenRow, UserDetails};
 use foxden_ledger::{
     Accepted, Attempt, AttemptId, AttemptKind, AttemptOutcome, Claimed, Entry, Facts, Ledger, NewCredential, NewSignup,
-    Next, ProvisioningId, Recorded, Scope, SignupId, Source, Step, WorkerId,
+    Next, Provisioning, ProvisioningId, Recorded, Scope, SignupId, Source, Step, WorkerId,
 };
 use foxden_vault::{KeyRing, RefreshToken};
 use sea_orm::{ConnectionTrait as _, Database};
@@ -44,7 +44,7 @@ pub(crate) fn payload() -> Payload {
 pub(crate) fn signup(custody: &Custody, signup_id: &str) -> NewSignup {
     let (id, signup_id) = (ProvisioningId::new(), SignupId::parse(signup_id).unwrap());
     NewSignup {
-        payload: custody.seal_payload(&id, &payload()).unwrap(),
+        payload: custody.seal_payload(&id, &signup_id, &payload()).unwrap(),
         fingerprint: custody.fingerprint(&signup_id, None, &payload()),
         id,
         signup_id,
@@ -89,14 +89,21 @@ pub(crate) fn entry(claimed: &Claimed, next: Next) -> Entry {
 }
 
 pub(crate) fn token(claimed: &Claimed, custody: &Custody, scope: Scope, text: &str) -> Option<NewCredential> {
-    let id = &claimed.provisioning.id;
-    Some(NewCredential {
-        scope,
-        intent: claimed.provisioning.intents,
-        resource_uri: Some(format!("https://api.foxycart.com/{scope}/1")),
-        client: None,
-        sealed: custody.seal_token(id, scope, &RefreshToken::new(text)).unwrap(),
-    })
+    let row = &claimed.provisioning;
+    Some(token_of(row, custody, (scope, row.intents), Some(&format!("https://api.foxycart.com/{scope}/1")), text))
+}
+
+/// A token of this row's, sealed as what it is.
+pub(crate) fn token_of(
+    row: &Provisioning,
+    custody: &Custody,
+    (scope, intent): (Scope, u32),
+    resource_uri: Option<&str>,
+    text: &str,
+) -> NewCredential {
+    let around = TokenRow::of_call(row, scope, intent, resource_uri);
+    let sealed = custody.seal_token(&around, &RefreshToken::new(text)).unwrap();
+    NewCredential { scope, intent, resource_uri: resource_uri.map(str::to_owned), client: None, sealed }
 }
 
 pub(crate) async fn written(ledger: &Ledger, entry: Entry) -> Claimed {
@@ -107,7 +114,7 @@ pub(crate) async fn written(ledger: &Ledger, entry: Entry) -> Claimed {
     }
 }
 
-pub(crate) async fn row(ledger: &Ledger, signup_id: &str) -> foxden_ledger::Provisioning {
+pub(crate) async fn row(ledger: &Ledger, signup_id: &str) -> Provisioning {
     ledger.find(&SignupId::parse(signup_id).unwrap()).await.unwrap().unwrap()
 }
 

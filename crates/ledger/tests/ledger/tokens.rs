@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foxden_custody::Escrow;
+use foxden_custody::{Escrow, TokenRow};
 use foxden_ledger::{Doubt, Ledger, ManualClock, Next, ParkedReason, Recorded, Scope, State, Step, WorkerId};
 use foxden_vault::RefreshToken;
 
@@ -64,8 +64,12 @@ pub(crate) async fn what_is_in_the_escrow_is_drained_into_the_ledger_once(ledger
     assert_eq!(escrow.drain(&ledger, &custody).await.unwrap(), 0);
     escrow.release(id, store.as_ref().unwrap()).await.unwrap();
     let kept = ledger.credentials(id).await.unwrap();
-    let opened: Vec<_> =
-        kept.iter().map(|held| custody.open_token(id, held.scope, held.sealed.as_ref().unwrap()).unwrap()).collect();
+    let opened: Vec<_> = kept
+        .iter()
+        .map(|held| {
+            custody.open_token(&TokenRow::of(&claimed.provisioning, held), held.sealed.as_ref().unwrap()).unwrap()
+        })
+        .collect();
     assert_eq!(opened.iter().map(RefreshToken::expose).collect::<Vec<_>>(), ["store-token", "user-token"]);
 }
 

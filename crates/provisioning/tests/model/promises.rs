@@ -7,7 +7,8 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use foxden_ledger::{AttemptOutcome, Filter, OutcomeKind, ParkedReason, Provisioning, Scope, State, Step};
+use foxden_custody::TokenRow;
+use foxden_ledger::{AttemptOutcome, Credential, Filter, OutcomeKind, ParkedReason, Provisioning, Scope, State, Step};
 use foxden_vault::Sealed;
 
 use crate::{
@@ -195,9 +196,9 @@ impl Promises {
         let has_none = world.books().delivered.is_empty() && world.restored.is_none();
         for (id, row) in rows.iter().filter(|_| !has_none) {
             for held in world.ledger.credentials(&row.id).await.unwrap() {
-                match held.sealed {
+                match &held.sealed {
                     Some(sealed) => {
-                        let token = world.custody.open_token(&row.id, held.scope, &sealed).unwrap();
+                        let token = world.custody.open_token(&TokenRow::of(row, &held), sealed).unwrap();
                         safe.insert(token.expose().to_owned());
                     }
                     None => {
@@ -307,8 +308,11 @@ async fn rests_for_a_reason(
     let kept = world.ledger.credentials(&row.id).await.unwrap();
     let tokens = |scope: Scope| -> Vec<String> {
         let of_scope = kept.iter().filter(|held| held.scope == scope && held.intent >= row.key_intent);
-        let sealed = of_scope.filter_map(|held| held.sealed.as_ref());
-        sealed.map(|sealed| world.custody.open_token(&row.id, scope, sealed).unwrap().expose().to_owned()).collect()
+        let open = |held: &Credential| {
+            let opened = world.custody.open_token(&TokenRow::of(row, held), held.sealed.as_ref()?);
+            Some(opened.unwrap().expose().to_owned())
+        };
+        of_scope.filter_map(open).collect()
     };
     // Where a call of its own ended unsure, a stranger's user can't be told from ours: there is no list to look into.
     let evidence = world.ledger.attempts(&row.id).await.unwrap();
@@ -429,5 +433,7 @@ fn token_in(path: &Path, world: &World, rows: &BTreeMap<String, Provisioning>) -
     let row = rows.values().find(|row| row.id.as_str() == file["provisioning_id"]).unwrap();
     let scope = Scope::parse(file["scope"].as_str().unwrap()).unwrap();
     let sealed = Sealed::from_bytes(STANDARD.decode(file["sealed"].as_str().unwrap()).unwrap()).unwrap();
-    world.custody.open_token(&row.id, scope, &sealed).unwrap().expose().to_owned()
+    let intent = u32::try_from(file["intent"].as_u64().unwrap()).unwrap();
+    let around = TokenRow::of_call(row, scope, intent, file["resource_uri"].as_str());
+    world.custody.open_token(&around, &sealed).unwrap().expose().to_owned()
 }

@@ -179,7 +179,7 @@ impl World {
         let Signup { id, account, payload } = self.signups[number].clone();
         let row = ProvisioningId::new();
         NewSignup {
-            payload: self.custody.seal_payload(&row, &payload).unwrap(),
+            payload: self.custody.seal_payload(&row, &id, &payload).unwrap(),
             fingerprint: self.custody.fingerprint(&id, account.as_deref(), &payload),
             id: row,
             signup_id: id,

@@ -20,6 +20,7 @@ mod world;
 
 use std::{path::Path, time::Duration};
 
+use foxden_custody::TokenRow;
 use foxden_ledger::{AttemptKind, Ledger, OutcomeKind, ParkedReason, Scope, State, Step};
 use foxden_provisioning::Ending;
 
@@ -61,7 +62,7 @@ async fn a_provisioned_signup_keeps_one_token_that_opens_its_store(ledger: Ledge
     assert!(row.payload.is_none(), "the event is wiped");
     let kept = world.ledger.credentials(&row.id).await.unwrap();
     assert!(kept[0].scope == Scope::User && kept[0].sealed.is_none(), "the user's token is wiped");
-    let token = world.custody.open_token(&row.id, Scope::Store, kept[1].sealed.as_ref().unwrap()).unwrap();
+    let token = world.custody.open_token(&TokenRow::of(&row, &kept[1]), kept[1].sealed.as_ref().unwrap()).unwrap();
     let opens = world.sim.refresh_token_opens(token.expose()).unwrap();
     assert_eq!((Some(opens.uri), kept.len()), (row.store_uri, 2));
     let event = world.ledger.waiting_events(10).await.unwrap().remove(0).event;
@@ -368,7 +369,10 @@ async fn a_late_token_of_an_earlier_generation_is_not_taken_for_the_user_s() {
         client: None,
         sealed: world
             .custody
-            .seal_token(&first.provisioning.id, Scope::User, &foxden_vault::RefreshToken::new("first-generation"))
+            .seal_token(
+                &TokenRow::of_call(&first.provisioning, Scope::User, first.provisioning.intents, None),
+                &foxden_vault::RefreshToken::new("first-generation"),
+            )
             .unwrap(),
     };
     world.runner.run(first).await;

@@ -2,6 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
+use foxden_custody::TokenRow;
 use foxden_ledger::{LedgerWatch, Pause, Scope, State, StepIn, WorkerId};
 use foxden_provisioning::{Capacity, Ending, Leases, Worker};
 use tokio::sync::{Notify, Semaphore};
@@ -21,10 +22,11 @@ async fn customer() -> World {
 
 /// The user's token in use, opened.
 async fn user_token(world: &World) -> String {
-    let id = world.row("s1").await.id;
-    let held = world.ledger.credentials(&id).await.unwrap();
-    let sealed = held.into_iter().rfind(|held| held.scope == Scope::User).unwrap().sealed.unwrap();
-    world.custody.open_token(&id, Scope::User, &sealed).unwrap().expose().to_owned()
+    let row = world.row("s1").await;
+    let held = world.ledger.credentials(&row.id).await.unwrap();
+    let held = held.into_iter().rfind(|held| held.scope == Scope::User).unwrap();
+    let opened = world.custody.open_token(&TokenRow::of(&row, &held), held.sealed.as_ref().unwrap());
+    opened.unwrap().expose().to_owned()
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use foxden_custody::{Custody, Escrow, Payload, StoreDetails, UserDetails};
+use foxden_custody::{Custody, Escrow, Payload, StoreDetails, TokenRow, UserDetails};
 use foxden_ledger::{
     Accepted, AttemptKind, Claimed, Ledger, ManualClock, NewSignup, Provisioning, ProvisioningId, Scope, SignupId,
     Source, State, WorkerId,
@@ -260,7 +260,7 @@ impl World {
     pub(crate) fn sealed(&self, id: &str, payload: &Payload, account: Option<&str>) -> NewSignup {
         let (row, signup_id) = (ProvisioningId::new(), SignupId::parse(id).unwrap());
         NewSignup {
-            payload: self.custody.seal_payload(&row, payload).unwrap(),
+            payload: self.custody.seal_payload(&row, &signup_id, payload).unwrap(),
             fingerprint: self.custody.fingerprint(&signup_id, account, payload),
             id: row,
             signup_id,
@@ -364,8 +364,9 @@ impl World {
             let store = books.stores.iter().find(|store| Some(&store.uri) == row.store_uri.as_ref()).unwrap();
             assert_eq!((Some(&store.domain), Some(&store.owner)), (row.store_domain.as_ref(), row.user_uri.as_ref()));
             let kept = self.ledger.credentials(&row.id).await.unwrap();
-            let sealed = kept.iter().rfind(|held| held.scope == Scope::Store).unwrap().sealed.clone().unwrap();
-            let token = self.custody.open_token(&row.id, Scope::Store, &sealed).unwrap();
+            let held = kept.iter().rfind(|held| held.scope == Scope::Store).unwrap();
+            let around = TokenRow::of(row, held).used_for(row.store_uri.as_deref());
+            let token = self.custody.open_token(&around, held.sealed.as_ref().unwrap()).unwrap();
             assert_eq!(self.sim.refresh_token_opens(token.expose()).unwrap().uri, store.uri);
         }
         assert!(books.users.len() <= rows.len() && books.stores.len() <= rows.len(), "something was made twice");

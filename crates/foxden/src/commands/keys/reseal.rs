@@ -25,9 +25,10 @@ use crate::{
 
 pub(crate) const HELP: &str = "\
 Workers may run meanwhile. Stop it at any time: the next run goes on where this one ended. Each worker must have the first
-key in its ring before. What does not open is named by its signup id and left as it is.
+key in its ring before. What an earlier release sealed without saying whose it is (FXD1) is sealed as what its row says it
+is now, whatever its key. What does not open, or whose row contradicts itself, is named by its signup id and left as it is.
 
-Exit status 3 says that something is left under another key.
+Exit status 3 says that something is left under another key, or as it was.
 
 Examples:
   foxden keys reseal
@@ -104,7 +105,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     } else {
         report(&tally, &left, ring);
     }
-    Ok(if count_left == 0 { Exit::Done } else { Exit::InPart })
+    Ok(if count_left == 0 && tally.refused == 0 { Exit::Done } else { Exit::InPart })
 }
 
 /// The other keys that envelopes are sealed with, in words, and how many.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foxden_custody::{Custody, Escrow, Reseal, TokenPlace};
+use foxden_custody::{Custody, Escrow, Reseal, TokenPlace, TokenRow};
 use foxden_ledger::{
     Act, AttemptKind, By, Claimed, ClientId, CorrectedKey, Correction, Deed, Doubt, Facts, Filter, Forgetting,
     FoxyClient, Ledger, Look, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Provisioning,
@@ -149,7 +149,7 @@ async fn people(ledger: &Ledger, custody: &Custody) {
     let correction = Correction {
         account_id: None,
         source: Source::Submit,
-        payload: custody.seal_payload(&known.provisioning.id, &payload()).unwrap(),
+        payload: custody.seal_payload(&known.provisioning.id, &parse("corrected"), &payload()).unwrap(),
         fingerprint: custody.fingerprint(&parse("corrected"), None, &payload()),
         key: CorrectedKey::Store(None),
     };
@@ -172,7 +172,16 @@ async fn renewing(ledger: &Ledger, custody: &Custody) {
     record.credential = token(&claimed, custody, Scope::User, "first");
     written(ledger, record).await;
     let row = row(ledger, "renewed").await;
-    let place = TokenPlace::new(ledger, custody, &row.id, (Scope::User, claimed.provisioning.intents), None);
+    let place = TokenPlace::new(
+        ledger,
+        custody,
+        TokenRow::of_call(
+            &row,
+            Scope::User,
+            claimed.provisioning.intents,
+            Some("https://api.foxycart.com/user_full_access/1"),
+        ),
+    );
     let renew = async |used: &str, new: &str| {
         place.renew(&RefreshToken::new(used), &RefreshToken::new(new)).await.unwrap();
     };

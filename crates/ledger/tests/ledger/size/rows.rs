@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use foxden_custody::Custody;
-use foxden_ledger::{Ledger, ProvisioningId, Scope};
+use foxden_custody::{Custody, TokenRow};
+use foxden_ledger::{Ledger, ProvisioningId, Scope, SignupId};
 use foxden_vault::RefreshToken;
 
 use crate::support::{meddle, signup};
@@ -25,7 +25,15 @@ pub(crate) fn signup_id(number: u64) -> String {
 /// Of each hundred: 75 provisioned (n % 100 < 75), 14 due, 5 unknown, 2 in flight, 3 parked, one cancelled.
 pub(crate) async fn fill(ledger: &Ledger, url: &str, custody: &Custody) {
     let sample = signup(custody, "sample");
-    let token = custody.seal_token(&ProvisioningId::new(), Scope::Store, &RefreshToken::new("a token")).unwrap();
+    let token_row = TokenRow {
+        provisioning: ProvisioningId::new(),
+        signup_id: SignupId::parse("sample").unwrap(),
+        scope: Scope::Store,
+        serial: 2,
+        addresses: Vec::new(),
+        client: None,
+    };
+    let token = custody.seal_token(&token_row, &RefreshToken::new("a token")).unwrap();
     let hex = |bytes: &[u8]| {
         let mut text = String::new();
         bytes.iter().for_each(|byte| write!(text, "{byte:02x}").unwrap());

@@ -94,7 +94,7 @@ impl Act<'_> {
         let correction = Correction {
             account_id: signup.account.clone(),
             source: Source::Amqp,
-            payload: custody.seal_payload(&row.id, &payload).unwrap(),
+            payload: custody.seal_payload(&row.id, &row.signup_id, &payload).unwrap(),
             fingerprint: custody.fingerprint(&signup.id, account, &payload),
             key,
         };
