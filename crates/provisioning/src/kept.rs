@@ -50,7 +50,13 @@ impl<F: Calls> Runner<F> {
         let Some(mut held) = held.into_iter().rfind(|held| is_of_this_key(held) && held.sealed.is_some()) else {
             return Ok(None);
         };
-        // It may have come out of a file, or out of a row that others have written to.
+        // It may have come out of a file, or out of a row that others have written to: what it says of itself inside must be
+        // what the row says, before anyone is told of it.
+        if let Some(sealed) = &held.sealed
+            && let Err(error) = self.custody.open_token(&TokenRow::of(row, &held), sealed)
+        {
+            return Ok(Some(Finding::of_sealed(error.into())));
+        }
         held.resource_uri = held.resource_uri.and_then(|uri| self.foxy.checked(&uri));
         let seen = Seen::TokenHeld { link_is_trusted: held.resource_uri.is_some() };
         let mut finding = Finding::of(seen, "recorded by a worker that had lost its lease");

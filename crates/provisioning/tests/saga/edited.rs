@@ -94,3 +94,20 @@ async fn an_escrow_file_edited_to_another_user_of_the_same_foxy_is_put_aside() {
     assert_eq!(fs::read_dir(escrow_dir.join("rejected")).unwrap().count(), 1, "it is kept for a person to look at");
     assert!(world.ledger.credentials(&world.row("s1").await.id).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_late_token_whose_row_names_another_store_provisions_nothing() {
+    let world = World::new().await;
+    world.sim.set_faults("POST /stores: reset_after_work first 1".parse().unwrap());
+    world.accept(&signup("s1")).await;
+    assert_eq!(world.run_due().await, [Ending::Waiting(State::Unknown)]);
+    let row = world.row("s1").await;
+    let stores = ["1", "2"].map(|number| format!("{}/stores/{number}", world.sim.base_url()));
+    let around = TokenRow::of_call(&row, Scope::Store, row.intents, Some(&stores[0]));
+    let sealed = world.custody.seal_token(&around, &RefreshToken::new("of the first")).unwrap();
+    let resource_uri = Some(stores[1].clone());
+    let edited = NewCredential { scope: Scope::Store, intent: row.intents, resource_uri, client: None, sealed };
+    world.ledger.keep_credential(&row.id, edited).await.unwrap();
+    assert_eq!(world.settle("s1").await, Ending::Parked(ParkedReason::CustodyMismatch));
+    assert_eq!(world.row("s1").await.store_uri, None);
+}
