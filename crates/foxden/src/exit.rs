@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use foxden_intake::PublishError;
+use foxden_intake::{Interrupted, PublishError};
 
 use crate::{belonging::OtherFoxy, settings::Mistakes};
 
@@ -30,11 +30,13 @@ pub(crate) enum Exit {
 impl Exit {
     /// The status that an error stands for.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
+        let interrupted = error.downcast_ref::<Interrupted>().map(|interrupted| &interrupted.error);
+        let of_broker = error.downcast_ref::<PublishError>().or(interrupted);
         if error.is::<Mistakes>() || error.is::<OtherFoxy>() {
             Self::Usage
-        } else if error.downcast_ref::<PublishError>().is_some_and(PublishError::is_broker_away) {
+        } else if of_broker.is_some_and(PublishError::is_broker_away) {
             Self::BrokerAway
-        } else if error.downcast_ref::<PublishError>().is_some_and(PublishError::is_refusal) {
+        } else if of_broker.is_some_and(PublishError::is_refusal) {
             Self::BrokerRefuses
         } else {
             Self::Failed
