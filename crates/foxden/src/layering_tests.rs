@@ -40,8 +40,9 @@ const FENCED: &[(&str, &[&str])] = &[
     ("sea-orm-migration", &["foxden-ledger", "foxden-migrations"]),
 ];
 
-/// What the ledger may name of the vault: bytes that name their key, and a reader of files. No secret, no key ring.
-const LEDGER_NAMES: [&str; 4] = ["Fingerprint", "KeyId", "Sealed", "read_small_file"];
+/// What the ledger may name of the vault: bytes that name their key and their layout, and a reader of files. No
+/// secret, no key ring.
+const LEDGER_NAMES: [&str; 5] = ["Fingerprint", "Format", "KeyId", "Sealed", "read_small_file"];
 
 fn crates() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crates lie in one folder")
