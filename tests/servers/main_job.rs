@@ -156,6 +156,7 @@ async fn a_hundred_clean_provisionings_cost_two_requests_and_three_transactions_
     let (mut place, parent) = place().await;
     // Whatever runs by the clock would be counted too.
     place.set("FOXDEN_POLL_INTERVAL", "10m");
+    place.set("FOXDEN_LEASE", "30m");
     let worker = place.worker("worker");
     worker.until("broker.connected").await;
     parent.publish(event("first").to_string().as_bytes()).await;

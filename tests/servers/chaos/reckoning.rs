@@ -118,7 +118,12 @@ impl Reckoning<'_> {
             return own.is_some_and(|user| Some(&user.uri) == row.user_uri.as_ref());
         };
         let Some(owner) = self.rows.iter().find(|other| other.id == *owner) else { return false };
-        own.is_none()
+        // One whose own call was in doubt may have made a user that is left behind (decision 0032).
+        let was_in_doubt = self.attempts.iter().any(|attempt| {
+            attempt.provisioning_id == row.id.as_str()
+                && (&*attempt.kind, &*attempt.outcome) == ("lookup", "user_reused")
+        });
+        (own.is_none() || was_in_doubt)
             && owner.account_id.is_some()
             && owner.account_id == row.account_id
             && owner.is_provisioned()
