@@ -9,7 +9,8 @@ use sea_orm::{ConnectionTrait as _, Database};
 
 use crate::support::{Place, lines};
 
-/// A signup whose store was made by the client of the place's settings. Then another one creates; answers the first one.
+/// A signup whose store was made by the client of the place's settings. Then another one creates; answers the first
+/// one.
 async fn moved_to_another_client() -> (Place, String, String) {
     let mut place = Place::new().await;
     place.feed(&["submit", "-"], &lines(["acct_1"]));

@@ -9,7 +9,8 @@ use crate::{
     renewal::TokenPlace,
 };
 
-/// A store's refresh token, opened, with where it belongs. `Debug` does not show the token, and nothing makes JSON of it:
+/// A store's refresh token, opened, with where it belongs. `Debug` does not show the token, and nothing makes JSON of
+/// it:
 ///
 /// ```compile_fail,E0277
 /// fn out(store: &foxden_custody::StoreToken) {
@@ -20,8 +21,8 @@ use crate::{
 pub struct StoreToken {
     /// The token: it makes access tokens for ten years, together with the OAuth client that it was given to.
     pub token: RefreshToken,
-    /// That client, and at which Foxy; `None` if it was kept by an earlier release, and not used since. Foxy refuses a token
-    /// that another client comes with.
+    /// That client, and at which Foxy; `None` if it was kept by an earlier release, and not used since. Foxy refuses
+    /// a token that another client comes with.
     pub client: Option<FoxyClient>,
     /// The store's address at Foxy, checked; `None` if its link could not be trusted.
     pub store_uri: Option<String>,
@@ -39,8 +40,8 @@ pub enum OpenTokenError {
     /// The ledger has no such signup.
     #[error("the ledger has no signup {0}")]
     NotFound(SignupId),
-    /// It has no store token: not yet, or no longer; one of a store that it has left behind doesn't count. The row says where
-    /// it stands.
+    /// It has no store token: not yet, or no longer; one of a store that it has left behind doesn't count. The row
+    /// says where it stands.
     #[error("signup {} has no store token", .0.signup_id)]
     NoToken(Box<Provisioning>),
     /// The address that the ledger has for its store is not Foxy's: a token must not go there.
@@ -65,10 +66,11 @@ pub enum OpenTokenError {
 
 /// Opens the token of a signup's store, for use on the spot.
 ///
-/// It is recorded before it is handed out: a row in the audit, and `token.opened` in the log. If the row can't be written, no
-/// token is given out. So the connection needs the right to write, and a standby will not do.
+/// It is recorded before it is handed out: a row in the audit, and `token.opened` in the log. If the row can't be
+/// written, no token is given out. So the connection needs the right to write, and a standby will not do.
 ///
-/// A platform written in Rust needs no foxden program for it, only `foxden-custody`, `foxden-ledger` and `foxden-vault`:
+/// A platform written in Rust needs no foxden program for it, only `foxden-custody`, `foxden-ledger` and
+/// `foxden-vault`:
 ///
 /// ```no_run
 /// # async fn example(keys: &str) -> Result<(), Box<dyn std::error::Error>> {
@@ -93,8 +95,8 @@ pub enum OpenTokenError {
 /// Anyone who can write to the database can put another address into the row, and the token would go with it. So
 /// `checked` says of an address whether it is Foxy's, and how it is to be used; where it is not, no token is opened.
 ///
-/// `examples/open_store_token.rs` is a program that does this. The store's address and domain come along, since it is of
-/// no use without them.
+/// `examples/open_store_token.rs` is a program that does this. The store's address and domain come along, since it is
+/// of no use without them.
 ///
 /// # Errors
 /// [`OpenTokenError`]; whichever it is, no token left the ledger.

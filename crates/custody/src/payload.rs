@@ -20,8 +20,8 @@ pub struct Payload {
     pub captcha: CaptchaCodes,
 }
 
-/// hCaptcha codes: each lets one creation pass, once. They say nothing of what is asked for, so two events that differ in
-/// nothing else ask for the same.
+/// hCaptcha codes: each lets one creation pass, once. They say nothing of what is asked for, so two events that
+/// differ in nothing else ask for the same.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CaptchaCodes {
     /// For the user.
@@ -73,7 +73,8 @@ pub struct StoreDetails {
 }
 
 impl Payload {
-    /// Every piece of text that says something about a person, and every code, to be struck out of texts that come from outside.
+    /// Every piece of text that says something about a person, and every code, to be struck out of texts that come
+    /// from outside.
     pub fn personal_texts(&self) -> Vec<&str> {
         let (user, store) = (&self.user, &self.store);
         let named = [&user.first_name, &user.last_name, &user.email, &store.name, &store.url, &store.email];

@@ -1,6 +1,7 @@
 //! Lists of things that people name by an id.
 
-/// Declares such a list once: names for the code, ids for people, settings and scripts, and what each means in one line.
+/// Declares such a list once: names for the code, ids for people, settings and scripts, and what each means in one
+/// line.
 macro_rules! listed {
     ($(#[$about:meta])* $list:ident { $($name:ident = $id:literal: $text:literal,)* }) => {
         $(#[$about])*

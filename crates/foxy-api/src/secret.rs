@@ -29,8 +29,8 @@ pub trait SecretSource: fmt::Debug + Send + Sync {
 
 /// The secrets of clients other than the one that creates. Tokens were given to them, and are refreshed by no other.
 pub trait ClientSecrets: fmt::Debug + Send + Sync {
-    /// The secret of this client as it stands now. Asked before a token is fetched, which is rare: by then it may take the
-    /// time of reading a small file.
+    /// The secret of this client as it stands now. Asked before a token is fetched, which is rare: by then it may
+    /// take the time of reading a small file.
     fn secret_of(&self, client_id: &str) -> Option<ClientSecret>;
 }
 

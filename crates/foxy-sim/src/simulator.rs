@@ -124,8 +124,8 @@ impl Simulator {
         books
     }
 
-    /// Which books these are: drawn when they were begun, and kept in them. Links change from run to run, since the port
-    /// does; what has the same path under the same books is the same thing.
+    /// Which books these are: drawn when they were begun, and kept in them. Links change from run to run, since the
+    /// port does; what has the same path under the same books is the same thing.
     pub fn books_id(&self) -> &str {
         &self.books_id
     }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A stored word: one that this release knows, or one that a later release wrote, or that a damaged row holds. For what is
-/// only shown: where a word steers, an unknown one makes its row [damaged](crate::LedgerError::Damaged).
+/// A stored word: one that this release knows, or one that a later release wrote, or that a damaged row holds. For
+/// what is only shown: where a word steers, an unknown one makes its row [damaged](crate::LedgerError::Damaged).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Word<T> {
     /// One of this release.

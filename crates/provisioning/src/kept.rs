@@ -50,8 +50,8 @@ impl<F: Calls> Runner<F> {
         let Some(mut held) = held.into_iter().rfind(|held| is_of_this_key(held) && held.sealed.is_some()) else {
             return Ok(None);
         };
-        // It may have come out of a file, or out of a row that others have written to: what it says of itself inside must be
-        // what the row says, before anyone is told of it.
+        // It may have come out of a file, or out of a row that others have written to: what it says of itself inside
+        // must be what the row says, before anyone is told of it.
         if let Some(sealed) = &held.sealed
             && let Err(error) = self.custody.open_token(&TokenRow::of(row, &held), sealed)
         {

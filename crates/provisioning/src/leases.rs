@@ -63,7 +63,8 @@ impl Leases {
         let mut held = self.lock();
         for lease in asked {
             match kept.iter().find(|kept| kept.id == lease.id) {
-                // Only if it is still the one that was asked for: it may have been given back and taken again meanwhile.
+                // Only if it is still the one that was asked for: it may have been given back and taken again
+                // meanwhile.
                 Some(kept) => drop(held.get_mut(&lease.id).map(|current| {
                     if current.epoch == kept.epoch && current.until < kept.until {
                         current.until = kept.until;

@@ -27,8 +27,8 @@ pub(crate) struct Observed<S> {
 }
 
 impl<F: Calls> Runner<F> {
-    /// Sends the call that is announced, or looks up the one that is in doubt, and lets the gate know. `None`: the lease has
-    /// passed to another worker.
+    /// Sends the call that is announced, or looks up the one that is in doubt, and lets the gate know. `None`: the
+    /// lease has passed to another worker.
     pub(crate) async fn observe(
         &self,
         row: &Provisioning,
@@ -91,8 +91,8 @@ impl<F: Calls> Runner<F> {
         self.gate.saw(pass, finding.sign, fault, finding.note.as_deref());
     }
 
-    /// Whether a create call may be sent now: not while stopping, not while the gate is closed, and not with less of the
-    /// lease left than the call may take.
+    /// Whether a create call may be sent now: not while stopping, not while the gate is closed, and not with less of
+    /// the lease left than the call may take.
     async fn may_send(&self, held: &Held) -> MaySend {
         if self.stop.is_cancelled() {
             return MaySend::No(Box::new(stopping()));

@@ -27,8 +27,8 @@ pub const TRIES_BEFORE_GIVING_UP: u32 = 3;
 /// How many derived store domains are tried. The last ones end in a random tail, so more would not help.
 pub const DOMAIN_TRIES: u32 = 20;
 
-/// How many users are made for one signup whose mailbox the platform owns. Where that many tokens are lost in a row, something
-/// on the way takes them, and would take the next one too.
+/// How many users are made for one signup whose mailbox the platform owns. Where that many tokens are lost in a row,
+/// something on the way takes them, and would take the next one too.
 pub const GENERATIONS: u32 = 5;
 
 /// The plan's answer to what was seen.
@@ -67,8 +67,8 @@ pub enum Decision {
     LookUp(Wait, Doubt),
     /// Announce the store's create call with the next derived domain.
     NextDomain,
-    /// After a pause, make another user, with the next generation's email. The pause gives whatever takes the tokens time to
-    /// end.
+    /// After a pause, make another user, with the next generation's email. The pause gives whatever takes the tokens
+    /// time to end.
     NextGeneration(Wait),
     /// Stop until someone acts.
     Park(ParkedReason),
@@ -137,8 +137,8 @@ fn next(at: &Situation, seen: Seen) -> Result<Decision, Illegal> {
     }
 }
 
-/// Whether what comes next rests on there being no token of the current natural key: it may have come meanwhile, or lie in
-/// our own escrow.
+/// Whether what comes next rests on there being no token of the current natural key: it may have come meanwhile, or
+/// lie in our own escrow.
 const fn gives_up_a_token(decision: Decision, seen: Seen) -> bool {
     // For a domain that another signup holds no call was made.
     !matches!(seen, Seen::DomainHeld(_))
@@ -332,7 +332,8 @@ fn rejected(at: &Situation, refusal: Refusal) -> Decision {
         (Step::User, Refusal::EmailTaken(whose)) => match whose {
             Whose::Strangers => Decision::Park(ParkedReason::EmailTaken),
             Whose::SiblingsNotKept => Decision::Park(ParkedReason::UserTokenNotKept),
-            // The other's user is used once it is there. Nothing was created, so the ledger and Foxy can be asked again.
+            // The other's user is used once it is there. Nothing was created, so the ledger and Foxy can be asked
+            // again.
             Whose::PerhapsSiblings | Whose::SiblingsKept | Whose::Unclear => retry_or_give_up(at, None),
         },
         (Step::Store, Refusal::DomainTaken) => domain_gone(at, ParkedReason::DomainTaken),
@@ -343,9 +344,9 @@ fn rejected(at: &Situation, refusal: Refusal) -> Decision {
     }
 }
 
-/// An email is taken whose earlier call ended unknown. That counts as our own late success: a lookup could say no more than
-/// the refusal does, since there is no list of our users to look into. Where another signup may have made the user, it is
-/// looked up: the other may yet bring the token.
+/// An email is taken whose earlier call ended unknown. That counts as our own late success: a lookup could say no
+/// more than the refusal does, since there is no list of our users to look into. Where another signup may have made
+/// the user, it is looked up: the other may yet bring the token.
 const fn email_taken_in_doubt(at: &Situation, whose: Whose) -> Decision {
     // The user of a restored one may have a store by now: under another's user it would be given a second one. And no
     // other signup has an email of the platform's own mailbox.

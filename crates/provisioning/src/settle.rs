@@ -29,9 +29,9 @@ pub(crate) enum Written {
 }
 
 impl<F: Calls> Runner<F> {
-    /// Has the plan decide about a finding, records what is decided, and lets the log, the publisher and the store know.
-    /// Where another signup under the same user stands in the way, the plan is asked again. `None`: it could not be recorded
-    /// while the lease lasted.
+    /// Has the plan decide about a finding, records what is decided, and lets the log, the publisher and the store
+    /// know. Where another signup under the same user stands in the way, the plan is asked again. `None`: it could
+    /// not be recorded while the lease lasted.
     pub(crate) async fn settle(
         &self,
         claimed: &Claimed,

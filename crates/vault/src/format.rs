@@ -15,8 +15,8 @@ const TAG_LEN: usize = 16;
 pub enum Format {
     /// A key id of 8 bytes. The key itself seals, whatever the purpose, and what is sealed is the bare value.
     Fxd1,
-    /// A key id of 16 bytes, which commits to the key. A key of the purpose's own seals, and what is sealed says whose it
-    /// is.
+    /// A key id of 16 bytes, which commits to the key. A key of the purpose's own seals, and what is sealed says
+    /// whose it is.
     Fxd2,
 }
 

@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn a_key_has_the_id_that_any_hkdf_gives() {
-        // Python: prk = hmac(32 zero bytes, key); hmac(prk, info + b"\x01")[:16], both with sha256 and key = bytes(range(32)).
+        // Python: prk = hmac(32 zero bytes, key); hmac(prk, info + b"\x01")[:16], both with sha256 and key =
+        // bytes(range(32)).
         let key = std::array::from_fn(|i| u8::try_from(i).unwrap());
         let long = LongKeyId::of(&key);
         assert_eq!(long.as_bytes(), b"\x40\x4c\x0b\x2f\x39\x5e\x50\xdc\x46\xda\xcf\xfd\xf6\x11\xd9\x98");

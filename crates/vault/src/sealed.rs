@@ -10,8 +10,8 @@ const KEY_ID: std::ops::Range<usize> = 4..4 + KeyId::LEN;
 
 /// One sealed value, in one of the [formats](Format).
 ///
-/// Safe to store, copy and send; only its format, its length and the [`KeyId`] can be read without the key. Well-formed by
-/// construction, which does not mean that it opens.
+/// Safe to store, copy and send; only its format, its length and the [`KeyId`] can be read without the key.
+/// Well-formed by construction, which does not mean that it opens.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
     format: Format,

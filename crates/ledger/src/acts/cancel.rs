@@ -32,8 +32,8 @@ pub struct Cancellation {
 }
 
 impl Ledger {
-    /// Closes a provisioning, at the step where it stands. Whether it may be closed is the caller's to judge. `None`: it has
-    /// changed since it was read as `judged`, or a worker holds it.
+    /// Closes a provisioning, at the step where it stands. Whether it may be closed is the caller's to judge. `None`:
+    /// it has changed since it was read as `judged`, or a worker holds it.
     ///
     /// The epoch is raised, so that a late owner's write changes nothing; only a token that it brings is kept.
     ///

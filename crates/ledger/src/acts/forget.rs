@@ -25,7 +25,8 @@ use crate::{
     transactions::Ending::{Commit, RollBack},
 };
 
-/// The key that a wiped fingerprint names: none. No ring has it, so a repeat counts as a duplicate whatever its content.
+/// The key that a wiped fingerprint names: none. No ring has it, so a repeat counts as a duplicate whatever its
+/// content.
 pub(crate) const NO_KEY: KeyId = KeyId::from_bytes([0; KeyId::LEN]);
 
 /// How much is to be forgotten.
@@ -33,8 +34,8 @@ pub(crate) const NO_KEY: KeyId = KeyId::from_bytes([0; KeyId::LEN]);
 pub struct Forgetting {
     /// Also the store's token. Foxy gives it out once, so nobody can act on the store any more.
     pub tokens: bool,
-    /// Also the addresses at Foxy, the store's domain, and whose user the store was made under: for when Foxy has removed
-    /// them.
+    /// Also the addresses at Foxy, the store's domain, and whose user the store was made under: for when Foxy has
+    /// removed them.
     pub links: bool,
 }
 
@@ -62,8 +63,8 @@ pub struct Forgotten {
     pub tokens_kept: u64,
     /// Whether the addresses at Foxy and the store's domain are still here.
     pub links_kept: bool,
-    /// Whether what was wiped is gone from SQLite's write-ahead log, too; `false` while somebody else reads it. `None` on
-    /// a server, whose own housekeeping decides.
+    /// Whether what was wiped is gone from SQLite's write-ahead log, too; `false` while somebody else reads it.
+    /// `None` on a server, whose own housekeeping decides.
     pub gone_from_file: Option<bool>,
 }
 
@@ -195,7 +196,8 @@ async fn wipe_outcomes(txn: &Transaction, row: &Provisioning) -> Result<(), Ledg
     let own = || O::SignupId.eq(row.signup_id.as_str());
     outbox::Entity::delete_many().filter(own()).filter(O::PublishedAt.is_not_null()).exec(txn).await?;
     for waiting in outbox::Entity::find().filter(own()).all(txn).await? {
-        // Read as it is: a later release may have written more than this one knows. Of what can't be read nothing is left.
+        // Read as it is: a later release may have written more than this one knows. Of what can't be read nothing is
+        // left.
         let mut told: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&waiting.body).unwrap_or_default();
         told.remove("user_id");
@@ -209,8 +211,8 @@ async fn wipe_outcomes(txn: &Transaction, row: &Provisioning) -> Result<(), Ledg
     Ok(())
 }
 
-/// The user's tokens go in any case: nothing can be made under a user whose customer is not known. Answers how many were
-/// wiped, and how many are left.
+/// The user's tokens go in any case: nothing can be made under a user whose customer is not known. Answers how many
+/// were wiped, and how many are left.
 async fn wipe_tokens(
     txn: &Transaction,
     row: &Provisioning,

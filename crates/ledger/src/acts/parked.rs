@@ -55,7 +55,8 @@ pub enum MustWait {
     Lookup,
 }
 
-/// The content that takes the place of the one that a signup was accepted with. Whether it may is the caller's to judge.
+/// The content that takes the place of the one that a signup was accepted with. Whether it may is the caller's to
+/// judge.
 #[derive(Debug, Clone)]
 pub struct Correction {
     /// The parent app's id of the customer.
@@ -213,13 +214,14 @@ async fn cut_short(txn: &Transaction, waiting: &Provisioning, now: i64) -> Resul
     Ok(update.exec(txn).await?.rows_affected > 0)
 }
 
-/// Whether the row comes from an older copy of the ledger. It may have gone on after that, perhaps with this very content.
+/// Whether the row comes from an older copy of the ledger. It may have gone on after that, perhaps with this very
+/// content.
 const fn is_restored(parked: &Provisioning) -> bool {
     parked.restored_to_ms.is_some()
 }
 
-/// Due at once, for a lookup where it is in doubt. Its step starts anew: retries, lookups and age. `None`: it is no longer
-/// parked as it was read.
+/// Due at once, for a lookup where it is in doubt. Its step starts anew: retries, lookups and age. `None`: it is no
+/// longer parked as it was read.
 async fn resume(
     mut update: UpdateMany<Entity>,
     txn: &Transaction,

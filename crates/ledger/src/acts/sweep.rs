@@ -39,12 +39,14 @@ const TIMES: usize = 20;
 const LONG: Duration = Duration::from_secs(10);
 
 impl Ledger {
-    /// Sets the times of open rows back, where the clock was: a row that was written in the future was written before that.
-    /// It keeps its distances: it waits for as long as was planned, and its lease is as long as it was, from now on. So
-    /// nothing waits for the clock to catch up, and nothing is tried before its time. Answers whether there were any.
+    /// Sets the times of open rows back, where the clock was: a row that was written in the future was written before
+    /// that. It keeps its distances: it waits for as long as was planned, and its lease is as long as it was, from
+    /// now on. So nothing waits for the clock to catch up, and nothing is tried before its time. Answers whether
+    /// there were any.
     async fn set_times_back(&self) -> Result<bool, LedgerError> {
         let (now, mut there_were_any) = (self.now(), false);
-        // Those with the latest times first: only some are looked at, and what waits as planned is not among them for long.
+        // Those with the latest times first: only some are looked at, and what waits as planned is not among them for
+        // long.
         let latest = |time: Column| {
             let future = Expr::col(time).gt(now.clone());
             Entity::find().select_only().column(Column::Id).filter(future).order_by_desc(time).limit(AT_A_TIME)
@@ -74,8 +76,8 @@ impl Ledger {
     /// `lookup_after`, and writes the evidence. The epoch is raised, so that the old owner's writes no longer count.
     /// Some hundreds at a time, and some thousands in all; the rest is the next sweep's.
     ///
-    /// Before that it sets the times of what waits or is leased back, where the clock was. After it, it tidies the counts of
-    /// [`Ledger::standings`].
+    /// Before that it sets the times of what waits or is leased back, where the clock was. After it, it tidies the
+    /// counts of [`Ledger::standings`].
     ///
     /// # Errors
     /// When the database does not answer; then nothing was moved.

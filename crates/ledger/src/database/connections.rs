@@ -1,10 +1,10 @@
 //! Connections that are used only for as long as they can be trusted.
 //!
-//! What a library says of a connection is not what the database knows of it. After SQLITE_FULL SQLite may have rolled back by
-//! itself while sqlx still counts an open transaction; its later commits then end savepoints of a transaction that never
-//! ends. A PostgreSQL session stays read-only when its server no longer is. A silent network answers nothing at all. So a
-//! connection on which anything but a *row's own* error happened is closed and never used again, whatever is said of it. All
-//! statements and transactions of the ledger pass here (decision 0021).
+//! What a library says of a connection is not what the database knows of it. After SQLITE_FULL SQLite may have rolled
+//! back by itself while sqlx still counts an open transaction; its later commits then end savepoints of a transaction
+//! that never ends. A PostgreSQL session stays read-only when its server no longer is. A silent network answers
+//! nothing at all. So a connection on which anything but a *row's own* error happened is closed and never used again,
+//! whatever is said of it. All statements and transactions of the ledger pass here (decision 0021).
 
 mod transaction;
 
@@ -132,7 +132,8 @@ impl Connections {
         lock(&self.0.silent_since).map(|since| since.elapsed())
     }
 
-    /// Whether there is an answer to a connection of its own, if only that there is no server. An answer ends the silence.
+    /// Whether there is an answer to a connection of its own, if only that there is no server. An answer ends the
+    /// silence.
     pub(crate) async fn answers(&self) -> bool {
         let Some(server) = self.0.server.get() else { return true };
         let answers = diagnosis::look(server).await.answers;
@@ -189,7 +190,8 @@ impl Connections {
 }
 
 impl Shared {
-    /// Waits no longer than a statement may be unanswered. What is dropped then leaves its connection in an unknown state.
+    /// Waits no longer than a statement may be unanswered. What is dropped then leaves its connection in an unknown
+    /// state.
     async fn bounded<T>(&self, run: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         let answer = match self.patience {
             None => run.await,

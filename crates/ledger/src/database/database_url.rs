@@ -157,8 +157,8 @@ impl DatabaseUrl {
         Ok(())
     }
 
-    /// What to show of it: the path, or host, port and database; never a user, a password or a parameter's value, but for
-    /// the directory of a socket.
+    /// What to show of it: the path, or host, port and database; never a user, a password or a parameter's value, but
+    /// for the directory of a socket.
     pub fn display(&self) -> String {
         match (&self.0, self.server()) {
             (Place::File(path), _) => format!("sqlite:{}", path.display()),

@@ -12,8 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What was found on the way to a server.
 pub(crate) struct Found {
-    /// Whether anything answered: the server, or the machine or the name service that says there is none. Without an answer
-    /// the way itself is dead.
+    /// Whether anything answered: the server, or the machine or the name service that says there is none. Without an
+    /// answer the way itself is dead.
     pub(crate) answers: bool,
     /// What to say of it.
     pub(crate) error: LedgerError,

@@ -43,8 +43,8 @@ impl fmt::Display for DurabilityRisk {
 }
 
 impl Ledger {
-    /// What speaks against trusting the database's commits (PostgreSQL docs: Write Ahead Log, settings). Empty for SQLite,
-    /// whose file is opened with `synchronous=FULL`.
+    /// What speaks against trusting the database's commits (PostgreSQL docs: Write Ahead Log, settings). Empty for
+    /// SQLite, whose file is opened with `synchronous=FULL`.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -33,8 +33,8 @@ impl fmt::Debug for Sent {
 
 impl Ledger {
     /// The plan that the database makes for a statement with these values: a line for each step on SQLite, one JSON
-    /// document on PostgreSQL, with how many rows each step met. There the statement runs for it, and is rolled back; an
-    /// insert does not, since its keys are taken.
+    /// document on PostgreSQL, with how many rows each step met. There the statement runs for it, and is rolled back;
+    /// an insert does not, since its keys are taken.
     ///
     /// # Errors
     /// When the database does not answer, or refuses.

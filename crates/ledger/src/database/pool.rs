@@ -26,8 +26,8 @@ pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that was idle for longer is tried before it is used: the way to it may have gone silently.
 const TRIED_AFTER: Duration = Duration::from_secs(30);
 
-/// PostgreSQL ends a statement that hangs, and a transaction whose worker is frozen or gone, since its open insert keeps
-/// every other worker waiting at the same signup id.
+/// PostgreSQL ends a statement that hangs, and a transaction whose worker is frozen or gone, since its open insert
+/// keeps every other worker waiting at the same signup id.
 ///
 /// As statements, not as parameters of the connection's start: PgBouncer refuses parameters that it does not know.
 const SESSION: &str = "SET statement_timeout = '15s'; SET idle_in_transaction_session_timeout = '15s'";
@@ -37,8 +37,8 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const SLOW: Duration = Duration::from_secs(1);
 
-/// PostgreSQL ends a statement after 15 s and says so. One that is unanswered for longer is not answered any more: a host
-/// that is gone sends nothing, not even an error.
+/// PostgreSQL ends a statement after 15 s and says so. One that is unanswered for longer is not answered any more: a
+/// host that is gone sends nothing, not even an error.
 const PATIENCE: Duration = Duration::from_secs(17);
 
 /// Opens the connections. SQLite gets one whatever `size` says.
@@ -54,8 +54,8 @@ pub(crate) async fn open(url: &DatabaseUrl, size: u32) -> Result<Connections, Le
     }
 }
 
-/// Changing a fresh file to WAL fails at once, whatever the busy timeout, while another process does the same; that is over
-/// in a moment.
+/// Changing a fresh file to WAL fails at once, whatever the busy timeout, while another process does the same; that
+/// is over in a moment.
 async fn open_embedded(options: SqliteConnectOptions) -> Result<Connections, LedgerError> {
     // Full: a commit that returned survives a power cut, which promise 1 rests on.
     let options = options

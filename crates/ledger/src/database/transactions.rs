@@ -11,11 +11,11 @@ pub(crate) enum Ending<T> {
 }
 
 impl Ledger {
-    /// Runs `work` in a write transaction, with the database's time in milliseconds since the epoch, read once at its start.
-    /// If `work` fails, the transaction is rolled back.
+    /// Runs `work` in a write transaction, with the database's time in milliseconds since the epoch, read once at its
+    /// start. If `work` fails, the transaction is rolled back.
     ///
-    /// The future must not be dropped half-way: run it within [`Ledger::detached`] or [`Ledger::undisturbed`]. It borrows
-    /// nothing, so it can be passed there as it is.
+    /// The future must not be dropped half-way: run it within [`Ledger::detached`] or [`Ledger::undisturbed`]. It
+    /// borrows nothing, so it can be passed there as it is.
     pub(crate) fn transaction<T, F>(&self, work: F) -> impl Future<Output = Result<T, LedgerError>> + use<T, F>
     where
         F: AsyncFnOnce(&Transaction, i64) -> Result<Ending<T>, LedgerError>,

@@ -23,8 +23,8 @@ const WINDOW: u64 = 200;
 pub struct Look {
     /// Behind this place in the order of the outbox; 0 is the beginning.
     pub after: i64,
-    /// The kinds that the publisher sends now. All others are passed over, and what waits behind one of them for the same
-    /// signup waits on.
+    /// The kinds that the publisher sends now. All others are passed over, and what waits behind one of them for the
+    /// same signup waits on.
     pub kinds: Vec<OutcomeKind>,
     /// Rows that can't be read. They hold up nothing behind them.
     pub set_aside: Vec<i64>,
@@ -57,8 +57,8 @@ pub struct DamagedEvent {
 }
 
 impl Ledger {
-    /// Looks for events that may be published next. One look takes in a bounded part of the outbox; the next one begins at
-    /// [`Looked::more_after`].
+    /// Looks for events that may be published next. One look takes in a bounded part of the outbox; the next one
+    /// begins at [`Looked::more_after`].
     ///
     /// # Errors
     /// When the database does not answer.
@@ -119,8 +119,8 @@ fn candidates(window: Vec<(i64, String, String)>, look: &Look, passed_over: &mut
     candidates
 }
 
-/// The oldest row that waits for the signup of a row of the outer query. Correlated, and so one seek in an index for each:
-/// a join leaves the planner the choice to read everything that waits.
+/// The oldest row that waits for the signup of a row of the outer query. Correlated, and so one seek in an index for
+/// each: a join leaves the planner the choice to read everything that waits.
 fn oldest_of_its_signup(set_aside: &[i64]) -> SelectStatement {
     let earlier = || Alias::new("earlier");
     let mut query = Query::select()

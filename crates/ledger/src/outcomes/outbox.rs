@@ -24,8 +24,8 @@ use crate::{
     transactions::Ending::Commit,
 };
 
-/// What stands for the provisioning of an event that belongs to none. The column takes no null: the previous release could
-/// not read it (decision 0015).
+/// What stands for the provisioning of an event that belongs to none. The column takes no null: the previous release
+/// could not read it (decision 0015).
 const OF_NO_PROVISIONING: &str = "";
 
 /// How many published events one statement deletes: other writers wait for it.
@@ -60,8 +60,8 @@ pub struct OutcomeData {
     /// Where the signup stands, in the answer to a duplicate: [`Provisioning::standing`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// Why it is parked, or why an event was rejected: one of the documented reasons. Why it was cancelled: what the person
-    /// wrote.
+    /// Why it is parked, or why an event was rejected: one of the documented reasons. Why it was cancelled: what the
+    /// person wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What can be done about it.
@@ -124,8 +124,8 @@ pub(crate) async fn tell_resumed(txn: &Transaction, provisioning_id: &str, now: 
     insert_event(txn, provisioning_id, event, now).await
 }
 
-/// Whether an event tells of a parked signup. In the words of the partial indexes `outbox_parked` and `outbox_to_forget`,
-/// since a value that is bound would not be known to be theirs.
+/// Whether an event tells of a parked signup. In the words of the partial indexes `outbox_parked` and
+/// `outbox_to_forget`, since a value that is bound would not be known to be theirs.
 fn kind_is_parked(is: &str) -> Expr {
     Expr::cust(format!("kind {is} '{}'", OutcomeKind::Parked))
 }
@@ -175,8 +175,8 @@ impl Ledger {
         self.detached("tell", work).await
     }
 
-    /// Commits an event that answers with how a provisioning stands. It is made of the row as it is when this is committed,
-    /// so it comes behind all that was told of it before.
+    /// Commits an event that answers with how a provisioning stands. It is made of the row as it is when this is
+    /// committed, so it comes behind all that was told of it before.
     ///
     /// # Errors
     /// When the commit did not happen or is not known to have, or the row is damaged or gone.
@@ -250,8 +250,8 @@ impl Ledger {
         .await
     }
 
-    /// Deletes events that were published longer ago than `keep`, but for those that tell of a parked signup: when it goes
-    /// on, they say that there is something to tell. Answers how many.
+    /// Deletes events that were published longer ago than `keep`, but for those that tell of a parked signup: when it
+    /// goes on, they say that there is something to tell. Answers how many.
     ///
     /// # Errors
     /// When the database does not answer.

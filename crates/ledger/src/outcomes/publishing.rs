@@ -81,8 +81,8 @@ impl Ledger {
         .await
     }
 
-    /// Marks events that the broker has confirmed, and renews the lease for it. Answers whether the lease still was this
-    /// one; the events are marked either way, since they are published.
+    /// Marks events that the broker has confirmed, and renews the lease for it. Answers whether the lease still was
+    /// this one; the events are marked either way, since they are published.
     ///
     /// # Errors
     /// When the database does not answer; the events are then sent again, under the same ids.

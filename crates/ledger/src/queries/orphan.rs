@@ -196,8 +196,8 @@ fn may_have_some() -> Expr {
     Expr::cust("generation > 1 OR (parked_reason = 'user_token_lost' AND mailbox IS NOT NULL)")
 }
 
-/// Parked since the token of its current user was lost, in a mailbox of the platform's, or cancelled after that. In the customer's own mailbox the
-/// user may be somebody else's; there it is the signup that needs a person.
+/// Parked since the token of its current user was lost, in a mailbox of the platform's, or cancelled after that. In
+/// the customer's own mailbox the user may be somebody else's; there it is the signup that needs a person.
 fn current_is_left_behind() -> Condition {
     Condition::all()
         .add(Column::State.is_in([State::Parked.as_str(), State::Closed.as_str()]))

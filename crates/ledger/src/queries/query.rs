@@ -34,7 +34,8 @@ pub struct Credential {
     pub serial: u32,
     /// The user or store it opens.
     pub resource_uri: Option<String>,
-    /// To which client of which Foxy it was given; `None` if an earlier release has kept it, and no client has used it since.
+    /// To which client of which Foxy it was given; `None` if an earlier release has kept it, and no client has used
+    /// it since.
     pub client: Option<FoxyClient>,
     /// The token; `None` once wiped.
     pub sealed: Option<Sealed>,
@@ -87,8 +88,8 @@ impl Ledger {
         self.detached("find", async move { query.one(&ledger.db).await?.map(Provisioning::from_row).transpose() }).await
     }
 
-    /// The tokens kept for a provisioning, in the order of the calls that Foxy answered with them; of several of one call the
-    /// one in use is the last.
+    /// The tokens kept for a provisioning, in the order of the calls that Foxy answered with them; of several of one
+    /// call the one in use is the last.
     ///
     /// # Errors
     /// When the database does not answer or a row is damaged.
@@ -105,9 +106,9 @@ impl Ledger {
         Ok(held)
     }
 
-    /// Whether another provisioning of this customer may have made the user that stands in the way of this one, or may have
-    /// it soon: one whose user is there, or is in doubt, or whose call is under way. A call that was announced after this
-    /// step had first met the refusal can't have made that user.
+    /// Whether another provisioning of this customer may have made the user that stands in the way of this one, or
+    /// may have it soon: one whose user is there, or is in doubt, or whose call is under way. A call that was
+    /// announced after this step had first met the refusal can't have made that user.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -185,8 +186,8 @@ impl Ledger {
         .await
     }
 
-    /// The provisioning whose kept user token serves this customer: of those that have one, the oldest. Only closed ones,
-    /// since a user of one that is still in work may yet turn out to be lost.
+    /// The provisioning whose kept user token serves this customer: of those that have one, the oldest. Only closed
+    /// ones, since a user of one that is still in work may yet turn out to be lost.
     ///
     /// # Errors
     /// When the database does not answer or a row is damaged.

@@ -1,7 +1,7 @@
 //! How many provisionings stand in which place, and since when: at the same cost on a ledger of any size.
 //!
-//! The database keeps the counts as rows change, by triggers (decision 0042). What is in flight they leave out: it changes
-//! the most often, and is no more than workers can have under way, so it is read as it is.
+//! The database keeps the counts as rows change, by triggers (decision 0042). What is in flight they leave out: it
+//! changes the most often, and is no more than workers can have under way, so it is read as it is.
 
 use std::collections::BTreeMap;
 

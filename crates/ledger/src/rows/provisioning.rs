@@ -35,8 +35,8 @@ pub struct Provisioning {
     pub parked_detail: Option<String>,
     /// The sealed event; gone once provisioned, unless settings keep it.
     pub payload: Option<Sealed>,
-    /// The template that the user's email is made of, where the platform owns the mailbox: part of the user step's natural
-    /// key, so it stays what it was while a call under it is in doubt, whatever the settings say by then.
+    /// The template that the user's email is made of, where the platform owns the mailbox: part of the user step's
+    /// natural key, so it stays what it was while a call under it is in doubt, whatever the settings say by then.
     pub mailbox: Option<String>,
     /// Counts the users made for it: a lost one may be superseded by the next generation.
     pub generation: u32,
@@ -65,8 +65,8 @@ pub struct Provisioning {
     pub intent_at_ms: Option<i64>,
     /// How many times in a row this step had no effect; paces the retries.
     pub retries: u32,
-    /// How often this step, with this natural key, was tried for nothing. What was not sent, since calls are paused or held
-    /// back, is no try.
+    /// How often this step, with this natural key, was tried for nothing. What was not sent, since calls are paused
+    /// or held back, is no try.
     pub tries: u32,
     /// For how long it was tried: the pauses between those tries as they were planned, whatever clocks showed. Time in
     /// which it waited for anything else is not in it.
@@ -92,8 +92,8 @@ pub struct Provisioning {
     pub closed_at_ms: Option<i64>,
     /// When its customer was forgotten; epoch milliseconds.
     pub forgotten_at_ms: Option<i64>,
-    /// The time of the copy of the ledger that the row was restored from; epoch milliseconds. What happened to it after that
-    /// is not known, so whatever key it tries is in doubt.
+    /// The time of the copy of the ledger that the row was restored from; epoch milliseconds. What happened to it
+    /// after that is not known, so whatever key it tries is in doubt.
     pub restored_to_ms: Option<i64>,
 }
 
@@ -150,8 +150,8 @@ impl Provisioning {
         }
     }
 
-    /// Whether a token of this call opens a user or a store that this signup has moved on from: another domain's, another
-    /// generation's.
+    /// Whether a token of this call opens a user or a store that this signup has moved on from: another domain's,
+    /// another generation's.
     pub fn has_left_behind(&self, scope: Scope, intent: u32, resource_uri: Option<&str>) -> bool {
         let is_another = |own: &Option<String>| own.is_some() && !is_same_resource(own.as_deref(), resource_uri);
         match (scope, self.step) {
@@ -162,9 +162,10 @@ impl Provisioning {
         }
     }
 
-    /// Of the tokens that are kept for this signup, in the order of [`Ledger::credentials`](crate::Ledger::credentials), the
-    /// one to use for its store: the last that is not wiped, unless it came with a call for an earlier domain. Whether it
-    /// opens the address that the row has is for the one who opens it to compare.
+    /// Of the tokens that are kept for this signup, in the order of
+    /// [`Ledger::credentials`](crate::Ledger::credentials), the one to use for its store: the last that is not wiped,
+    /// unless it came with a call for an earlier domain. Whether it opens the address that the row has is for the one
+    /// who opens it to compare.
     pub fn store_token(&self, held: Vec<Credential>) -> Option<Credential> {
         let is_of_this_key = |held: &Credential| self.step != Step::Store || held.intent >= self.key_intent;
         let is_of_store = |held: &Credential| held.scope == Scope::Store && held.sealed.is_some();
@@ -240,7 +241,8 @@ impl Claimed {
         Ok(Self { provisioning, lease })
     }
 
-    /// The same for a row that was written earlier, read at `now` by the ledger's clock: with what is left of its lease.
+    /// The same for a row that was written earlier, read at `now` by the ledger's clock: with what is left of its
+    /// lease.
     pub(crate) fn as_it_stands(row: Model, owner: &WorkerId, asked_at: Instant, now: i64) -> Result<Self, LedgerError> {
         let left = row.lease_until.map_or(0, |until| until.saturating_sub(now).max(0));
         Self::new(row, owner, asked_at, Duration::from_millis(left.unsigned_abs()))

@@ -36,7 +36,8 @@ impl Ledger {
         .await
     }
 
-    /// Writes down to which client a token was given, of one whose row does not say so: Foxy has accepted it from this one.
+    /// Writes down to which client a token was given, of one whose row does not say so: Foxy has accepted it from
+    /// this one.
     ///
     /// # Errors
     /// When the database does not answer. To repeat it is harmless.

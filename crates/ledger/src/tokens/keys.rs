@@ -46,8 +46,8 @@ pub struct KeyUse {
     pub events: u64,
     /// How many tokens are sealed with it.
     pub tokens: u64,
-    /// How many fingerprints were made with it. Without the key, a repeat of such an event counts as a duplicate whatever
-    /// its content; nothing else is lost.
+    /// How many fingerprints were made with it. Without the key, a repeat of such an event counts as a duplicate
+    /// whatever its content; nothing else is lost.
     pub fingerprints: u64,
 }
 

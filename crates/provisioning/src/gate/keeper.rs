@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Gate, Standing, State, say_recovered};
 use crate::calls::Calls;
 
-/// How long to wait, after Foxy has answered a look, for a call to be tried: longer than any retry waits (the default of
-/// `FOXDEN_RETRY_MAX`, and half as much again). Meanwhile no call is held up.
+/// How long to wait, after Foxy has answered a look, for a call to be tried: longer than any retry waits (the default
+/// of `FOXDEN_RETRY_MAX`, and half as much again). Meanwhile no call is held up.
 const TRIAL_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// What is to be done next, and when.

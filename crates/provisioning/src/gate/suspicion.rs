@@ -1,5 +1,5 @@
-//! Faults that may be of the set-up or of one signup alone, and how they are distinguished. Pure; the [gate](super) acts
-//! on it.
+//! Faults that may be of the set-up or of one signup alone, and how they are distinguished. Pure; the [gate](super)
+//! acts on it.
 
 use std::collections::HashSet;
 

@@ -30,8 +30,8 @@ pub struct Situation {
     pub generation: u32,
     /// Whether it comes from an older copy of the ledger, so that it may have gone further than its row says.
     pub is_restored: bool,
-    /// Whether the step was tried for as long as the settings allow. Time in which calls were paused, down or held back, and
-    /// time in a queue, is none in which it was tried.
+    /// Whether the step was tried for as long as the settings allow. Time in which calls were paused, down or held
+    /// back, and time in a queue, is none in which it was tried.
     pub is_too_old: bool,
     /// How often it was tried, not counting what was just seen.
     pub tries: u32,
