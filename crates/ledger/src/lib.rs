@@ -4,10 +4,10 @@
 //! create call is announced (its *intent* committed) before it is sent; its outcome is committed with its sealed token
 //! before anything else happens; and outcome events are committed with what they tell of.
 //!
-//! [`Ledger`] takes sealed values only, as bytes that name their key: no method of it accepts a plaintext token or event,
-//! and none opens an envelope. What that takes is in the crate `foxden-custody`, which the ledger does not know
-//! (decision 0024). The ledger makes no decision about what comes next; it carries out those of the saga, under a lease
-//! whose epoch fences late writers.
+//! [`Ledger`] takes sealed values only, as bytes that name their key: no method of it accepts a plaintext token or
+//! event, and none opens an envelope. What that takes is in the crate `foxden-custody`, which the ledger does not
+//! know (decision 0024). The ledger makes no decision about what comes next; it carries out those of the saga, under
+//! a lease whose epoch fences late writers.
 //!
 //! Its rooms: `database` (connections, transactions), `rows` (what is stored), `acts` (what people and sweeps do),
 //! `tokens`, `outcomes` (events for the parent app) and `queries`.
@@ -31,18 +31,19 @@ mod word;
 
 // Within the crate, modules go by their own names; their rooms are for people.
 use self::{
-    acts::{cancel, forget, parked, rebind, restored, sweep},
+    acts::{alone, cancel, forget, parked, rebind, restored, sweep},
     database::{
         connect, connections, database_url, diagnosis, durability, explain, pool, step_in, transactions, watch,
     },
     outcomes::{next_events, outbox, publishing},
     queries::{listing, orphan, query, standings},
-    rows::{audit, entity, evidence, provisioning},
+    rows::{audit, belonging, entity, evidence, provisioning},
     tokens::{clients, credentials, envelopes, exchange, keys},
 };
 
 pub use accept::{Accepted, Known, NewSignup};
 pub use address::is_same_resource;
+pub use alone::InUse;
 pub use audit::{Audited, By, Deed};
 pub use cancel::Cancellation;
 pub use claim::{Claims, Places};

@@ -65,9 +65,9 @@ pub(crate) struct DownOptions {
 pub(crate) async fn run(config: Option<&Path>, command: Command) -> anyhow::Result<Exit> {
     let settings: Settings = super::settings(config, Needs::default())?;
     let place = settings.database.url.display();
-    let ledger = wiring::connect(&settings.database).await?;
     match command {
         Command::Up => {
+            let ledger = wiring::connect(&settings.database).await?;
             ledger.migrate_up().await.with_context(|| format!("could not migrate {place}"))?;
             output::say(format!("{place} is up to date"));
             Ok(Exit::Done)
@@ -76,12 +76,13 @@ pub(crate) async fn run(config: Option<&Path>, command: Command) -> anyhow::Resu
             if !options.yes {
                 bail!("this deletes what the ledger at {place} holds, tokens included; add --yes if that is meant");
             }
+            let ledger = wiring::connect(&settings.database).await?;
             ledger.migrate_down(options.steps).await.with_context(|| format!("could not migrate {place}"))?;
             output::say(format!("took back {} from {place}", options.steps));
             Ok(Exit::Done)
         }
         Command::Status => {
-            let migrations = ledger.migrations().await?;
+            let migrations = wiring::connect(&settings.database).await?.migrations().await?;
             for (name, applied) in &migrations {
                 output::say(format!("{}  {name}", if *applied { "applied" } else { "MISSING" }));
             }

@@ -3,7 +3,9 @@
 use sea_orm::{ConnectionTrait as _, Value};
 
 use crate::{
+    alone::InUse,
     audit::{self, By, Deed},
+    belonging,
     connect::Ledger,
     error::LedgerError,
     state::Act,
@@ -24,47 +26,44 @@ pub enum Rebind {
     /// It belongs to neither of the two; `None`: to none yet.
     BelongsTo(Option<WhichFoxy>),
     /// Leases are alive: a worker is at work.
-    InUse {
-        /// How many.
-        leases: u64,
-        /// When the last of them ends; epoch milliseconds.
-        until_ms: i64,
-    },
+    InUse(InUse),
 }
 
+/// Where addresses at Foxy are kept.
+const ADDRESSES: [(&str, &str); 3] =
+    [("provisionings", "user_uri"), ("provisionings", "store_uri"), ("credentials", "resource_uri")];
+
 impl Ledger {
-    /// Makes a ledger that belongs to `from` belong to `to`, with all its tokens: a person says that both are the same Foxy
-    /// under another name or in other books. One transaction, so it has happened or it has not.
+    /// Makes a ledger that belongs to `from` belong to `to`, with all its tokens: a person says that both are the
+    /// same Foxy under another name or in other books. Where both are addresses, what is at the one is at the other
+    /// from then on. One transaction, so it has happened or it has not.
     ///
     /// # Errors
     /// When the database does not answer; then it may have happened. To repeat it is harmless.
     pub async fn rebind(&self, from: &WhichFoxy, to: &WhichFoxy, by: &By) -> Result<Rebind, LedgerError> {
-        match self.foxy().await? {
-            Some(foxy) if foxy == *to => return Ok(Rebind::Already),
-            Some(foxy) if foxy == *from => {}
-            other => return Ok(Rebind::BelongsTo(other)),
-        }
-        let (ledger, from, to, by) = (self.clone(), from.to_string(), to.to_string(), by.clone());
-        let work = self.transaction(async move |txn, now| {
-            if !ledger.is_embedded() {
-                txn.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
-                // No one may claim between the look at the leases and the commit.
-                let lock = "LOCK TABLE provisionings IN SHARE ROW EXCLUSIVE MODE";
-                txn.patiently(|inner| inner.execute_unprepared(lock)).await?;
+        let (ledger, from, to, by) = (self.clone(), from.clone(), to.clone(), by.clone());
+        let work = self.transaction(async move |txn, _| {
+            let (now, in_use) = ledger.keep_workers_out(txn).await?;
+            match belonging::read_in(txn).await? {
+                Some(foxy) if foxy == to => return Ok(RollBack(Rebind::Already)),
+                Some(foxy) if foxy == from => {}
+                other => return Ok(RollBack(Rebind::BelongsTo(other))),
             }
-            let alive = "SELECT COUNT(*) AS n, MAX(lease_until) AS last FROM provisionings WHERE lease_until >= $1";
-            if let Some(row) = txn.query_one_raw(ledger.statement(alive, [now.into()])).await?
-                && let Some(until_ms) = row.try_get::<Option<i64>>("", "last")?
-            {
-                let leases = row.try_get::<i64>("", "n")?.unsigned_abs();
-                return Ok(RollBack(Rebind::InUse { leases, until_ms }));
+            if let Some(in_use) = in_use {
+                return Ok(RollBack(Rebind::InUse(in_use)));
             }
-            let values = || [Value::from(to.clone()), Value::from(from.clone())];
+            let values = || [Value::from(to.to_string()), Value::from(from.to_string())];
             let change = "UPDATE which_foxy SET foxy = $1, since = $3 WHERE foxy = $2";
-            let row = ledger.statement(change, values().into_iter().chain([now.into()]));
-            if txn.execute_raw(row).await?.rows_affected() == 0 {
-                // Another one was quicker; who asks again sees what holds.
-                return Ok(RollBack(Rebind::Already));
+            txn.execute_raw(ledger.statement(change, values().into_iter().chain([now.into()]))).await?;
+            if matches!((&from, &to), (WhichFoxy::Origin(_), WhichFoxy::Origin(_))) {
+                for (table, column) in ADDRESSES {
+                    let moved = format!(
+                        "UPDATE {table} SET {column} = $1 || substr({column}, length($2) + 1) \
+                         WHERE substr({column}, 1, length($2) + 1) = $2 || '/'"
+                    );
+                    let moved = ledger.statement(&moved, values());
+                    txn.patiently(|inner| inner.execute_raw(moved)).await?;
+                }
             }
             let tokens = ledger.statement("UPDATE credentials SET which_foxy = $1 WHERE which_foxy = $2", values());
             let tokens = txn.patiently(|inner| inner.execute_raw(tokens)).await?.rows_affected();

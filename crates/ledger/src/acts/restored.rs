@@ -3,6 +3,7 @@
 use sea_orm::{ConnectionTrait as _, Value};
 
 use crate::{
+    alone::InUse,
     audit::{self, By, Deed},
     connect::Ledger,
     connections::Transaction,
@@ -18,12 +19,7 @@ pub enum MarkRestored {
     /// It is marked.
     Marked(Marked),
     /// Leases are alive: a worker is at work, or was when the copy was made.
-    InUse {
-        /// How many.
-        leases: u64,
-        /// When the last of them ends; epoch milliseconds.
-        until_ms: i64,
-    },
+    InUse(InUse),
     /// It holds a signup that was accepted after the time given, so the copy is not that old.
     Newer {
         /// When the newest was accepted; epoch milliseconds.
@@ -53,35 +49,29 @@ pub struct Marked {
 const UNMARKED: &str = "state <> 'closed' AND accepted_at <= $1 AND (restored_to IS NULL OR restored_to <> $1)";
 
 impl Ledger {
-    /// Marks every row that is not closed as one that comes from a copy of the ledger made at `to_ms`. What happened to its
-    /// signup between then and now is unknown, so whatever it stands at is in doubt, and so is every natural key that it
-    /// tries from now on: it is looked up before anything is sent.
+    /// Marks every row that is not closed as one that comes from a copy of the ledger made at `to_ms`. What happened
+    /// to its signup between then and now is unknown, so whatever it stands at is in doubt, and so is every natural
+    /// key that it tries from now on: it is looked up before anything is sent.
     ///
-    /// One transaction that keeps workers out while it lasts, which on a large ledger is longer than other operations may
-    /// take. To repeat it for the same copy is harmless, also after workers have gone on.
+    /// One transaction that keeps workers out while it lasts, which on a large ledger is longer than other operations
+    /// may take. To repeat it for the same copy is harmless, also after workers have gone on.
     ///
     /// # Errors
     /// When the database does not answer; then nothing is marked, or it is not known.
     pub async fn mark_restored(&self, to_ms: i64, by: &By) -> Result<MarkRestored, LedgerError> {
         let (ledger, by) = (self.clone(), by.clone());
         Self::undisturbed(self.transaction(async move |txn, _| {
-            if !ledger.is_embedded() {
-                txn.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
-                // Nobody may claim between the look at the leases and the commit.
-                let lock = "LOCK TABLE provisionings IN SHARE ROW EXCLUSIVE MODE";
-                txn.patiently(|inner| inner.execute_unprepared(lock)).await?;
-            }
-            // After that wait: whatever a worker still wrote meanwhile is not in the future then.
-            let now = ledger.now_in(txn).await?;
-            if let Some(refused) = ledger.refusal(txn, to_ms, now).await? {
+            let (now, in_use) = ledger.keep_workers_out(txn).await?;
+            if let Some(refused) = ledger.refusal(txn, to_ms, now, in_use).await? {
                 return Ok(RollBack(refused));
             }
             let marked = ledger.count_marks(txn, to_ms).await?;
             let (to, when) = (Value::from(to_ms), Value::from(now));
             let evidence = evidence::of_restored(&ledger, UNMARKED, to.clone(), &by.who, now);
             txn.patiently(|inner| inner.execute_raw(evidence)).await?;
-            // The step's age begins again: nobody could work on it meanwhile. Whatever call it had has ended by now, since
-            // no worker is at work. What is parked is in doubt from when it goes on; until then it is judged as it stood.
+            // The step's age begins again: nobody could work on it meanwhile. Whatever call it had has ended by now,
+            // since no worker is at work. What is parked is in doubt from when it goes on; until then it is judged as
+            // it stood.
             let update = format!(
                 "UPDATE provisionings SET restored_to = $1, epoch = epoch + 1, updated_at = $2, doubt_ended_at = $2, \
                  refused = NULL, lookups = 0, retries = 0, tries = 0, tried_ms = 0, step_since = $2, \
@@ -100,16 +90,18 @@ impl Ledger {
     }
 
     /// Why the ledger must not be marked.
-    async fn refusal(&self, txn: &Transaction, to_ms: i64, now: i64) -> Result<Option<MarkRestored>, LedgerError> {
+    async fn refusal(
+        &self,
+        txn: &Transaction,
+        to_ms: i64,
+        now: i64,
+        in_use: Option<InUse>,
+    ) -> Result<Option<MarkRestored>, LedgerError> {
         if to_ms > now {
             return Ok(Some(MarkRestored::Future { now_ms: now }));
         }
-        let alive = "SELECT COUNT(*) AS n, MAX(lease_until) AS last FROM provisionings WHERE lease_until >= $1";
-        if let Some(row) = txn.query_one_raw(self.statement(alive, [now.into()])).await?
-            && let Some(until_ms) = row.try_get::<Option<i64>>("", "last")?
-        {
-            let leases = row.try_get::<i64>("", "n")?.unsigned_abs();
-            return Ok(Some(MarkRestored::InUse { leases, until_ms }));
+        if let Some(in_use) = in_use {
+            return Ok(Some(MarkRestored::InUse(in_use)));
         }
         // Those that came after an earlier run are no part of the copy.
         let newer = "SELECT MAX(accepted_at) AS newest FROM provisionings WHERE accepted_at > $1 \

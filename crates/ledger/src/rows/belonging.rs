@@ -1,15 +1,15 @@
 //! The Foxy that a ledger belongs to. One row; it is there from when the ledger was first used with a Foxy.
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    sea_query::OnConflict,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, sea_query::OnConflict,
 };
 
 use crate::{
     connect::Ledger,
     entity::{
         provisioning,
-        which_foxy::{ActiveModel, Column, Entity, Model},
+        which_foxy::{ActiveModel, Column, Entity},
     },
     error::LedgerError,
     transactions::Ending,
@@ -26,14 +26,11 @@ impl Ledger {
     /// When the database does not answer, or the row can't be read.
     pub async fn foxy(&self) -> Result<Option<WhichFoxy>, LedgerError> {
         let ledger = self.clone();
-        self.detached("foxy", async move {
-            Entity::find_by_id(THE_ONE).one(&ledger.db).await?.map(|row| read(&row)).transpose()
-        })
-        .await
+        self.detached("foxy", async move { read_in(&ledger.db).await }).await
     }
 
-    /// Makes this ledger belong to this Foxy, if it belongs to none. Answers the one that it belongs to then: another, if
-    /// another process was first.
+    /// Makes this ledger belong to this Foxy, if it belongs to none. Answers the one that it belongs to then:
+    /// another, if another process was first.
     ///
     /// # Errors
     /// When the database does not answer: then it may have happened. Asking again answers what holds.
@@ -43,15 +40,14 @@ impl Ledger {
             let row = ActiveModel { id: Set(THE_ONE), foxy: Set(foxy.to_string()), since: Set(now) };
             let first = OnConflict::column(Column::Id).do_nothing().to_owned();
             Entity::insert_many([row]).on_conflict(first).try_insert().exec_without_returning(txn).await?;
-            let row = Entity::find_by_id(THE_ONE).one(txn).await?;
-            let row = row.ok_or_else(|| LedgerError::unavailable("no row for the ledger's Foxy"))?;
-            Ok(Ending::Commit(read(&row)?))
+            let foxy = read_in(txn).await?;
+            Ok(Ending::Commit(foxy.ok_or_else(|| LedgerError::unavailable("no row for the ledger's Foxy"))?))
         });
         self.detached("belong_to", work).await
     }
 
-    /// The address of the newest user that this ledger has one of: by it a ledger that was written by an earlier release
-    /// shows which Foxy it was used with.
+    /// The address of the newest user that this ledger has one of: by it a ledger that was written by an earlier
+    /// release shows which Foxy it was used with.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -69,6 +65,9 @@ impl Ledger {
     }
 }
 
-fn read(row: &Model) -> Result<WhichFoxy, LedgerError> {
-    row.foxy.parse().map_err(|_| LedgerError::Damaged { id: row.id.to_string(), column: "foxy" })
+/// The Foxy that the ledger belongs to, as the row says.
+pub(crate) async fn read_in(connection: &impl ConnectionTrait) -> Result<Option<WhichFoxy>, LedgerError> {
+    let Some(row) = Entity::find_by_id(THE_ONE).one(connection).await? else { return Ok(None) };
+    let damaged = |_| LedgerError::Damaged { id: row.id.to_string(), column: "foxy" };
+    row.foxy.parse().map(Some).map_err(damaged)
 }

@@ -1,6 +1,6 @@
 //! The Foxy that a ledger belongs to.
 
-use foxden_ledger::{By, Ledger, Rebind, WhichFoxy, WorkerId};
+use foxden_ledger::{By, InUse, Ledger, Rebind, WhichFoxy, WorkerId};
 
 use crate::support::{accept, custody};
 
@@ -31,6 +31,6 @@ pub(crate) async fn a_ledger_is_rebound_from_the_foxy_that_it_belongs_to_while_n
     assert_eq!(ledger.rebind(&one, &other, &by).await.unwrap(), Rebind::Already);
     accept(&ledger, &custody(), &WorkerId::new(), "s1").await;
     let in_use = ledger.rebind(&other, &one, &by).await.unwrap();
-    assert!(matches!(in_use, Rebind::InUse { leases: 1, .. }), "{in_use:?}");
+    assert!(matches!(in_use, Rebind::InUse(InUse { leases: 1, .. })), "{in_use:?}");
     assert_eq!(ledger.foxy().await.unwrap(), Some(other));
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use foxden_custody::Custody;
 use foxden_ledger::{
-    AttemptKind, AttemptOutcome, By, CorrectedKey, Correction, Doubt, Facts, Ledger, ManualClock, MarkRestored, Marked,
-    Next, ParkedReason, Provisioning, Retried, SignupId, Source, State, Step, WorkerId,
+    AttemptKind, AttemptOutcome, By, CorrectedKey, Correction, Doubt, Facts, InUse, Ledger, ManualClock, MarkRestored,
+    Marked, Next, ParkedReason, Provisioning, Retried, SignupId, Source, State, Step, WorkerId,
 };
 
 use crate::support::{LEASE, START_MS, accept, custody, entry, payload, row, signup, written};
@@ -82,7 +82,7 @@ pub(crate) async fn a_ledger_is_not_marked_while_it_is_worked_on_or_for_a_wrong_
     accept(&ledger, &custody, &WorkerId::new(), "s1").await;
     let until_ms = row(&ledger, "s1").await.lease_until_ms.unwrap();
     let asked = async |to_ms| ledger.mark_restored(to_ms, &by()).await.unwrap();
-    assert_eq!(asked(START_MS).await, MarkRestored::InUse { leases: 1, until_ms });
+    assert_eq!(asked(START_MS).await, MarkRestored::InUse(InUse { leases: 1, until_ms }));
     clock.advance(LEASE * 2);
     assert_eq!(asked(START_MS - 1).await, MarkRestored::Newer { accepted_at_ms: START_MS });
     assert_eq!(asked(clock.now_ms() + 1).await, MarkRestored::Future { now_ms: clock.now_ms() });

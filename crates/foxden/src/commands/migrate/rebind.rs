@@ -2,15 +2,16 @@
 
 use anyhow::bail;
 use clap::Args;
-use foxden_ledger::{Rebind, WhichFoxy};
+use foxden_ledger::{InUse, Rebind, WhichFoxy};
 use serde_json::json;
 
 use crate::{belonging, exit::Exit, output, person::Asking, settings::Settings, wiring};
 
 pub(super) const HELP: &str = "\
 A ledger belongs to one Foxy, and is refused to any other. Use this where both are the same Foxy: a server that has another
-address now, or a simulator's books that were copied. At a Foxy that did not make them its users, stores and tokens
-do not exist. Stop all workers before. To repeat it is harmless.
+address now, or a simulator's books that were copied. Addresses that begin with the one are changed to the other. At a Foxy
+that did not make them its users, stores and tokens do not exist. Stop all workers before, and see that the escrow is
+empty. To repeat it is harmless.
 
 FOXY is production, sandbox, simulator:ID, or an origin. The message of a command that was refused names both.
 
@@ -44,14 +45,18 @@ pub(super) async fn run(settings: &Settings, options: Options) -> anyhow::Result
     let tokens = match ledger.rebind(&from, &to, &by).await? {
         Rebind::Rebound { tokens } => tokens,
         Rebind::Already => {
-            output::note(format!("the ledger at {place} belongs to {to} already; nothing was changed"));
+            if options.json {
+                output::say_json(&json!({ "from": from.to_string(), "to": to.to_string(), "tokens": 0 }));
+            } else {
+                output::note(format!("the ledger at {place} belongs to {to} already; nothing was changed"));
+            }
             return Ok(Exit::Done);
         }
         Rebind::BelongsTo(Some(other)) => bail!("the ledger at {place} belongs to {other}, and not to {from}"),
         Rebind::BelongsTo(None) => {
             bail!("the ledger at {place} belongs to no Foxy yet; the first worker writes down which")
         }
-        Rebind::InUse { leases, until_ms } => bail!(
+        Rebind::InUse(InUse { leases, until_ms }) => bail!(
             "{leases} signups are held by a worker; stop all workers, and try again after {}, when the last lease has ended",
             output::moment(until_ms)
         ),

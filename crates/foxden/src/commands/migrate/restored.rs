@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use clap::Args;
-use foxden_ledger::{MarkRestored, Marked};
+use foxden_ledger::{InUse, MarkRestored, Marked};
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -39,7 +39,7 @@ pub(super) async fn run(settings: &Settings, options: Options) -> anyhow::Result
     let ledger = wiring::existing_ledger(&settings.database, &settings.foxy).await?;
     let marked = match ledger.mark_restored(at, &by).await? {
         MarkRestored::Marked(marked) => marked,
-        MarkRestored::InUse { leases, until_ms } => bail!(
+        MarkRestored::InUse(InUse { leases, until_ms }) => bail!(
             "{leases} signups are held by a worker, or were when the copy was made; stop all workers, and try again \
              after {}, when the last lease has ended",
             output::moment(until_ms)
