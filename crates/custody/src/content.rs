@@ -1,7 +1,8 @@
 //! What stands inside an envelope of `FXD2`: the secret, and whose it is.
 //!
-//! An envelope is bound to its row's id. All else that a row says of it (the signup, the address, the call) can be edited
-//! by whoever can write to the database; so it stands inside as well, and the two are compared before anything is used.
+//! An envelope is bound to its row's id. All else that a row says of it (the signup, the address, the call) can be
+//! edited by anyone who can write to the database; so it stands inside as well, and the two are compared before
+//! anything is used.
 
 use foxden_ledger::{Credential, FoxyClient, Provisioning, ProvisioningId, Scope, SignupId, is_same_resource};
 use foxden_vault::{ClientSecret, RefreshToken};
@@ -91,9 +92,14 @@ pub enum Mismatch {
     /// It belongs to another client.
     #[error("it was sealed for another client")]
     Client,
-    /// The row has the fingerprint of another event.
-    #[error("the row's fingerprint is that of another event")]
+    /// The row's fingerprint is not known to be that of this event.
+    #[error("the row's fingerprint is not known to be that of its event")]
     Fingerprint,
+    /// What the row says of the token can't all be true.
+    #[error(
+        "the row contradicts itself: its signup is missing, none of its tokens is of its address, or its client is damaged"
+    )]
+    Row,
 }
 
 impl Mismatch {
@@ -106,6 +112,7 @@ impl Mismatch {
             Self::Serial(_) => "serial",
             Self::Client => "client_id",
             Self::Fingerprint => "fingerprint",
+            Self::Row => "row",
         }
     }
 }
@@ -181,8 +188,8 @@ impl TokenContent {
         if !row.addresses.iter().all(is_own) {
             return Err(Mismatch::Address);
         }
-        // What was sealed before its client was known has none. Which Foxy it is is not compared: a ledger may have been
-        // bound to another name of the same Foxy since, and the row with it.
+        // What was sealed before its client was known has none. Which Foxy it is is not compared: a ledger may have
+        // been bound to another name of the same Foxy since, and the row with it.
         if self.client_id.is_some() && self.client_id != row.client.as_ref().map(|client| client.id.to_string()) {
             return Err(Mismatch::Client);
         }
@@ -211,8 +218,8 @@ impl OpenedPayload {
     }
 }
 
-/// The contents of a signup as an earlier release has sealed them, with whose they are. They stay byte for byte what they
-/// were, since they may have members that this release does not know.
+/// The contents of a signup as an earlier release has sealed them, with whose they are. They stay byte for byte what
+/// they were, since they may have members that this release does not know.
 pub(crate) fn with_owner(signup_id: &SignupId, contents: &[u8]) -> Zeroizing<Vec<u8>> {
     let owner = serde_json::to_vec(signup_id.as_str()).expect("a string always serializes");
     let parts: [&[u8]; 5] = [b"{\"signup_id\":", &owner, b",\"contents\":", contents, b"}"];

@@ -9,14 +9,13 @@ use foxden_ledger::{ProvisioningId, Scope, SignupId};
 use foxden_vault::{
     Binding, ClientSecret, Fingerprint, Format, KeyId, KeyRing, OpenError, RefreshToken, SealError, Sealed,
 };
-use serde::Serialize;
 
 use crate::{
     content::{
         Mismatch, OpenedPayload, PayloadContent, PendingContent, TokenContent, TokenRow, TokenSource, encode,
         with_owner,
     },
-    payload::{Payload, StoreDetails, UserDetails},
+    payload::Payload,
     rotation::{PendingSecret, RotationOf},
 };
 
@@ -27,14 +26,12 @@ const CLIENT_SECRET: &str = "client-secret";
 /// The scope under an earlier release.
 const ROTATION: &str = "rotation";
 const REPLACED_SECRET: &str = "replaced-client-secret";
-const EVENT_FINGERPRINT: &str = "event-fingerprint";
-const CODES_FINGERPRINT: &str = "event-with-captcha-codes-fingerprint";
 
 /// The key ring with the environment's name: seals and opens payloads and tokens, each bound to its row.
 ///
 /// The binding is `(environment, purpose, provisioning id, scope)`. A row copied to another provisioning, another
-/// column or another environment won't open. What else the row says of it is compared with what the envelope says inside;
-/// where they differ nothing is handed out, and an error line says so (`custody.mismatch`).
+/// column or another environment won't open. What else the row says of it is compared with what the envelope says
+/// inside; where they differ nothing is handed out, and an error line says so (`custody.mismatch`).
 #[derive(Clone)]
 pub struct Custody {
     ring: Arc<KeyRing>,
@@ -47,7 +44,7 @@ pub enum CustodyError {
     /// The envelope names a key that this ring lacks: add it to the ring.
     #[error("the key {0} that seals this is not in the key ring")]
     KeyMissing(KeyId),
-    /// A wrong key, a wrong place, or a changed envelope. Which one is not told, on purpose.
+    /// A wrong key, a wrong place, or a changed envelope. It doesn't say which, on purpose.
     #[error("the envelope does not open: it was altered, moved from another row, or sealed for another environment")]
     Refused,
     /// It opened, and held something this release can't read.
@@ -122,13 +119,7 @@ impl Custody {
         sealed: &Sealed,
     ) -> Result<Payload, CustodyError> {
         let text = self.ring.open(&self.binding(PAYLOAD, id, SIGNUP), sealed)?;
-        match sealed.format() {
-            Format::Fxd1 => serde_json::from_slice(&text).map_err(|_| CustodyError::Content),
-            Format::Fxd2 => {
-                let opened: OpenedPayload = serde_json::from_slice(&text).map_err(|_| CustodyError::Content)?;
-                opened.of(signup_id).map_err(|mismatch| report(signup_id, PAYLOAD, mismatch))
-            }
-        }
+        payload_in(&text, sealed.format(), signup_id)
     }
 
     /// Seals a token that Foxy gave, with whose it is.
@@ -231,33 +222,33 @@ impl Custody {
         Binding { environment: &self.environment, purpose: CLIENT_SECRET, owner: client_id, scope }
     }
 
-    /// What a signup asks for, sealed with the first key, byte for byte what it was: a later release may have written it.
-    /// An envelope of `FXD1` is sealed as this signup's, unless `known` is the fingerprint of another event.
+    /// What a signup asks for, sealed with the first key, byte for byte what it was: a later release may have written
+    /// it. An envelope of `FXD1` is sealed as this signup's only if `known` is the fingerprint of the same event:
+    /// anyone who can write to the row can damage that, or name a key that there is not. The fingerprint under the
+    /// first key comes along, unless it can't be shown to be of the same content: then it might make a conflict of
+    /// every repeat.
     pub(crate) fn reseal_payload(
         &self,
         id: &ProvisioningId,
         (signup_id, account_id): (&SignupId, Option<&str>),
         sealed: &Sealed,
         known: Option<&Fingerprint>,
-    ) -> Result<Sealed, NotResealed> {
-        let payload = self.open_payload(id, signup_id, sealed)?;
+    ) -> Result<(Sealed, Option<Fingerprint>), NotResealed> {
         let binding = self.binding(PAYLOAD, id, SIGNUP);
         let text = self.ring.open(&binding, sealed).map_err(CustodyError::from)?;
+        let payload = payload_in(&text, sealed.format(), signup_id)?;
+        let is_same = known.and_then(|known| self.is_same_event(signup_id, account_id, &payload, known)) == Some(true);
         let resealed = match sealed.format() {
-            Format::Fxd1 => {
-                let is_same = known.and_then(|known| self.is_same_event(signup_id, account_id, &payload, known));
-                if is_same == Some(false) {
-                    return Err(report(signup_id, PAYLOAD, Mismatch::Fingerprint).into());
-                }
-                self.ring.seal(&binding, &with_owner(signup_id, &text))
-            }
+            Format::Fxd1 if !is_same => return Err(report(signup_id, PAYLOAD, Mismatch::Fingerprint).into()),
+            Format::Fxd1 => self.ring.seal(&binding, &with_owner(signup_id, &text)),
             Format::Fxd2 => self.ring.seal(&binding, &text),
         };
-        resealed.map_err(NotResealed::Seal)
+        let renewed = is_same.then(|| self.fingerprint(signup_id, account_id, &payload));
+        Ok((resealed.map_err(NotResealed::Seal)?, renewed))
     }
 
-    /// A token, sealed with the first key, byte for byte what it was. An envelope of `FXD1` is sealed as what the row says
-    /// it is, unless the row contradicts itself.
+    /// A token, sealed with the first key, byte for byte what it was. An envelope of `FXD1` is sealed as what the row
+    /// says it is, unless the row contradicts itself.
     pub(crate) fn reseal_token(
         &self,
         row: &TokenRow,
@@ -268,7 +259,7 @@ impl Custody {
         let binding = self.binding(CREDENTIAL, &row.provisioning, row.scope.as_str());
         let resealed = match sealed.format() {
             Format::Fxd1 if !agrees => {
-                return Err(report(&row.signup_id, CREDENTIAL, Mismatch::Address).into());
+                return Err(report(&row.signup_id, CREDENTIAL, Mismatch::Row).into());
             }
             Format::Fxd1 => {
                 let content = TokenContent::new(row, &token, Some(TokenSource::Created), Some(given_at_ms));
@@ -278,59 +269,16 @@ impl Custody {
         };
         resealed.map_err(NotResealed::Seal)
     }
+}
 
-    /// The fingerprint of a sealed event under the first key. `None` where it can't be shown that `known` is the
-    /// fingerprint of the same content: then the new one might make a conflict of every repeat.
-    pub(crate) fn renew_fingerprint(
-        &self,
-        id: &ProvisioningId,
-        signup_id: &SignupId,
-        account_id: Option<&str>,
-        sealed: &Sealed,
-        known: &Fingerprint,
-    ) -> Option<Fingerprint> {
-        let payload = self.open_payload(id, signup_id, sealed).ok()?;
-        let is_same = self.is_same_event(signup_id, account_id, &payload, known) == Some(true);
-        is_same.then(|| self.fingerprint(signup_id, account_id, &payload))
-    }
-
-    /// A keyed digest of an event's content: tells a repeat from a changed event after the payload was wiped, without
-    /// keeping an unkeyed hash of personal data that could be guessed at. Captcha codes are no part of the content.
-    pub fn fingerprint(&self, signup_id: &SignupId, account_id: Option<&str>, payload: &Payload) -> Fingerprint {
-        self.ring.fingerprint(EVENT_FINGERPRINT, &content(signup_id, account_id, payload))
-    }
-
-    /// Whether the content is the one that the fingerprint was taken of; `None` if its key is no longer in the ring.
-    pub fn is_same_event(
-        &self,
-        signup_id: &SignupId,
-        account_id: Option<&str>,
-        payload: &Payload,
-        known: &Fingerprint,
-    ) -> Option<bool> {
-        self.ring.matches(EVENT_FINGERPRINT, &content(signup_id, account_id, payload), known)
-    }
-
-    /// A keyed digest of an event's content and its captcha codes: tells codes that were replaced from new ones.
-    pub fn fingerprint_with_codes(
-        &self,
-        signup_id: &SignupId,
-        account_id: Option<&str>,
-        payload: &Payload,
-    ) -> Fingerprint {
-        self.ring.fingerprint(CODES_FINGERPRINT, &content_and_codes(signup_id, account_id, payload))
-    }
-
-    /// Whether content and codes are those that [`Custody::fingerprint_with_codes`] was taken of; `None` if its key is no
-    /// longer in the ring.
-    pub fn has_same_codes(
-        &self,
-        signup_id: &SignupId,
-        account_id: Option<&str>,
-        payload: &Payload,
-        known: &Fingerprint,
-    ) -> Option<bool> {
-        self.ring.matches(CODES_FINGERPRINT, &content_and_codes(signup_id, account_id, payload), known)
+/// The payload in what an envelope of this format held, if it is this signup's.
+fn payload_in(text: &[u8], format: Format, signup_id: &SignupId) -> Result<Payload, CustodyError> {
+    match format {
+        Format::Fxd1 => serde_json::from_slice(text).map_err(|_| CustodyError::Content),
+        Format::Fxd2 => {
+            let opened: OpenedPayload = serde_json::from_slice(text).map_err(|_| CustodyError::Content)?;
+            opened.of(signup_id).map_err(|mismatch| report(signup_id, PAYLOAD, mismatch))
+        }
     }
 }
 
@@ -351,8 +299,8 @@ impl Inside {
     }
 }
 
-/// Says that a row is not what it was when its envelope was sealed: someone should look into it whichever command or worker
-/// has met it, so the line is written here.
+/// Says that a row is not what it was when its envelope was sealed: someone should look into it whichever command or
+/// worker has met it, so the line is written here.
 fn report(signup_id: &SignupId, contents: &'static str, mismatch: Mismatch) -> CustodyError {
     tracing::error!(
         event = "custody.mismatch",
@@ -365,32 +313,11 @@ fn report(signup_id: &SignupId, contents: &'static str, mismatch: Mismatch) -> C
     CustodyError::Mismatch(mismatch)
 }
 
-/// The content in a fixed order: fields as declared, further properties sorted by name. What a payload may have besides
-/// must not change what earlier releases took the fingerprint of.
-fn content(signup_id: &SignupId, account_id: Option<&str>, payload: &Payload) -> zeroize::Zeroizing<Vec<u8>> {
-    #[derive(Serialize)]
-    struct Content<'a> {
-        user: &'a UserDetails,
-        store: &'a StoreDetails,
-    }
-    let Payload { user, store, captcha: _ } = payload;
-    serde_json::to_vec(&(signup_id.as_str(), account_id, Content { user, store }))
-        .expect("a payload holds only strings and JSON values, which always serialize")
-        .into()
-}
-
-fn content_and_codes(signup_id: &SignupId, account_id: Option<&str>, payload: &Payload) -> zeroize::Zeroizing<Vec<u8>> {
-    serde_json::to_vec(&(signup_id.as_str(), account_id, payload))
-        .expect("a payload holds only strings and JSON values, which always serialize")
-        .into()
-}
-
 #[cfg(test)]
 mod tests {
     use foxden_ledger::{ClientId, FoxyClient, WhichFoxy};
 
     use super::*;
-    use crate::payload::CaptchaCodes;
 
     fn acct(signup_id: &str) -> SignupId {
         SignupId::parse(signup_id).unwrap()
@@ -405,28 +332,6 @@ mod tests {
             addresses: Vec::new(),
             client: None,
         }
-    }
-
-    #[test]
-    fn captcha_codes_change_no_fingerprint_but_the_one_of_codes() {
-        let ring = KeyRing::parse(&foxden_vault::generate_key("test").unwrap()).unwrap();
-        let custody = Custody::new(Arc::new(ring), "test");
-        let without: Payload = serde_json::from_str(
-            r#"{"user":{"first_name":"A","last_name":"B","email":"a@b","extra":{}},"store":{"name":"S","url":"u",
-                "email":"e","country":"US","region":"MN","postal_code":"1"}}"#,
-        )
-        .unwrap();
-        let codes = CaptchaCodes { user: Some("solved".into()), store: None };
-        let with = Payload { captcha: codes, ..without.clone() };
-        let id = SignupId::parse("s-1").unwrap();
-        // As an earlier release serialized it, which knew no codes.
-        assert_eq!(*content(&id, None, &with), serde_json::to_vec(&("s-1", None::<&str>, &without)).unwrap());
-        let known = custody.fingerprint(&id, None, &without);
-        assert_eq!(custody.is_same_event(&id, None, &with, &known), Some(true));
-        let known = custody.fingerprint_with_codes(&id, None, &with);
-        assert_eq!(custody.has_same_codes(&id, None, &with, &known), Some(true));
-        assert_eq!(custody.has_same_codes(&id, None, &without, &known), Some(false));
-        assert_eq!(custody.is_same_event(&id, None, &with, &known), Some(false), "a digest of another purpose");
     }
 
     #[test]

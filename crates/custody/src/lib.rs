@@ -1,17 +1,18 @@
 //! Custody: what the ledger holds sealed, and what each envelope is bound to.
 //!
-//! [`Custody`] seals and opens payloads and tokens, each for its row. [`Escrow`] keeps sealed tokens while the ledger is
-//! away; [`TokenPlace`] puts a token in the place of another; [`open_store_token`] hands one out on the record; [`Reseal`]
-//! moves envelopes to another key; [`SecretRotation`] keeps a client secret on its way to Foxy.
+//! [`Custody`] seals and opens payloads and tokens, each for its row. [`Escrow`] keeps sealed tokens while the ledger
+//! is away; [`TokenPlace`] puts a token in the place of another; [`open_store_token`] hands one out on the record;
+//! [`Reseal`] moves envelopes to another key; [`SecretRotation`] keeps a client secret on its way to Foxy.
 //!
-//! It drives the ledger's transactions, and the ledger knows nothing of it: what arrives there is sealed, and no function
-//! of the ledger takes a plaintext (decision 0024). It has no connection to a database of its own.
+//! It drives the ledger's transactions, and the ledger knows nothing of it: what arrives there is sealed, and no
+//! function of the ledger takes a plaintext (decision 0024). It has no connection to a database of its own.
 
 mod content;
 mod custody;
 mod deposit;
 mod draining;
 mod escrow;
+mod fingerprints;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -10,16 +10,16 @@ use crate::{
     custody::{Custody, CustodyError, NotResealed},
 };
 
-/// Rows that were locked or changed when their turn came are gone back to this many times; then they are left for another
-/// run.
+/// Rows that were locked or changed when their turn came are gone back to this many times; then they are left for
+/// another run.
 const PASSES: u32 = 5;
 
 /// A walk over every envelope that another key than the ring's first one has sealed, and over those of `FXD1`.
 ///
 /// It keeps nothing that another run would need: what is at the first key is not looked at again, so a run that was
-/// killed is gone on with by starting one. An envelope is replaced only where it still is the one that was read, so
-/// whoever wipes or reseals it in between wins. No row is waited for and none is held longer than one statement takes, so
-/// workers are not in each other's way.
+/// killed is continued by starting one. An envelope is replaced only where it still is the one that was read, so
+/// a wipe or a reseal in between wins. No row is waited for and none is held longer than one statement
+/// takes, so workers are not in each other's way.
 pub struct Reseal {
     ledger: Ledger,
     custody: Custody,
@@ -30,7 +30,7 @@ pub struct Reseal {
     passes: u32,
     /// Whether some rows of this pass could not be had.
     skipped: bool,
-    /// The rows that are known not to open, so that each is told of once.
+    /// The rows that are known not to open, so that each is reported once.
     refused: HashSet<String>,
 }
 
@@ -99,7 +99,7 @@ impl Reseal {
     /// Moves the next envelopes, at most `limit`. `None` after the last.
     ///
     /// # Errors
-    /// When it can't go on; nothing of this page was moved, or it is not known.
+    /// When it can't continue; nothing of this page was moved, or it is not known.
     pub async fn next_page(&mut self, limit: u64) -> Result<Option<Page>, ResealError> {
         loop {
             let Some((contents, which)) = self.places.front().copied() else {
@@ -161,10 +161,7 @@ impl Reseal {
             Around::Event { account_id, fingerprint } => {
                 let known = Fingerprint::from_bytes(&fingerprint).ok();
                 let owner = (&signup_id, account_id.as_deref());
-                let sealed = self.custody.reseal_payload(&provisioning, owner, &envelope, known.as_ref())?;
-                let renewed = known.and_then(|known| {
-                    self.custody.renew_fingerprint(&provisioning, &signup_id, account_id.as_deref(), &envelope, &known)
-                });
+                let (sealed, renewed) = self.custody.reseal_payload(&provisioning, owner, &envelope, known.as_ref())?;
                 (sealed, Some(renewed.map_or(fingerprint, |renewed| renewed.as_bytes().to_vec())))
             }
         };

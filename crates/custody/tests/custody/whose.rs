@@ -155,6 +155,8 @@ pub(crate) async fn what_an_earlier_release_sealed_says_whose_it_is_once_it_is_r
     as_before(&ledger, url, &rows).await;
     assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1", "it opens as before");
     assert!(payload_of(&row(&ledger, "s2").await).unwrap() == payload());
+    // Foxy's other name.
+    meddle(url, "UPDATE provisionings SET store_uri = 'https://api.foxy.io/stores/1' WHERE signup_id = 's1'").await;
 
     let page = reseal(&ledger).await;
     assert_eq!((page.moved, page.refused.len()), (3, 0));
@@ -182,6 +184,10 @@ pub(crate) async fn a_row_that_contradicts_itself_is_not_vouched_for(ledger: Led
     meddle(url, "UPDATE provisionings SET store_uri = 'https://api.foxycart.com/stores/2' WHERE signup_id = 's1'")
         .await;
     meddle(url, "UPDATE provisionings SET signup_id = 's9' WHERE signup_id = 's2'").await;
+    // A fingerprint that names no key proves nothing.
+    let none = if url.starts_with("sqlite:") { "zeroblob(40)" } else { "decode(repeat('00', 40), 'hex')" };
+    meddle(url, &format!("UPDATE provisionings SET signup_id = 's8', fingerprint = {none} WHERE signup_id = 's3'"))
+        .await;
     let page = reseal(&ledger).await;
     let mut refused: Vec<_> = page
         .refused
@@ -192,7 +198,8 @@ pub(crate) async fn a_row_that_contradicts_itself_is_not_vouched_for(ledger: Led
         })
         .collect();
     refused.sort_by(|one, other| one.0.cmp(&other.0));
-    let expected = [("s1".to_owned(), Mismatch::Address), ("s9".to_owned(), Mismatch::Fingerprint)];
+    let expected = [("s1", Mismatch::Row), ("s8", Mismatch::Fingerprint), ("s9", Mismatch::Fingerprint)]
+        .map(|(id, why)| (id.to_owned(), why));
     assert_eq!(refused, expected, "an event's fingerprint is of its signup id, too");
 }
 

@@ -4,7 +4,7 @@ use std::{ffi::OsString, os::unix::process::CommandExt as _, path::Path, process
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
-use foxden_custody::{Escrow, OpenTokenError, StoreToken, open_store_token};
+use foxden_custody::{CustodyError, Escrow, OpenTokenError, StoreToken, open_store_token};
 use foxden_ledger::Provisioning;
 use foxden_provisioning::Keeper;
 use foxden_vault::AccessToken;
@@ -159,6 +159,9 @@ fn explained(error: OpenTokenError) -> anyhow::Error {
             };
             anyhow!("{signup_id} has {what}; see `foxden show {signup_id}`")
         }
+        OpenTokenError::Sealed { signup_id, source: source @ CustodyError::Mismatch(_) } => anyhow!(source).context(
+            format!("the store token of {signup_id} was not handed out; see custody_mismatch in the operations guide"),
+        ),
         OpenTokenError::Sealed { signup_id, source } => anyhow!(source)
             .context(format!("could not open the store token of {signup_id} (FOXDEN_KEYS, FOXDEN_ENVIRONMENT)")),
         error => error.into(),

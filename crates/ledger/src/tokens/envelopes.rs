@@ -9,6 +9,7 @@ use sea_orm::{
 };
 
 use crate::{
+    address::path_in,
     connect::Ledger,
     connections::Transaction,
     entity::{credential, provisioning},
@@ -75,7 +76,8 @@ pub struct Replacement {
 }
 
 impl Ledger {
-    /// The next envelopes of one key, in the order of their rows, at most `limit`; of one format only, if that is asked for.
+    /// The next envelopes of one key, in the order of their rows, at most `limit`; of one format only, if that is
+    /// asked for.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -86,32 +88,26 @@ impl Ledger {
         after: &str,
         limit: u64,
     ) -> Result<Vec<StoredEnvelope>, LedgerError> {
+        let (_, column) = contents.place();
+        let of_format = only.map_or_else(String::new, |_| format!(" AND substr({column}, 1, 4) = $4"));
+        let which = format!("{column} IS NOT NULL AND substr({column}, 5, 8) = $1{of_format}");
         let query = match contents {
-            Contents::Event => {
+            Contents::Event => format!(
                 "SELECT id, id AS provisioning_id, signup_id, payload AS envelope, account_id, fingerprint \
-                 FROM provisionings WHERE payload IS NOT NULL AND substr(payload, 5, 8) = $1 AND id > $2 \
-                 ORDER BY id LIMIT $3"
-            }
-            Contents::Token => {
+                 FROM provisionings WHERE {which} AND id > $2 ORDER BY id LIMIT $3"
+            ),
+            Contents::Token => format!(
                 "SELECT c.id, c.provisioning_id, COALESCE(p.signup_id, c.provisioning_id) AS signup_id, \
                  c.sealed AS envelope, c.scope, COALESCE(c.beside_intent, c.intent) AS intent, c.resource_uri, \
-                 c.client_id, c.which_foxy, c.created_at, p.id IS NOT NULL AND CASE c.scope \
-                 WHEN 'store_full_access' THEN p.store_uri IS NULL WHEN 'user_full_access' THEN p.user_uri IS NULL OR p.user_from IS NOT NULL ELSE TRUE END \
-                 OR EXISTS (SELECT 1 FROM credentials o WHERE o.provisioning_id = p.id AND o.scope = c.scope \
-                 AND o.resource_uri = CASE c.scope WHEN 'store_full_access' THEN p.store_uri ELSE p.user_uri END) \
-                 AS agrees FROM credentials c LEFT JOIN provisionings p ON p.id = c.provisioning_id \
-                 WHERE sealed IS NOT NULL AND substr(sealed, 5, 8) = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
-            }
+                 c.client_id, c.which_foxy, c.created_at, {} AS agrees \
+                 FROM credentials c LEFT JOIN provisionings p ON p.id = c.provisioning_id \
+                 WHERE {which} AND c.id > $2 ORDER BY c.id LIMIT $3",
+                agrees(self.is_embedded())
+            ),
         };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut values = vec![bytes(key), after.into(), limit.into()];
-        let mut query = query.to_owned();
-        if let Some(format) = only {
-            let (_, column) = contents.place();
-            let condition = format!("substr({column}, 5, 8) = $1 AND substr({column}, 1, 4) = $4");
-            query = query.replace(&format!("substr({column}, 5, 8) = $1"), &condition);
-            values.push(format.magic().to_vec().into());
-        }
+        values.extend(only.map(|format| Value::from(format.magic().to_vec())));
         let query = self.statement(&query, values);
         let ledger = self.clone();
         self.detached("sealed_with", async move {
@@ -141,8 +137,21 @@ impl Ledger {
     }
 }
 
-/// Locks those of the rows that no one else has locked, and returns which: a statement on many rows that waited for some
-/// while it held others could deadlock with a worker's that renews its leases.
+/// Whether the signup of a token is there, and the address that its row has is that of one of its tokens of this
+/// kind, by path.
+fn agrees(is_embedded: bool) -> String {
+    // Nothing is said by the row of a token that came late for an earlier domain, and of the user of another signup.
+    const ADDRESS: &str = "(CASE WHEN c.scope = 'store_full_access' AND COALESCE(c.beside_intent, c.intent) >= p.key_intent \
+                           THEN p.store_uri WHEN c.scope = 'user_full_access' AND p.user_from IS NULL THEN p.user_uri END)";
+    let (of_row, of_token) = (path_in(ADDRESS, is_embedded), path_in("o.resource_uri", is_embedded));
+    format!(
+        "(p.id IS NOT NULL AND ({ADDRESS} IS NULL OR EXISTS (SELECT 1 FROM credentials o \
+         WHERE o.provisioning_id = p.id AND o.scope = c.scope AND {of_token} = {of_row})))"
+    )
+}
+
+/// Locks those of the rows that no one else has locked, and returns which: a statement on many rows that waited for
+/// some while it held others could deadlock with a worker's that renews its leases.
 async fn lock_free(
     txn: &Transaction,
     contents: Contents,

@@ -1,7 +1,7 @@
 //! One kept token takes the place of another, by compare and set.
 //!
-//! Two envelopes of one token differ, and the ledger opens none. So whoever can open them judges what is held, and the
-//! ledger carries that out only where each envelope is still the one that was judged.
+//! Two envelopes of one token differ, and the ledger opens none. So the caller, who can open them, judges what is held,
+//! and the ledger carries that out only where each envelope is still the one that was judged.
 
 use foxden_vault::Sealed;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, sea_query::Expr};
