@@ -7,10 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::renewal::Renewal;
 
-/// A file of a later release is left for that release.
-const VERSION: u32 = 1;
-/// A token that replaces another one. A release that knows none of them must not take it for the call's own.
-const RENEWAL: u32 = 2;
+/// The version of a token's file. A release leaves files of versions that it does not know for one that does: so each
+/// thing that an earlier release could not read is a version of its own. These two may hold `FXD2`.
+const TOKEN: u32 = 3;
+/// A token that replaces another one. A release that knows none of those must not take it for the call's own.
+const RENEWAL: u32 = 4;
+/// The same two, of releases that sealed `FXD1`.
+const EARLIER_TOKEN: u32 = 1;
+const EARLIER_RENEWAL: u32 = 2;
 
 /// What a file turns out to be.
 pub(crate) enum Content {
@@ -40,7 +44,7 @@ struct Deposit {
 /// A token's file.
 pub(crate) fn write(id: &ProvisioningId, credential: &NewCredential, replaces: Option<&Sealed>) -> Vec<u8> {
     let deposit = Deposit {
-        version: if replaces.is_some() { RENEWAL } else { VERSION },
+        version: if replaces.is_some() { RENEWAL } else { TOKEN },
         provisioning_id: id.to_string(),
         scope: credential.scope.as_str().to_owned(),
         intent: credential.intent,
@@ -60,9 +64,12 @@ pub(crate) fn read(text: &[u8]) -> Content {
         version: u32,
     }
     match serde_json::from_slice::<Versioned>(text) {
-        Ok(Versioned { version: version @ (VERSION | RENEWAL) }) => match (version, token(text)) {
-            (VERSION, Some((id, token, None))) => Content::Token(id, token),
-            (RENEWAL, Some((id, new, Some(replaces)))) => Content::Renewal(id, Renewal { new, replaces }),
+        Ok(Versioned { version: TOKEN | EARLIER_TOKEN }) => match token(text) {
+            Some((id, token, None)) => Content::Token(id, token),
+            _ => Content::NotOurs,
+        },
+        Ok(Versioned { version: RENEWAL | EARLIER_RENEWAL }) => match token(text) {
+            Some((id, new, Some(replaces))) => Content::Renewal(id, Renewal { new, replaces }),
             _ => Content::NotOurs,
         },
         Ok(_) => Content::OfLaterRelease,
@@ -97,6 +104,7 @@ mod tests {
     use foxden_ledger::WhichFoxy;
 
     use super::*;
+    use crate::Escrow;
 
     #[test]
     fn a_file_keeps_the_client_that_the_token_was_given_to() {
@@ -110,8 +118,40 @@ mod tests {
         let client = FoxyClient { foxy: WhichFoxy::Sandbox, id: ClientId::parse("acme").unwrap() };
         for client in [Some(client), None] {
             let text = write(&ProvisioningId::new(), &of(client.clone()), None);
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("one.escrow"), &text).unwrap();
+            let in_use = Escrow::clients_in_use(dir.path()).unwrap();
+            assert_eq!(in_use, client.iter().map(|client| client.id.clone()).collect());
             let Content::Token(_, read) = read(&text) else { panic!("our own file is not read") };
             assert_eq!(read.client, client);
         }
+    }
+
+    #[test]
+    fn a_file_says_its_version_and_those_of_earlier_releases_are_read() {
+        let sealed = |magic: &[u8]| Sealed::from_bytes([magic, &[7; 60]].concat()).unwrap();
+        let of = |magic| NewCredential {
+            scope: Scope::Store,
+            intent: 2,
+            resource_uri: None,
+            client: None,
+            sealed: sealed(magic),
+        };
+        let id = ProvisioningId::new();
+        for (replaces, version, earlier) in [(None, 3, 1), (Some(sealed(b"FXD2")), 4, 2)] {
+            let said = |magic| String::from_utf8(write(&id, &of(magic), replaces.as_ref())).unwrap();
+            let (ours, theirs) = (said(b"FXD2"), said(b"FXD1"));
+            let (now, before) = (format!("{{\"version\":{version},"), format!("{{\"version\":{earlier},"));
+            assert!(ours.starts_with(&now), "{ours}");
+            for text in [ours, theirs.replacen(&now, &before, 1)] {
+                let is_read = match read(text.as_bytes()) {
+                    Content::Token(..) => replaces.is_none(),
+                    Content::Renewal(..) => replaces.is_some(),
+                    Content::OfLaterRelease | Content::NotOurs => false,
+                };
+                assert!(is_read, "{text}");
+            }
+        }
+        assert!(matches!(read(b"{\"version\":5}"), Content::OfLaterRelease));
     }
 }

@@ -6,13 +6,13 @@
 //! and the keys of its row.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use foxden_ledger::{NewCredential, ProvisioningId, StepIn, Steps, between};
+use foxden_ledger::{ClientId, NewCredential, ProvisioningId, StepIn, Steps, between};
 use foxden_vault::{KeyId, SmallFileError, read_small_file};
 use zeroize::Zeroizing;
 
@@ -79,21 +79,15 @@ impl Escrow {
         Ok(escrow)
     }
 
-    /// Counts the tokens in a directory by the key that seals them, and the files that can't be read; changes nothing, and
-    /// does not make the directory.
+    /// Counts the tokens in a directory by the key that seals them, and the files that can't be read; changes
+    /// nothing, and does not make the directory.
     ///
     /// # Errors
     /// When the directory can't be read.
     pub fn count_by_key(dir: &Path) -> Result<(BTreeMap<KeyId, u64>, u64), EscrowError> {
-        let failed = |source| EscrowError { path: dir.display().to_string(), doing: "count what is in it", source };
         let (mut counts, mut unreadable) = (BTreeMap::new(), 0);
-        if !dir.try_exists().map_err(failed)? {
-            return Ok((counts, unreadable));
-        }
-        for path in list(dir).map_err(failed)? {
-            // Drained in the meantime.
-            let Some(text) = read(&path).map_err(failed)? else { continue };
-            match deposit::read(&text) {
+        for content in contents(dir)? {
+            match content {
                 Content::Token(_, credential) | Content::Renewal(_, Renewal { new: credential, .. }) => {
                     *counts.entry(credential.sealed.key_id()).or_default() += 1;
                 }
@@ -101,6 +95,19 @@ impl Escrow {
             }
         }
         Ok((counts, unreadable))
+    }
+
+    /// The clients that the tokens in a directory were given to, as far as its files can be read; changes nothing,
+    /// and does not make the directory.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub fn clients_in_use(dir: &Path) -> Result<BTreeSet<ClientId>, EscrowError> {
+        let client = |content| match content {
+            Content::Token(_, credential) | Content::Renewal(_, Renewal { new: credential, .. }) => credential.client,
+            Content::OfLaterRelease | Content::NotOurs => None,
+        };
+        Ok(contents(dir)?.into_iter().filter_map(client).map(|client| client.id).collect())
     }
 
     /// The same escrow with a test that steps into each of its operations.
@@ -185,7 +192,8 @@ impl Escrow {
         tracing::error!(
             event = "escrow.rejected",
             file = name,
-            "an escrow file holds no token that opens where it says it belongs; it was moved to the directory rejected",
+            "an escrow file holds no token that opens, and is what the file says, where it says it belongs; it was moved to \
+             the directory rejected",
         );
         Ok(())
     }
@@ -225,6 +233,22 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
             Ok(Some(Zeroizing::default()))
         }
     }
+}
+
+/// What a directory's files hold. One that is not there has none.
+fn contents(dir: &Path) -> Result<Vec<Content>, EscrowError> {
+    let failed = |source| EscrowError { path: dir.display().to_string(), doing: "look at what is in it", source };
+    if !dir.try_exists().map_err(failed)? {
+        return Ok(Vec::new());
+    }
+    let mut contents = Vec::new();
+    for path in list(dir).map_err(failed)? {
+        // Unless it was drained in the meantime.
+        if let Some(text) = read(&path).map_err(failed)? {
+            contents.push(deposit::read(&text));
+        }
+    }
+    Ok(contents)
 }
 
 /// The files of tokens in a directory, the oldest rows' first.

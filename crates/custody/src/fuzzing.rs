@@ -77,6 +77,8 @@ mod tests {
         "}",
         ",",
         "null",
+        "\"version\":4,",
+        "\"version\":3,",
         "\"version\":2,",
         "\"version\":1,",
         "\"version\":9,",

@@ -195,8 +195,8 @@ pub(crate) async fn an_earlier_release_leaves_a_renewal_alone(ledger: Ledger) {
     renew(&place(&away, &custody, &claimed.provisioning).with_escrow(&escrow), "first", "second").await;
     let file = only_file(&dir.path().join("escrow"));
     let text = fs::read_to_string(&file).unwrap();
-    assert!(text.starts_with(r#"{"version":2,"#), "{text}");
-    fs::write(&file, text.replacen("\"version\":2", "\"version\":3", 1)).unwrap();
+    assert!(text.starts_with(r#"{"version":4,"#), "{text}");
+    fs::write(&file, text.replacen("\"version\":4", "\"version\":5", 1)).unwrap();
     let said = escrow.drain(&ledger, &custody).await.unwrap_err().to_string();
     assert!(said.contains("is not one that this release can read"), "{said}");
     assert_eq!(only_file(&dir.path().join("escrow")), file);

@@ -82,7 +82,7 @@ pub(crate) async fn what_does_not_open_in_its_place_takes_no_token_s_key_and_is_
     let altered = good.replacen("\"sealed\":\"", "\"sealed\":\"AAAA", 1);
     for (path, content) in [
         (&file, "junk"),
-        (&file, "{\"version\":1}"),
+        (&file, "{\"version\":3}"),
         (&file, altered.as_str()),
         (&file, of_another_scope.as_str()),
         (&elsewhere, good.as_str()),
