@@ -3,11 +3,12 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context as _, bail};
+use foxden_custody::Escrow;
 use foxden_ledger::{ClientId, Ledger};
 use foxden_vault::ClientSecret;
 use foxy_api::ClientSecrets;
@@ -17,7 +18,8 @@ use crate::{
     settings::{OtherClients, other_clients_in},
 };
 
-/// Those of `FOXDEN_FOXY_OTHER_CLIENTS`. What can't be read, or is open to others, is logged once and passed over.
+/// Those of `FOXDEN_FOXY_OTHER_CLIENTS`. What can't be read, or is open to others, is logged once, and tried again
+/// whenever a secret is asked for.
 pub(crate) struct KnownClients {
     file: Option<PathBuf>,
     state: Mutex<State>,
@@ -25,14 +27,17 @@ pub(crate) struct KnownClients {
 
 struct State {
     secrets: BTreeMap<ClientId, ClientSecret>,
+    /// The file as it was last read.
     seen: Option<Stamp>,
+    /// What was wrong with it since, so that this is logged once.
+    reported: Option<String>,
 }
 
 impl KnownClients {
     /// What the settings have read.
     pub(crate) fn new(settings: &OtherClients) -> Self {
         // Looked at when a secret is first asked for: what was written since the settings were read counts.
-        let state = State { secrets: settings.secrets.clone(), seen: None };
+        let state = State { secrets: settings.secrets.clone(), seen: None, reported: None };
         Self { file: settings.file.clone(), state: Mutex::new(state) }
     }
 }
@@ -46,14 +51,17 @@ impl ClientSecrets for KnownClients {
             let now = Stamp::of(file);
             if now != state.seen {
                 match other_clients_in(file) {
-                    Ok(secrets) => state.secrets = secrets,
-                    Err(problem) => tracing::warn!(
-                        event = "foxy.clients_unreadable",
-                        problem,
-                        "other clients' secrets can't be read again (FOXDEN_FOXY_OTHER_CLIENTS_FILE); those known stay",
-                    ),
+                    Ok(secrets) => (state.secrets, state.seen, state.reported) = (secrets, now, None),
+                    Err(problem) if state.reported.as_ref() == Some(&problem) => {}
+                    Err(problem) => {
+                        tracing::warn!(
+                            event = "foxy.clients_unreadable",
+                            problem,
+                            "other clients' secrets can't be read again (FOXDEN_FOXY_OTHER_CLIENTS_FILE); those known stay",
+                        );
+                        state.reported = Some(problem);
+                    }
                 }
-                state.seen = now;
             }
         }
         let found = state.secrets.iter().find(|(id, _)| id.as_str() == client_id);
@@ -67,15 +75,16 @@ impl fmt::Debug for KnownClients {
     }
 }
 
-/// Sees that there is a secret for every client that the ledger's tokens were given to: without it they can't be used, and
-/// signups would be parked for it, one after the other.
-pub(crate) async fn check(ledger: &Ledger, creating: &str, others: &OtherClients) -> anyhow::Result<()> {
-    let in_use = ledger.clients_in_use().await.context("could not read which clients the ledger's tokens need")?;
+/// Sees that there is a secret for every client that tokens in the ledger and in this machine's escrow were given to:
+/// without it they can't be used, and signups would be parked for it, one after the other.
+pub(crate) async fn check(ledger: &Ledger, escrow: &Path, creating: &str, others: &OtherClients) -> anyhow::Result<()> {
+    let mut in_use = ledger.clients_in_use().await.context("could not read which clients the ledger's tokens need")?;
+    in_use.extend(Escrow::clients_in_use(escrow).context("FOXDEN_ESCROW_DIR")?);
     let is_known = |id: &ClientId| id.as_str() == creating || others.secrets.contains_key(id);
     let lacking: Vec<_> = in_use.iter().filter(|id| !is_known(id)).map(ToString::to_string).collect();
     if !lacking.is_empty() {
         bail!(
-            "the ledger has tokens that were given to clients other than FOXDEN_FOXY_CLIENT_ID, and no secret of theirs: {}. \
+            "the ledger or the escrow has tokens that were given to clients other than FOXDEN_FOXY_CLIENT_ID, and no secret of theirs: {}. \
              Nothing was started; put a line id:secret for each into the file of FOXDEN_FOXY_OTHER_CLIENTS_FILE",
             lacking.join(", ")
         );

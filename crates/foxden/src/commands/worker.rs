@@ -51,7 +51,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     let custody = wiring::custody(settings.keys)?;
     wiring::check_keys(&ledger, &custody, Some(&settings.worker.escrow_dir)).await?;
     let side = belonging::foxy_of(&ledger, &settings.database, &settings.foxy).await?;
-    other_clients::check(&ledger, side.client_id(), &settings.foxy.other_clients).await?;
+    other_clients::check(&ledger, &settings.worker.escrow_dir, side.client_id(), &settings.foxy.other_clients).await?;
     tracing::info!(
         event = "worker.started",
         worker = %worker,
@@ -153,7 +153,7 @@ fn reread(secret_file: Option<&SecretFile>) {
         tracing::info!(
             event = "settings.reread",
             files = 0,
-            "asked to read settings again; without FOXDEN_FOXY_CLIENT_SECRET_FILE there are none to read while it runs"
+            "asked to read settings again; without FOXDEN_FOXY_CLIENT_SECRET_FILE there are none to read at a signal"
         );
         return;
     };
