@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait as _, Database};
 
 use crate::support::{Place, lines};
 
-/// What nobody but an earlier release, or a person with a database client, would do.
+/// What only an earlier release, or a person with a database client, would do.
 async fn meddle(place: &Place, statement: &str) {
     let meddler = Database::connect(place.settings["FOXDEN_DATABASE_URL"].as_str()).await.unwrap();
     meddler.execute_unprepared(statement).await.unwrap();
@@ -142,6 +142,43 @@ async fn a_ledger_of_a_simulator_belongs_to_its_books() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_simulator_without_books_is_no_ones_foxy_and_gets_none() {
+    let mut place = provisioned().await;
+    let ours = place.sim.base_url().to_owned();
+    place.set("FOXDEN_FOXY_API", "simulator");
+    place.settings.retain(|name, _| !name.starts_with("FOXDEN_FOXY_CLIENT"));
+    for arguments in [&["worker"][..], &["token", "acct_1"], &["submit", "-"], &["status"], &["retry", "acct_1"]] {
+        let said = refused(&place, arguments);
+        let why = format!("belongs to {ours}, and the settings name a simulator whose books are yet to be begun");
+        assert!(said.contains(&why), "{arguments:?}: {said}");
+    }
+    assert!(!place.path("foxy-sim.books.jsonl").exists(), "books were made for nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_not_what_its_envelope_says_keeps_no_worker_from_starting() {
+    let place = provisioned().await;
+    meddle(&place, "UPDATE provisionings SET signup_id = 'acct_9'").await;
+    let worker = place.worker("again");
+    worker.until("custody.mismatch").await;
+    worker.until("worker.started").await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_ledger_is_made_by_what_is_to_be_done_to_one() {
+    let place = Place::new().await;
+    let why = ["--reason", "test"];
+    for arguments in
+        [&["rebind", "--from", "sandbox", "--to", "production"][..], &["restored", "--at", "2026-11-28T06:00:00Z"]]
+    {
+        let ended = place.run(&[&["migrate"], arguments, &why[..]].concat());
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(ended.status.code() == Some(1) && said.contains("there is no ledger at"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ledger_is_rebound_to_another_foxy_by_a_person_who_says_why() {
     let mut place = provisioned().await;
     let (ours, other) = (place.sim.base_url().to_owned(), "http://127.0.0.1:9");
@@ -158,7 +195,9 @@ async fn a_ledger_is_rebound_to_another_foxy_by_a_person_who_says_why() {
     assert!(done.status.success(), "{done:?}");
     let done: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!((done["to"].as_str(), done["tokens"].as_u64()), (Some(other), Some(2)));
-    assert!(rebind(&ours, other, &why).status.success(), "to repeat it is harmless");
+    let again = rebind(&ours, other, &[&why[..], &["--json"]].concat());
+    let again: serde_json::Value = serde_json::from_slice(&again.stdout).expect("to repeat it is harmless");
+    assert_eq!(again["tokens"].as_u64(), Some(0));
 
     refused(&place, &["status"]);
     place.set("FOXDEN_FOXY_API", other);
@@ -167,6 +206,10 @@ async fn a_ledger_is_rebound_to_another_foxy_by_a_person_who_says_why() {
     let row = ledger.find(&SignupId::parse("acct_1").unwrap()).await.unwrap().unwrap();
     for held in ledger.credentials(&row.id).await.unwrap() {
         assert_eq!(held.client.unwrap().foxy.to_string(), other);
+        assert!(held.resource_uri.unwrap().starts_with(&format!("{other}/")));
+    }
+    for address in [row.user_uri, row.store_uri] {
+        assert!(address.unwrap().starts_with(&format!("{other}/")), "what was at the one is at the other");
     }
     ledger.close().await.unwrap();
 }

@@ -1,8 +1,8 @@
 //! The ledger belongs to one Foxy: its users, stores and tokens exist there and nowhere else.
 //!
-//! A ledger takes the Foxy of the first worker, or the first other command that calls Foxy. From then on everything that
-//! opens the ledger compares, and refuses settings that name another: tokens would go to a Foxy that did not make them,
-//! and lookups there would find nothing, which reads as "the call had no effect".
+//! A ledger takes the Foxy of the first worker, or the first other command that calls Foxy. From then on everything
+//! that opens the ledger compares, and refuses settings that name another: tokens would go to a Foxy that did not
+//! make them, and lookups there would find nothing, which reads as "the call had no effect".
 
 use std::path::PathBuf;
 
@@ -38,7 +38,7 @@ pub(crate) enum OtherFoxy {
     /// The ledger belongs to a simulator, and there are no books to compare with.
     #[error(
         "the ledger at {ledger} belongs to {belongs_to}, and its books are not at {} (FOXDEN_SIMULATOR_BOOKS). Nothing was \
-         done; name the books, or another ledger with FOXDEN_DATABASE_URL; if the ledger is to go on with new ones: foxden migrate \
+         done; name the books, or another ledger with FOXDEN_DATABASE_URL; if the books were begun again elsewhere: foxden migrate \
          rebind",
         books.display()
     )]
@@ -49,6 +49,19 @@ pub(crate) enum OtherFoxy {
         belongs_to: WhichFoxy,
         /// Where the books should be.
         books: PathBuf,
+    },
+    /// The settings name a simulator that has no books yet, and so is no one's Foxy so far.
+    #[error(
+        "the ledger at {ledger} belongs to {belongs_to}, and the settings name a simulator whose books are yet to be begun \
+         (FOXDEN_FOXY_API, FOXDEN_SIMULATOR_BOOKS). Nothing was done; set {}, or name that simulator's ledger with \
+         FOXDEN_DATABASE_URL",
+        setting_of(.belongs_to)
+    )]
+    NewSimulator {
+        /// Where the ledger is.
+        ledger: String,
+        /// Its Foxy.
+        belongs_to: WhichFoxy,
     },
     /// The ledger was written by an earlier release, which did not write down which Foxy it is, and holds addresses of
     /// another one.
@@ -123,15 +136,32 @@ pub(crate) fn simulator(books_id: &str) -> anyhow::Result<WhichFoxy> {
     Ok(WhichFoxy::Simulator(BooksId::parse(books_id).context("the simulator's books have an id of another form")?))
 }
 
-/// Refuses settings that name another Foxy than the ledger's. Where either is not known yet, nothing can differ.
+/// Refuses settings that name another Foxy than the ledger's. A ledger that belongs to none yet is anyone's. So is a
+/// simulator's ledger if there are no books to compare with, for a command that only looks into the ledger.
 pub(crate) async fn compare(ledger: &Ledger, database: &DatabaseSettings, foxy: &FoxySettings) -> anyhow::Result<()> {
-    let Some(belongs_to) = belongs_to(ledger).await? else { return Ok(()) };
-    match named_by(foxy)? {
-        Some(named) if named != belongs_to => {
-            Err(OtherFoxy::Named { ledger: database.url.display().to_string(), belongs_to, named }.into())
-        }
-        _ => Ok(()),
+    match differs(ledger, database, foxy).await? {
+        None | Some(OtherFoxy::NoBooks { .. }) => Ok(()),
+        Some(other) => Err(other.into()),
     }
+}
+
+/// In what the Foxy of the settings differs from the ledger's, as far as that shows before a simulator is started.
+async fn differs(
+    ledger: &Ledger,
+    database: &DatabaseSettings,
+    foxy: &FoxySettings,
+) -> anyhow::Result<Option<OtherFoxy>> {
+    let named = named_by(foxy)?;
+    let Some(belongs_to) = belongs_to(ledger).await? else { return Ok(None) };
+    let ledger = database.url.display().to_string();
+    Ok(match (&belongs_to, named) {
+        (_, Some(named)) if named == belongs_to => None,
+        (_, Some(named)) => Some(OtherFoxy::Named { ledger, belongs_to, named }),
+        (WhichFoxy::Simulator(_), None) => {
+            Some(OtherFoxy::NoBooks { ledger, belongs_to, books: foxy.simulator.books.clone() })
+        }
+        (_, None) => Some(OtherFoxy::NewSimulator { ledger, belongs_to }),
+    })
 }
 
 /// The client of the ledger's Foxy. A ledger that belongs to none takes this one.
@@ -141,17 +171,9 @@ pub(crate) async fn foxy_of(
     settings: &FoxySettings,
 ) -> anyhow::Result<FoxySide> {
     let place = || database.url.display().to_string();
-    let named = named_by(settings)?;
-    match (belongs_to(ledger).await?, named) {
-        // A simulator that is started makes the books that it does not find.
-        (Some(belongs_to @ WhichFoxy::Simulator(_)), None) => {
-            let books = settings.simulator.books.clone();
-            return Err(OtherFoxy::NoBooks { ledger: place(), belongs_to, books }.into());
-        }
-        (Some(belongs_to), Some(named)) if belongs_to != named => {
-            return Err(OtherFoxy::Named { ledger: place(), belongs_to, named }.into());
-        }
-        _ => {}
+    // Before a simulator is started, which makes the books that it does not find.
+    if let Some(other) = differs(ledger, database, settings).await? {
+        return Err(other.into());
     }
     let side = wiring::foxy(settings).await?;
     let named = side.which.clone();

@@ -130,7 +130,7 @@ impl Journal {
 /// When the file can't be read, or a line before the id isn't an entry.
 pub fn books_id(path: &Path) -> Result<Option<String>, StartError> {
     let fail = |source| StartError::Books { path: path.to_owned(), source };
-    let file = match File::open(path) {
+    let file = match open_to_read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(fail)?,
     };
@@ -146,6 +146,23 @@ pub fn books_id(path: &Path) -> Result<Option<String>, StartError> {
         }
     }
     Ok(None)
+}
+
+/// Opens the file to look into it: no link, and nothing that would be waited for, as a pipe is.
+fn open_to_read(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.custom_flags(i32::try_from(flags.bits()).map_err(io::Error::other)?);
+    }
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+    }
+    Ok(file)
 }
 
 /// Opens the file so that its owner alone can read it: it holds tokens. Never through a link: what that leads to

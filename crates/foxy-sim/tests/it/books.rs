@@ -141,6 +141,7 @@ async fn books_are_not_opened_through_a_link() {
     fs::write(&theirs, "a last line without its end").unwrap();
     fs::set_permissions(&theirs, fs::Permissions::from_mode(0o644)).unwrap();
     std::os::unix::fs::symlink(&theirs, &link).unwrap();
+    assert!(books_id(&link).is_err(), "nor looked into");
     let error = Simulator::start(Config { books: Some(link), ..Config::default() }).await.err().unwrap();
     assert!(matches!(error, StartError::Books { .. }), "{error:?}");
     assert_eq!(fs::read_to_string(&theirs).unwrap(), "a last line without its end");
