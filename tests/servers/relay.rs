@@ -1,5 +1,5 @@
 //! A relay between the workers and a server: it can cut every connection that it carries, at any moment, or just
-//! after a commit, whose answer nobody then hears. It can swallow the answer to a certain request and all that
+//! after a commit, whose answer is then lost. It can swallow the answer to a certain request and all that
 //! follows. And it can let them fall silent, one way or both: they stay open, and what comes that way is swallowed.
 
 use std::{

@@ -51,7 +51,7 @@ impl<F: Calls> Runner<F> {
             return Ok(None);
         };
         // It may have come out of a file, or out of a row that others have written to: what it says of itself inside
-        // must be what the row says, before anyone is told of it.
+        // must be what the row says, before it is reported.
         if let Some(sealed) = &held.sealed
             && let Err(error) = self.custody.open_token(&TokenRow::of(row, &held), sealed)
         {

@@ -113,7 +113,7 @@ fn cipher(format: Format, key: &NamedKey, binding: &Binding<'_>) -> XChaCha20Pol
     }
 }
 
-/// The key of one purpose: whoever gets hold of it opens nothing of another one.
+/// The key of one purpose: it opens nothing of another one.
 pub(crate) fn subkey(key: &[u8; 32], purpose: &str) -> Zeroizing<[u8; 32]> {
     let mut derived = Zeroizing::new([0; 32]);
     Hkdf::<Sha256>::new(None, key)

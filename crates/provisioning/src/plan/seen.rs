@@ -62,7 +62,7 @@ pub enum Unopenable {
 /// Why a call had no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// Foxy, or the way to it, is not available for now; wait at least so long, if it said so.
+    /// Foxy, or the way to it, is not available for now; wait at least this long, if it said so.
     Passing {
         /// What `Retry-After` asked for.
         at_least: Option<Duration>,

@@ -18,7 +18,7 @@ pub struct Situation {
     pub in_doubt: bool,
     /// How many lookups have found nothing of ours, not counting the one just made.
     pub lookups: u32,
-    /// Whether the last call in doubt ended so long ago that no listing can lag behind it any more.
+    /// Whether the last call in doubt ended longer ago than any listing lags behind.
     pub is_past_lag: bool,
     /// How many derived domains were found taken, not counting the current one.
     pub domain_try: u32,
