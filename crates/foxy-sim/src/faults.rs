@@ -32,6 +32,9 @@ pub enum Fault {
     StallAfterWork(Duration),
     /// `late_work(2s)`: the connection is closed at once without an answer, the work is done later.
     LateWork(Duration),
+    /// `close_idle(20ms)`: all as usual; this long after the answer the connection is closed without a word, be it
+    /// idle or in the middle of the next request.
+    CloseIdle(Duration),
     /// `rate_limited`, `rate_limited(2)` or `rate_limited(date+2s)`: 429. No work.
     RateLimited(Option<RetryAfter>),
     /// `status(503)`: this status with `fx:errors`. No work.

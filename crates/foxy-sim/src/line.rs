@@ -11,11 +11,13 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::core::{Core, lock};
 use crate::resource::Resource;
@@ -36,6 +38,10 @@ pub(crate) struct Line(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     cut: Option<Cut>,
+    /// How long after the next write the connection is closed.
+    close_after: Option<Duration>,
+    /// When it is closed.
+    close_at: Option<Instant>,
     receipts: Vec<Resource>,
 }
 
@@ -43,6 +49,11 @@ impl Line {
     /// Ends the connection in place of the next write.
     pub(crate) fn cut(&self, how: Cut) {
         lock(&self.0).cut = Some(how);
+    }
+
+    /// Closes the connection this long after the next write, whatever is under way on it by then.
+    pub(crate) fn close_after(&self, delay: Duration) {
+        lock(&self.0).close_after = Some(delay);
     }
 
     /// Books this as answered with the next write.
@@ -78,7 +89,7 @@ impl Listener for Lines {
         let (stream, peer) = Listener::accept(&mut self.listener).await;
         // Best effort: without it, small answers may wait for the peer's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
-        (Wire { stream, line: Line::default(), core: Arc::clone(&self.core) }, peer)
+        (Wire { stream, line: Line::default(), core: Arc::clone(&self.core), closing: None }, peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -91,16 +102,29 @@ pub(crate) struct Wire {
     stream: TcpStream,
     line: Line,
     core: Arc<Core>,
+    closing: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
+    /// Whether the time has come to close the connection; if not yet, the reader is woken then.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(at) = lock(&self.line.0).close_at else { return false };
+        let closing = self.closing.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        closing.as_mut().poll(cx).is_ready()
+    }
+
     /// What comes before every write: the end of a line that was cut, or else the receipts.
     ///
     /// They are booked before the write rather than after it, so that a client that has read its answer always finds
     /// it booked.
-    fn before_write(&self) -> io::Result<()> {
+    fn before_write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let (cut, receipts) = {
             let mut state = lock(&self.line.0);
+            if state.close_at.is_some_and(|at| at <= Instant::now()) {
+                state.cut.get_or_insert(Cut::Close);
+            } else if let Some(delay) = state.close_after.take() {
+                state.close_at.get_or_insert(Instant::now() + delay);
+            }
             (state.cut, take(&mut state.receipts))
         };
         if let Some(how) = cut {
@@ -111,19 +135,25 @@ impl Wire {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         receipts.into_iter().for_each(|resource| self.core.book_answered(resource));
+        // hyper need not read again before the time comes, so it is woken then.
+        self.is_over(cx);
         Ok(())
     }
 }
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // Nothing read is the end of what the peer sends, upon which hyper closes.
+        if self.is_over(cx) {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.before_write()?;
+        self.before_write(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -132,7 +162,7 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.before_write()?;
+        self.before_write(cx)?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
     }
 
@@ -145,7 +175,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.before_write()?;
+        self.before_write(cx)?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

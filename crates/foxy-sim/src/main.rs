@@ -69,7 +69,7 @@ Faults:
                  invalid_token, captcha, forbidden, request_timeout, conflict, echo(400)
   Work done:     reset_after_work, late_work(2s), stall_before_work(2s), stall_after_work(2s), status_after_work(500),
                  gateway_html_after_work(504), cut_body, garbage, no_token, foreign_link, no_self_link,
-                 success(202), bom, gzip, echo_links
+                 success(202), bom, gzip, echo_links, close_idle(20ms)
   At /token:     rotate, rotate(later), scope(user_full_access), token_type(mac)
   Reading:       listing_lag(2s)
 Selectors: always, every 7, nth 3, first 2, 5%

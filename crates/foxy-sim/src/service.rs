@@ -39,6 +39,9 @@ pub(crate) async fn serve(
     };
     let verdict = core.receive(call.route());
     call.lag = verdict.lag;
+    if let Some(Fault::CloseIdle(delay)) = verdict.fault {
+        line.close_after(delay);
+    }
     let is_head = call.method == Method::HEAD;
     let ending = if verdict.fault == Some(Fault::Refuse) {
         Ending::Cut(Cut::Close)

@@ -49,6 +49,7 @@ pub(crate) fn instead_of_work(fault: &Fault, call: &Call) -> Option<Ending> {
         | Fault::StallBeforeWork(_)
         | Fault::StallAfterWork(_)
         | Fault::LateWork(_)
+        | Fault::CloseIdle(_)
         | Fault::StatusAfterWork(_)
         | Fault::GatewayHtmlAfterWork(_)
         | Fault::CutBody
@@ -124,6 +125,7 @@ pub(crate) fn upon_answer(fault: &Fault, mut reply: Reply, base: &str, call: &Ca
         | Fault::ResetBeforeWork
         | Fault::StallBeforeWork(_)
         | Fault::StallAfterWork(_)
+        | Fault::CloseIdle(_)
         | Fault::RateLimited(_)
         | Fault::Status(_)
         | Fault::GatewayHtml(_)

@@ -82,6 +82,7 @@ impl FromStr for Fault {
             "reset_after_work" => Self::ResetAfterWork,
             "stall_before_work" => return argument.duration().map(Self::StallBeforeWork),
             "stall_after_work" => return argument.duration().map(Self::StallAfterWork),
+            "close_idle" => return argument.duration().map(Self::CloseIdle),
             "late_work" => return argument.duration().map(Self::LateWork),
             "rate_limited" => return argument.retry_after().map(Self::RateLimited),
             "status" => return argument.status(300..=599).map(Self::Status),

@@ -1,4 +1,6 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use foxy_sim::{FaultRule, FaultScript, Latency, RoutePattern};
 use serde_json::json;
@@ -322,4 +324,17 @@ async fn unknown_paths_are_counted_and_can_fail_too() {
     assert_eq!(send(foxy.request("GET", "/nowhere")).await.unwrap().status, 403);
     assert_eq!(foxy.sim.total_requests(), 2);
     assert_eq!(foxy.sim.books().requests["(no route)"], 2);
+}
+
+#[tokio::test]
+async fn a_connection_is_closed_some_time_after_the_answer_without_a_word() {
+    let foxy = Foxy::failing("*: close_idle(50ms)").await;
+    let address = foxy.sim.base_url().trim_start_matches("http://").to_owned();
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(b"GET /nothing HTTP/1.1\r\nhost: foxy\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8(answer).unwrap().to_lowercase();
+    assert!(answer.starts_with("http/1.1 40") && !answer.contains("connection: close"), "{answer}");
+    assert!(answer.trim_end().ends_with('}'), "{answer}");
 }
