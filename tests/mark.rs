@@ -18,6 +18,7 @@ async fn marks(place: &Place, signup_id: &str) -> Vec<(String, String, bool)> {
         client_secret: ClientSecret::new(secret),
         connect_timeout: Duration::from_secs(5),
         call_timeout: Duration::from_secs(20),
+        connection_idle: Duration::from_secs(3),
         rate: None,
         h_captcha_code: None,
         user_agent: "foxden-test/1".into(),

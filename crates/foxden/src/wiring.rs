@@ -312,6 +312,7 @@ pub(crate) async fn foxy(settings: &FoxySettings) -> anyhow::Result<FoxySide> {
         h_captcha_code: settings.h_captcha_code.clone(),
         connect_timeout: settings.connect_timeout,
         call_timeout: settings.call_timeout,
+        connection_idle: settings.connection_idle,
         rate: settings.rate,
         user_agent: USER_AGENT.to_owned(),
     };

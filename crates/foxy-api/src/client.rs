@@ -89,6 +89,8 @@ impl Registrar {
             h_captcha_code: None,
             connect_timeout,
             call_timeout,
+            // Clients are made one by one.
+            connection_idle: Duration::ZERO,
             rate: None,
             user_agent,
         };

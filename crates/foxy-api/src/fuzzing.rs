@@ -156,7 +156,7 @@ pub fn everything(input: &[u8]) {
     let body = input.get(1..).unwrap_or_default();
     errors(body);
     links(body);
-    for fate in [Fate::TimedOut, Fate::ConnectionLost] {
+    for fate in [Fate::TimedOut, Fate::ConnectionLost, Fate::KeptConnectionLost] {
         let lost = Err(Failure { fate, cause: None });
         assert!(matches!(outcome::judge(Creating::User, CaptchaSent::No, &lost), Ending::Final(Outcome::Unknown(_))));
     }

@@ -1,7 +1,9 @@
-//! The wire: the two HTTP clients, and what a request's failure tells about whether it was sent.
+//! The wire: the HTTP clients, and what a request's failure tells about whether it was sent.
 //!
 //! Nothing but this module knows the HTTP library. It sends to [`ResourceUri`]s only, follows no redirect, sends
 //! nothing twice, uses no proxy that the environment names, and keeps no cookies.
+
+mod connections;
 
 use std::error::Error;
 use std::io;
@@ -17,10 +19,12 @@ use reqwest::header::{
     ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
+use rustls_platform_verifier::ConfigVerifierExt as _;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use self::connections::Connections;
 use crate::answer::{Answer, challenge_error};
 use crate::body::{self, Body};
 use crate::oauth::Grant;
@@ -37,10 +41,8 @@ const H_CAPTCHA_CODE: HeaderName = HeaderName::from_static("h-captcha-code");
 pub(crate) struct Http {
     /// For everything that may be sent again: connections are kept and shared.
     reads: Client,
-    /// For creates. Each gets a connection of its own, made for it and closed after it: on a kept connection that the
-    /// server has just closed, a request may or may not have been read (hyper issue 2136), and a create must not start
-    /// with that doubt. HTTP/1.1 only, so that no other request's fate (a GOAWAY, a reset) is shared either.
-    creates: Client,
+    /// For what changes something. HTTP/1.1 only, so that no other request's fate (a GOAWAY, a reset) is shared.
+    changes: Arc<Connections>,
     call_timeout: Duration,
     pace: Pace,
 }
@@ -87,6 +89,8 @@ pub(crate) enum Fate {
     TimedOut,
     /// It may have been read; the connection ended, or brought nonsense.
     ConnectionLost,
+    /// The same, on a connection that was kept from an earlier call: it may have been closed before the request came.
+    KeptConnectionLost,
 }
 
 impl Verb {
@@ -125,7 +129,7 @@ impl Caller<'_> {
 }
 
 impl Http {
-    /// Builds both clients.
+    /// Builds the client for reads; the others are built when they are needed.
     pub(crate) fn try_new(settings: &Settings) -> Result<Self, ClientError> {
         // Checked here, since the HTTP library would panic.
         if rustls::crypto::CryptoProvider::get_default().is_none() {
@@ -134,9 +138,18 @@ impl Http {
         let build = |builder: ClientBuilder| {
             builder.build().map_err(|error| ClientError::Build { source: Arc::new(error.without_url()) })
         };
+        let tls = tls().map_err(|error| ClientError::Build { source: Arc::new(error) })?;
+        let common = Common {
+            user_agent: settings.user_agent.clone(),
+            connect_timeout: settings.connect_timeout,
+            https_only: settings.api.is_https(),
+        };
+        let (mut of_reads, mut of_changes) = (tls.clone(), tls);
+        of_reads.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        of_changes.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
-            reads: build(builder(settings))?,
-            creates: build(builder(settings).pool_max_idle_per_host(0).http1_only())?,
+            reads: build(common.builder(of_reads))?,
+            changes: Connections::new(settings.connection_idle, move || common.builder(of_changes.clone())),
             call_timeout: settings.call_timeout,
             pace: Pace::new(settings.rate),
         })
@@ -173,7 +186,7 @@ impl Http {
     ) -> Result<Answer, Failure> {
         let request = self.reads.get(uri.url().clone()).timeout(self.call_timeout);
         let request = caller.introduced(request);
-        self.paced(turn, &self.reads, request, caller.struck(), &AtomicBool::new(true)).await
+        self.read(turn, request, caller.struck()).await
     }
 
     /// Asks which methods a resource takes.
@@ -185,7 +198,7 @@ impl Http {
     ) -> Result<Answer, Failure> {
         let request = self.reads.request(Method::OPTIONS, uri.url().clone()).timeout(self.call_timeout);
         let request = caller.introduced(request);
-        self.paced(turn, &self.reads, request, caller.struck(), &AtomicBool::new(true)).await
+        self.read(turn, request, caller.struck()).await
     }
 
     /// Asks the token endpoint, with HTTP Basic authentication of the client (RFC 6749 section 2.3.1).
@@ -207,7 +220,7 @@ impl Http {
             .basic_auth(client_id, Some(client_secret.expose()))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(wiped::sent(grant.form()));
-        self.paced(turn, &self.reads, request, struck, &AtomicBool::new(true)).await
+        self.read(turn, request, struck).await
     }
 
     /// Sends a call that changes something, once. The deadline, if nearer, takes the call timeout's place.
@@ -226,17 +239,40 @@ impl Http {
         // A deletion works without its body, so it counts as read from the start.
         let handed_over = Arc::new(AtomicBool::new(verb == Verb::Delete));
         let body = Watched { body: wiped::sent(body).into(), handed_over: Arc::clone(&handed_over) };
-        let request = self
-            .creates
+        let connection = self.changes.take().map_err(|error| Failure {
+            fate: Fate::NotSent(NotSent::RequestInvalid),
+            cause: Some(Arc::new(error.without_url())),
+        })?;
+        let request = connection
+            .client
             .request(verb.method(), uri.url().clone())
             .timeout(self.call_timeout.min(left))
             .header(CONTENT_TYPE, "application/json")
             .body(reqwest::Body::wrap(body));
         let request = caller.introduced(request);
-        self.paced(turn, &self.creates, request, caller.struck(), &handed_over).await
+        let result = self.paced(turn, &connection.client, request, caller.struck(), &handed_over).await;
+        match result {
+            Ok((answer, allowed_idle)) => {
+                if let Body::Whole(_) = answer.body {
+                    self.changes.keep(connection, allowed_idle);
+                }
+                Ok(answer)
+            }
+            Err(Failure { fate: Fate::ConnectionLost, cause }) if connection.was_used => {
+                Err(Failure { fate: Fate::KeptConnectionLost, cause })
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
-    /// Sends a request unless the pace forbids it, and lets the pace know what Foxy makes of it.
+    /// Sends a request that may be repeated.
+    async fn read(&self, turn: Option<Turn>, request: RequestBuilder, struck: Struck) -> Result<Answer, Failure> {
+        let (answer, _) = self.paced(turn, &self.reads, request, struck, &AtomicBool::new(true)).await?;
+        Ok(answer)
+    }
+
+    /// Sends a request unless the pace forbids it, and lets the pace know what Foxy makes of it. Its connection may
+    /// then be idle for as long as comes with the answer.
     async fn paced(
         &self,
         turn: Option<Turn>,
@@ -244,9 +280,9 @@ impl Http {
         request: RequestBuilder,
         struck: Struck,
         handed_over: &AtomicBool,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<(Answer, Duration), Failure> {
         let turn = self.pace.pass(turn).map_err(|TooLate(wait)| Failure { fate: Fate::HeldBack(wait), cause: None })?;
-        let answer = send(client, request, struck, handed_over).await?;
+        let (answer, allowed_idle) = send(client, request, struck, handed_over).await?;
         match (answer.status, answer.retry_after) {
             (429, wait) => self.pace.slow_down(&turn, wait),
             // Overloaded or in maintenance, and it says for how long (RFC 9110 section 15.6.4).
@@ -254,7 +290,7 @@ impl Http {
             (..500, _) => self.pace.answered(),
             _ => {}
         }
-        Ok(answer)
+        Ok((answer, allowed_idle))
     }
 }
 
@@ -265,23 +301,38 @@ fn captcha_header(code: &CaptchaCode) -> HeaderValue {
     value
 }
 
-/// What both clients have in common.
-fn builder(settings: &Settings) -> ClientBuilder {
-    // Foxy answers only requests that name the API's version (Foxy docs: "authentication").
-    let api_version = (HeaderName::from_static("foxy-api-version"), HeaderValue::from_static("1"));
-    // Without it any encoding may be chosen (RFC 9110 section 12.5.3).
-    let as_it_is = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    Client::builder()
-        .user_agent(settings.user_agent.as_str())
-        .default_headers(HeaderMap::from_iter([api_version, as_it_is]))
-        .connect_timeout(settings.connect_timeout)
-        .https_only(settings.api.is_https())
-        .redirect(reqwest::redirect::Policy::none())
-        // The library's default sends again what HTTP/2 servers say they have not processed; we take no one's word for
-        // it.
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .referer(false)
+/// What all clients have in common.
+#[derive(Debug, Clone)]
+struct Common {
+    user_agent: String,
+    connect_timeout: Duration,
+    https_only: bool,
+}
+
+impl Common {
+    fn builder(&self, tls: rustls::ClientConfig) -> ClientBuilder {
+        // Foxy answers only requests that name the API's version (Foxy docs: "authentication").
+        let api_version = (HeaderName::from_static("foxy-api-version"), HeaderValue::from_static("1"));
+        // Without it any encoding may be chosen (RFC 9110 section 12.5.3).
+        let as_it_is = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(self.user_agent.as_str())
+            .default_headers(HeaderMap::from_iter([api_version, as_it_is]))
+            .connect_timeout(self.connect_timeout)
+            .https_only(self.https_only)
+            .redirect(reqwest::redirect::Policy::none())
+            // The library's default sends again what HTTP/2 servers say they have not processed; we take no one's word
+            // for it.
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+    }
+}
+
+/// How certificates are checked: as the HTTP library does it by itself, but with one store of roots for all clients.
+fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
+    rustls::ClientConfig::with_platform_verifier()
 }
 
 /// Sends one request and reads its answer. `handed_over` tells, at any failure, whether a connection had asked for the
@@ -291,7 +342,7 @@ async fn send(
     request: RequestBuilder,
     struck: Struck,
     handed_over: &AtomicBool,
-) -> Result<Answer, Failure> {
+) -> Result<(Answer, Duration), Failure> {
     let begun = Instant::now();
     let request = request.build().map_err(|error| Failure {
         fate: Fate::NotSent(NotSent::RequestInvalid),
@@ -302,10 +353,11 @@ async fn send(
     let result = client.execute(request).await;
     match result {
         Ok(response) => {
+            let allowed_idle = connections::allowed_idle(&response);
             let answer = read(response, struck).await;
             let elapsed_ms = begun.elapsed().as_millis();
             tracing::debug!(%method, path, status = answer.status, elapsed_ms, "Foxy answered");
-            Ok(answer)
+            Ok((answer, allowed_idle))
         }
         Err(error) => {
             let error = error.without_url();

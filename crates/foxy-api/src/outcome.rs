@@ -86,6 +86,7 @@ fn unmade<T>(creating: Creating, captcha: CaptchaSent, exchange: &Result<Answer,
                 Fate::HeldBack(wait) => Outcome::NoEffect(NoEffect::HeldBack { wait }),
                 Fate::TimedOut => Outcome::Unknown(Doubt::TimedOut),
                 Fate::ConnectionLost => Outcome::Unknown(Doubt::ConnectionLost),
+                Fate::KeptConnectionLost => Outcome::Unknown(Doubt::KeptConnectionLost),
             });
         }
     };

@@ -22,6 +22,9 @@ pub struct Settings {
     /// The longest a request may take, from its first step to the last byte of its answer. A create's deadline shortens
     /// it.
     pub call_timeout: Duration,
+    /// The longest a connection for calls that change something may be idle before it is closed; zero: each such call
+    /// has a connection of its own.
+    pub connection_idle: Duration,
     /// How many requests are sent at most, by this client and all its clones together; `None`: as many as are asked for.
     ///
     /// A call waits for its turn before it begins. Whatever is set here, after a 429 (or a 503 with a `Retry-After`) all
@@ -72,8 +75,8 @@ pub enum ClientError {
 }
 
 impl Settings {
-    /// Settings for this client, with what is usual for the rest: 5 s to connect, 30 s for a call, 5 requests a second after
-    /// a burst of 10, no captcha code, and this crate as user agent.
+    /// Settings for this client, with what is usual for the rest: 5 s to connect, 30 s for a call, connections idle for
+    /// 3 s, 5 requests a second after a burst of 10, no captcha code, and this crate as user agent.
     pub fn new(api: ApiOrigins, client_id: impl Into<String>, client_secret: ClientSecret) -> Self {
         Self {
             api,
@@ -82,6 +85,7 @@ impl Settings {
             h_captcha_code: None,
             connect_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(30),
+            connection_idle: Duration::from_secs(3),
             rate: Some(Rate { per_second: 5.0, burst: 10 }),
             user_agent: concat!("foxy-api/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -121,6 +125,7 @@ mod tests {
             h_captcha_code: CaptchaCode::parse("s3cret").ok(),
             connect_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(20),
+            connection_idle: Duration::from_secs(3),
             rate: None,
             user_agent: "foxden/0.1 (ops)".into(),
         }

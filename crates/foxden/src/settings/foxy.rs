@@ -9,6 +9,7 @@
 //! | `FOXDEN_FOXY_H_CAPTCHA_CODE` (`_FILE`) | | the hCaptcha code of creations whose event has none, for Foxy's test keys |
 //! | `FOXDEN_CALL_TIMEOUT` | `30s` | how long one call may take, 100ms to 10m |
 //! | `FOXDEN_CONNECT_TIMEOUT` | `5s` | how long connecting may take, 10ms to 1m; part of the call's time |
+//! | `FOXDEN_CONNECTION_IDLE` | `3s` | how long a connection for creates may be idle, up to 1m; 0s: each has its own |
 //! | `FOXDEN_FOXY_RATE` | `5` | how many requests a second, decimals allowed, up to 1000; `0` or `off`: no limit, as with the simulator unless set |
 //! | `FOXDEN_FOXY_BURST` | `10` | how many requests may go at once after a rest, 1 to 10000 |
 //! | `FOXDEN_FOXY_ALLOWS` | | ids from X1 to X6, separated by commas: what Foxy is known to allow beyond its documentation |
@@ -49,6 +50,8 @@ pub(crate) struct FoxySettings {
     pub(crate) call_timeout: Duration,
     /// How long connecting may take.
     pub(crate) connect_timeout: Duration,
+    /// How long a connection for creates may be idle before it is closed.
+    pub(crate) connection_idle: Duration,
     /// How many requests are sent at most.
     pub(crate) rate: Option<Rate>,
     /// What Foxy is known to allow beyond its documentation.
@@ -114,6 +117,7 @@ impl FoxySettings {
         let h_captcha_code = captcha_code(reader, need);
         let connect_timeout =
             reader.duration("FOXDEN_CONNECT_TIMEOUT", &(Duration::from_millis(10)..=Duration::from_mins(1)));
+        let connection_idle = reader.duration("FOXDEN_CONNECTION_IDLE", &(Duration::ZERO..=Duration::from_mins(1)));
         let rate = rate(reader, api.as_ref());
         // A mistake in it is noted by the reader.
         let allows = reader.value("FOXDEN_FOXY_ALLOWS", FoxyAllows::parse).unwrap_or_default();
@@ -133,6 +137,7 @@ impl FoxySettings {
             simulator: SimulatorSettings { books: books?, latency: latency? },
             call_timeout: call_timeout?,
             connect_timeout: connect_timeout?,
+            connection_idle: connection_idle?,
             rate: rate?,
             allows,
             breaker_failures: breaker_failures?,

@@ -43,6 +43,7 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(settings.foxy.api, FoxyApi::Production);
     assert_eq!(settings.foxy.call_timeout, Duration::from_secs(30));
     assert_eq!(settings.foxy.connect_timeout, Duration::from_secs(5));
+    assert_eq!(settings.foxy.connection_idle, Duration::from_secs(3));
     assert_eq!(settings.foxy.rate, Some(foxy_api::Rate { per_second: 5.0, burst: 10 }));
     assert_eq!(settings.foxy.breaker_failures, 5);
     assert_eq!(settings.foxy.simulator.books, Path::new("foxy-sim.books.jsonl"));

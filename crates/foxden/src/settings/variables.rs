@@ -89,6 +89,11 @@ pub(super) const VARIABLES: &[Variable] = &[
     defaulted("FOXDEN_CALL_TIMEOUT", "30s", "how long one call to Foxy may take"),
     defaulted("FOXDEN_CONNECT_TIMEOUT", "5s", "how long connecting to Foxy may take"),
     defaulted(
+        "FOXDEN_CONNECTION_IDLE",
+        "3s",
+        "how long a connection for creates may be idle before it is closed; 0s: each create has its own",
+    ),
+    defaulted(
         "FOXDEN_FOXY_RATE",
         "5",
         "how many requests a second a worker sends to Foxy at most, such as 0.5; or off",

@@ -8,6 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::ApiOrigins;
 
+mod kept;
+
 /// Long enough for a connection on a busy machine, short enough to be waited for.
 const SHORT: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(20);
@@ -25,9 +27,15 @@ fn settings(origin: &str, connect_timeout: Duration, call_timeout: Duration) -> 
         h_captcha_code: None,
         connect_timeout,
         call_timeout,
+        connection_idle: SHORT,
         rate: None,
         user_agent: "test".into(),
     }
+}
+
+fn common(https_only: bool) -> Common {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Common { user_agent: "test".into(), connect_timeout: LONG, https_only }
 }
 
 /// A create sent to `origin`. The rest is as in production, but for the timeouts.
@@ -77,7 +85,7 @@ impl Resolve for KnowsNothing {
 
 #[tokio::test]
 async fn a_name_that_is_not_resolved_sends_nothing() {
-    let client = builder(&settings("https://foxy.example", LONG, LONG)).dns_resolver(KnowsNothing).build().unwrap();
+    let client = common(true).builder(tls().unwrap()).dns_resolver(KnowsNothing).build().unwrap();
     let failure = send(&client, client.post("https://foxy.example"), Struck::default(), &AtomicBool::new(false))
         .await
         .unwrap_err();

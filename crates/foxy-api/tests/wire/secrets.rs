@@ -54,6 +54,7 @@ impl Rotated {
             client_secret: ClientSecret::new(secret),
             connect_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(20),
+            connection_idle: Duration::from_secs(3),
             rate: None,
             h_captcha_code: None,
             user_agent: "foxy-api-test/1".into(),

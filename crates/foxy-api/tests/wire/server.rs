@@ -186,6 +186,7 @@ pub(crate) fn settings_of(base: &str, id: &str, secret: &str, call_timeout: Dura
         h_captcha_code: None,
         connect_timeout: Duration::from_secs(5),
         call_timeout,
+        connection_idle: Duration::from_secs(3),
         rate: None,
         user_agent: "foxy-api-test/1".into(),
     }

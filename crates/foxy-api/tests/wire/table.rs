@@ -175,6 +175,7 @@ async fn nobody(origin: &str, create: Create) -> Seen {
         h_captcha_code: None,
         connect_timeout: SHORT,
         call_timeout: Duration::from_secs(20),
+        connection_idle: Duration::from_secs(3),
         rate: None,
         user_agent: "foxy-api-test/1".into(),
     })

@@ -103,6 +103,7 @@ fn client(sim: &Simulator, client_id: String, client_secret: String, policy: &Po
         connect_timeout: Duration::from_secs(2),
         h_captcha_code: None,
         call_timeout: policy.call_timeout,
+        connection_idle: Duration::from_secs(3),
         rate: None,
         user_agent: "foxden-test".into(),
     })
