@@ -51,7 +51,10 @@ async fn a_worker_killed_at_any_moment_leaves_nothing_undone_and_nothing_doubled
     // A kill between Foxy's answer and the ledger loses a token, which is said; it never makes anything twice.
     assert!(books.users.len() <= 30 && books.stores.len() <= 30);
     let lost = |row: &foxden_ledger::Provisioning| {
-        matches!(row.parked_reason, Some(ParkedReason::UserTokenLost | ParkedReason::StoreTokenLost))
+        matches!(
+            row.parked_reason,
+            Some(ParkedReason::UserTokenLost | ParkedReason::EmailInDoubt | ParkedReason::StoreTokenLost)
+        )
     };
     for row in &rows {
         assert!(row.state == State::Closed || lost(row), "{row:?}");

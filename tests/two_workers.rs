@@ -134,7 +134,7 @@ async fn all_evidence(database: &DatabaseConnection) -> Vec<Evidence> {
 /// Parked since a token was lost, at a step where an answer was lost or a worker vanished.
 fn faults_explain(row: &Provisioning, evidence: &[Evidence]) -> bool {
     let step = match row.parked_reason {
-        Some(ParkedReason::UserTokenLost) => "user",
+        Some(ParkedReason::UserTokenLost | ParkedReason::EmailInDoubt) => "user",
         Some(ParkedReason::StoreTokenLost) => "store",
         _ => return false,
     };

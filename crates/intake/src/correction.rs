@@ -55,7 +55,8 @@ pub(crate) fn judge(
         (Step::User, None) if row.in_doubt => Err(Contradiction::Unreadable),
         (Step::User, None) => Ok(CorrectedKey::User),
         (Step::User, Some(old)) => match email_changes(row, old, new) {
-            true if row.in_doubt => Err(Contradiction::EmailFixed),
+            // Whether the call in doubt has made a user can't be found out, so a person decides.
+            true if row.in_doubt && reason != ParkedReason::EmailInDoubt => Err(Contradiction::EmailFixed),
             true => Ok(CorrectedKey::User),
             false => Ok(CorrectedKey::Kept),
         },
@@ -89,6 +90,7 @@ fn email_changes(row: &Provisioning, old: &Payload, new: &SignupEvent) -> bool {
 const fn can_be_corrected(reason: ParkedReason) -> bool {
     match reason {
         ParkedReason::EmailTaken
+        | ParkedReason::EmailInDoubt
         | ParkedReason::UserTokenNotKept
         | ParkedReason::DomainTaken
         | ParkedReason::DomainReserved
@@ -146,6 +148,8 @@ mod tests {
             let (row, event) = parked(step, ParkedReason::RejectedByFoxy, in_doubt).await;
             assert_eq!(judge(&row, Some(&event.payload), &other_email(&event)), expected, "{step} {in_doubt}");
         }
+        let (row, event) = parked(Step::User, ParkedReason::EmailInDoubt, true).await;
+        assert_eq!(judge(&row, Some(&event.payload), &other_email(&event)), Ok(CorrectedKey::User));
         let (row, event) = parked(Step::Store, ParkedReason::RejectedByFoxy, false).await;
         let row = Provisioning { mailbox: Some("shop+{signup_id}.{generation}@platform.example".into()), ..row };
         let judged = judge(&row, Some(&event.payload), &other_email(&event));

@@ -206,6 +206,7 @@ async fn claim(
     if Entity::find().filter(siblings(id, owner)).filter(proven).one(db).await?.is_some() {
         return Ok(StoreClaim::Proven);
     }
+    let doubts = [AttemptOutcome::Unknown, AttemptOutcome::UnknownOnKeptConnection];
     // Also whoever has moved on or was cancelled since: a call may take effect late.
     let doubted = Query::select()
         .expr(Expr::val(1))
@@ -213,7 +214,7 @@ async fn claim(
         .and_where(Expr::col((attempt::Entity, A::ProvisioningId)).equals((Entity, Column::Id)))
         .and_where(A::NaturalKey.eq(domain))
         .and_where(A::Step.eq(Step::Store.as_str()))
-        .and_where(A::Outcome.eq(AttemptOutcome::Unknown.as_str()))
+        .and_where(A::Outcome.is_in(doubts.map(AttemptOutcome::as_str)))
         .to_owned();
     // Whoever is provisioned with this domain has another store by it, which is gone.
     let has_its_own = is_done().and(Column::StoreDomain.eq(domain));

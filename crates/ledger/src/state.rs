@@ -75,6 +75,8 @@ words! {
         EmailTaken = "email_taken",
         /// The user exists, and the answer with its token was lost.
         UserTokenLost = "user_token_lost",
+        /// Foxy has a user with this email, and whether we made it is not known.
+        EmailInDoubt = "email_in_doubt",
         /// The store exists, and the answer with its token was lost.
         StoreTokenLost = "store_token_lost",
         /// The store exists, and another signup of the same customer may have made it.
@@ -116,6 +118,11 @@ impl ParkedReason {
                 "A call to create the Foxy user ended without its answer, and Foxy has a user with this email. If that \
                  call made it, its token was in the lost answer. Foxy gives it with the creation only; another takes \
                  a person who grants access in a browser."
+            }
+            Self::EmailInDoubt => {
+                "A call to create the Foxy user was sent on a connection that had been kept from an earlier call, and the \
+                 connection ended without an answer. Foxy has a user with this email: that call made it, or never \
+                 arrived, and the user was there before."
             }
             Self::StoreTokenLost => {
                 "A call to create the Foxy store ended without its answer, and the store is there. Its token was in the \
@@ -167,6 +174,11 @@ impl ParkedReason {
                 "Look for the user in Foxy's admin, and compare when it was made with `foxden show SIGNUP_ID`: it may \
                  be somebody else's. Publish the signup under a new signup id with another email (a +tag is enough). \
                  If the user was made by this signup, ask Foxy to remove it."
+            }
+            Self::EmailInDoubt => {
+                "Publish the signup again, under the same signup id, with another email (a +tag is enough). Look for the \
+                 user in Foxy's admin, and compare when it was made with `foxden show SIGNUP_ID`: if this signup has made \
+                 it, ask Foxy to remove it; then `foxden retry SIGNUP_ID` will do, too."
             }
             Self::StoreTokenLost => {
                 "Look for the store in Foxy's admin (`foxden show SIGNUP_ID` names its domain). Publish the signup under \
@@ -233,6 +245,7 @@ impl ParkedReason {
             | Self::InvalidEvent
             | Self::AttemptsExhausted
             | Self::EmailTaken
+            | Self::EmailInDoubt
             | Self::UserTokenNotKept
             | Self::UserTokenRefused
             | Self::KeyMissing
@@ -305,6 +318,9 @@ words! {
         Rejected = "rejected",
         /// Create call: whether it had an effect is not known.
         Unknown = "unknown",
+        /// Create call: the same, and its connection had been kept from an earlier call, so that it may not have been
+        /// read.
+        UnknownOnKeptConnection = "unknown_on_kept_connection",
         /// Create call: it had its effect, and its token is lost.
         TokenLost = "token_lost",
         /// No call: the token was there, recorded by a worker that had lost its lease.

@@ -1,6 +1,6 @@
 //! What the other signups of the same customer have to do with one: they may share its user.
 
-use foxden_ledger::{AttemptOutcome, Facts, LedgerError, Provisioning};
+use foxden_ledger::{AttemptOutcome, Facts, LedgerError, Provisioning, Step, Word};
 
 use crate::{
     calls::Calls,
@@ -39,6 +39,22 @@ impl<F: Calls> Runner<F> {
             Some(account) => self.ledger.another_may_bring_the_user_of(row, account).await,
             None => Ok(false),
         }
+    }
+
+    /// Whether each call of the row's step that is in doubt was lost with a kept connection.
+    pub(crate) async fn may_be_unread(&self, row: &Provisioning) -> Result<bool, LedgerError> {
+        // In doubt is also what happened in the time that an older copy lacks.
+        if row.step != Step::User || row.restored_to_ms.is_some() {
+            return Ok(false);
+        }
+        let calls = self.ledger.attempts(&row.id).await?;
+        let of_this_key = calls.iter().filter(|call| call.step == row.step && call.intent >= row.key_intent);
+        let is_on_kept = |outcome: &Word<AttemptOutcome>| *outcome == AttemptOutcome::UnknownOnKeptConnection;
+        let mut doubts = of_this_key
+            .map(|call| &call.outcome)
+            .filter(|outcome| **outcome == AttemptOutcome::Unknown || is_on_kept(outcome))
+            .peekable();
+        Ok(doubts.peek().is_some() && doubts.all(is_on_kept))
     }
 
     /// Whose the user is that has the row's email, for a call that was refused for it.

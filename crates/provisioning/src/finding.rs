@@ -112,7 +112,14 @@ impl Finding {
             Outcome::NoEffect(NoEffect::HeldBack { wait }) => Some(*wait),
             _ => None,
         };
-        Self { note, fault, hold, sign: sign(outcome, &evidence), ..Self::of(seen, "") }.with_evidence(evidence)
+        let found = Self { note, fault, hold, sign: sign(outcome, &evidence), ..Self::of(seen, "") };
+        let found = match outcome {
+            Outcome::Unknown(Doubt::KeptConnectionLost) => {
+                Self { outcome: AttemptOutcome::UnknownOnKeptConnection, ..found }
+            }
+            _ => found,
+        };
+        found.with_evidence(evidence)
     }
 
     /// The finding of a lookup that brought no answer.
@@ -237,7 +244,9 @@ fn sign<T>(outcome: &Outcome<T>, evidence: &Evidence) -> Sign {
             | NoEffect::TokenRefused
             | NoEffect::ReasonsLost { .. } => Sign::Answered,
         },
-        Outcome::Unknown(Doubt::TimedOut | Doubt::ConnectionLost | Doubt::Status(500..)) => Sign::Outage,
+        Outcome::Unknown(
+            Doubt::TimedOut | Doubt::ConnectionLost | Doubt::KeptConnectionLost | Doubt::Status(500..),
+        ) => Sign::Outage,
         Outcome::Unknown(Doubt::Status(_)) => Sign::Answered,
         Outcome::Unknown(Doubt::Redirected) => Sign::None,
         // Something on the way takes the tokens, and each one costs a person's time.

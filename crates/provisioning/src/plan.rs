@@ -148,6 +148,7 @@ const fn gives_up_a_token(decision: Decision, seen: Seen) -> bool {
                 | Decision::NextDomain
                 | Decision::Park(
                     ParkedReason::UserTokenLost
+                        | ParkedReason::EmailInDoubt
                         | ParkedReason::StoreTokenLost
                         | ParkedReason::StoreUnclear
                         | ParkedReason::DomainTaken
@@ -196,7 +197,7 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
     match seen {
         Seen::TokenHeld { link_is_trusted } => Some(held(at, link_is_trusted)),
         // What is there is found, however old: nothing is sent for it.
-        Seen::Present => Some(lost(at)),
+        Seen::Present => Some(found(at)),
         Seen::Absent | Seen::Unclear if is_given_up(at) => Some(Decision::Park(ParkedReason::AttemptsExhausted)),
         // Calls that end again and again without an answer, and without an effect, are sent more and more rarely.
         Seen::Absent => Some(Decision::Retry(match at.sent_before.checked_sub(1) {
@@ -208,10 +209,11 @@ fn after_lookup(at: &Situation, seen: Seen) -> Option<Decision> {
         Seen::PresentElsewhere if !may_believe(at) => Some(look_again(at, None, Doubt::Look { counts: true })),
         Seen::PresentElsewhere => Some(domain_gone(at, ParkedReason::DomainTaken)),
         // One of the two may yet bring proof.
-        Seen::PresentUnclear if is_given_up(at) => Some(Decision::Park(match at.step {
-            Step::User => ParkedReason::UserTokenLost,
-            Step::Store | Step::Done => ParkedReason::StoreUnclear,
-        })),
+        Seen::PresentUnclear if is_given_up(at) => Some(match at.step {
+            Step::User if at.mailbox_is_owned => Decision::Park(ParkedReason::UserTokenLost),
+            Step::User => found(at),
+            Step::Store | Step::Done => Decision::Park(ParkedReason::StoreUnclear),
+        }),
         Seen::PresentUnclear | Seen::Unclear => Some(look_again(at, None, unsettled)),
         Seen::UserForgotten if at.step == Step::User => Some(look_again(at, None, unsettled)),
         // Not sent again before it is looked up, where a call is in doubt.
@@ -355,6 +357,15 @@ const fn email_taken_in_doubt(at: &Situation, whose: Whose) -> Decision {
         Whose::PerhapsSiblings | Whose::SiblingsKept | Whose::Unclear if !can_only_be_its_own => {
             look_first(Doubt::Call)
         }
+        _ => found(at),
+    }
+}
+
+/// What a call in doubt was to make is there. If each such call was lost with a kept connection, the user of this email
+/// may have been there before; in a mailbox of the platform's it can't.
+const fn found(at: &Situation) -> Decision {
+    match at.step {
+        Step::User if at.may_be_unread && !at.mailbox_is_owned => Decision::Park(ParkedReason::EmailInDoubt),
         _ => lost(at),
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     leases::Held,
     log::log,
     outcome::outcome_event,
-    plan::{self, Answer, Decision, Seen, Situation, TokenSearch, Verdict, Wait},
+    plan::{self, Answer, Decision, Refusal, Seen, Situation, TokenSearch, Verdict, Wait},
     runner::Runner,
     schedule::Schedule,
     stop::Stop,
@@ -48,6 +48,9 @@ impl<F: Calls> Runner<F> {
             is_foxy_up: self.gate.is_up(),
         };
         let mut situation = Situation::of(row, payload, worker);
+        if situation.in_doubt && rests_on_the_doubt(finding.seen) {
+            situation.may_be_unread = self.may_be_unread(row).await?;
+        }
         let mut verdict = self.decided(row, &mut situation, finding).await?;
         loop {
             let entry = self.entry(claimed, finding, verdict, payload);
@@ -203,6 +206,11 @@ impl<F: Calls> Runner<F> {
             event,
         }
     }
+}
+
+/// Whether it matters what the calls in doubt have come to.
+const fn rests_on_the_doubt(seen: Seen) -> bool {
+    matches!(seen, Seen::Present | Seen::PresentUnclear | Seen::Rejected(Refusal::EmailTaken(_)))
 }
 
 /// The domain after the one that was tried last.

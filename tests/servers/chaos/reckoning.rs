@@ -169,6 +169,11 @@ impl Reckoning<'_> {
                 self.expect(sealed(Scope::User).count() == 0, row, "its user's token is not in the ledger");
                 self.loss_is_explained(row, user.is_some_and(|user| user.answered));
             }
+            (State::Parked, Some(ParkedReason::EmailInDoubt)) => {
+                self.expect(row.step == Step::User, row, "an email in doubt parks the user step");
+                self.expect(user.is_some() && store.is_none(), row, "there is a user and no store");
+                self.expect(sealed(Scope::User).count() == 0, row, "its user's token is not in the ledger");
+            }
             (State::Parked, Some(ParkedReason::StoreTokenLost)) => {
                 self.expect(row.step == Step::Store, row, "a lost store token parks the store step");
                 self.expect(user_is_ours && store.is_some(), row, "there are its user and its store");

@@ -86,7 +86,7 @@ fn left_by(
             LeftBehind { user: Presence::There, store: Presence::Absent }
         }
         // There is a user with this email, who may be somebody else's.
-        (Step::User, Some(ParkedReason::UserTokenLost)) => {
+        (Step::User, Some(ParkedReason::UserTokenLost | ParkedReason::EmailInDoubt)) => {
             LeftBehind { user: Presence::Perhaps, store: Presence::Absent }
         }
         (Step::User, _) => LeftBehind { user: perhaps, store: Presence::Absent },
@@ -140,6 +140,7 @@ mod tests {
             (Step::User, State::Parked, false, Some(EmailTaken), Absent, Absent),
             (Step::User, State::Closed, true, Some(UserTokenLost), Perhaps, Absent),
             (Step::User, State::Parked, false, Some(UserTokenLost), Perhaps, Absent),
+            (Step::User, State::Parked, true, Some(EmailInDoubt), Perhaps, Absent),
             (Step::User, State::Parked, false, Some(SuspiciousLink), There, Absent),
             (Step::Store, State::Due, false, None, There, Absent),
             (Step::Store, State::Closed, false, Some(RejectedByFoxy), There, Absent),

@@ -16,6 +16,9 @@ pub struct Situation {
     pub state: State,
     /// Whether a call on the current natural key ever ended unknown.
     pub in_doubt: bool,
+    /// Whether each of those calls was lost with a connection that had been kept from an earlier call, so that none of
+    /// them may have been read.
+    pub may_be_unread: bool,
     /// How many lookups have found nothing of ours, not counting the one just made.
     pub lookups: u32,
     /// Whether the last call in doubt ended longer ago than any listing lags behind.
@@ -84,6 +87,7 @@ impl Situation {
             step: row.step,
             state: row.state,
             in_doubt: row.in_doubt,
+            may_be_unread: false,
             lookups: row.lookups,
             is_past_lag: since(doubt_ended) >= worker.policy.listing_lag,
             domain_try: row.domain_try,

@@ -72,6 +72,7 @@ fn at(step: Step, state: State) -> Situation {
         mailbox_is_owned: false,
         generation: 1,
         is_restored: false,
+        may_be_unread: false,
         is_too_old: false,
         tries: 0,
         retries: 0,

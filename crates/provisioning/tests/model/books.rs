@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use foxy_api::RejectionKind;
+use foxy_api::{Doubt, RejectionKind};
 use tokio::time::Instant;
 
 use crate::director::Boot;
@@ -81,6 +81,11 @@ pub(crate) struct Books {
 }
 
 impl Books {
+    /// How a connection was lost without an answer: one of a first call, or one that was kept.
+    pub(crate) fn lost_connection(&self) -> Doubt {
+        if self.things.len().is_multiple_of(2) { Doubt::ConnectionLost } else { Doubt::KeptConnectionLost }
+    }
+
     pub(crate) fn next(&mut self) -> usize {
         self.happened += 1;
         self.happened

@@ -8,7 +8,9 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use foxden_custody::TokenRow;
-use foxden_ledger::{AttemptOutcome, Credential, Filter, OutcomeKind, ParkedReason, Provisioning, Scope, State, Step};
+use foxden_ledger::{
+    AttemptOutcome, Credential, Filter, OutcomeKind, ParkedReason, Provisioning, Scope, State, Step, Word,
+};
 use foxden_vault::Sealed;
 
 use crate::{
@@ -316,7 +318,8 @@ async fn rests_for_a_reason(
     };
     // Where a call of its own ended unsure, a stranger's user can't be told from ours: there is no list to look into.
     let evidence = world.ledger.attempts(&row.id).await.unwrap();
-    let doubted = evidence.iter().any(|call| call.intent >= row.key_intent && call.outcome == AttemptOutcome::Unknown);
+    let ended = |outcome| evidence.iter().any(|call| call.intent >= row.key_intent && call.outcome == outcome);
+    let (doubted, perhaps_unread) = (ended(AttemptOutcome::Unknown), ended(AttemptOutcome::UnknownOnKeptConnection));
     // Users of the same customer whose tokens are kept. One may have come after this one was given up.
     let mut kept_users = BTreeSet::new();
     if world.shape.keep_user_tokens && !world.shape.settings_differ && row.tried_for < world.shape.give_up_after {
@@ -324,8 +327,7 @@ async fn rests_for_a_reason(
             let tokens = world.ledger.credentials(&other.id).await.unwrap();
             // Where the other's own call was in doubt, its token may have come late.
             let evidence = world.ledger.attempts(&other.id).await.unwrap();
-            let was_in_doubt =
-                evidence.iter().any(|call| call.step == Step::User && call.outcome == AttemptOutcome::Unknown);
+            let was_in_doubt = evidence.iter().any(|call| call.step == Step::User && is_in_doubt(&call.outcome));
             let is_kept = !was_in_doubt && tokens.iter().any(|held| held.scope == Scope::User && held.sealed.is_some());
             if is_kept && is_provisioned(other.signup_id.as_str()) {
                 kept_users.extend(other.user_uri.clone());
@@ -342,8 +344,7 @@ async fn rests_for_a_reason(
             continue;
         }
         let evidence = world.ledger.attempts(&other.id).await.unwrap();
-        others_doubted |=
-            evidence.iter().any(|call| call.outcome == AttemptOutcome::Unknown && call.natural_key == domain);
+        others_doubted |= evidence.iter().any(|call| is_in_doubt(&call.outcome) && call.natural_key == domain);
     }
     let books = world.books();
     let by_domain = books.find(Kind::Store, domain.as_deref().unwrap_or_default());
@@ -373,6 +374,9 @@ async fn rests_for_a_reason(
             ParkedReason::UserTokenLost => {
                 by_email.is_some_and(|user| own(user) || (doubted && !kept_users.contains(&user.uri)))
                     && tokens(Scope::User).is_empty()
+            }
+            ParkedReason::EmailInDoubt => {
+                by_email.is_some() && perhaps_unread && row.mailbox.is_none() && tokens(Scope::User).is_empty()
             }
             ParkedReason::StoreTokenLost => by_domain.is_some_and(own) && tokens(Scope::Store).is_empty(),
             ParkedReason::EmailTaken => by_email.is_some_and(|user| !own(user) && !is_provisioned(&user.signup)),
@@ -407,6 +411,11 @@ async fn rests_for_a_reason(
     };
     promise!(holds, "{id} rests without a true reason: {row:?}, {kept:?}, {:?}", books.things);
     Ok(())
+}
+
+/// Whether a call that ended so may have had an effect.
+fn is_in_doubt(outcome: &Word<AttemptOutcome>) -> bool {
+    *outcome == AttemptOutcome::Unknown || *outcome == AttemptOutcome::UnknownOnKeptConnection
 }
 
 /// Whether one may rest for this reason whose past is not in the ledger.

@@ -118,7 +118,7 @@ impl Shop {
             Order::Foxy(Fate::SetUp) => return no_effect(NoEffect::SetupFault(SetupFault::CaptchaDemanded)),
             Order::Foxy(Fate::Revoked) if call.kind == Kind::Store => return no_effect(NoEffect::TokenRefused),
             Order::Foxy(Fate::Refused) => return rejected(RejectionKind::InvalidFields),
-            Order::Foxy(Fate::Doubt) => return doubt(Doubt::ConnectionLost),
+            Order::Foxy(Fate::Doubt) => return doubt(self.books().lost_connection()),
             Order::Foxy(Fate::Late) => {
                 self.books().late.push(call.clone());
                 return doubt(Doubt::Status(502));
@@ -140,7 +140,7 @@ impl Shop {
         let after = self.director.arrive(self.boot, operation, Phase::After);
         let Ok(order) = tokio::time::timeout_at(deadline, after).await else { return doubt(Doubt::TimedOut) };
         match (made, order) {
-            (_, Order::Away) => doubt(Doubt::ConnectionLost),
+            (_, Order::Away) => doubt(self.books().lost_connection()),
             (Err(_), Order::Foxy(Fate::Garbled)) => rejected(RejectionKind::Unread),
             (Err(kind), _) => rejected(kind),
             (Ok(_), Order::Foxy(Fate::Garbled)) => Ended::Failed(Outcome::TokenLost(TokenLoss::BodyUnreadable)),

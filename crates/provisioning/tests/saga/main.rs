@@ -7,6 +7,7 @@ mod customers;
 mod edited;
 mod full_disk;
 mod in_doubt;
+mod kept_connections;
 mod names;
 mod outages;
 mod restored;

@@ -2,7 +2,7 @@
 
 use foxden_ledger::{
     Doubt,
-    ParkedReason::{AttemptsExhausted, EmailTaken, UserTokenLost, UserTokenNotKept},
+    ParkedReason::{AttemptsExhausted, EmailInDoubt, EmailTaken, StoreTokenLost, UserTokenLost, UserTokenNotKept},
     State, Step,
 };
 
@@ -39,6 +39,26 @@ fn an_email_in_use_after_an_unknown_outcome_is_our_own_late_success() {
     for whose in [Strangers, SiblingsNotKept] {
         assert_eq!(decide(&doubted, taken(whose)), Ok(Park(UserTokenLost)), "{whose:?}");
     }
+}
+
+#[test]
+fn a_user_that_a_lost_kept_connection_may_not_have_made_is_not_called_lost() {
+    for (step, state, seen) in [
+        (Step::User, State::InFlight, taken(Strangers)),
+        (Step::User, State::Unknown, Seen::Present),
+        (Step::User, State::Unknown, Seen::PresentUnclear),
+        (Step::Store, State::Unknown, Seen::Present),
+    ] {
+        let old = Situation { is_too_old: true, tries: TRIES_BEFORE_GIVING_UP - 1, ..at(step, state) };
+        let unread = Situation { in_doubt: true, may_be_unread: true, ..old };
+        let found = if step == Step::User { EmailInDoubt } else { StoreTokenLost };
+        assert_eq!(decide(&unread, seen), Ok(Park(found)), "{step} {seen:?}");
+        // Only a call of this very signup names a mailbox of the platform's.
+        let owned = Situation { mailbox_is_owned: true, ..unread };
+        assert_ne!(decide(&owned, seen), Ok(Park(EmailInDoubt)), "{step} {seen:?}");
+    }
+    let unread = Situation { in_doubt: true, may_be_unread: true, ..at(Step::User, State::InFlight) };
+    assert_eq!(decide(&unread, Seen::TokenLost), Ok(Park(UserTokenLost)), "an answer came, so it was read");
 }
 
 #[test]
