@@ -25,6 +25,7 @@ mod m20261128_000014_audit_is_not_replaced;
 mod m20261128_000019_which_foxy;
 mod m20261128_000020_clients_of_tokens;
 mod m20261128_000022_standings;
+mod m20261129_000024_prune;
 
 /// The list of migrations, in the order in which they run.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000019_which_foxy::Migration),
             Box::new(m20261128_000022_standings::Migration),
             Box::new(m20261128_000020_clients_of_tokens::Migration),
+            Box::new(m20261129_000024_prune::Migration),
         ]
     }
 }

@@ -9,6 +9,7 @@ mod core_dumps;
 mod docs_tests;
 mod exit;
 mod file_sizes;
+mod history;
 #[cfg(test)]
 mod layering_tests;
 mod listed;

@@ -16,7 +16,7 @@ use foxy_api::Foxy;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{addresses::Addresses, settings::WorkerSettings};
+use crate::{addresses::Addresses, history::History, settings::WorkerSettings};
 
 /// What a worker is made of.
 pub(crate) struct Service {
@@ -46,9 +46,6 @@ const OUTBOX_REST: Duration = Duration::from_secs(5);
 
 /// For the outbox, which is emptied for 5 s, and then for giving back the right to publish, and closing connections.
 const RESTING_GRACE: Duration = Duration::from_secs(10);
-
-/// Published outcome events are kept for so long, for a person who asks whether one was sent.
-const KEEP_PUBLISHED: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Service {
     /// Works until `stop`, then lets what is under way end.
@@ -115,6 +112,10 @@ impl Service {
         taking.start("heartbeat", {
             let (ledger, workers, gate, stop) = (ledger.clone(), workers.clone(), gate.clone(), stop.clone());
             async move { Pulse { ledger, workers, gate, every: settings.heartbeat }.beat(&stop).await }
+        });
+        taking.start("history", {
+            let (history, stop) = (History { ledger: ledger.clone(), keep: settings.keep_history }, stop.clone());
+            async move { history.keep_short(&stop).await }
         });
         if let Some(amqp) = amqp {
             let publisher = worker.clone();
@@ -322,9 +323,6 @@ impl Pulse {
     async fn beat(self, stop: &CancellationToken) {
         let started = Instant::now();
         while stop.run_until_cancelled(tokio::time::sleep(self.every)).await.is_some() {
-            if let Err(error) = self.ledger.forget_published(KEEP_PUBLISHED).await {
-                tracing::debug!(event = "outbox.not_pruned", error = %error, "published events stay a while longer");
-            }
             match self.measure().await {
                 Ok(Measured { counts, cancelled, oldest_open_ms, outbox }) => {
                     let [due, in_flight, unknown, parked, closed] = counts;

@@ -31,7 +31,7 @@ mod word;
 
 // Within the crate, modules go by their own names; their rooms are for people.
 use self::{
-    acts::{alone, cancel, forget, parked, rebind, restored, sweep},
+    acts::{alone, cancel, forget, parked, prune, rebind, restored, sweep},
     database::{
         connect, connections, database_url, diagnosis, durability, explain, pool, step_in, transactions, watch,
     },
@@ -63,6 +63,7 @@ pub use orphan::{LeftStore, Orphan};
 pub use outbox::{OutcomeData, OutcomeEvent, ToldMistake, Waiting};
 pub use parked::{CorrectedKey, Correction, MustWait, Retried};
 pub use provisioning::{Claimed, Lease, Provisioning};
+pub use prune::{EventsPage, EvidencePage, PlaceOfEvent};
 pub use publishing::PublishingLease;
 pub use query::{Credential, PastAttempt};
 pub use rebind::Rebind;

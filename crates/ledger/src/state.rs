@@ -352,6 +352,34 @@ words! {
     }
 }
 
+impl AttemptOutcome {
+    /// Whether a closed signup's evidence with this outcome says nothing that its row and its tokens don't say: what
+    /// was made has its address and its token there, and the rest made nothing. All other evidence is of what Foxy
+    /// may have beside that, or of people, and stays.
+    pub(crate) const fn is_prunable(self) -> bool {
+        match self {
+            Self::Done
+            | Self::NoEffect
+            | Self::Rejected
+            | Self::TokenHeld
+            | Self::UserReused
+            | Self::DomainChosen
+            | Self::NotOpened
+            | Self::Absent
+            | Self::PresentElsewhere
+            | Self::Unclear => true,
+            Self::Unknown
+            | Self::TokenLost
+            | Self::Present
+            | Self::PresentUnclear
+            | Self::Retry
+            | Self::Corrected
+            | Self::Cancelled
+            | Self::Restored => false,
+        }
+    }
+}
+
 words! {
     /// What an outcome event tells of.
     OutcomeKind {

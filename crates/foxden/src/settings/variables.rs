@@ -188,6 +188,11 @@ pub(super) const VARIABLES: &[Variable] = &[
     defaulted("FOXDEN_POLL_INTERVAL", "1s", "how often the ledger is asked for what is due"),
     defaulted("FOXDEN_ESCROW_DIR", "foxden-escrow", "where tokens are held, sealed, while the ledger is away"),
     defaulted("FOXDEN_HEARTBEAT", "60s", "how often worker.heartbeat is logged"),
+    defaulted(
+        "FOXDEN_KEEP_HISTORY",
+        "90d",
+        "how long evidence and published events are kept once their signup is closed",
+    ),
     // Telemetry.
     defaulted("FOXDEN_LOG", "info", "what is logged: a level for foxden, then target=level or dependencies=level"),
     defaulted("FOXDEN_LOG_FORMAT", "auto", "how it looks: json, human, or auto (human on a terminal)"),

@@ -8,6 +8,7 @@
 //! | `FOXDEN_POLL_INTERVAL` | `1s` | how often the ledger is asked for what is due, 10ms to 1h |
 //! | `FOXDEN_ESCROW_DIR` | `foxden-escrow` | where tokens are held, sealed, while the ledger is away |
 //! | `FOXDEN_HEARTBEAT` | `60s` | how often `worker.heartbeat` is logged, 100ms to 1h |
+//! | `FOXDEN_KEEP_HISTORY` | `90d` | how long evidence and published events are kept once their signup is closed, 1d to 36500d |
 
 use std::{path::PathBuf, time::Duration};
 
@@ -32,18 +33,23 @@ pub(crate) struct WorkerSettings {
     pub(crate) escrow_dir: PathBuf,
     /// How often `worker.heartbeat` is logged.
     pub(crate) heartbeat: Duration,
+    /// How long evidence and published events are kept once their signup is closed. Longer than any lease, since a
+    /// late owner's record is known by its evidence.
+    pub(crate) keep_history: Duration,
 }
 
 impl WorkerSettings {
     pub(super) fn read(reader: &mut Reader, call_timeout: Option<Duration>) -> Option<Self> {
         const HOUR: Duration = Duration::from_hours(1);
+        const DAY: Duration = Duration::from_hours(24);
         const MOMENT: Duration = Duration::from_millis(10);
         let concurrency = reader.value("FOXDEN_CONCURRENCY", |text| text::number_within(text, &(1..=1000)));
-        let lease = reader.duration("FOXDEN_LEASE", &(MOMENT..=24 * HOUR));
+        let lease = reader.duration("FOXDEN_LEASE", &(MOMENT..=DAY));
         let shutdown_grace = reader.duration("FOXDEN_SHUTDOWN_GRACE", &(MOMENT..=HOUR));
         let poll_interval = reader.duration("FOXDEN_POLL_INTERVAL", &(MOMENT..=HOUR));
         let escrow_dir = reader.value("FOXDEN_ESCROW_DIR", |text| Ok(PathBuf::from(text)));
         let heartbeat = reader.duration("FOXDEN_HEARTBEAT", &(Duration::from_millis(100)..=HOUR));
+        let keep_history = reader.duration("FOXDEN_KEEP_HISTORY", &(DAY..=36_500 * DAY));
         if let (Some(lease), Some(call)) = (lease, call_timeout)
             && lease <= call + LEASE_MARGIN
         {
@@ -64,6 +70,7 @@ impl WorkerSettings {
             poll_interval: poll_interval?,
             escrow_dir: escrow_dir?,
             heartbeat: heartbeat?,
+            keep_history: keep_history?,
         })
     }
 }

@@ -1,7 +1,5 @@
 //! The outbox: outcome events, committed with what they tell of, sent afterwards.
 
-use std::time::Duration;
-
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
@@ -11,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    connect::{Ledger, millis},
+    connect::Ledger,
     connections::Transaction,
     entity::{
         outbox::{ActiveModel, Column, Entity},
@@ -27,9 +25,6 @@ use crate::{
 /// What stands for the provisioning of an event that belongs to none. The column takes no null: the previous release
 /// could not read it (decision 0015).
 const OF_NO_PROVISIONING: &str = "";
-
-/// How many published events one statement deletes: other writers wait for it.
-const FORGET_PAGE: u64 = 500;
 
 /// What an outcome event tells the parent app. How it is worded on the wire is the intake's business.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +107,7 @@ pub struct Waiting {
 pub(crate) async fn tell_resumed(txn: &Transaction, provisioning_id: &str, now: i64) -> Result<(), LedgerError> {
     let parked = Entity::find()
         .filter(Column::ProvisioningId.eq(provisioning_id))
-        .filter(kind_is_parked("="))
+        .filter(kind_is_parked())
         .order_by_desc(Column::Seq)
         .one(txn)
         .await?;
@@ -124,10 +119,10 @@ pub(crate) async fn tell_resumed(txn: &Transaction, provisioning_id: &str, now: 
     insert_event(txn, provisioning_id, event, now).await
 }
 
-/// Whether an event tells of a parked signup. In the words of the partial indexes `outbox_parked` and
-/// `outbox_to_forget`, since a value that is bound would not be known to be theirs.
-fn kind_is_parked(is: &str) -> Expr {
-    Expr::cust(format!("kind {is} '{}'", OutcomeKind::Parked))
+/// Whether an event tells of a parked signup. In the words of the partial index `outbox_parked`, since a value that
+/// is bound would not be known to be its own.
+fn kind_is_parked() -> Expr {
+    Expr::cust(format!("kind = '{}'", OutcomeKind::Parked))
 }
 
 /// Whether anything was ever told of a signup, as far as the outbox remembers.
@@ -246,45 +241,6 @@ impl Ledger {
                 .await?;
             ledger.count_commit();
             Ok(())
-        })
-        .await
-    }
-
-    /// Deletes events that were published longer ago than `keep`, but for those that tell of a parked signup: when it
-    /// goes on, they say that there is something to tell. Answers how many.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn forget_published(&self, keep: Duration) -> Result<u64, LedgerError> {
-        let before = self.now_ms().await? - millis(keep);
-        let mut forgotten = 0;
-        loop {
-            let page = self.forget_page(before).await?;
-            forgotten += page;
-            if page < FORGET_PAGE {
-                return Ok(forgotten);
-            }
-        }
-    }
-
-    async fn forget_page(&self, before: i64) -> Result<u64, LedgerError> {
-        let ledger = self.clone();
-        self.detached("forget_published", async move {
-            let old: Vec<i64> = Entity::find()
-                .select_only()
-                .column(Column::Seq)
-                .filter(Column::PublishedAt.is_not_null())
-                .filter(Column::PublishedAt.lt(before))
-                .filter(kind_is_parked("<>"))
-                .order_by_asc(Column::PublishedAt)
-                .limit(FORGET_PAGE)
-                .into_tuple()
-                .all(&ledger.db)
-                .await?;
-            if old.is_empty() {
-                return Ok(0);
-            }
-            Ok(Entity::delete_many().filter(Column::Seq.is_in(old)).exec(&ledger.db).await?.rows_affected)
         })
         .await
     }

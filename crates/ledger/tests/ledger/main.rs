@@ -15,6 +15,7 @@ mod forgetting;
 mod listing;
 mod orphans;
 mod outbox;
+mod pruning;
 mod restored;
 mod siblings;
 mod signups;
@@ -70,6 +71,7 @@ macro_rules! all_rules {
             cancelling::whoever_was_told_nothing_is_told_of_no_end_unless_asked_for,
             cancelling::a_lost_user_stays_an_orphan_when_its_signup_is_cancelled,
             cancelling::what_is_told_of_no_provisioning_is_one_event_for_each_id_in_the_order_of_its_signup,
+            pruning::a_year_later_the_row_and_its_tokens_say_who_asked_what_was_made_and_when,
             orphans::users_of_superseded_generations_are_orphans_whatever_became_of_their_signup,
             orphans::a_lost_user_is_an_orphan_at_once_only_in_a_mailbox_of_the_platform_s,
             orphans::an_orphan_has_the_address_that_came_with_a_late_token,
@@ -119,7 +121,9 @@ macro_rules! all_rules_with_a_meddler {
             outbox::a_signup_goes_on_though_what_was_told_of_it_is_damaged,
             outbox::a_signup_is_forgotten_whatever_stands_in_its_events,
             outbox::a_long_outbox_is_looked_at_in_parts,
-            outbox::old_published_events_are_forgotten_but_for_those_that_tell_of_a_parked_signup,
+            pruning::what_foxy_may_have_beside_the_row_stays_in_the_evidence,
+            pruning::events_of_open_signups_and_events_that_wait_stay_whatever_their_age,
+            pruning::of_many_workers_that_prune_at_once_each_piece_of_evidence_is_one_s,
         );
     };
 }
@@ -196,6 +200,12 @@ mod servers {
         async fn one_damaged_row_does_not_hold_up_the_others() {
             let (ledger, url) = database().await;
             crate::signups::one_damaged_row_does_not_hold_up_the_others(ledger, &url).await;
+        }
+
+        #[tokio::test]
+        async fn pruning_waits_for_no_lock() {
+            let (ledger, url) = database().await;
+            crate::pruning::pruning_waits_for_no_lock(ledger, &url).await;
         }
 
         /// Statistics of a small table make PostgreSQL run a limited subquery of `IN` once for each row.

@@ -128,20 +128,6 @@ pub(crate) async fn a_long_outbox_is_looked_at_in_parts(ledger: Ledger, url: &st
     assert_eq!((parts, ready), (7, 400), "of each signup the first, wherever the look begins");
 }
 
-pub(crate) async fn old_published_events_are_forgotten_but_for_those_that_tell_of_a_parked_signup(
-    ledger: Ledger,
-    url: &str,
-) {
-    meddle(url, &many(1200, "'s' || i", "CASE WHEN i % 100 = 0 THEN 'parked' ELSE 'rejected' END", "1000 + i % 2"))
-        .await;
-    tell(&ledger, "waits", "s1", OutcomeKind::Rejected).await;
-    let ledger = ledger.with_clock(&ManualClock::new(2001));
-    assert_eq!(ledger.forget_published(Duration::from_secs(1)).await.unwrap(), 588);
-    let ledger = ledger.with_clock(&ManualClock::new(2002));
-    assert_eq!(ledger.forget_published(Duration::from_secs(1)).await.unwrap(), 600);
-    assert_eq!(ledger.count_waiting_events().await.unwrap(), 1);
-}
-
 /// A signup of which this was told.
 async fn told(ledger: &Ledger, kind: OutcomeKind, next: Next) {
     let claimed = accept(ledger, &custody(), &WorkerId::new(), "s1").await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use foxden_custody::{Custody, Escrow, Reseal, TokenPlace, TokenRow};
 use foxden_ledger::{
     Act, AttemptKind, By, Claimed, ClientId, CorrectedKey, Correction, Deed, Doubt, Facts, Filter, Forgetting,
-    FoxyClient, Ledger, Look, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Places, Provisioning,
-    ProvisioningId, Scope, SignupId, Source, State, Step, WhichFoxy, WorkerId,
+    FoxyClient, Ledger, Look, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, PlaceOfEvent, Places,
+    Provisioning, ProvisioningId, Scope, SignupId, Source, State, Step, WhichFoxy, WorkerId,
 };
 use foxden_vault::{KeyRing, RefreshToken};
 
@@ -17,6 +17,8 @@ use crate::{
 };
 
 const NOW: Duration = Duration::ZERO;
+/// Leaves more than two pages to prune of the smallest ledger.
+const KEEP: Duration = Duration::from_hours(12);
 
 pub(crate) async fn everything(ledger: &Ledger, custody: &Custody) {
     accepting(ledger, custody).await;
@@ -26,6 +28,7 @@ pub(crate) async fn everything(ledger: &Ledger, custody: &Custody) {
     renewing(ledger, custody).await;
     reading(ledger).await;
     keys(ledger).await;
+    pruning(ledger).await;
 }
 
 async fn accepting(ledger: &Ledger, custody: &Custody) {
@@ -137,7 +140,6 @@ async fn telling(ledger: &Ledger) {
     ledger.waiting_events(100).await.unwrap();
     ledger.count_waiting_events().await.unwrap();
     ledger.mark_published(next.ready.iter().skip(25).take(25).map(|event| event.seq).collect()).await.unwrap();
-    ledger.forget_published(Duration::from_secs(7 * 24 * 3600)).await.unwrap();
 }
 
 /// What people do, while workers go on.
@@ -216,6 +218,17 @@ async fn reading(ledger: &Ledger) {
     for cancelled in [true, false] {
         listed(Filter { state: Some(State::Closed), cancelled: Some(cancelled), ..Filter::default() }).await;
     }
+}
+
+/// A first page, and one behind it.
+async fn pruning(ledger: &Ledger) {
+    for _ in 0..2 {
+        assert!(ledger.prune_evidence(KEEP).await.unwrap().deleted > 0);
+    }
+    let first = ledger.prune_events(KEEP, PlaceOfEvent::default()).await.unwrap();
+    assert!(first.deleted > 0);
+    ledger.prune_events(KEEP, first.next.unwrap()).await.unwrap();
+    assert!(ledger.evidence_pruned_to().await.unwrap() > 0);
 }
 
 async fn keys(ledger: &Ledger) {

@@ -7,8 +7,9 @@ use serde_json::Value;
 /// How many rows a statement may meet that are not in its answer: dead versions, and others' locks.
 const WASTED: f64 = 1_000.0;
 
-/// Tables that don't grow with the ledger: counts, and changes that no sweep has folded into them yet.
-const SMALL: [&str; 2] = ["standings", "standing_changes"];
+/// Tables that don't grow with the ledger: counts, changes that no sweep has folded into them yet, and how far
+/// evidence was pruned.
+const SMALL: [&str; 3] = ["standings", "standing_changes", "pruned_evidence"];
 
 /// A statement that is allowed what others are not.
 pub(crate) struct Exception {
@@ -102,8 +103,8 @@ async fn partial_indexes(url: &str) -> Vec<String> {
     rows.iter().map(|row| row.try_get("", "name").unwrap()).collect()
 }
 
-/// SQLite says what it searches by an index and what it scans. A scan of a partial index is as short as that is, if the
-/// statement is content with its first rows.
+/// SQLite says what it searches by an index and what it scans. A scan of a partial index is as short as that is, if
+/// the statement is content with its first rows.
 fn of_sqlite(plan: &[String], text: &str, partial: &[String]) -> Vec<String> {
     let is_bad = |line: &&String| {
         let index = line.split(" USING ").nth(1).and_then(|rest| rest.rsplit("INDEX ").next()).unwrap_or_default();
