@@ -183,6 +183,31 @@ async fn the_wrong_keys_or_environment_start_nothing_and_park_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn show_answers_though_the_evidence_was_pruned() {
+    let place = Place::new().await;
+    place.feed(&["submit", "-"], &event("s1").to_string());
+    let worker = place.worker("worker");
+    place.settled(1).await;
+    worker.stop().await;
+    let before = place.json(&["show", "s1", "--json"]);
+    assert_eq!((&before["attempts_pruned"], before["attempts"].as_array().unwrap().len()), (&false.into(), 2));
+    let page = place.ledger().await.prune_evidence(Duration::ZERO).await.unwrap();
+    assert_eq!((page.signups, page.deleted), (1, 2));
+
+    let mut after = place.json(&["show", "s1", "--json"]);
+    assert_eq!((&after["attempts_pruned"], &after["attempts"]), (&true.into(), &serde_json::json!([])));
+    assert_eq!(after["create_calls"], 2);
+    for name in ["attempts", "attempts_pruned"] {
+        after[name] = before[name].clone();
+    }
+    assert_eq!(after, before, "nothing else is gone");
+    let shown = place.feed(&["show", "s1"], "");
+    for words in ["by submit", "given by call 1, 20", "given by call 2, 20", "calls announced: 2"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parked_signup_is_explained_and_refuses_a_retry_that_can_not_help() {
     let mut place = Place::new().await;
     // Few lines are logged, and each says all the same whose it is.

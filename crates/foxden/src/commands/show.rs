@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
-use foxden_ledger::{Audited, Credential, ParkedReason, PastAttempt, Provisioning, Scope, State};
+use foxden_ledger::{Audited, Credential, Ledger, ParkedReason, PastAttempt, Provisioning, Scope, State};
 use serde_json::{Value, json};
 
 use super::{cancel, explain, status};
@@ -37,13 +37,14 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     };
     let credentials = ledger.credentials(&row.id).await?;
     let attempts = ledger.attempts(&row.id).await?;
+    let evidence = Evidence { attempts, is_pruned: is_pruned(&ledger, &row).await? };
     let acts = ledger.audit_of(&row.signup_id, ACTS).await?;
     let addresses = Addresses::of(&settings.foxy);
     if options.json {
-        output::say_json(&as_json(&row, &addresses, &credentials, &attempts, &acts));
+        output::say_json(&as_json(&row, &addresses, &credentials, &evidence, &acts));
     } else {
         let now = ledger.now_ms().await?;
-        print(&row, &addresses, &credentials, &attempts, now);
+        print(&row, &addresses, &credentials, &evidence, now);
         if !acts.is_empty() {
             output::say("");
             print_acts(&acts);
@@ -52,7 +53,19 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     Ok(Exit::Done)
 }
 
-fn print(row: &Provisioning, addresses: &Addresses, credentials: &[Credential], attempts: &[PastAttempt], now: i64) {
+/// What is known of how a signup came about.
+struct Evidence {
+    attempts: Vec<PastAttempt>,
+    /// Whether the part that the row and its tokens repeat is gone, since it is old.
+    is_pruned: bool,
+}
+
+async fn is_pruned(ledger: &Ledger, row: &Provisioning) -> anyhow::Result<bool> {
+    let Some(closed) = row.closed_at_ms else { return Ok(false) };
+    Ok(closed <= ledger.evidence_pruned_to().await?)
+}
+
+fn print(row: &Provisioning, addresses: &Addresses, credentials: &[Credential], evidence: &Evidence, now: i64) {
     let field = |name: &str, value: &str| output::say(format!("{name:<13} {}", printable(value)));
     field("signup", row.signup_id.as_str());
     field("state", &status::place(row));
@@ -96,7 +109,14 @@ fn print(row: &Provisioning, addresses: &Addresses, credentials: &[Credential], 
             // Foxy still takes it (Foxy docs: refreshing tokens): ten years from its creation.
             None => "wiped here, but not revoked: Foxy takes it for ten years".to_owned(),
         };
-        field("token", &format!("{}: {kept}{}", credential.scope, aside(row, credential, addresses)));
+        // The evidence says it, as long as it is there.
+        let given = if evidence.is_pruned { given(credential) } else { String::new() };
+        field("token", &format!("{}: {kept}{given}{}", credential.scope, aside(row, credential, addresses)));
+    }
+    if evidence.is_pruned {
+        let calls = output::count(row.intents.into());
+        let what = format!("pruned by age, but for what Foxy may have beside the above; calls announced: {calls}");
+        field("evidence", &what);
     }
     if let (State::Parked, Some(reason)) = (row.state, row.parked_reason) {
         output::say("");
@@ -106,10 +126,15 @@ fn print(row: &Provisioning, addresses: &Addresses, credentials: &[Credential], 
         let advice = explain::CANCELLED_ADVICE.replace("SIGNUP_ID", row.signup_id.as_str());
         output::say(format!("\nCancelled: {}\nWhat to do: {advice}", explain::CANCELLED));
     }
-    if !attempts.is_empty() {
+    if !evidence.attempts.is_empty() {
         output::say("");
-        print_attempts(attempts);
+        print_attempts(&evidence.attempts);
     }
+}
+
+/// By which call Foxy gave a token, and when.
+fn given(credential: &Credential) -> String {
+    format!("; given by call {}, {}", credential.intent, output::moment(credential.created_at_ms))
 }
 
 /// What there is to say of a token that is not the one in use.
@@ -189,7 +214,7 @@ fn as_json(
     row: &Provisioning,
     addresses: &Addresses,
     credentials: &[Credential],
-    attempts: &[PastAttempt],
+    evidence: &Evidence,
     acts: &[Audited],
 ) -> Value {
     let mut sifted = row.clone();
@@ -210,7 +235,8 @@ fn as_json(
             })
         })
         .collect();
-    let attempts: Vec<Value> = attempts
+    let attempts: Vec<Value> = evidence
+        .attempts
         .iter()
         .map(|attempt| {
             json!({
@@ -246,6 +272,7 @@ fn as_json(
     }
     fields.insert("tokens".to_owned(), tokens.into());
     fields.insert("attempts".to_owned(), attempts.into());
+    fields.insert("attempts_pruned".to_owned(), evidence.is_pruned.into());
     fields.insert("audit".to_owned(), acts.into());
     if row.is_cancelled() {
         fields.insert("left_at_foxy".to_owned(), cancel::left_json(row, addresses));
