@@ -34,4 +34,5 @@ mod submit;
 mod support;
 mod tls;
 mod two_workers;
+mod upgrade;
 mod verify_foxy;

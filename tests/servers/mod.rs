@@ -31,3 +31,4 @@ mod silence;
 mod small_disk;
 mod submit;
 mod telling;
+mod upgrade;
