@@ -369,6 +369,7 @@ impl AttemptOutcome {
             | Self::PresentElsewhere
             | Self::Unclear => true,
             Self::Unknown
+            | Self::UnknownOnKeptConnection
             | Self::TokenLost
             | Self::Present
             | Self::PresentUnclear
