@@ -26,6 +26,7 @@ mod m20261128_000019_which_foxy;
 mod m20261128_000020_clients_of_tokens;
 mod m20261128_000022_standings;
 mod m20261129_000024_prune;
+mod m20261129_000025_waiting_events;
 
 /// The list of migrations, in the order in which they run.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000022_standings::Migration),
             Box::new(m20261128_000020_clients_of_tokens::Migration),
             Box::new(m20261129_000024_prune::Migration),
+            Box::new(m20261129_000025_waiting_events::Migration),
         ]
     }
 }

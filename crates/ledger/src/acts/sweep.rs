@@ -106,7 +106,7 @@ impl Ledger {
                 }
             }
             // The counts are right without it, and the next sweep does the same.
-            let _ = ledger.fold_standings().await;
+            let _ = ledger.fold_counts().await;
             Ok(swept)
         })
         .await

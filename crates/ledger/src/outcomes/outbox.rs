@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, OnConflict},
 };
 use serde::{Deserialize, Serialize};
@@ -212,16 +212,6 @@ impl Ledger {
             Ok(Waiting { seq: row.seq, event_id: row.event_id, at_ms: row.created_at, event })
         });
         Ok(leave_out_damaged(read))
-    }
-
-    /// How many events wait.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn count_waiting_events(&self) -> Result<u64, LedgerError> {
-        let ledger = self.clone();
-        let query = Entity::find().filter(Column::PublishedAt.is_null());
-        self.detached("count_waiting_events", async move { Ok(query.count(&ledger.db).await?) }).await
     }
 
     /// Marks events that the broker has confirmed.

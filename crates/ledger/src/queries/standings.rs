@@ -1,4 +1,5 @@
-//! How many provisionings stand in which place, and since when: at the same cost on a ledger of any size.
+//! How many provisionings stand in which place, and since when, and how many events wait: at the same cost on a
+//! ledger of any size.
 //!
 //! The database keeps the counts as rows change, by triggers (decision 0042). What is in flight they leave out: it
 //! changes the most often, and is no more than workers can have under way, so it is read as it is.
@@ -51,6 +52,17 @@ const FOLD: &str = "WITH folded AS (DELETE FROM standing_changes WHERE id = ANY(
                     SELECT step, state, parked_reason, SUM(n) FROM folded GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 \
                     ON CONFLICT (step, state, parked_reason) DO UPDATE SET n = standings.n + excluded.n";
 
+/// What the triggers have counted, folded or not.
+const WAITING: &str = "SELECT n FROM waiting_events UNION ALL SELECT n FROM waiting_event_changes";
+
+/// SQLite has no changes that are still to be folded.
+const WAITING_EMBEDDED: &str = "SELECT n FROM waiting_events";
+
+const FOLD_WAITING: &str = "WITH folded AS (DELETE FROM waiting_event_changes WHERE id = ANY(ARRAY(SELECT id FROM \
+                            waiting_event_changes ORDER BY id LIMIT 10000 FOR UPDATE SKIP LOCKED)) RETURNING n) \
+                            UPDATE waiting_events SET n = waiting_events.n + more.n \
+                            FROM (SELECT SUM(n) AS n FROM folded HAVING COUNT(*) > 0) AS more";
+
 /// A place as it is stored, in the order in which places are shown.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
@@ -93,10 +105,32 @@ impl Ledger {
         .await
     }
 
+    /// How many outcome events wait.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_waiting_events(&self) -> Result<u64, LedgerError> {
+        let ledger = self.clone();
+        self.detached("count_waiting_events", async move {
+            let text = if ledger.is_embedded() { WAITING_EMBEDDED } else { WAITING };
+            let mut waiting = 0;
+            for row in ledger.db.query_all_raw(ledger.statement(text, [])).await? {
+                waiting += row.try_get::<i64>("", "n")?;
+            }
+            Ok(u64::try_from(waiting).unwrap_or(0))
+        })
+        .await
+    }
+
     /// Moves changes into the counts, so that there are never many of them. SQLite's are there already.
-    pub(crate) async fn fold_standings(&self) -> Result<(), LedgerError> {
-        if !self.is_embedded() && self.db.execute_raw(self.statement(FOLD, [])).await?.rows_affected() > 0 {
-            self.count_commit();
+    pub(crate) async fn fold_counts(&self) -> Result<(), LedgerError> {
+        if self.is_embedded() {
+            return Ok(());
+        }
+        for fold in [FOLD, FOLD_WAITING] {
+            if self.db.execute_raw(self.statement(fold, [])).await?.rows_affected() > 0 {
+                self.count_commit();
+            }
         }
         Ok(())
     }

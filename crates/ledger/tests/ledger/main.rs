@@ -202,6 +202,12 @@ mod servers {
             crate::signups::one_damaged_row_does_not_hold_up_the_others(ledger, &url).await;
         }
 
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn a_count_that_is_read_while_changes_are_folded_is_right() {
+            let (ledger, url) = database().await;
+            crate::counts::a_count_that_is_read_while_changes_are_folded_is_right(ledger, &url).await;
+        }
+
         #[tokio::test]
         async fn pruning_waits_for_no_lock() {
             let (ledger, url) = database().await;

@@ -44,7 +44,6 @@ const EXCEPTIONS: &[Exception] = &[
         "",
         "stops at the newest signup with a user; asked until the ledger belongs to a Foxy",
     ),
-    on_sqlite("count_waiting_events", "", "counts what waits, in an index of that"),
     on_postgres("sweep", "WITH folded", "sorts a page of changes of the counts"),
     // Until these are kept as they change, too.
     on_both("count_by_key", "", "counts every envelope and fingerprint"),

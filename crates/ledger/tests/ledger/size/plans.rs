@@ -9,7 +9,8 @@ const WASTED: f64 = 1_000.0;
 
 /// Tables that don't grow with the ledger: counts, changes that no sweep has folded into them yet, and how far
 /// evidence was pruned.
-const SMALL: [&str; 3] = ["standings", "standing_changes", "pruned_evidence"];
+const SMALL: [&str; 5] =
+    ["standings", "standing_changes", "waiting_events", "waiting_event_changes", "pruned_evidence"];
 
 /// A statement that is allowed what others are not.
 pub(crate) struct Exception {
