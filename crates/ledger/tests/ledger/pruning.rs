@@ -63,7 +63,7 @@ async fn leave_all_kinds_of_evidence(url: &str) {
     let outcomes: Vec<_> = outcomes.collect();
     let insert = format!(
         "INSERT INTO attempts (id, provisioning_id, intent, epoch, owner, kind, step, started_at, ended_at, outcome) \
-         SELECT substr(id, 25) || word, id, 1, 1, 'w', 'create', 'store', 1, 1, word \
+         SELECT substr(id, 28) || word, id, 1, 1, 'w', 'create', 'store', 1, 1, word \
          FROM provisionings CROSS JOIN ({}) AS words",
         outcomes.join(" UNION ALL ")
     );
@@ -99,8 +99,17 @@ pub(crate) async fn what_foxy_may_have_beside_the_row_stays_in_the_evidence(ledg
 
     assert_eq!(ledger.evidence_pruned_to().await.unwrap(), 0);
     let (evidence, _) = prune(&ledger).await;
-    let stays =
-        [O::Unknown, O::TokenLost, O::Present, O::PresentUnclear, O::Retry, O::Corrected, O::Cancelled, O::Restored];
+    let stays = [
+        O::Unknown,
+        O::UnknownOnKeptConnection,
+        O::TokenLost,
+        O::Present,
+        O::PresentUnclear,
+        O::Retry,
+        O::Corrected,
+        O::Cancelled,
+        O::Restored,
+    ];
     assert_eq!(outcomes(&ledger, "old").await, stays);
     let with_calls = [&[O::Done; 3][..], &stays[..]].concat();
     assert_eq!(outcomes(&ledger, "left").await, with_calls);
