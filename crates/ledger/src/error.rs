@@ -8,7 +8,7 @@ use crate::database_url::DatabaseUrlError;
 ///
 /// `Display` never repeats a statement, a value or a URL: the database's own messages may hold row values, so only its
 /// error class is shown. The source is kept for code that must look closer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum LedgerError {
     /// The database can't be reached or refuses work for now. Waiting helps.
     #[error("the ledger's database does not answer ({reason})")]
@@ -60,7 +60,7 @@ pub enum LedgerError {
 }
 
 /// A library error kept as a value, whose text is not shown: it may repeat row values or a URL.
-#[derive(thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[error("details withheld: they may repeat stored values")]
 pub struct Opaque(DbErr);
 
@@ -71,11 +71,13 @@ impl std::fmt::Debug for Opaque {
 }
 
 impl LedgerError {
-    /// The damage of a row once more, for another who asks about it.
-    pub(crate) fn same_damage(&self) -> Self {
+    /// What has caused it, as far as that decides what becomes of those that shared its transaction.
+    pub(crate) fn fault(&self) -> Fault {
         match self {
-            Self::Damaged { id, column } => Self::Damaged { id: id.clone(), column },
-            other => Self::Schema(other.to_string()),
+            Self::Damaged { .. } | Self::NotOurs { .. } => Fault::Row,
+            Self::Refused { source, .. } if trust_after(&source.0) == Trust::Kept => Fault::Row,
+            Self::Unavailable { source, .. } if was_rolled_back(&source.0) => Fault::NotWritten,
+            _ => Fault::All,
         }
     }
 
@@ -238,6 +240,26 @@ fn sqlx_is_passing(cause: &sea_orm::sqlx::Error) -> bool {
         }),
         _ => false,
     }
+}
+
+/// What an error says of the operations that shared a transaction with the one that met it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// One row has caused it: the others can be written without that one.
+    Row,
+    /// The database has rolled the transaction back for the sake of another: tried again, it may do.
+    NotWritten,
+    /// All of them have failed, and it may not be known whether they were written.
+    All,
+}
+
+/// PostgreSQL 40001 (serialization) and 40P01 (deadlock). Not 40003, with which the end is not known.
+fn was_rolled_back(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
+        return false;
+    };
+    let sea_orm::sqlx::Error::Database(db) = &**cause else { return false };
+    is_postgres(db.as_ref()) && matches!(db.code().as_deref(), Some("40001" | "40P01"))
 }
 
 /// How far connections can be trusted after an error.

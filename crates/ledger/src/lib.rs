@@ -9,12 +9,14 @@
 //! know (decision 0024). The ledger makes no decision about what comes next; it carries out those of the saga, under
 //! a lease whose epoch fences late writers.
 //!
-//! Its rooms: `database` (connections, transactions), `rows` (what is stored), `acts` (what people and sweeps do),
+//! Its rooms: `database` (connections, transactions), `rows` (what is stored), `batches` (what is committed together),
+//! `transitions` (how a row changes when an entry is recorded), `acts` (what people and sweeps do),
 //! `tokens`, `outcomes` (events for the parent app) and `queries`.
 
 mod accept;
 mod acts;
 mod address;
+mod batches;
 mod claim;
 mod database;
 mod error;
@@ -26,6 +28,7 @@ mod rows;
 mod siblings;
 mod state;
 mod tokens;
+mod transitions;
 mod which_foxy;
 mod word;
 

@@ -3,25 +3,17 @@
 use std::time::Duration;
 
 use foxden_vault::Sealed;
-use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
-    sea_query::{CaseStatement, Expr, SimpleExpr},
-};
 use tokio::time::Instant;
 
 use crate::{
-    connect::{Ledger, millis},
-    connections::Transaction,
-    credentials::{self, Road},
-    entity::provisioning::{Column, Entity},
+    batches::{Recording, Work},
+    connect::Ledger,
     error::LedgerError,
-    evidence,
     ids::{AttemptId, ProvisioningId},
-    outbox::{OutcomeEvent, insert_event},
-    parked,
+    outbox::OutcomeEvent,
     provisioning::{Claimed, Lease},
-    siblings::{self, Contention},
-    state::{AttemptKind, AttemptOutcome, ParkedReason, RefusedFor, Scope, State, Step},
+    siblings::Contention,
+    state::{AttemptKind, AttemptOutcome, ParkedReason, RefusedFor, Scope, Step},
     which_foxy::FoxyClient,
 };
 
@@ -180,7 +172,7 @@ pub enum Recorded {
 }
 
 impl Ledger {
-    /// Writes an entry in one transaction.
+    /// Writes an entry in one transaction, with the entries of others that wait at the same moment.
     ///
     /// The credential is inserted on its own key, outside the fence of the lease: a token in hand is never dropped.
     /// Recording the same entry again is harmless: the evidence's key tells that it was written, and the answer is the
@@ -189,215 +181,14 @@ impl Ledger {
     /// # Errors
     /// When the commit did not happen or is not known to have. An entry with a credential must be tried again.
     pub async fn record(&self, entry: Entry) -> Result<Recorded, LedgerError> {
-        let ledger = self.clone();
-        self.detached("record", async move {
-            let asked_at = Instant::now();
-            let txn = ledger.begin().await?;
-            let now = ledger.now_in(&txn).await?;
-            let shared = entry.shared_user.clone().filter(|_| entry.facts.name_anything());
-            let refused = entry.refused_token.as_ref().filter(|_| entry.next.is_for_refused_user_token());
-            // Before the own row, which every other transaction locks alone: so none waits in a circle. Whoever puts
-            // another token in the place of a user's locks it, too.
-            if let Some(owner) = shared.as_ref().or(entry.shared_user.as_ref().filter(|_| refused.is_some())) {
-                siblings::lock(&txn, owner).await?;
-            }
-            let mut came = None;
-            if let Some(credential) = &entry.credential {
-                let row = credentials::lock_row(&txn, &entry.lease.id).await?;
-                let is_held = row.lease_owner.as_deref() == Some(entry.lease.owner.as_str());
-                let is_held = is_held && row.epoch == entry.lease.epoch;
-                let road = Road::Answer { ends: is_held && matches!(entry.next, Next::Provisioned { .. }) };
-                let kept = credentials::insert(&txn, &row, credential, road, now).await?;
-                came = Some((row, kept));
-            }
-            let report = |is_late| {
-                if let (Some((row, kept)), Some(credential)) = (&came, &entry.credential) {
-                    credentials::report(row, credential, *kept, is_late);
-                }
-            };
-            if evidence::insert(&txn, [evidence::of_call(&entry.lease, &entry.attempt, now)]).await? == 0 {
-                let written = written_before(&txn, &entry, asked_at, now).await?;
-                txn.rollback().await?;
-                return Ok(written);
-            }
-            if let Some(owner) = &shared
-                && let Some(contention) = siblings::contention(&txn, ledger.is_embedded(), &entry, owner).await?
-            {
-                txn.rollback().await?;
-                return Ok(Recorded::Contended(contention));
-            }
-            let updated = apply(Entity::update_many(), &entry.facts, &entry.next, now)
-                .filter(Column::Id.eq(entry.lease.id.as_str()))
-                .filter(Column::LeaseOwner.eq(entry.lease.owner.as_str()))
-                .filter(Column::Epoch.eq(entry.lease.epoch))
-                .exec_with_returning(&txn)
-                .await?;
-            let Some(mut row) = updated.into_iter().next() else {
-                if let Some(credential) = &entry.credential {
-                    credentials::resume(&txn, &entry.lease.id, credential, now).await?;
-                }
-                ledger.commit(txn).await?;
-                report(true);
-                return Ok(Recorded::LeaseLost);
-            };
-            if let Next::Provisioned { keep_user_token: false, .. } = entry.next {
-                credentials::wipe_user_tokens(&txn, &entry.lease.id, now).await?;
-            }
-            let mut event = entry.event;
-            // A late token may have come since this worker looked for one. The row is ours to write, so none can now.
-            if matches!(entry.next, Next::Parked { .. })
-                && let Some(resumed) = credentials::unpark_for_token_held(&txn, &row, now).await?
-            {
-                (row, event) = (resumed, None);
-            }
-            let owner = entry.shared_user.as_ref().unwrap_or(&entry.lease.id);
-            if let Some(used) = refused
-                && !credentials::is_in_use(&txn, owner, used).await?
-                && let Some(resumed) = parked::resume_row(&txn, &row, now).await?
-            {
-                (row, event) = (resumed, None);
-            }
-            if let Some(event) = event {
-                insert_event(&txn, entry.lease.id.as_str(), event, now).await?;
-            }
-            let lease = match entry.next {
-                Next::InFlight { lease, .. } => asked_at + lease,
-                _ => entry.lease.until,
-            };
-            let mut claimed = Claimed::new(row, &entry.lease.owner, asked_at, Duration::ZERO)?;
-            claimed.lease.until = lease;
-            ledger.commit(txn).await?;
-            report(false);
-            Ok(Recorded::Written(Box::new(claimed)))
-        })
-        .await
-    }
-}
-
-impl Next {
-    const fn is_for_refused_user_token(&self) -> bool {
-        matches!(self, Self::Parked { reason: ParkedReason::UserTokenRefused, .. })
+        let recording = Box::new(Recording { entry, asked_at: Instant::now() });
+        self.batched("record", move |reply| Work::Record(recording, reply)).await
     }
 }
 
 impl Facts {
     /// Whether they hold a name that signups under one user must not share.
-    const fn name_anything(&self) -> bool {
+    pub(crate) const fn name_anything(&self) -> bool {
         self.store_domain.is_some() || self.store_uri.is_some()
     }
-}
-
-/// The columns that the facts and the next state set.
-fn apply(mut update: UpdateMany<Entity>, facts: &Facts, next: &Next, now: i64) -> UpdateMany<Entity> {
-    for (column, value) in [
-        (Column::UserUri, &facts.user_uri),
-        (Column::StoreUri, &facts.store_uri),
-        (Column::StoreDomain, &facts.store_domain),
-    ] {
-        if let Some(value) = value {
-            update = update.col_expr(column, Expr::val(value.as_str()));
-        }
-    }
-    if let Some(from) = &facts.user_from {
-        update = update.col_expr(Column::UserFrom, Expr::val(from.as_str()));
-    }
-    if let Some(count) = facts.domain_try {
-        update = update.col_expr(Column::DomainTry, Expr::val(i32::try_from(count).unwrap_or(i32::MAX)));
-    }
-    if let Some(count) = facts.generation {
-        update = update.col_expr(Column::Generation, Expr::val(i32::try_from(count).unwrap_or(i32::MAX)));
-    }
-    if facts.store_domain.is_some() || facts.generation.is_some() {
-        // A row of an older copy of the ledger may have tried the new key, too, after the copy was made.
-        let if_restored = |then: SimpleExpr, otherwise: SimpleExpr| {
-            CaseStatement::new().case(Expr::col(Column::RestoredTo).is_not_null(), then).finally(otherwise).into()
-        };
-        update = update
-            .col_expr(Column::InDoubt, if_restored(Expr::val(true), Expr::val(false)))
-            .col_expr(Column::DoubtEndedAt, if_restored(Expr::col(Column::DoubtEndedAt), Expr::val(None::<i64>)))
-            .col_expr(Column::KeyIntent, Expr::col(Column::Intents).add(1))
-            .col_expr(Column::Retries, Expr::val(0))
-            .col_expr(Column::Tries, Expr::val(0))
-            .col_expr(Column::TriedMs, Expr::val(0_i64))
-            .col_expr(Column::StepSince, Expr::val(now));
-    } else if let Some(pause) = facts.tried {
-        update = update
-            .col_expr(Column::Tries, Expr::col(Column::Tries).add(1))
-            .col_expr(Column::TriedMs, Expr::col(Column::TriedMs).add(millis(pause)));
-    }
-    update = update.col_expr(Column::UpdatedAt, Expr::val(now));
-    let new_key = facts.store_domain.is_some() || facts.generation.is_some();
-    match next {
-        Next::InFlight { step, lease } => update
-            .col_expr(Column::Step, Expr::val(step.as_str()))
-            .col_expr(Column::State, Expr::val(State::InFlight.as_str()))
-            .col_expr(Column::Intents, Expr::col(Column::Intents).add(1))
-            .col_expr(Column::IntentAt, Expr::val(now))
-            .col_expr(Column::Lookups, Expr::val(0))
-            .col_expr(Column::LeaseUntil, Expr::val(now + millis(*lease))),
-        Next::Due { step, delay, at_least } => {
-            let update =
-                if new_key { update } else { update.col_expr(Column::Retries, Expr::col(Column::Retries).add(1)) };
-            let not_before = (!at_least.is_zero()).then(|| now + millis(*at_least));
-            release(update, State::Due, Some(now + millis(*delay)))
-                .col_expr(Column::NotBefore, Expr::val(not_before))
-                .col_expr(Column::Step, Expr::val(step.as_str()))
-                .col_expr(Column::Lookups, Expr::val(0))
-        }
-        Next::Unknown { delay, doubt } => {
-            let update =
-                release(update, State::Unknown, Some(now + millis(*delay))).col_expr(Column::InDoubt, Expr::val(true));
-            match doubt {
-                Doubt::Look { counts } => update
-                    .col_expr(Column::Lookups, Expr::col(Column::Lookups).add(i32::from(*counts)))
-                    .col_expr(Column::Retries, Expr::col(Column::Retries).add(1)),
-                Doubt::Call => first_look(update, None).col_expr(Column::DoubtEndedAt, Expr::val(now)),
-                Doubt::Store => first_look(update, None).col_expr(Column::Step, Expr::val(Step::Store.as_str())),
-                Doubt::Refusal(refused) => first_look(update, Some(*refused)),
-            }
-        }
-        Next::Parked { reason, detail } => release(update, State::Parked, None)
-            .col_expr(Column::ParkedReason, Expr::val(reason.as_str()))
-            .col_expr(Column::ParkedDetail, Expr::val(detail.clone())),
-        Next::Provisioned { keep_payload, .. } => {
-            let update = release(update, State::Closed, None)
-                .col_expr(Column::Step, Expr::val(Step::Done.as_str()))
-                .col_expr(Column::ClosedAt, Expr::val(now));
-            if *keep_payload { update } else { update.col_expr(Column::Payload, Expr::val(None::<Vec<u8>>)) }
-        }
-    }
-}
-
-/// A new doubt begins at no looks.
-fn first_look(update: UpdateMany<Entity>, refused: Option<RefusedFor>) -> UpdateMany<Entity> {
-    update
-        .col_expr(Column::Lookups, Expr::val(0))
-        .col_expr(Column::Retries, Expr::val(0))
-        .col_expr(Column::Refused, Expr::val(refused.map(RefusedFor::as_str)))
-}
-
-/// Leaves the row in `state` for whoever comes next.
-fn release(update: UpdateMany<Entity>, state: State, due_at: Option<i64>) -> UpdateMany<Entity> {
-    update
-        .col_expr(Column::State, Expr::val(state.as_str()))
-        .col_expr(Column::DueAt, Expr::val(due_at))
-        .col_expr(Column::LeaseOwner, Expr::val(None::<String>))
-        .col_expr(Column::LeaseUntil, Expr::val(None::<i64>))
-}
-
-/// What became of an entry whose first commit happened after all. Where it has been gone on with since, that was
-/// somebody else's right.
-async fn written_before(
-    txn: &Transaction,
-    entry: &Entry,
-    asked_at: Instant,
-    now: i64,
-) -> Result<Recorded, LedgerError> {
-    let row = Entity::find()
-        .filter(Column::Id.eq(entry.lease.id.as_str()))
-        .filter(Column::Epoch.eq(entry.lease.epoch))
-        .one(txn)
-        .await?;
-    let Some(row) = row else { return Ok(Recorded::LeaseLost) };
-    Ok(Recorded::Written(Box::new(Claimed::as_it_stands(row, &entry.lease.owner, asked_at, now)?)))
 }

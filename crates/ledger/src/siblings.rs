@@ -88,8 +88,8 @@ impl Ledger {
     }
 }
 
-/// What stands in the way of an entry of a signup that uses the user of `owner`. Until the transaction ends, no other
-/// signup under that user can choose a domain or claim a store.
+/// What stands in the way of an entry of a signup that uses the user of `owner`, whose row is locked: until the transaction
+/// ends, no other signup under that user can choose a domain or claim a store.
 pub(crate) async fn contention(
     txn: &Transaction,
     is_embedded: bool,
@@ -116,12 +116,6 @@ pub(crate) async fn contention(
     }
     let other = Entity::find().filter(is_it).filter(Column::Id.ne(id.as_str()));
     Ok(other.one(txn).await?.map(|other| Contention::Store { by: SignupId::from_row(other.signup_id) }))
-}
-
-/// Locks what the signups under one user have in common: the row of the signup that made the user.
-pub(crate) async fn lock(txn: &Transaction, owner: &ProvisioningId) -> Result<(), LedgerError> {
-    Entity::find().filter(Column::Id.eq(owner.as_str())).lock_exclusive().one(txn).await?;
-    Ok(())
 }
 
 /// Its user's token is wiped then.

@@ -16,6 +16,7 @@ use sea_orm::{
 };
 
 use crate::{
+    batches::Gathering,
     connections::{Connections, Transaction},
     database_url::{DatabaseUrl, DatabaseUrlError},
     error::LedgerError,
@@ -45,6 +46,8 @@ pub struct Ledger {
     pub(crate) mailbox: Option<Arc<str>>,
     commits: Arc<AtomicU64>,
     steps: Steps,
+    /// Operations that wait for a batch. It is written by this ledger's settings, so a ledger of others has its own.
+    pub(crate) gathering: Gathering,
 }
 
 /// Whose time it is. Every time in the ledger comes from one clock: the database's.
@@ -103,7 +106,14 @@ impl Ledger {
     /// [`LedgerError::Unavailable`] if nothing answers, [`LedgerError::Shut`] if it does not let us in.
     pub async fn open(url: &DatabaseUrl, pool: u32) -> Result<Self, LedgerError> {
         let db = pool::open(url, pool).await?;
-        Ok(Self { db, clock: Clock::Database, mailbox: None, commits: Arc::default(), steps: None })
+        Ok(Self {
+            db,
+            clock: Clock::Database,
+            mailbox: None,
+            commits: Arc::default(),
+            steps: None,
+            gathering: Gathering::default(),
+        })
     }
 
     /// Makes an empty database on a PostgreSQL server and connects to it: for tests, each of which wants one of its own.
@@ -128,6 +138,7 @@ impl Ledger {
     #[must_use]
     pub fn with_clock(mut self, clock: &ManualClock) -> Self {
         self.clock = Clock::Manual(clock.0.clone());
+        self.gathering = Gathering::default();
         self
     }
 
@@ -136,6 +147,7 @@ impl Ledger {
     #[must_use]
     pub fn with_mailbox(mut self, template: &str) -> Self {
         self.mailbox = Some(template.into());
+        self.gathering = Gathering::default();
         self
     }
 
@@ -144,6 +156,7 @@ impl Ledger {
     pub fn with_steps(mut self, steps: Arc<dyn StepIn>) -> Self {
         self.db.show_to(steps.clone());
         self.steps = Some(steps);
+        self.gathering = Gathering::default();
         self
     }
 
@@ -163,6 +176,10 @@ impl Ledger {
         self.db.answers().await
     }
 
+    pub(crate) fn steps(&self) -> Steps {
+        self.steps.clone()
+    }
+
     /// How many write transactions this process has committed.
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
@@ -172,10 +189,22 @@ impl Ledger {
     pub(crate) fn now(&self) -> SimpleExpr {
         match &self.clock {
             Clock::Manual(time) => Expr::val(time.load(Ordering::SeqCst)),
-            Clock::Database => match self.db.get_database_backend() {
-                DbBackend::Sqlite => Expr::cust("CAST(unixepoch('subsec') * 1000 AS INTEGER)"),
-                _ => Expr::cust("CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)"),
-            },
+            Clock::Database => Expr::cust(self.database_clock()),
+        }
+    }
+
+    /// The same as text, for a statement that is put together by hand.
+    pub(crate) fn now_text(&self) -> String {
+        match &self.clock {
+            Clock::Manual(time) => format!("CAST({} AS BIGINT)", time.load(Ordering::SeqCst)),
+            Clock::Database => self.database_clock().to_owned(),
+        }
+    }
+
+    fn database_clock(&self) -> &'static str {
+        match self.db.get_database_backend() {
+            DbBackend::Sqlite => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+            _ => "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)",
         }
     }
 

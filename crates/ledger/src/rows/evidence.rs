@@ -1,4 +1,4 @@
-//! Evidence: the one writer of the table `attempts`.
+//! Evidence: what the rows of the table `attempts` hold. They are written here, and for batches by the same rows.
 
 use sea_orm::{ActiveValue::Set, EntityTrait as _, Statement, Value, sea_query::OnConflict};
 

@@ -133,18 +133,14 @@ pub(crate) async fn insert(
 ) -> Result<Kept, LedgerError> {
     use credential::Column as C;
     let intent = i32::try_from(new.intent).unwrap_or(i32::MAX);
-    let is_forgotten = match new.scope {
-        Scope::User => row.forgotten_at.is_some(),
-        Scope::Store => row.tokens_forgotten_at.is_some(),
-    };
+    let is_forgotten = is_forgotten(row, new.scope);
     let mut fresh = credential::ActiveModel {
         id: Set(Uuid::now_v7().to_string()),
         provisioning_id: Set(row.id.clone()),
         scope: Set(new.scope.as_str().to_owned()),
         intent: Set(intent),
         beside_intent: Set(None),
-        // Only these can be of a store that is left behind, now or later.
-        apart: Set(new.scope == Scope::Store && road != Road::Answer { ends: true }),
+        apart: Set(is_apart(new.scope, road)),
         resource_uri: Set(new.resource_uri.clone().filter(|_| row.links_forgotten_at.is_none())),
         client_id: Set(new.client.as_ref().map(|client| client.id.to_string())),
         which_foxy: Set(new.client.as_ref().map(|client| client.foxy.to_string())),
@@ -187,6 +183,19 @@ pub(crate) async fn insert(
         }
     }
     Ok(Kept::Beside)
+}
+
+/// Whether the customer was forgotten, so that a token that comes is wiped.
+pub(crate) const fn is_forgotten(row: &Model, scope: Scope) -> bool {
+    match scope {
+        Scope::User => row.forgotten_at.is_some(),
+        Scope::Store => row.tokens_forgotten_at.is_some(),
+    }
+}
+
+/// Whether a token can be of a store that is left behind, now or later.
+pub(crate) fn is_apart(scope: Scope, road: Road) -> bool {
+    scope == Scope::Store && road != Road::Answer { ends: true }
 }
 
 /// Gives a token of a call its number there: the call's own for the one in use.

@@ -6,6 +6,7 @@
 mod databases;
 
 mod audit;
+mod batches;
 mod belonging;
 mod cancelling;
 mod clients;
@@ -102,6 +103,9 @@ macro_rules! all_rules {
             restored::a_retry_of_a_restored_row_looks_first,
             forgetting::a_token_that_comes_after_its_customer_was_forgotten_is_wiped,
             forgetting::what_was_not_to_be_forgotten_is_kept_also_if_it_comes_later,
+            batches::each_entry_of_a_batch_has_the_answer_that_is_its_own,
+            batches::a_batch_is_written_whose_callers_have_gone,
+            batches::answers_that_are_lost_are_given_when_they_are_asked_for_again,
             signups::the_schema_goes_down_and_up_again,
         );
     };
@@ -111,6 +115,8 @@ macro_rules! all_rules {
 macro_rules! all_rules_with_a_meddler {
     ($ledger:path) => {
         rules_with_a_meddler!($ledger:
+            batches::an_error_that_a_row_has_caused_is_that_row_s_alone,
+            batches::a_signup_under_load_costs_a_fraction_of_a_commit,
             audit::the_audit_is_appended_to_never_changed,
             counts::counts_are_those_of_a_full_count_whatever_was_done,
             counts::counts_begin_with_what_was_there_before_them,

@@ -1,0 +1,168 @@
+//! Batches: operations that wait at the same moment are committed together (decision 0040).
+//!
+//! A writer takes what waits and commits it; meanwhile the next batch gathers. On an idle ledger an operation is a batch by
+//! itself, at once. Each operation gets its own answer, and is written also if its caller has gone.
+
+mod accepting;
+mod carried;
+mod gathering;
+mod recording;
+mod rows;
+
+use tokio::sync::oneshot;
+
+use crate::{
+    accept::Accepted,
+    connect::Ledger,
+    error::{Fault, LedgerError},
+    record::Recorded,
+    step_in::between,
+};
+
+pub(crate) use self::{accepting::Accepting, gathering::Gathering, recording::Recording};
+
+/// How many rows a batch writes at most, unless one operation has more. Twice as many bring little, and make each of them
+/// wait for twice as many others.
+const ROWS: usize = 64;
+
+/// How often a batch is tried whose transaction PostgreSQL has rolled back for another's sake. It wrote nothing.
+const TRIES: u32 = 5;
+
+/// Where the answer to an operation goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
+
+/// An operation that waits to be written.
+pub(crate) enum Work {
+    Accept(Accepting, Reply<Vec<Accepted>>),
+    Record(Box<Recording>, Reply<Recorded>),
+}
+
+/// An operation's answer on its way. It is sent once the batch has ended, or dropped with it.
+type Answered = Box<dyn FnOnce() + Send>;
+
+impl Work {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Accept(accepting, _) => accepting.signups.len(),
+            Self::Record(..) => 1,
+        }
+    }
+
+    fn fail(self, error: &LedgerError) -> Answered {
+        match self {
+            Self::Accept(_, reply) => answered(reply, Err(error.clone())),
+            Self::Record(_, reply) => answered(reply, Err(error.clone())),
+        }
+    }
+}
+
+/// A caller that has gone needs no answer.
+fn answered<T: Send + 'static>(reply: Reply<T>, answer: Result<T, LedgerError>) -> Answered {
+    Box::new(move || drop(reply.send(answer)))
+}
+
+impl Ledger {
+    /// Runs an operation in a batch with others, and waits for it no longer than for any operation.
+    pub(crate) async fn batched<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(Reply<T>) -> Work + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let ledger = self.clone();
+        self.detached(operation, async move {
+            let (reply, answer) = oneshot::channel();
+            ledger.gather(work(reply));
+            answer.await.unwrap_or_else(|_| Err(LedgerError::unavailable("its batch was given up")))
+        })
+        .await
+    }
+
+    /// Commits a batch, and gives the answers.
+    async fn commit_batch(&self, batch: Vec<Work>) {
+        let lost = || LedgerError::unavailable("stepped in");
+        let answers = between(self.steps(), "batch", lost, async { Ok(self.carry_out(batch).await) });
+        // If a test lets them get lost, they are dropped, and the callers hear that.
+        for answer in answers.await.into_iter().flatten() {
+            answer();
+        }
+    }
+
+    /// Writes a batch. An error that a row has caused splits it, until that row is alone.
+    async fn carry_out(&self, batch: Vec<Work>) -> Vec<Answered> {
+        let (mut parts, mut answers) = (vec![(batch, 1)], Vec::new());
+        while let Some((mut part, tries)) = parts.pop() {
+            match self.write(part).await {
+                Ok(answered) => answers.extend(answered),
+                Err((works, error)) => {
+                    part = works;
+                    match error.fault() {
+                        Fault::NotWritten if tries < TRIES => parts.push((part, tries + 1)),
+                        Fault::Row if part.len() > 1 => {
+                            let second = part.split_off(part.len() / 2);
+                            parts.extend([(second, 1), (part, 1)]);
+                        }
+                        _ => answers.extend(part.into_iter().map(|work| work.fail(&error))),
+                    }
+                }
+            }
+        }
+        answers
+    }
+
+    /// Writes all of these, or none.
+    async fn write(&self, works: Vec<Work>) -> Result<Vec<Answered>, (Vec<Work>, LedgerError)> {
+        let (mut accepting, mut recording) = (Vec::new(), Vec::new());
+        for work in &works {
+            match work {
+                Work::Accept(accept, _) => accepting.push(accept),
+                Work::Record(record, _) => recording.push(&**record),
+            }
+        }
+        let written = async {
+            // A statement that stands alone commits by itself.
+            if recording.is_empty() {
+                let accepted = accepting::accept(self, &self.db, &accepting).await?;
+                self.count_commit();
+                return Ok((Vec::new(), accepted));
+            }
+            let txn = self.begin().await?;
+            let recorded = recording::record(self, &txn, &recording).await?;
+            let accepted = match accepting.is_empty() {
+                true => Vec::new(),
+                false => accepting::accept(self, &txn, &accepting).await?,
+            };
+            self.commit(txn).await?;
+            Ok((recorded, accepted))
+        };
+        match written.await {
+            Ok((recorded, accepted)) => {
+                drop((accepting, recording));
+                Ok(answers(works, recorded, accepted))
+            }
+            Err(error) => {
+                drop((accepting, recording));
+                Err((works, error))
+            }
+        }
+    }
+}
+
+fn answers(
+    works: Vec<Work>,
+    recorded: Vec<recording::Done>,
+    accepted: Vec<Result<Vec<Accepted>, LedgerError>>,
+) -> Vec<Answered> {
+    let (mut recorded, mut accepted) = (recorded.into_iter(), accepted.into_iter());
+    let missing = || LedgerError::unavailable("it has no answer");
+    let answer = |work| match work {
+        Work::Accept(_, reply) => answered(reply, accepted.next().unwrap_or_else(|| Err(missing()))),
+        Work::Record(recording, reply) => match recorded.next() {
+            Some(done) => {
+                done.report(&recording.entry);
+                answered(reply, done.answer)
+            }
+            None => answered(reply, Err(missing())),
+        },
+    };
+    works.into_iter().map(answer).collect()
+}

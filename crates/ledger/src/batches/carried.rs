@@ -1,0 +1,113 @@
+//! Rows on their way into one statement: all of them in one parameter, as JSON.
+//!
+//! So the text of a statement is the same however many rows it writes, and each connection prepares it once. A list of
+//! values would make another text for every length, which PostgreSQL would have to parse and to keep.
+
+use std::fmt::Write as _;
+
+use sea_orm::{DbBackend, Statement};
+use serde::{Serialize, Serializer};
+
+use crate::error::LedgerError;
+
+/// How a column is carried, and what it is in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Text.
+    Text,
+    /// 32 bits.
+    Count,
+    /// 64 bits.
+    Number,
+    /// True or false.
+    Flag,
+    /// Bytes, as hexadecimal digits.
+    Bytes,
+}
+
+/// A row that can be carried.
+pub(crate) trait Carried: Serialize {
+    /// Its columns, by the names under which they are serialized.
+    const COLUMNS: &'static [(&'static str, Kind)];
+
+    /// The columns, as a list in a statement.
+    fn names() -> String {
+        Self::COLUMNS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Declares a row that can be carried: each column with how it is.
+macro_rules! carried {
+    ($(#[$about:meta])* $row:ident { $($column:ident: $is:ty => $kind:ident),+ $(,)? }) => {
+        $(#[$about])*
+        #[derive(serde::Serialize)]
+        pub(crate) struct $row<'a> {
+            $(pub(crate) $column: $is,)+
+        }
+        impl $crate::batches::carried::Carried for $row<'_> {
+            const COLUMNS: &'static [(&'static str, $crate::batches::carried::Kind)] =
+                &[$((stringify!($column), $crate::batches::carried::Kind::$kind)),+];
+        }
+    };
+}
+pub(crate) use carried;
+
+/// Bytes that are carried.
+pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
+
+impl Serialize for Hex<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut digits = String::with_capacity(self.0.len() * 2);
+        for byte in self.0 {
+            // Writing to a string can't fail.
+            let _ = write!(digits, "{byte:02x}");
+        }
+        serializer.serialize_str(&digits)
+    }
+}
+
+/// A statement over the given rows, which stand in it as the table `r`: `text` is what it is made of, given that table.
+pub(crate) fn over<T: Carried>(
+    backend: DbBackend,
+    rows: &[T],
+    text: impl FnOnce(&str) -> String,
+) -> Result<Statement, LedgerError> {
+    let json = serde_json::to_string(rows).map_err(|_| LedgerError::Schema("a row can't be carried".to_owned()))?;
+    Ok(Statement::from_sql_and_values(backend, text(&table(backend, T::COLUMNS)), [json.into()]))
+}
+
+/// The text with which a condition tests that a column is one of the keys in the statement's only parameter, a JSON array.
+/// On PostgreSQL as an array that is made once: a subquery would leave it to the planner to read the whole table.
+pub(crate) fn is_one_of_keys(backend: DbBackend, column: &str) -> String {
+    match backend {
+        DbBackend::Sqlite => format!("{column} IN (SELECT value FROM json_each(?))"),
+        _ => format!("{column} = ANY(ARRAY(SELECT json_array_elements_text($1::json)))"),
+    }
+}
+
+fn table(backend: DbBackend, columns: &[(&str, Kind)]) -> String {
+    let each = |one: fn(&str, Kind) -> String| {
+        columns.iter().map(|(name, kind)| one(name, *kind)).collect::<Vec<_>>().join(", ")
+    };
+    if backend == DbBackend::Sqlite {
+        let read = each(|name, kind| match kind {
+            Kind::Bytes => format!("unhex(value ->> '{name}') AS {name}"),
+            _ => format!("value ->> '{name}' AS {name}"),
+        });
+        return format!("(SELECT {read} FROM json_each(?)) AS r");
+    }
+    let read = each(|name, kind| match kind {
+        Kind::Bytes => format!("decode({name}, 'hex') AS {name}"),
+        _ => name.to_owned(),
+    });
+    let typed = each(|name, kind| {
+        let of = match kind {
+            Kind::Text | Kind::Bytes => "text",
+            Kind::Count => "integer",
+            Kind::Number => "bigint",
+            Kind::Flag => "boolean",
+        };
+        format!("{name} {of}")
+    });
+    format!("(SELECT {read} FROM json_to_recordset($1::json) AS j({typed})) AS r")
+}

@@ -1,0 +1,120 @@
+//! Who writes the next batch, and what is in it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{ROWS, Work};
+use crate::connect::Ledger;
+
+/// How many batches are written side by side on PostgreSQL: while one waits for the disk, another's statements are run.
+/// SQLite has one writer.
+const WRITERS: usize = 3;
+
+/// Operations that wait for a writer. Cheap to clone; clones are one queue.
+#[derive(Clone, Default)]
+pub(crate) struct Gathering(Arc<Mutex<Queue>>);
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Work>,
+    writers: usize,
+}
+
+/// A writer at work.
+struct Writer {
+    ledger: Ledger,
+    has_ended: bool,
+}
+
+impl Gathering {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Every change leaves the queue whole; a panic elsewhere can't leave it half-changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// The next batch: as many as fit, in the order in which they came. On SQLite of all kinds, so that they share what a
+    /// commit costs; on PostgreSQL of one kind, since accepting takes a statement and no transaction.
+    fn take(&mut self, is_embedded: bool) -> Vec<Work> {
+        let (mut batch, mut rows) = (Vec::new(), 0);
+        let kind = self.waiting.front().map(std::mem::discriminant);
+        let mut left = VecDeque::new();
+        while let Some(work) = self.waiting.pop_front() {
+            let is_of_it = is_embedded || kind == Some(std::mem::discriminant(&work));
+            if !is_of_it {
+                left.push_back(work);
+                continue;
+            }
+            if !batch.is_empty() && rows + work.rows() > ROWS {
+                self.waiting.push_front(work);
+                break;
+            }
+            rows += work.rows();
+            batch.push(work);
+        }
+        // What was passed over came before what is left.
+        left.append(&mut self.waiting);
+        self.waiting = left;
+        batch
+    }
+}
+
+impl Ledger {
+    /// Lets an operation wait for its batch. Where no writer is free to come, one is at work and takes it next.
+    pub(crate) fn gather(&self, work: Work) {
+        let mut queue = self.gathering.lock();
+        queue.waiting.push_back(work);
+        self.engage(queue);
+    }
+
+    /// How many operations wait for a batch. Those in one that is being written do not.
+    pub fn waiting_operations(&self) -> usize {
+        self.gathering.lock().waiting.len()
+    }
+
+    fn engage(&self, mut queue: MutexGuard<'_, Queue>) {
+        let writers = if self.is_embedded() { 1 } else { WRITERS };
+        if queue.writers < writers {
+            queue.writers += 1;
+            drop(queue);
+            tokio::spawn(Writer { ledger: self.clone(), has_ended: false }.write());
+        }
+    }
+}
+
+impl Writer {
+    async fn write(mut self) {
+        while let Some(batch) = self.next_batch() {
+            self.ledger.commit_batch(batch).await;
+        }
+    }
+
+    /// The next batch. If nothing waits, this writer ends, in sight of whatever comes next.
+    fn next_batch(&mut self) -> Option<Vec<Work>> {
+        let mut queue = self.ledger.gathering.lock();
+        let batch = queue.take(self.ledger.is_embedded());
+        if batch.is_empty() {
+            queue.writers -= 1;
+            self.has_ended = true;
+            return None;
+        }
+        Some(batch)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        let mut queue = self.ledger.gathering.lock();
+        queue.writers -= 1;
+        // Else the runtime ends, and takes no other writer.
+        if std::thread::panicking() && !queue.waiting.is_empty() {
+            self.ledger.engage(queue);
+        }
+    }
+}

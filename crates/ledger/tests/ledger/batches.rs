@@ -1,0 +1,271 @@
+//! The rules of batches: what waits at the same moment is committed together, and each caller hears what is its own.
+
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use foxden_custody::Custody;
+use foxden_ledger::{
+    Accepted, Claimed, Entry, Facts, Ledger, Next, OutcomeData, OutcomeEvent, OutcomeKind, Pause, Recorded, Scope,
+    Sent, State, Step, StepIn, WorkerId,
+};
+use tokio::sync::Semaphore;
+
+use crate::support::{LEASE, accept, custody, entry, meddle, row, signup, token, written};
+
+/// Holds batches up where they were closed, and counts.
+#[derive(Debug)]
+struct Gate {
+    open: Semaphore,
+    closed: AtomicUsize,
+    statements: AtomicUsize,
+    loses_answers: bool,
+}
+
+impl Gate {
+    fn new(permits: usize, loses_answers: bool) -> Arc<Self> {
+        let open = Semaphore::new(permits);
+        Arc::new(Self { open, closed: AtomicUsize::new(0), statements: AtomicUsize::new(0), loses_answers })
+    }
+}
+
+struct At(Arc<Gate>);
+
+impl StepIn for At {
+    fn before(&self, operation: &'static str) -> Pause {
+        let gate = self.0.clone();
+        Box::pin(async move {
+            if operation == "batch" {
+                gate.closed.fetch_add(1, Ordering::SeqCst);
+                gate.open.acquire().await.unwrap().forget();
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn after(&self, operation: &'static str) -> Pause {
+        let is_lost = self.0.loses_answers && operation == "batch";
+        Box::pin(async move { if is_lost { ControlFlow::Break(()) } else { ControlFlow::Continue(()) } })
+    }
+
+    fn sent(&self, _statement: Sent) {
+        self.0.statements.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// As many batches as the ledger writes side by side wait where they were closed: whatever comes now is one batch.
+async fn occupy(ledger: &Ledger, custody: &Custody, gate: &Arc<Gate>) -> tokio::task::JoinSet<()> {
+    let mut occupied = tokio::task::JoinSet::new();
+    let writers = if ledger.is_embedded() { 1 } else { 3 };
+    for number in 0..writers {
+        let (ledger, first) = (ledger.clone(), signup(custody, &format!("occupies-{number}")));
+        occupied.spawn(async move { drop(ledger.accept_queued(vec![first]).await) });
+        while gate.closed.load(Ordering::SeqCst) <= number {
+            tokio::task::yield_now().await;
+        }
+    }
+    occupied
+}
+
+/// Starts recording; answers once all of them wait.
+async fn start(ledger: &Ledger, entries: Vec<Entry>) -> Vec<tokio::task::JoinHandle<Result<Recorded, String>>> {
+    let mut running = Vec::new();
+    for entry in entries {
+        let waiting = ledger.waiting_operations();
+        let recorder = ledger.clone();
+        running.push(tokio::spawn(async move { recorder.record(entry).await.map_err(|error| error.to_string()) }));
+        while ledger.waiting_operations() == waiting {
+            tokio::task::yield_now().await;
+        }
+    }
+    running
+}
+
+fn made_user(claimed: &Claimed, custody: &Custody) -> Entry {
+    let mut made = entry(claimed, Next::InFlight { step: Step::Store, lease: LEASE });
+    made.credential = token(claimed, custody, Scope::User, "user-token");
+    let user_uri = Some("https://api.foxycart.com/users/1".to_owned());
+    made.facts = Facts { user_uri, store_domain: Some("engines".into()), ..Facts::default() };
+    made
+}
+
+fn made_store(claimed: &Claimed, custody: &Custody) -> Entry {
+    let mut made = entry(claimed, Next::Provisioned { keep_payload: false, keep_user_token: false });
+    made.credential = token(claimed, custody, Scope::Store, "store-token");
+    made.facts.store_uri = Some("https://api.foxycart.com/stores/1".into());
+    let signup_id = claimed.provisioning.signup_id.to_string();
+    let data = OutcomeData { signup_id, ..OutcomeData::default() };
+    made.event = Some(OutcomeEvent { kind: OutcomeKind::Provisioned, data });
+    made
+}
+
+async fn accepted(ledger: &Ledger, custody: &Custody, count: usize) -> Vec<Claimed> {
+    let owner = WorkerId::new();
+    let mut claimed = Vec::new();
+    for number in 0..count {
+        claimed.push(accept(ledger, custody, &owner, &format!("s{number}")).await);
+    }
+    claimed
+}
+
+pub(crate) async fn each_entry_of_a_batch_has_the_answer_that_is_its_own(ledger: Ledger) {
+    let custody = custody();
+    let rows = accepted(&ledger, &custody, 6).await;
+    // The worker of the third has lost its lease to another one.
+    let lost = made_user(&rows[2], &custody);
+    let mut by_another =
+        entry(&rows[2], Next::Parked { reason: foxden_ledger::ParkedReason::StoreUnclear, detail: None });
+    by_another.attempt.kind = foxden_ledger::AttemptKind::Lookup;
+    written(&ledger, by_another).await;
+    // The fourth was recorded before, and its answer was lost.
+    let known = made_user(&rows[3], &custody);
+    written(&ledger, known.clone()).await;
+    // The fifth comes twice in one batch; the sixth parks.
+    let twice = made_user(&rows[4], &custody);
+    let parked = entry(&rows[5], Next::Parked { reason: foxden_ledger::ParkedReason::DomainTaken, detail: None });
+    let mut foreign = made_user(&rows[0], &custody);
+    foreign.lease.id = foxden_ledger::ProvisioningId::new();
+
+    let gate = Gate::new(0, false);
+    let ledger = ledger.with_steps(Arc::new(At(gate.clone())));
+    let mut occupied = occupy(&ledger, &custody, &gate).await;
+    let entries = vec![
+        made_user(&rows[0], &custody),
+        made_user(&rows[1], &custody),
+        lost,
+        known,
+        twice.clone(),
+        twice,
+        parked,
+        foreign,
+    ];
+    let running = start(&ledger, entries).await;
+    let commits = ledger.commits();
+    gate.open.add_permits(100);
+    let mut answers = Vec::new();
+    for one in running {
+        answers.push(one.await.unwrap());
+    }
+    while occupied.join_next().await.is_some() {}
+    let writers = if ledger.is_embedded() { 1 } else { 3 };
+    assert_eq!(ledger.commits() - commits, 1 + writers, "they were not one batch");
+
+    for (at, answer) in answers.iter().enumerate() {
+        match (at, answer) {
+            (0 | 1 | 3 | 4 | 5, Ok(Recorded::Written(claimed))) => {
+                assert_eq!((claimed.provisioning.step, claimed.provisioning.intents), (Step::Store, 2), "{at}");
+            }
+            (6, Ok(Recorded::Written(claimed))) => assert_eq!(claimed.provisioning.state, State::Parked),
+            (2, Ok(Recorded::LeaseLost)) => {}
+            (7, Err(error)) => assert!(error.contains("no provisioning"), "{error}"),
+            (at, answer) => panic!("{at}: {answer:?}"),
+        }
+    }
+    for (at, claimed) in rows.iter().enumerate() {
+        let held = ledger.credentials(&claimed.provisioning.id).await.unwrap();
+        assert_eq!(held.len(), usize::from(at != 5), "{at}");
+        let evidence = ledger.attempts(&claimed.provisioning.id).await.unwrap();
+        assert_eq!(evidence.len(), if at == 2 { 2 } else { 1 }, "{at}");
+    }
+}
+
+/// The database refuses a row with this domain.
+const REFUSING: [&str; 2] = [
+    "CREATE TRIGGER refusing BEFORE UPDATE ON provisionings WHEN NEW.store_domain = 'refused' \
+     BEGIN SELECT RAISE(ABORT, 'refused'); END",
+    "CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '23514'; END $$ \
+     LANGUAGE plpgsql; CREATE TRIGGER refusing BEFORE UPDATE ON provisionings FOR EACH ROW \
+     WHEN (NEW.store_domain = 'refused') EXECUTE FUNCTION refuse()",
+];
+
+pub(crate) async fn an_error_that_a_row_has_caused_is_that_row_s_alone(ledger: Ledger, url: &str) {
+    let custody = custody();
+    let rows = accepted(&ledger, &custody, 9).await;
+    meddle(url, REFUSING[usize::from(!ledger.is_embedded())]).await;
+    let mut entries: Vec<Entry> = rows.iter().map(|row| made_user(row, &custody)).collect();
+    entries[5].facts.store_domain = Some("refused".into());
+    let gate = Gate::new(0, false);
+    let ledger = ledger.with_steps(Arc::new(At(gate.clone())));
+    let mut occupied = occupy(&ledger, &custody, &gate).await;
+    let running = start(&ledger, entries).await;
+    gate.open.add_permits(100);
+    for (at, one) in running.into_iter().enumerate() {
+        let answer = one.await.unwrap();
+        assert_eq!(answer.is_err(), at == 5, "{at}: {answer:?}");
+    }
+    while occupied.join_next().await.is_some() {}
+    for at in 0..9 {
+        let step = if at == 5 { Step::User } else { Step::Store };
+        assert_eq!(row(&ledger, &format!("s{at}")).await.step, step, "{at}");
+    }
+}
+
+pub(crate) async fn a_batch_is_written_whose_callers_have_gone(ledger: Ledger) {
+    let custody = custody();
+    let rows = accepted(&ledger, &custody, 3).await;
+    let gate = Gate::new(0, false);
+    let ledger = ledger.with_steps(Arc::new(At(gate.clone())));
+    let mut occupied = occupy(&ledger, &custody, &gate).await;
+    for one in start(&ledger, rows.iter().map(|row| made_user(row, &custody)).collect()).await {
+        one.abort();
+    }
+    gate.open.add_permits(100);
+    while occupied.join_next().await.is_some() {}
+    // One that comes after them is answered after them.
+    let later = signup(&custody, "later");
+    ledger.accept_queued(vec![later]).await.unwrap();
+    for number in 0..3 {
+        while row(&ledger, &format!("s{number}")).await.step != Step::Store {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+pub(crate) async fn answers_that_are_lost_are_given_when_they_are_asked_for_again(ledger: Ledger) {
+    let custody = custody();
+    let rows = accepted(&ledger, &custody, 3).await;
+    let entries: Vec<Entry> = rows.iter().map(|row| made_user(row, &custody)).collect();
+    let gate = Gate::new(100, true);
+    let losing = ledger.clone().with_steps(Arc::new(At(gate)));
+    let (new, owner) = (signup(&custody, "new"), WorkerId::new());
+    for entry in &entries {
+        assert!(losing.record(entry.clone()).await.unwrap_err().is_passing());
+    }
+    assert!(losing.accept_leased(new.clone(), &owner, LEASE).await.unwrap_err().is_passing());
+    for entry in entries {
+        assert_eq!(written(&ledger, entry).await.provisioning.intents, 2);
+    }
+    let again = ledger.accept_leased(new, &owner, LEASE).await.unwrap();
+    assert!(matches!(again, Accepted::Leased(_)), "{again:?}");
+}
+
+pub(crate) async fn a_signup_under_load_costs_a_fraction_of_a_commit(ledger: Ledger, _url: &str) {
+    const SIGNUPS: usize = 192;
+    const AT_ONCE: usize = 64;
+    let custody = custody();
+    let gate = Gate::new(1_000, false);
+    let (ledger, owner) = (ledger.with_steps(Arc::new(At(gate.clone()))), WorkerId::new());
+    let (before, places) = (ledger.commits(), Arc::new(Semaphore::new(AT_ONCE)));
+    let mut running = tokio::task::JoinSet::new();
+    for number in 0..SIGNUPS {
+        let (ledger, custody, owner, places) = (ledger.clone(), custody.clone(), owner.clone(), places.clone());
+        running.spawn(async move {
+            let _place = places.acquire().await.unwrap();
+            let claimed = accept(&ledger, &custody, &owner, &format!("load-{number}")).await;
+            let claimed = written(&ledger, made_user(&claimed, &custody)).await;
+            written(&ledger, made_store(&claimed, &custody)).await
+        });
+    }
+    for claimed in running.join_all().await {
+        assert!(claimed.provisioning.is_provisioned());
+    }
+    let commits = (ledger.commits() - before) as f64 / SIGNUPS as f64;
+    let statements = gate.statements.load(Ordering::SeqCst) as f64 / SIGNUPS as f64;
+    assert!(commits <= 0.3 && statements <= 4.0, "{commits:.2} commits, {statements:.2} statements a signup");
+    assert_eq!(ledger.count_waiting_events().await.unwrap(), SIGNUPS as u64);
+}
