@@ -214,6 +214,12 @@ struct Steps {
     boot: Boot,
 }
 
+/// What executes is its batch, which is a point of its own: it is held up where it was closed, so others gather for the next
+/// one, and where its answers are not given yet.
+fn waits_for_a_batch(operation: &str) -> bool {
+    ["record", "accept_leased", "accept_queued"].contains(&operation)
+}
+
 impl StepIn for Steps {
     fn before(&self, operation: &'static str) -> Pause {
         let (director, boot) = (self.director.clone(), self.boot);
@@ -221,7 +227,9 @@ impl StepIn for Steps {
             if director.arrive(boot, operation, Phase::Before).await != Order::Go {
                 return ControlFlow::Break(());
             }
-            director.stage().executing += 1;
+            if !waits_for_a_batch(operation) {
+                director.stage().executing += 1;
+            }
             ControlFlow::Continue(())
         })
     }
@@ -229,8 +237,10 @@ impl StepIn for Steps {
     fn after(&self, operation: &'static str) -> Pause {
         let (director, boot) = (self.director.clone(), self.boot);
         Box::pin(async move {
-            director.stage().executing -= 1;
-            director.ended.notify_one();
+            if !waits_for_a_batch(operation) {
+                director.stage().executing -= 1;
+                director.ended.notify_one();
+            }
             match director.arrive(boot, operation, Phase::After).await {
                 Order::Go => ControlFlow::Continue(()),
                 _ => ControlFlow::Break(()),
