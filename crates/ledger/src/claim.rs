@@ -223,12 +223,22 @@ impl Ledger {
         self.detached("renew", async move {
             let asked_at = Instant::now();
             let now = ledger.now();
+            // Locked in the order of their ids, as batches do: an `UPDATE` has no order, and would wait in a circle with one.
+            let in_order = Entity::find()
+                .select_only()
+                .column(Column::Id)
+                .filter(Column::LeaseOwner.eq(owner.as_str()))
+                .filter(Column::Id.is_in(leases.iter().map(|lease| lease.id.as_str())))
+                .order_by_asc(Column::Id)
+                .lock_exclusive()
+                .into_query();
             let kept = Entity::update_many()
                 .col_expr(Column::LeaseUntil, now.clone().add(millis(lease)))
                 // A lease is as long as it ends after its row was written, should the clock be set back.
                 .col_expr(Column::UpdatedAt, now)
+                .filter(ledger.is_one_of(in_order))
+                // It may have passed to another worker while this waited for its lock.
                 .filter(Column::LeaseOwner.eq(owner.as_str()))
-                .filter(Column::Id.is_in(leases.iter().map(|lease| lease.id.as_str())))
                 .exec_with_returning(&ledger.db)
                 .await?;
             ledger.count_commit();
