@@ -16,7 +16,7 @@ use crate::{
     accept::{Accepted, Known, NewSignup, accepted, find_known, vanished},
     connect::{Ledger, millis},
     entity::provisioning::{Column, Entity, Model},
-    error::LedgerError,
+    error::{Fault, LedgerError},
     ids::WorkerId,
     provisioning::Claimed,
     state::{State, Step},
@@ -84,7 +84,7 @@ pub(super) async fn accept(
     rows.sort_by_key(|row| row.signup_id);
     let new = insert(ledger, db, &rows).await?;
     let repeats: Vec<&str> = rows.iter().filter(|row| !new.contains_key(row.id)).map(|row| row.signup_id).collect();
-    let known = find_known(db, &repeats).await;
+    let known = known(db, &repeats).await;
     let mut answers = Vec::with_capacity(batch.len());
     for accepting in batch {
         answers.push(match &known {
@@ -96,6 +96,26 @@ pub(super) async fn accept(
         });
     }
     Ok(answers)
+}
+
+/// What is known of these signup ids. A row that can't be read hides none of the others.
+async fn known(
+    db: &impl ConnectionTrait,
+    signup_ids: &[&str],
+) -> Result<HashMap<String, Result<Known, LedgerError>>, LedgerError> {
+    match find_known(db, signup_ids).await {
+        Err(error) if error.fault() == Fault::Row => {}
+        known => return known,
+    }
+    let mut known = HashMap::new();
+    for signup_id in signup_ids {
+        match find_known(db, &[signup_id]).await {
+            Ok(found) => known.extend(found),
+            Err(error) if error.fault() == Fault::Row => drop(known.insert((*signup_id).to_owned(), Err(error))),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(known)
 }
 
 /// The ids that are new, with when they were accepted.
