@@ -122,7 +122,10 @@ impl Ledger {
             // A statement that stands alone commits by itself.
             if recording.is_empty() {
                 let accepted = accepting::accept(self, &self.db, &accepting).await?;
-                self.count_commit();
+                let is_new = |accepted: &Accepted| matches!(accepted, Accepted::Queued | Accepted::Leased(_));
+                if accepted.iter().flatten().flatten().any(is_new) {
+                    self.count_commit();
+                }
                 return Ok((Vec::new(), accepted));
             }
             let txn = self.begin().await?;
@@ -166,3 +169,6 @@ fn answers(
     };
     works.into_iter().map(answer).collect()
 }
+
+#[cfg(test)]
+mod tests;
