@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use sea_orm::{DbBackend, Statement};
+use sea_orm::{DbBackend, Statement, Value};
 use serde::{Serialize, Serializer};
 
 use crate::error::LedgerError;
@@ -32,7 +32,12 @@ pub(crate) trait Carried: Serialize {
 
     /// The columns, as a list in a statement.
     fn names() -> String {
-        Self::COLUMNS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        Self::names_in("")
+    }
+
+    /// The same, each after this prefix.
+    fn names_in(prefix: &str) -> String {
+        Self::COLUMNS.iter().map(|(name, _)| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -72,8 +77,13 @@ pub(crate) fn over<T: Carried>(
     rows: &[T],
     text: impl FnOnce(&str) -> String,
 ) -> Result<Statement, LedgerError> {
+    Ok(Statement::from_sql_and_values(backend, text(&table::<T>(backend, 1, "r")), [carry(rows)?]))
+}
+
+/// Rows as one parameter.
+pub(crate) fn carry<T: Carried>(rows: &[T]) -> Result<Value, LedgerError> {
     let json = serde_json::to_string(rows).map_err(|_| LedgerError::Schema("a row can't be carried".to_owned()))?;
-    Ok(Statement::from_sql_and_values(backend, text(&table(backend, T::COLUMNS)), [json.into()]))
+    Ok(json.into())
 }
 
 /// The text with which a condition tests that a column is one of the keys in the statement's only parameter, a JSON array.
@@ -85,16 +95,17 @@ pub(crate) fn is_one_of_keys(backend: DbBackend, column: &str) -> String {
     }
 }
 
-fn table(backend: DbBackend, columns: &[(&str, Kind)]) -> String {
+/// The text of a table of the rows that this parameter carries, under this name. SQLite counts its parameters by itself.
+pub(crate) fn table<T: Carried>(backend: DbBackend, parameter: usize, name: &str) -> String {
     let each = |one: fn(&str, Kind) -> String| {
-        columns.iter().map(|(name, kind)| one(name, *kind)).collect::<Vec<_>>().join(", ")
+        T::COLUMNS.iter().map(|(name, kind)| one(name, *kind)).collect::<Vec<_>>().join(", ")
     };
     if backend == DbBackend::Sqlite {
         let read = each(|name, kind| match kind {
             Kind::Bytes => format!("unhex(value ->> '{name}') AS {name}"),
             _ => format!("value ->> '{name}' AS {name}"),
         });
-        return format!("(SELECT {read} FROM json_each(?)) AS r");
+        return format!("(SELECT {read} FROM json_each(?)) AS {name}");
     }
     let read = each(|name, kind| match kind {
         Kind::Bytes => format!("decode({name}, 'hex') AS {name}"),
@@ -109,5 +120,5 @@ fn table(backend: DbBackend, columns: &[(&str, Kind)]) -> String {
         };
         format!("{name} {of}")
     });
-    format!("(SELECT {read} FROM json_to_recordset($1::json) AS j({typed})) AS r")
+    format!("(SELECT {read} FROM json_to_recordset(${parameter}::json) AS j({typed})) AS {name}")
 }

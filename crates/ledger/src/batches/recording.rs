@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     carried::Hex,
-    rows::{self, CredentialRow, EventRow, Locked, Wiped},
+    rows::{self, CredentialRow, EventRow, Wiped},
 };
 use crate::{
     connect::Ledger,
@@ -65,13 +65,84 @@ impl Done {
 }
 
 /// An entry that can be written beside others, with its row before and after.
-struct Common<'a> {
-    at: usize,
-    entry: &'a Entry,
-    before: &'a Model,
-    after: Model,
+pub(super) struct Common<'a> {
+    pub(super) at: usize,
+    pub(super) entry: &'a Entry,
+    pub(super) before: &'a Model,
+    pub(super) after: Model,
     claimed: Claimed,
     kept: Option<Kept>,
+}
+
+impl<'a> Common<'a> {
+    /// The entry with its row, if it asks for nothing that others have to be looked at for.
+    pub(super) fn of(
+        at: usize,
+        recording: &'a Recording,
+        before: &'a Model,
+        now: i64,
+    ) -> Result<Option<Self>, LedgerError> {
+        let entry = &recording.entry;
+        if !entry.may_be_beside_others() || !is_held(entry, before) {
+            return Ok(None);
+        }
+        let mut after = before.clone();
+        transitions::advance(&mut after, &entry.facts, &entry.next, now);
+        let claimed = claimed(recording, after.clone())?;
+        Ok(Some(Self { at, entry, before, after, claimed, kept: None }))
+    }
+
+    /// The row of its token, under a new id.
+    pub(super) fn token_row(&self, now: i64) -> Option<CredentialRow<'_>> {
+        let new = self.entry.credential.as_ref()?;
+        let (is_forgotten, road) = (credentials::is_forgotten(self.before, new.scope), self.entry.road(true));
+        Some(CredentialRow {
+            id: Uuid::now_v7().to_string(),
+            provisioning_id: &self.before.id,
+            scope: new.scope.as_str(),
+            intent: i32::try_from(new.intent).unwrap_or(i32::MAX),
+            apart: credentials::is_apart(new.scope, road),
+            resource_uri: new.resource_uri.as_deref().filter(|_| self.before.links_forgotten_at.is_none()),
+            sealed: (!is_forgotten).then(|| Hex(new.sealed.as_bytes())),
+            client_id: new.client.as_ref().map(|client| client.id.as_str()),
+            which_foxy: new.client.as_ref().map(|client| client.foxy.to_string()),
+            created_at: now,
+            wiped_at: is_forgotten.then_some(now),
+        })
+    }
+
+    /// What its token has become, if it is the first of its call.
+    pub(super) fn keeps_first(&mut self) {
+        self.kept = self.entry.credential.as_ref().map(|new| match credentials::is_forgotten(self.before, new.scope) {
+            true => Kept::Wiped,
+            false => Kept::First,
+        });
+    }
+
+    /// The row of its outcome event, under a new id.
+    pub(super) fn event_row(&self, now: i64) -> Option<EventRow<'_>> {
+        let event = self.entry.event.as_ref()?;
+        Some(EventRow {
+            event_id: Uuid::now_v7().to_string(),
+            provisioning_id: &self.before.id,
+            signup_id: &event.data.signup_id,
+            kind: event.kind.as_str(),
+            body: serde_json::to_string(&event.data).expect("strings and options always serialize"),
+            created_at: now,
+        })
+    }
+
+    /// Whose users' tokens it wipes.
+    pub(super) fn wiped(&self, now: i64) -> Option<Wiped<'_>> {
+        let wiped = Wiped { provisioning_id: &self.before.id, wiped_at: now };
+        self.entry.wipes_user_tokens().then_some(wiped)
+    }
+
+    /// It is written.
+    pub(super) fn done(self) -> (usize, Done) {
+        let told = self.kept.map(|kept| Told { row: self.before.clone(), kept, is_late: false });
+        (self.at, Done { answer: Ok(Recorded::Written(Box::new(self.claimed))), told })
+    }
 }
 
 /// Records entries. The answers are in their order. An error is that of a statement, and leaves nothing written.
@@ -90,11 +161,11 @@ pub(super) async fn record(
     let mut seen = BTreeSet::new();
     for (at, recording) in entries.iter().enumerate() {
         let is_first = seen.insert(recording.entry.lease.id.as_str());
-        match beside_others(recording, &locked) {
+        let id = recording.entry.lease.id.as_str();
+        let row = locked.row(id).and_then(|row| row.ok_or_else(|| LedgerError::NotOurs { id: id.to_owned() }));
+        match row.and_then(|before| Common::of(at, recording, before, locked.now)) {
             Err(error) => drop(done.insert(at, Done::of(Err(error)))),
-            Ok(Some((before, after, claimed))) if is_first => {
-                common.push(Common { at, entry: &recording.entry, before, after, claimed, kept: None });
-            }
+            Ok(Some(beside_others)) if is_first => common.push(beside_others),
             Ok(_) => singly.push(at),
         }
     }
@@ -111,24 +182,6 @@ pub(super) async fn record(
         done.insert(at, record_one(ledger, txn, entries[at], locked.now).await?);
     }
     Ok(done.into_values().collect())
-}
-
-/// The row before and after, if the entry asks for nothing that others have to be looked at for.
-fn beside_others<'a>(
-    recording: &Recording,
-    locked: &'a Locked,
-) -> Result<Option<(&'a Model, Model, Claimed)>, LedgerError> {
-    let entry = &recording.entry;
-    let row = locked.row(entry.lease.id.as_str())?;
-    let before = row.ok_or_else(|| LedgerError::NotOurs { id: entry.lease.id.to_string() })?;
-    // A late token may have come since the worker that parks a row looked for one.
-    if !is_held(entry, before) || entry.owner_to_lock().is_some() || matches!(entry.next, Next::Parked { .. }) {
-        return Ok(None);
-    }
-    let mut after = before.clone();
-    transitions::advance(&mut after, &entry.facts, &entry.next, locked.now);
-    let claimed = claimed(recording, after.clone())?;
-    Ok(Some((before, after, claimed)))
 }
 
 fn is_held(entry: &Entry, row: &Model) -> bool {
@@ -158,60 +211,23 @@ async fn write_together(
 ) -> Result<Vec<(usize, Done)>, LedgerError> {
     keep_tokens(txn, &mut common, now).await?;
     rows::write(txn, &common.iter().map(|common| &common.after).collect::<Vec<_>>()).await?;
-    let to_wipe = common.iter().filter(|common| common.entry.wipes_user_tokens());
-    let to_wipe = to_wipe.map(|common| Wiped { provisioning_id: &common.before.id, wiped_at: now });
-    rows::wipe_user_tokens(txn, &to_wipe.collect::<Vec<_>>()).await?;
-    let events = common.iter().filter_map(|common| {
-        let event = common.entry.event.as_ref()?;
-        Some(EventRow {
-            event_id: Uuid::now_v7().to_string(),
-            provisioning_id: &common.before.id,
-            signup_id: &event.data.signup_id,
-            kind: event.kind.as_str(),
-            body: serde_json::to_string(&event.data).expect("strings and options always serialize"),
-            created_at: now,
-        })
-    });
-    rows::insert_events(txn, &events.collect::<Vec<_>>()).await?;
-    let finished = common.into_iter().map(|common| {
-        let told = common.kept.map(|kept| Told { row: common.before.clone(), kept, is_late: false });
-        (common.at, Done { answer: Ok(Recorded::Written(Box::new(common.claimed))), told })
-    });
-    Ok(finished.collect())
+    rows::wipe_user_tokens(txn, &common.iter().filter_map(|common| common.wiped(now)).collect::<Vec<_>>()).await?;
+    rows::insert_events(txn, &common.iter().filter_map(|common| common.event_row(now)).collect::<Vec<_>>()).await?;
+    Ok(common.into_iter().map(Common::done).collect())
 }
 
 /// Keeps the tokens that came. One whose call has a token already is looked at alone.
 async fn keep_tokens(txn: &Transaction, common: &mut [Common<'_>], now: i64) -> Result<(), LedgerError> {
-    let mut rows = Vec::new();
-    let mut ids = vec![None; common.len()];
-    for (common, id) in common.iter().zip(&mut ids) {
-        if let Some(new) = &common.entry.credential {
-            let fresh = Uuid::now_v7().to_string();
-            *id = Some(fresh.clone());
-            let (is_forgotten, road) = (credentials::is_forgotten(common.before, new.scope), common.entry.road(true));
-            rows.push(CredentialRow {
-                id: fresh,
-                provisioning_id: &common.before.id,
-                scope: new.scope.as_str(),
-                intent: i32::try_from(new.intent).unwrap_or(i32::MAX),
-                apart: credentials::is_apart(new.scope, road),
-                resource_uri: new.resource_uri.as_deref().filter(|_| common.before.links_forgotten_at.is_none()),
-                sealed: (!is_forgotten).then(|| Hex(new.sealed.as_bytes())),
-                client_id: new.client.as_ref().map(|client| client.id.as_str()),
-                which_foxy: new.client.as_ref().map(|client| client.foxy.to_string()),
-                created_at: now,
-                wiped_at: is_forgotten.then_some(now),
-            });
-        }
-    }
-    let first = rows::insert_credentials(txn, &rows).await?;
+    let rows: Vec<_> = common.iter().map(|common| common.token_row(now)).collect();
+    let ids: Vec<_> = rows.iter().map(|row| row.as_ref().map(|row| row.id.clone())).collect();
+    let first = rows::insert_credentials(txn, &rows.into_iter().flatten().collect::<Vec<_>>()).await?;
     for (common, id) in common.iter_mut().zip(ids) {
         let (Some(new), Some(id)) = (&common.entry.credential, id) else { continue };
-        common.kept = Some(match first.contains(&id) {
-            true if credentials::is_forgotten(common.before, new.scope) => Kept::Wiped,
-            true => Kept::First,
-            false => credentials::insert(txn, common.before, new, common.entry.road(true), now).await?,
-        });
+        if first.contains(&id) {
+            common.keeps_first();
+        } else {
+            common.kept = Some(credentials::insert(txn, common.before, new, common.entry.road(true), now).await?);
+        }
     }
     Ok(())
 }
@@ -281,6 +297,12 @@ fn written_before(recording: &Recording, row: Model, now: i64) -> Result<Recorde
 }
 
 impl Entry {
+    /// Whether it can be written beside others, if its lease is held. A late token may have come since the worker that parks
+    /// a row looked for one, so that is looked at alone.
+    pub(super) fn may_be_beside_others(&self) -> bool {
+        self.owner_to_lock().is_none() && !matches!(self.next, Next::Parked { .. })
+    }
+
     /// The signup that made the user, if its row must be locked: before a domain is chosen or a store claimed, and by
     /// whoever puts another token in the place of the user's.
     fn owner_to_lock(&self) -> Option<&ProvisioningId> {

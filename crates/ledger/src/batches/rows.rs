@@ -220,19 +220,17 @@ pub(super) async fn write(txn: &Transaction, rows: &[&Model]) -> Result<(), Ledg
     }
     let advanced: Vec<Advanced<'_>> = rows.iter().map(|row| Advanced::from(*row)).collect();
     let statement = over(txn.get_database_backend(), &advanced, |table| {
-        let columns = Advanced::COLUMNS.iter().map(|(name, _)| *name);
-        let set: Vec<String> = columns
-            .filter(|name| !["id", "is_wiped"].contains(name))
-            .map(|name| format!("{name} = r.{name}"))
-            .collect();
-        format!(
-            "UPDATE provisionings SET {}, payload = CASE WHEN r.is_wiped THEN NULL ELSE payload END FROM {table} \
-             WHERE provisionings.id = r.id",
-            set.join(", ")
-        )
+        format!("UPDATE provisionings SET {} FROM {table} WHERE provisionings.id = r.id", advancing())
     })?;
     let written = txn.execute_raw(statement).await?.rows_affected();
     if written == rows.len() as u64 { Ok(()) } else { Err(LedgerError::Schema("a locked row is gone".to_owned())) }
+}
+
+/// What an update sets, given [`Advanced`] rows as the table `r`.
+pub(super) fn advancing() -> String {
+    let columns = Advanced::COLUMNS.iter().map(|(name, _)| *name).filter(|name| !["id", "is_wiped"].contains(name));
+    let set: Vec<String> = columns.map(|name| format!("{name} = r.{name}")).collect();
+    format!("{}, payload = CASE WHEN r.is_wiped THEN NULL ELSE payload END", set.join(", "))
 }
 
 /// Inserts evidence. Answers the ids of what is new.
