@@ -36,7 +36,9 @@ async fn publish(parent: &ParentApp, ids: impl IntoIterator<Item = String>) {
 async fn connections_to_the_database_that_have_fallen_silent_are_replaced_with_the_pool_full() {
     let (place, parent, relay) = place().await;
     let url = relay.through(&place.settings["FOXDEN_DATABASE_URL"]);
-    let worker = place.worker_with("worker", &[("FOXDEN_DATABASE_URL", &url)]);
+    // What was asked over a silent connection is given up after 17 s, though all signups may be settled long before.
+    let settings = [("FOXDEN_DATABASE_URL", url.as_str()), ("FOXDEN_SHUTDOWN_GRACE", "45s")];
+    let worker = place.worker_with("worker", &settings);
     worker.until("broker.connected").await;
     for round in 0..2 {
         publish(&parent, (0..10).map(|number| format!("s{round}{number}"))).await;
