@@ -17,6 +17,7 @@ use crate::{
     error::{Fault, LedgerError},
     record::Recorded,
     step_in::between,
+    transactions::Ending,
 };
 
 pub(crate) use self::{accepting::Accepting, gathering::Gathering, recording::Recording};
@@ -91,7 +92,8 @@ impl Ledger {
     async fn carry_out(&self, batch: Vec<Work>) -> Vec<Answered> {
         let (mut parts, mut answers) = (vec![(batch, 1)], Vec::new());
         while let Some((mut part, tries)) = parts.pop() {
-            match self.write(part).await {
+            // Boxed: it is large.
+            match Box::pin(self.write(part)).await {
                 Ok(answered) => answers.extend(answered),
                 Err((works, error)) => {
                     part = works;
@@ -128,14 +130,15 @@ impl Ledger {
                 }
                 return Ok((Vec::new(), accepted));
             }
-            let txn = self.begin().await?;
-            let recorded = recording::record(self, &txn, &recording).await?;
-            let accepted = match accepting.is_empty() {
-                true => Vec::new(),
-                false => accepting::accept(self, &txn, &accepting).await?,
-            };
-            self.commit(txn).await?;
-            Ok((recorded, accepted))
+            let together = self.transaction_without_time(async |txn| {
+                let recorded = recording::record(self, txn, &recording).await?;
+                let accepted = match accepting.is_empty() {
+                    true => Vec::new(),
+                    false => accepting::accept(self, txn, &accepting).await?,
+                };
+                Ok(Ending::Commit((recorded, accepted)))
+            });
+            together.await
         };
         match written.await {
             Ok((recorded, accepted)) => {

@@ -15,19 +15,30 @@ impl Ledger {
     /// start. If `work` fails, the transaction is rolled back.
     ///
     /// The future must not be dropped half-way: run it within [`Ledger::detached`] or [`Ledger::undisturbed`]. It
-    /// borrows nothing, so it can be passed there as it is.
+    /// borrows nothing of the ledger, so it can be passed there as it is.
     pub(crate) fn transaction<T, F>(&self, work: F) -> impl Future<Output = Result<T, LedgerError>> + use<T, F>
     where
         F: AsyncFnOnce(&Transaction, i64) -> Result<Ending<T>, LedgerError>,
     {
         let ledger = self.clone();
+        self.transaction_without_time(async move |txn| {
+            let now = ledger.now_in(txn).await?;
+            work(txn, now).await
+        })
+    }
+
+    /// The same where the time is not needed, or comes with what the transaction reads first.
+    pub(crate) fn transaction_without_time<T, F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = Result<T, LedgerError>> + use<T, F>
+    where
+        F: AsyncFnOnce(&Transaction) -> Result<Ending<T>, LedgerError>,
+    {
+        let ledger = self.clone();
         async move {
             let txn = ledger.begin().await?;
-            let ending = match ledger.now_in(&txn).await {
-                Ok(now) => work(&txn, now).await,
-                Err(error) => Err(error),
-            };
-            match ending {
+            match work(&txn).await {
                 Ok(Ending::Commit(answer)) => {
                     ledger.commit(txn).await?;
                     Ok(answer)

@@ -15,6 +15,7 @@ use crate::{
     },
     error::LedgerError,
     ids::WorkerId,
+    transactions::Ending::Commit,
 };
 
 /// The key of the one row.
@@ -93,25 +94,23 @@ impl Ledger {
         seqs: Vec<i64>,
     ) -> Result<bool, LedgerError> {
         let (ledger, lease) = (self.clone(), lease.clone());
-        self.detached("published", async move {
-            let txn = ledger.begin().await?;
+        let work = self.transaction_without_time(async move |txn| {
             if !seqs.is_empty() {
                 outbox::Entity::update_many()
                     .col_expr(outbox::Column::PublishedAt, ledger.now())
                     .filter(outbox::Column::Seq.is_in(seqs))
-                    .exec(&txn)
+                    .exec(txn)
                     .await?;
             }
             let renewed = Entity::update_many()
                 .col_expr(Column::LeaseUntil, ledger.now().add(millis(length)))
                 .filter(Column::Id.eq(THE_ONE))
                 .filter(is(&lease))
-                .exec(&txn)
+                .exec(txn)
                 .await?;
-            ledger.commit(txn).await?;
-            Ok(renewed.rows_affected > 0)
-        })
-        .await
+            Ok(Commit(renewed.rows_affected > 0))
+        });
+        self.detached("published", work).await
     }
 
     /// Gives the lease back, so that another worker can have it at once.
