@@ -14,6 +14,7 @@ mod evidence;
 mod frames;
 mod hostile;
 mod keys;
+mod ledger_afar;
 mod ledger_away;
 mod ledger_read_only;
 mod ledger_silent;

@@ -5,7 +5,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,9 +18,13 @@ use tokio::{
 };
 use url::Url;
 
-/// What a request says that commits, without TLS: the word; or a column of new signups, which are accepted by a statement that
-/// commits by itself.
-const COMMITS: [&[u8]; 2] = [b"COMMIT", b"\"fingerprint\":"];
+/// What a request says that commits, without TLS: the word; or what only a statement carries that commits by itself, a column
+/// of new signups or the versions of rows that are recorded.
+const COMMITS: [&[u8]; 3] = [b"COMMIT", b"\"fingerprint\":", b"\"version\":"];
+
+/// How the database library asks, after an operation, whether a connection is still there. The operation's caller has its answer
+/// by then, so it is no round trip of anything.
+const SYNC: &[u8] = &[b'S', 0, 0, 0, 4];
 
 /// Passes bytes on to one server; it ends with this value.
 pub(super) struct Relay {
@@ -49,6 +53,10 @@ struct Orders {
     commits_first: Option<usize>,
     /// Once these bytes were sent over a connection, nothing that comes back on it is heard.
     unanswered: Option<&'static [u8]>,
+    /// How long everything is on its way, each way.
+    distance: Duration,
+    /// How often a request followed an answer, on all connections.
+    round_trips: AtomicUsize,
 }
 
 impl Relay {
@@ -69,6 +77,16 @@ impl Relay {
         url.set_host(Some("127.0.0.1")).unwrap();
         url.set_port(Some(self.port)).unwrap();
         url.into()
+    }
+
+    /// Moves the server away: everything takes this long, each way.
+    pub(super) fn move_away(&self, distance: Duration) {
+        self.orders.send_modify(|orders| orders.distance = distance);
+    }
+
+    /// How many round trips there were: requests that followed an answer, and those that were the first of a connection.
+    pub(super) fn round_trips(&self) -> usize {
+        self.orders.borrow().round_trips.load(Ordering::SeqCst)
     }
 
     /// How many connections there are.
@@ -180,6 +198,8 @@ async fn carry(client: TcpStream, server: TcpStream, orders: &watch::Sender<Orde
     let is_silent = |way: Way| orders.borrow().silences[way as usize] != silences[way as usize];
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
+    let is_answered = AtomicBool::new(true);
+    let on_its_way = || tokio::time::sleep(orders.borrow().distance);
     let (is_unheard, is_unanswered) = (AtomicBool::new(false), AtomicBool::new(false));
     let requests = async {
         let mut buffer = vec![0; 16 * 1024];
@@ -195,6 +215,10 @@ async fn carry(client: TcpStream, server: TcpStream, orders: &watch::Sender<Orde
             if orders.borrow().unanswered.is_some_and(says) {
                 is_unanswered.store(true, Ordering::Relaxed);
             }
+            if request != SYNC && is_answered.swap(false, Ordering::SeqCst) {
+                orders.borrow().round_trips.fetch_add(1, Ordering::SeqCst);
+            }
+            on_its_way().await;
             if to_server.write_all(request).await.is_err() {
                 break;
             }
@@ -206,6 +230,8 @@ async fn carry(client: TcpStream, server: TcpStream, orders: &watch::Sender<Orde
             if is_silent(Way::ToClient) || is_unanswered.load(Ordering::Relaxed) {
                 continue;
             }
+            is_answered.store(true, Ordering::SeqCst);
+            on_its_way().await;
             if is_unheard.load(Ordering::Relaxed) {
                 cut(orders);
             } else if to_client.write_all(&buffer[..length]).await.is_err() {

@@ -4,6 +4,7 @@
 //! itself, at once. Each operation gets its own answer, and is written also if its caller has gone.
 
 mod accepting;
+mod at_once;
 mod carried;
 mod gathering;
 mod recording;
@@ -49,6 +50,24 @@ impl Work {
         }
     }
 
+    fn recording(&self) -> Option<&Recording> {
+        match self {
+            Self::Accept(..) => None,
+            Self::Record(recording, _) => Some(recording),
+        }
+    }
+
+    /// Answers what was recorded, and reports it.
+    fn finish(self, done: recording::Done) -> Answered {
+        match self {
+            Self::Accept(_, reply) => answered(reply, Err(LedgerError::unavailable("it has no answer"))),
+            Self::Record(recording, reply) => {
+                done.report(&recording.entry);
+                answered(reply, done.answer)
+            }
+        }
+    }
+
     fn fail(self, error: &LedgerError) -> Answered {
         match self {
             Self::Accept(_, reply) => answered(reply, Err(error.clone())),
@@ -90,9 +109,13 @@ impl Ledger {
 
     /// Writes a batch. An error that a row has caused splits it, until that row is alone.
     async fn carry_out(&self, batch: Vec<Work>) -> Vec<Answered> {
-        let (mut parts, mut answers) = (vec![(batch, 1)], Vec::new());
+        // Boxed, and the other way of writing too: they are large.
+        let (mut answers, rest) = Box::pin(self.record_at_once(batch)).await;
+        let mut parts = vec![(rest, 1)];
         while let Some((mut part, tries)) = parts.pop() {
-            // Boxed: it is large.
+            if part.is_empty() {
+                continue;
+            }
             match Box::pin(self.write(part)).await {
                 Ok(answered) => answers.extend(answered),
                 Err((works, error)) => {
@@ -109,6 +132,36 @@ impl Ledger {
             }
         }
         answers
+    }
+
+    /// Records what can be recorded without a transaction. Answers what is left for one.
+    async fn record_at_once(&self, batch: Vec<Work>) -> (Vec<Answered>, Vec<Work>) {
+        let records: Vec<&Recording> = batch.iter().filter_map(Work::recording).collect();
+        if self.is_embedded() || records.len() < batch.len() {
+            return (Vec::new(), batch);
+        }
+        let mut tries = 1;
+        let recorded = loop {
+            match at_once::record(self, &records).await {
+                Err(error) if error.fault() == Fault::NotWritten && tries < TRIES => tries += 1,
+                recorded => break recorded,
+            }
+        };
+        match recorded {
+            Ok(done) => {
+                let (mut answers, mut rest) = (Vec::new(), Vec::new());
+                for (work, done) in batch.into_iter().zip(done) {
+                    match done {
+                        Some(done) => answers.push(work.finish(done)),
+                        None => rest.push(work),
+                    }
+                }
+                (answers, rest)
+            }
+            // Nothing is written. Which row has caused it, the transactions find out.
+            Err(error) if error.fault() == Fault::Row => (Vec::new(), batch),
+            Err(error) => (batch.into_iter().map(|work| work.fail(&error)).collect(), Vec::new()),
+        }
     }
 
     /// Writes all of these, or none.

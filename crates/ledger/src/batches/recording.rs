@@ -249,6 +249,7 @@ async fn record_one(ledger: &Ledger, txn: &Transaction, recording: &Recording, n
     }
     let mut told = None;
     if let Some(credential) = &entry.credential {
+        credentials::touch(txn, &entry.lease.id).await?;
         let kept = credentials::insert(txn, &row, credential, entry.road(is_held), now).await?;
         told = Some(Told { row: row.clone(), kept, is_late: !is_held });
     }

@@ -6,6 +6,7 @@
 //! nothing at all. So a connection on which anything but a *row's own* error happened is closed and never used again,
 //! whatever is said of it. All statements and transactions of the ledger pass here (decision 0021).
 
+mod held;
 mod transaction;
 
 use std::{
@@ -29,7 +30,7 @@ use crate::{
     step_in::StepIn,
 };
 
-pub(crate) use self::transaction::Transaction;
+pub(crate) use self::{held::Held, transaction::Transaction};
 
 /// How long closing a connection in good order may take. It is gone for us already.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

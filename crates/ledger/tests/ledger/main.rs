@@ -14,6 +14,7 @@ mod counts;
 mod exchange;
 mod forgetting;
 mod listing;
+mod meanwhile;
 mod orphans;
 mod outbox;
 mod pruning;
@@ -116,7 +117,7 @@ macro_rules! all_rules_with_a_meddler {
     ($ledger:path) => {
         rules_with_a_meddler!($ledger:
             batches::an_error_that_a_row_has_caused_is_that_row_s_alone,
-            batches::a_signup_under_load_costs_a_fraction_of_a_commit,
+            batches::a_signup_under_load_costs_few_statements_and_a_fraction_of_a_commit,
             audit::the_audit_is_appended_to_never_changed,
             counts::counts_are_those_of_a_full_count_whatever_was_done,
             counts::counts_begin_with_what_was_there_before_them,
@@ -201,6 +202,10 @@ mod servers {
 
         all_rules!(database);
         all_rules_with_a_meddler!(database_with_url);
+        rules_with_a_meddler!(database_with_url:
+            meanwhile::a_token_that_comes_while_a_batch_is_between_reading_and_writing_is_wiped_with_the_others,
+            meanwhile::a_row_that_changes_while_a_batch_waits_for_its_lock_is_looked_at_again,
+        );
 
         #[tokio::test]
         async fn one_damaged_row_does_not_hold_up_the_others() {
