@@ -18,12 +18,12 @@ use tokio::{
 };
 use url::Url;
 
-/// What a request says that commits, without TLS: the word; or what only a statement carries that commits by itself, a column
-/// of new signups or the versions of rows that are recorded.
+/// What a request says that commits, without TLS: the word; or what only a statement carries that commits by itself,
+/// a column of new signups or the versions of rows that are recorded.
 const COMMITS: [&[u8]; 3] = [b"COMMIT", b"\"fingerprint\":", b"\"version\":"];
 
-/// How the database library asks, after an operation, whether a connection is still there. The operation's caller has its answer
-/// by then, so it is no round trip of anything.
+/// How the database library asks, after an operation, whether a connection is still there. The operation's caller has
+/// its answer by then, so it is no round trip of anything.
 const SYNC: &[u8] = &[b'S', 0, 0, 0, 4];
 
 /// Passes bytes on to one server; it ends with this value.
@@ -84,7 +84,8 @@ impl Relay {
         self.orders.send_modify(|orders| orders.distance = distance);
     }
 
-    /// How many round trips there were: requests that followed an answer, and those that were the first of a connection.
+    /// How many round trips there were: requests that followed an answer, and those that were the first of a
+    /// connection.
     pub(super) fn round_trips(&self) -> usize {
         self.orders.borrow().round_trips.load(Ordering::SeqCst)
     }
@@ -127,8 +128,8 @@ impl Relay {
         self.orders.send_modify(|orders| orders.is_deaf = false);
     }
 
-    /// Cuts all connections once the server has done a commit, after so many others, and before it is heard of. Answers
-    /// false if no such commit came in time; then nothing was cut.
+    /// Cuts all connections once the server has done a commit, after so many others, and before it is heard of.
+    /// Answers false if no such commit came in time; then nothing was cut.
     pub(super) async fn cut_at_commit(&self, commits_first: usize, patience: Duration) -> bool {
         let mut orders = self.orders.subscribe();
         let began = orders.borrow().cuts;

@@ -1,7 +1,7 @@
 //! Batches: operations that wait at the same moment are committed together (decision 0040).
 //!
-//! A writer takes what waits and commits it; meanwhile the next batch gathers. On an idle ledger an operation is a batch by
-//! itself, at once. Each operation gets its own answer, and is written also if its caller has gone.
+//! A writer takes what waits and commits it; meanwhile the next batch gathers. On an idle ledger an operation is a
+//! batch by itself, at once. Each operation gets its own answer, and is written also if its caller has gone.
 
 mod accepting;
 mod at_once;
@@ -23,8 +23,8 @@ use crate::{
 
 pub(crate) use self::{accepting::Accepting, gathering::Gathering, recording::Recording};
 
-/// How many rows a batch writes at most, unless one operation has more. Twice as many bring little, and make each of them
-/// wait for twice as many others.
+/// How many rows a batch writes at most, unless one operation has more. Twice as many bring little, and make each of
+/// them wait for twice as many others.
 const ROWS: usize = 64;
 
 /// How often a batch is tried whose transaction PostgreSQL has rolled back for another's sake. It wrote nothing.

@@ -69,8 +69,8 @@ const BEGINNING: [(&str, &str); 11] = [
 
 /// Accepts signups. The answers are in their order; each list is in the order of its signups.
 ///
-/// An error of the outer result says that none is known to be accepted; one of an inner result, that what is known of a
-/// signup id could not be read.
+/// An error of the outer result says that none is known to be accepted; one of an inner result, that what is known of
+/// a signup id could not be read.
 pub(super) async fn accept(
     ledger: &Ledger,
     db: &impl ConnectionTrait,

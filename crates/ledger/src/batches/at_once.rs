@@ -1,8 +1,9 @@
 //! Entries that are recorded by one statement, which commits by itself. On PostgreSQL only, where each statement of a
 //! transaction, its beginning and its end are a round trip.
 //!
-//! Rows are read without a lock, and written only where they are still as they were read: the version that is compared is
-//! PostgreSQL's own (`xmin`). So whatever one of these entries rests on must change the version of its row.
+//! Rows are read without a lock, and written only where they are still as they were read: the version that is
+//! compared is PostgreSQL's own (`xmin`). So whatever one of these entries rests on must change the version of its
+//! row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,8 +43,9 @@ struct Read {
     now: i64,
 }
 
-/// Records those entries of which nothing but their own rows has to be looked at, and answers them in the order of all. What
-/// has no answer is not written, and is for a transaction. An error leaves nothing written, or says that this is not known.
+/// Records those entries of which nothing but their own rows has to be looked at, and answers them in the order of
+/// all. What has no answer is not written, and is for a transaction. An error leaves nothing written, or says that
+/// this is not known.
 pub(super) async fn record(ledger: &Ledger, entries: &[&Recording]) -> Result<Vec<Option<Done>>, LedgerError> {
     let mut done: Vec<Option<Done>> = entries.iter().map(|_| None).collect();
     let mut seen = BTreeSet::new();
@@ -141,8 +143,8 @@ async fn write(held: &mut Held, entries: &[Common<'_>], read: &Read) -> Result<B
     written.iter().map(|row| Ok(row.try_get("", "id")?)).collect()
 }
 
-/// The statement. Its locks are taken in the order of the ids, as every batch takes them. A row that another transaction was
-/// changing has another version once its lock is had.
+/// The statement. Its locks are taken in the order of the ids, as every batch takes them. A row that another
+/// transaction was changing has another version once its lock is had.
 fn text() -> String {
     let versions = table::<Version<'_>>(DbBackend::Postgres, 1, "r");
     let advanced = table::<Advanced<'_>>(DbBackend::Postgres, 2, "r");

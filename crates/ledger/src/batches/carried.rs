@@ -1,7 +1,7 @@
 //! Rows on their way into one statement: all of them in one parameter, as JSON.
 //!
-//! So the text of a statement is the same however many rows it writes, and each connection prepares it once. A list of
-//! values would make another text for every length, which PostgreSQL would have to parse and to keep.
+//! So the text of a statement is the same however many rows it writes, and each connection prepares it once. A list
+//! of values would make another text for every length, which PostgreSQL would have to parse and to keep.
 
 use std::fmt::Write as _;
 
@@ -71,7 +71,8 @@ impl Serialize for Hex<'_> {
     }
 }
 
-/// A statement over the given rows, which stand in it as the table `r`: `text` is what it is made of, given that table.
+/// A statement over the given rows, which stand in it as the table `r`: `text` is what it is made of, given that
+/// table.
 pub(crate) fn over<T: Carried>(
     backend: DbBackend,
     rows: &[T],
@@ -86,8 +87,9 @@ pub(crate) fn carry<T: Carried>(rows: &[T]) -> Result<Value, LedgerError> {
     Ok(json.into())
 }
 
-/// The text with which a condition tests that a column is one of the keys in the statement's only parameter, a JSON array.
-/// On PostgreSQL as an array that is made once: a subquery would leave it to the planner to read the whole table.
+/// The text with which a condition tests that a column is one of the keys in the statement's only parameter, a JSON
+/// array. On PostgreSQL as an array that is made once: a subquery would leave it to the planner to read the whole
+/// table.
 pub(crate) fn is_one_of_keys(backend: DbBackend, column: &str) -> String {
     match backend {
         DbBackend::Sqlite => format!("{column} IN (SELECT value FROM json_each(?))"),
@@ -95,7 +97,8 @@ pub(crate) fn is_one_of_keys(backend: DbBackend, column: &str) -> String {
     }
 }
 
-/// The text of a table of the rows that this parameter carries, under this name. SQLite counts its parameters by itself.
+/// The text of a table of the rows that this parameter carries, under this name. SQLite counts its parameters by
+/// itself.
 pub(crate) fn table<T: Carried>(backend: DbBackend, parameter: usize, name: &str) -> String {
     let each = |one: fn(&str, Kind) -> String| {
         T::COLUMNS.iter().map(|(name, kind)| one(name, *kind)).collect::<Vec<_>>().join(", ")

@@ -8,8 +8,8 @@ use std::{
 use super::{ROWS, Work};
 use crate::connect::Ledger;
 
-/// How many batches are written side by side on PostgreSQL: while one waits for the disk, another's statements are run.
-/// SQLite has one writer.
+/// How many batches are written side by side on PostgreSQL: while one waits for the disk, another's statements are
+/// run. SQLite has one writer.
 const WRITERS: usize = 3;
 
 /// Operations that wait for a writer. Cheap to clone; clones are one queue.
@@ -36,8 +36,8 @@ impl Gathering {
 }
 
 impl Queue {
-    /// The next batch: as many as fit, in the order in which they came. On SQLite of all kinds, so that they share what a
-    /// commit costs; on PostgreSQL of one kind, since accepting takes a statement and no transaction.
+    /// The next batch: as many as fit, in the order in which they came. On SQLite of all kinds, so that they share
+    /// what a commit costs; on PostgreSQL of one kind, since accepting takes a statement and no transaction.
     fn take(&mut self, is_embedded: bool) -> Vec<Work> {
         let (mut batch, mut rows) = (Vec::new(), 0);
         let kind = self.waiting.front().map(std::mem::discriminant);

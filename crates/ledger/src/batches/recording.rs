@@ -1,5 +1,5 @@
-//! Entries that are recorded together: what most of them need in one statement for all, the rest one after the other, in
-//! the same transaction.
+//! Entries that are recorded together: what most of them need in one statement for all, the rest one after the other,
+//! in the same transaction.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -286,8 +286,8 @@ async fn record_one(ledger: &Ledger, txn: &Transaction, recording: &Recording, n
     Ok(Done { answer: Ok(Recorded::Written(Box::new(claimed))), told })
 }
 
-/// What became of an entry whose first commit happened after all. If the row has been taken since, it was by another's
-/// right.
+/// What became of an entry whose first commit happened after all. If the row has been taken since, it was by
+/// another's right.
 fn written_before(recording: &Recording, row: Model, now: i64) -> Result<Recorded, LedgerError> {
     let lease = &recording.entry.lease;
     if row.epoch != lease.epoch {
@@ -298,8 +298,8 @@ fn written_before(recording: &Recording, row: Model, now: i64) -> Result<Recorde
 }
 
 impl Entry {
-    /// Whether it can be written beside others, if its lease is held. A late token may have come since the worker that parks
-    /// a row looked for one, so that is looked at alone.
+    /// Whether it can be written beside others, if its lease is held. A late token may have come since the worker
+    /// that parks a row looked for one, so that is looked at alone.
     pub(super) fn may_be_beside_others(&self) -> bool {
         self.owner_to_lock().is_none() && !matches!(self.next, Next::Parked { .. })
     }

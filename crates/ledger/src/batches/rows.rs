@@ -186,8 +186,8 @@ impl Locked {
     }
 }
 
-/// Locks rows, in the order of their ids, and reads the clock: in one statement. Every transaction that locks several rows
-/// locks them in this order, so none waits in a circle; an `UPDATE` has no order.
+/// Locks rows, in the order of their ids, and reads the clock: in one statement. Every transaction that locks several
+/// rows locks them in this order, so none waits in a circle; an `UPDATE` has no order.
 pub(super) async fn lock(ledger: &Ledger, txn: &Transaction, ids: &BTreeSet<&str>) -> Result<Locked, LedgerError> {
     let backend = txn.get_database_backend();
     let keys = serde_json::to_string(ids).map_err(|_| LedgerError::Schema("an id can't be carried".to_owned()))?;

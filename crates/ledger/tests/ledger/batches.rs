@@ -247,8 +247,8 @@ pub(crate) async fn answers_that_are_lost_are_given_when_they_are_asked_for_agai
     assert!(matches!(again, Accepted::Leased(_)), "{again:?}");
 }
 
-/// How much is written: rows that were inserted, updated or deleted, in all tables. Each process of the server says so when it
-/// ends, so the ledger has to be closed.
+/// How much is written: rows that were inserted, updated or deleted, in all tables. Each process of the server says
+/// so when it ends, so the ledger has to be closed.
 async fn row_versions(url: &str) -> f64 {
     let server = Database::connect(url).await.unwrap();
     let counted = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::float8 AS rows FROM pg_stat_user_tables";

@@ -19,7 +19,8 @@ use crate::{
     support::{accept, custody, row, token, written},
 };
 
-/// Lets another process do something between the moment at which a batch has read its rows and the one at which it writes them.
+/// Lets another process do something between the moment at which a batch has read its rows and the one at which it
+/// writes them.
 struct Between {
     meddling: Mutex<Option<Meddling>>,
     inserts: AtomicUsize,

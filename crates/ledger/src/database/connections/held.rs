@@ -1,7 +1,7 @@
 //! A connection that is held over several statements that belong to no transaction.
 //!
-//! The library asks a connection that is given back whether it is still there, and whoever wants it next waits for that: a
-//! round trip between two statements that follow each other.
+//! The library asks a connection that is given back whether it is still there, and whoever wants it next waits for
+//! that: a round trip between two statements that follow each other.
 
 use sea_orm::{
     ConnAcquireErr, DbErr, QueryResult, RuntimeErr, Statement, Value,
