@@ -1,6 +1,6 @@
 use std::{path::Path, time::Duration};
 
-use foxden_vault::{KeyRing, Sealed};
+use foxden_vault::{Fingerprint, Sealed};
 use sea_orm::{ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _};
 
 use crate::{
@@ -21,14 +21,13 @@ async fn open(dir: &Path) -> Ledger {
 }
 
 fn signups() -> Vec<NewSignup> {
-    let ring = KeyRing::parse(&foxden_vault::generate_key("test").unwrap()).unwrap();
     let signup = |number| NewSignup {
         id: ProvisioningId::new(),
         signup_id: SignupId::parse(&format!("s{number}")).unwrap(),
         account_id: None,
         source: Source::Submit,
         payload: sealed(2_000),
-        fingerprint: ring.fingerprint("test", b"test"),
+        fingerprint: Fingerprint::from_bytes(&[7; Fingerprint::LEN]).unwrap(),
     };
     (0..SIGNUPS).map(signup).collect()
 }
