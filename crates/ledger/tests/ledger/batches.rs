@@ -21,21 +21,21 @@ use crate::support::{LEASE, accept, custody, entry, meddle, row, signup, token, 
 
 /// Holds batches up where they were closed, and counts.
 #[derive(Debug)]
-struct Gate {
-    open: Semaphore,
+pub(crate) struct Gate {
+    pub(crate) open: Semaphore,
     closed: AtomicUsize,
     statements: AtomicUsize,
     loses_answers: bool,
 }
 
 impl Gate {
-    fn new(permits: usize, loses_answers: bool) -> Arc<Self> {
+    pub(crate) fn new(permits: usize, loses_answers: bool) -> Arc<Self> {
         let open = Semaphore::new(permits);
         Arc::new(Self { open, closed: AtomicUsize::new(0), statements: AtomicUsize::new(0), loses_answers })
     }
 }
 
-struct At(Arc<Gate>);
+pub(crate) struct At(pub(crate) Arc<Gate>);
 
 impl StepIn for At {
     fn before(&self, operation: &'static str) -> Pause {
@@ -60,7 +60,7 @@ impl StepIn for At {
 }
 
 /// As many batches as the ledger writes side by side wait where they were closed: whatever comes now is one batch.
-async fn occupy(ledger: &Ledger, custody: &Custody, gate: &Arc<Gate>) -> tokio::task::JoinSet<()> {
+pub(crate) async fn occupy(ledger: &Ledger, custody: &Custody, gate: &Arc<Gate>) -> tokio::task::JoinSet<()> {
     let mut occupied = tokio::task::JoinSet::new();
     let writers = if ledger.is_embedded() { 1 } else { 3 };
     for number in 0..writers {
@@ -74,7 +74,10 @@ async fn occupy(ledger: &Ledger, custody: &Custody, gate: &Arc<Gate>) -> tokio::
 }
 
 /// Starts recording; answers once all of them wait.
-async fn start(ledger: &Ledger, entries: Vec<Entry>) -> Vec<tokio::task::JoinHandle<Result<Recorded, String>>> {
+pub(crate) async fn start(
+    ledger: &Ledger,
+    entries: Vec<Entry>,
+) -> Vec<tokio::task::JoinHandle<Result<Recorded, String>>> {
     let mut running = Vec::new();
     for entry in entries {
         let waiting = ledger.waiting_operations();

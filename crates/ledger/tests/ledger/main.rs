@@ -204,6 +204,7 @@ mod servers {
         all_rules_with_a_meddler!(database_with_url);
         rules_with_a_meddler!(database_with_url:
             meanwhile::a_token_that_is_committed_while_a_batch_waits_for_its_row_is_wiped_with_the_others,
+            meanwhile::a_batch_that_is_rolled_back_in_a_deadlock_is_written_after_it,
             meanwhile::a_row_that_changes_while_a_batch_waits_for_its_lock_is_looked_at_again,
         );
 

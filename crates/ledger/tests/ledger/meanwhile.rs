@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use foxden_ledger::{Ledger, Pause, Scope, Sent, Step, StepIn, WorkerId};
+use foxden_ledger::{Ledger, Pause, Recorded, Scope, Sent, Step, StepIn, WorkerId};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement, TransactionTrait as _};
 use tokio::runtime::Runtime;
 
 use crate::{
-    batches::{made_store, made_user},
-    support::{accept, custody, row, token, written},
+    batches::{At, Gate, made_store, made_user, occupy, start},
+    support::{accept, custody, meddle, row, token, written},
 };
 
 /// Lets another process do something between the moment at which a batch has read its rows and the one at which it
@@ -136,4 +136,46 @@ pub(crate) async fn a_row_that_changes_while_a_batch_waits_for_its_lock_is_looke
     assert_eq!(between.inserts.load(Ordering::SeqCst), 1, "a transaction has not written it");
     let row = row(&ledger, "s1").await;
     assert_eq!((row.step, row.account_id.as_deref()), (Step::Store, Some("meanwhile")));
+}
+
+pub(crate) async fn a_batch_that_is_rolled_back_in_a_deadlock_is_written_after_it(ledger: Ledger, url: &str) {
+    let custody = custody();
+    // PostgreSQL looks for a deadlock once, after this time. So the batch does, surely in one by then, and not the other.
+    let looks = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''5s''', current_database()); \
+                 END $$";
+    meddle(url, looks).await;
+    ledger.close().await.unwrap();
+    let ledger = Ledger::connect(url, 8).await.unwrap();
+    let mut rows = Vec::new();
+    for number in 0..2 {
+        rows.push(accept(&ledger, &custody, &WorkerId::new(), &format!("s{number}")).await);
+    }
+    let entries: Vec<_> = rows.iter().map(|row| made_user(row, &custody)).collect();
+    rows.sort_by(|one, other| one.provisioning.id.as_str().cmp(other.provisioning.id.as_str()));
+    let change = |at: usize| {
+        let id = rows[at].provisioning.id.as_str();
+        format!("UPDATE provisionings SET account_id = 'meanwhile' WHERE id = '{id}'")
+    };
+    let gate = Gate::new(0, false);
+    let ledger = ledger.with_steps(Arc::new(At(gate.clone())));
+    let mut occupied = occupy(&ledger, &custody, &gate).await;
+    let running = start(&ledger, entries).await;
+
+    let server = Database::connect(url).await.unwrap();
+    let changes = server.begin().await.unwrap();
+    changes.execute_unprepared("SET LOCAL deadlock_timeout = '60s'").await.unwrap();
+    changes.execute_unprepared(&change(1)).await.unwrap();
+    gate.open.add_permits(100);
+    something_waits_for_a_lock(&server).await;
+    changes.execute_unprepared(&change(0)).await.unwrap();
+    changes.commit().await.unwrap();
+    for one in running {
+        let answer = one.await.unwrap();
+        assert!(matches!(answer, Ok(Recorded::Written(_))), "{answer:?}");
+    }
+    while occupied.join_next().await.is_some() {}
+    for number in 0..2 {
+        let row = row(&ledger, &format!("s{number}")).await;
+        assert_eq!((row.step, row.account_id.as_deref()), (Step::Store, Some("meanwhile")));
+    }
 }
