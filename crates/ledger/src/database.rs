@@ -7,6 +7,7 @@ pub(crate) mod diagnosis;
 pub(crate) mod durability;
 pub(crate) mod explain;
 pub(crate) mod pool;
+pub(crate) mod schema;
 pub(crate) mod step_in;
 pub(crate) mod transactions;
 pub(crate) mod watch;
