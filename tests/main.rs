@@ -35,4 +35,5 @@ mod support;
 mod tls;
 mod two_workers;
 mod upgrade;
+mod upgrade_refused;
 mod verify_foxy;

@@ -71,14 +71,14 @@ impl Earlier {
     }
 
     /// The database, past the library that the program uses.
-    async fn database(&self) -> DatabaseConnection {
+    pub(crate) async fn database(&self) -> DatabaseConnection {
         let url = &self.place.settings["FOXDEN_DATABASE_URL"];
         let url = if url.starts_with("sqlite:") { format!("{url}?mode=rwc") } else { url.clone() };
         Database::connect(url).await.unwrap()
     }
 
     /// Writes the ledger. Its leases and its waits are over, whatever the clock of this machine says.
-    async fn load(&self) {
+    pub(crate) async fn load(&self) {
         let database = self.database().await;
         database.execute_unprepared(&self.sql).await.unwrap();
         for over in [
@@ -93,7 +93,7 @@ impl Earlier {
     }
 
     /// Puts the dead worker's escrow where a worker of this place finds it.
-    fn put_escrow_back(&self) {
+    pub(crate) fn put_escrow_back(&self) {
         let held: Value = serde_json::from_str(&self.escrow).unwrap();
         let (id, scope, intent) =
             (held["provisioning_id"].as_str().unwrap(), held["scope"].as_str().unwrap(), &held["intent"]);

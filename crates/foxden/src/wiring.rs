@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use foxden_custody::{Custody, CustodyError, Escrow, TokenRow};
 use foxden_intake::AmqpUrl;
-use foxden_ledger::{ClientId, FoxyClient, Ledger, SignupId, WhichFoxy};
+use foxden_ledger::{ClientId, FoxyClient, Ledger, LedgerError, SignupId, WhichFoxy};
 use foxden_provisioning::{GateSettings, Policy, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};
 use foxy_api::{ApiOrigins, Foxy, Registrar, SecretSource};
@@ -74,16 +74,17 @@ impl FoxySide {
 
 /// Connects to the ledger and sees to its schema: the embedded one is brought up to date on the spot, a server's is the
 /// operator's to change. One that belongs to another Foxy than these settings name is refused.
-pub(crate) async fn ledger(settings: &DatabaseSettings, foxy: &FoxySettings) -> anyhow::Result<Ledger> {
+pub(crate) async fn ledger(settings: &Settings) -> anyhow::Result<Ledger> {
     let ledger = with_schema(settings).await?;
-    belonging::compare(&ledger, settings, foxy).await?;
+    belonging::compare(&ledger, &settings.database, &settings.foxy).await?;
     Ok(ledger)
 }
 
-async fn with_schema(settings: &DatabaseSettings) -> anyhow::Result<Ledger> {
+async fn with_schema(all: &Settings) -> anyhow::Result<Ledger> {
+    let settings = &all.database;
     let ledger = connect(settings).await?;
     if ledger.is_embedded() {
-        ledger.migrate_up().await.context("could not bring the ledger's schema up to date")?;
+        migrate(&ledger, all).await.context("could not bring the ledger's schema up to date")?;
     } else {
         let migrations = ledger.migrations().await.context("could not read the ledger's schema version")?;
         let missing = migrations.iter().filter(|(_, applied)| !applied).count();
@@ -96,6 +97,35 @@ async fn with_schema(settings: &DatabaseSettings) -> anyhow::Result<Ledger> {
         }
     }
     Ok(ledger)
+}
+
+/// Brings the schema up to this release's. What an earlier release has begun, it has to finish first, if the ledger is
+/// rebuilt: its workers can't work with this release's tables.
+pub(crate) async fn migrate(ledger: &Ledger, settings: &Settings) -> anyhow::Result<()> {
+    let dir = &settings.worker.escrow_dir;
+    if ledger.must_be_rebuilt().await? {
+        let (tokens, unreadable) = Escrow::count_by_key(dir).context("FOXDEN_ESCROW_DIR")?;
+        let files = tokens.values().sum::<u64>() + unreadable;
+        if files > 0 {
+            bail!(
+                "{} files in {} (FOXDEN_ESCROW_DIR) hold tokens that are not in the ledger yet, and this release rebuilds \
+                 the ledger. Nothing was changed; start a worker of the earlier release with that directory, which moves \
+                 them into the ledger, stop it, and try again",
+                output::count(files),
+                dir.display()
+            );
+        }
+    }
+    match ledger.migrate_up().await {
+        Err(LedgerError::InUse(in_use)) => Err(LedgerError::InUse(in_use)).with_context(|| {
+            format!(
+                "this release rebuilds the ledger, and no worker may be at work on it. Nothing was changed; stop all workers \
+                 of the earlier release, and try again. If one was killed, wait until {}, when the last lease has ended",
+                output::moment(in_use.until_ms)
+            )
+        }),
+        done => Ok(done?),
+    }
 }
 
 /// Warns of connections that others on the network could listen to. In a network of one's own that may be meant, so it
@@ -133,14 +163,14 @@ pub(crate) async fn warn_of_risks(ledger: &Ledger) -> anyhow::Result<()> {
 }
 
 /// Connects to a ledger that must be there: a command that looks at one makes none by being run in the wrong place.
-pub(crate) async fn existing_ledger(settings: &DatabaseSettings, foxy: &FoxySettings) -> anyhow::Result<Ledger> {
-    must_exist(settings)?;
-    ledger(settings, foxy).await
+pub(crate) async fn existing_ledger(settings: &Settings) -> anyhow::Result<Ledger> {
+    must_exist(&settings.database)?;
+    ledger(settings).await
 }
 
 /// The same, whichever Foxy it belongs to.
-pub(crate) async fn ledger_of_any_foxy(settings: &DatabaseSettings) -> anyhow::Result<Ledger> {
-    must_exist(settings)?;
+pub(crate) async fn ledger_of_any_foxy(settings: &Settings) -> anyhow::Result<Ledger> {
+    must_exist(&settings.database)?;
     with_schema(settings).await
 }
 

@@ -2,7 +2,7 @@
 
 use sea_orm::{DbErr, RuntimeErr};
 
-use crate::database_url::DatabaseUrlError;
+use crate::{alone::InUse, database_url::DatabaseUrlError};
 
 /// A ledger operation that did not happen, or of which it is not known whether it did.
 ///
@@ -22,6 +22,18 @@ pub enum LedgerError {
     /// The database answered, and it is not the schema this release works with.
     #[error("the ledger's schema is not the one this release works with: {0}; run `foxden migrate up`")]
     Schema(String),
+    /// A later release has changed the schema.
+    #[error(
+        "the ledger was migrated by a later release of foxden ({migration} is not known here): use that release, or a copy \
+         of the ledger that was made before"
+    )]
+    OfLaterRelease {
+        /// The migration that this release does not know.
+        migration: String,
+    },
+    /// Workers are at work on it, or were a moment ago.
+    #[error("{} leases on the ledger are alive, so a worker is at work, or one was killed a moment ago", .0.leases)]
+    InUse(InUse),
     /// A row holds a word or an envelope that this release did not write.
     #[error("the ledger's row {id} holds a {column} that this release can't read")]
     Damaged {

@@ -59,7 +59,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         return Ok(Exit::Usage);
     };
     let settings = super::settings(config, Needs { amqp: Need::IfSet, ..Needs::default() })?;
-    let ledger = wiring::existing_ledger(&settings.database, &settings.foxy).await?;
+    let ledger = wiring::existing_ledger(&settings).await?;
     let signup_id = &options.signup.signup_id;
     let Some(row) = ledger.find(signup_id).await? else { return Ok(super::not_found(signup_id, &settings)) };
     let addresses = Addresses::of(&settings.foxy);

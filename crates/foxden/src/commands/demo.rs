@@ -82,7 +82,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Exit> {
     let settings = Settings::parse(&sources, needs)?;
     telemetry::init(&settings.telemetry, Output::Stderr)?;
 
-    let ledger = wiring::ledger(&settings.database, &settings.foxy).await?;
+    let ledger = wiring::ledger(&settings).await?;
     let side = belonging::foxy_of(&ledger, &settings.database, &settings.foxy).await?;
     let client = side.as_client()?;
     let Some(simulator) = side.simulator else { bail!("the demo's own settings do not name the simulator") };

@@ -48,7 +48,7 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
     let settings = super::settings(config, Needs::default())?;
-    let ledger = wiring::existing_ledger(&settings.database, &settings.foxy).await?;
+    let ledger = wiring::existing_ledger(&settings).await?;
     let signup_id = options.signup.signup_id;
     let what = Forgetting { tokens: options.tokens, links: options.links };
     let by = options.asking.by();

@@ -18,6 +18,9 @@ use crate::{
 const UP_HELP: &str = "\
 Safe to run from several places at once, and when there is nothing to do. With SQLite the worker does it by itself.
 
+Where this release rebuilds the ledger, it refuses while a worker is at work or tokens are in FOXDEN_ESCROW_DIR, and changes
+nothing.
+
 Example:
   foxden migrate up";
 const DOWN_HELP: &str = "\
@@ -68,7 +71,7 @@ pub(crate) async fn run(config: Option<&Path>, command: Command) -> anyhow::Resu
     match command {
         Command::Up => {
             let ledger = wiring::connect(&settings.database).await?;
-            ledger.migrate_up().await.with_context(|| format!("could not migrate {place}"))?;
+            wiring::migrate(&ledger, &settings).await.with_context(|| format!("could not migrate {place}"))?;
             output::say(format!("{place} is up to date"));
             Ok(Exit::Done)
         }

@@ -24,7 +24,7 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
     let settings = super::settings(config, Needs::default())?;
-    let ledger = wiring::existing_ledger(&settings.database, &settings.foxy).await?;
+    let ledger = wiring::existing_ledger(&settings).await?;
     let signup_id = &options.signup.signup_id;
     match ledger.retry(signup_id, &person::account()).await? {
         Retried::Due => {

@@ -31,7 +31,7 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
     let settings = super::settings(config, Needs::default())?;
-    let ledger = wiring::existing_ledger(&settings.database, &settings.foxy).await?;
+    let ledger = wiring::existing_ledger(&settings).await?;
     let Some(row) = ledger.find(&options.signup.signup_id).await? else {
         return Ok(super::not_found(&options.signup.signup_id, &settings));
     };

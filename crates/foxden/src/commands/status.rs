@@ -39,7 +39,7 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
     let settings = super::settings(config, Needs::default())?;
-    let ledger = wiring::existing_ledger(&settings.database, &settings.foxy).await?;
+    let ledger = wiring::existing_ledger(&settings).await?;
     match options.list {
         _ if options.orphans => orphans::list(&ledger, &Addresses::of(&settings.foxy), options.json).await,
         Some(limit) => list(&ledger, &Addresses::of(&settings.foxy), limit, &options).await,

@@ -63,7 +63,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         output::note("error: a token is opened for a reason here (FOXDEN_TOKEN_REASON); give it with --reason TEXT");
         return Ok(Exit::Usage);
     }
-    let ledger = wiring::existing_ledger(&settings.database, &settings.foxy).await?;
+    let ledger = wiring::existing_ledger(&settings).await?;
     let signup_id = options.signup.signup_id;
     let Some(row) = ledger.find(&signup_id).await? else { return Ok(super::not_found(&signup_id, &settings)) };
     let side = belonging::foxy_of(&ledger, &settings.database, &settings.foxy).await?;

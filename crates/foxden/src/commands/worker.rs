@@ -43,8 +43,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     let amqp = settings.amqp.as_ref().map(wiring::amqp).transpose()?;
     wiring::warn_of_exposed(Some(&settings.database), amqp.as_ref());
     let escrow = wiring::escrow_with_room(&settings.worker).await?;
-    let ledger =
-        wiring::working_ledger(wiring::ledger(&settings.database, &settings.foxy).await?, &settings.provisioning);
+    let ledger = wiring::working_ledger(wiring::ledger(&settings).await?, &settings.provisioning);
     wiring::warn_of_risks(&ledger).await?;
     let worker = WorkerId::new();
     let policy = wiring::policy(&settings, amqp.is_some());

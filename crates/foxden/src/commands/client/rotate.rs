@@ -27,7 +27,7 @@ use crate::{
     exit::Exit,
     output,
     person::Asking,
-    settings::{ClientCredentials, DatabaseSettings, FoxyApi, FoxySettings, Need, Needs},
+    settings::{ClientCredentials, FoxyApi, KeySettings, Need, Needs, Settings},
     wiring::{self, FoxySide},
 };
 
@@ -128,13 +128,14 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         return Ok(Exit::Usage);
     }
     let needs = Needs { foxy: Need::Required, keys: Need::Required, ..Needs::default() };
-    let settings = crate::commands::settings(config, needs)?;
+    let mut settings = crate::commands::settings(config, needs)?;
     if settings.foxy.api == FoxyApi::Simulator {
         bail!("the simulator brings a client of its own (FOXDEN_FOXY_API=simulator): there is no secret to change");
     }
     let client = settings.foxy.client.clone().context("FOXDEN_FOXY_CLIENT_ID is not set")?;
     let side = wiring::foxy(&settings.foxy).await?;
-    let custody = wiring::custody(settings.keys)?;
+    let (ring, environment) = (settings.keys.ring.take(), settings.keys.environment.clone());
+    let custody = wiring::custody(KeySettings { ring, environment, ..settings.keys })?;
     let place = SecretRotation::begin(&settings.worker.escrow_dir).context("FOXDEN_ESCROW_DIR")?;
     let rotation = Rotation { side: &side, client: &client, custody: &custody, place: &place };
     // One that the settings have was handed over, and may have leaked since: that rotation is over.
@@ -150,7 +151,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         return Ok(Exit::Failed);
     }
     let by = options.asking.by();
-    let audited = audit((&settings.database, &settings.foxy), &by, &client.id).await;
+    let audited = audit(&settings, &by, &client.id).await;
     let deadline = || Instant::now() + settings.foxy.call_timeout;
     if is_over {
         place.release()?;
@@ -316,9 +317,9 @@ impl Rotation<'_> {
 }
 
 /// Writes it into the audit, where there is a ledger: a leaked secret does not wait for a database.
-async fn audit((database, foxy): (&DatabaseSettings, &FoxySettings), by: &By, client_id: &str) -> bool {
+async fn audit(settings: &Settings, by: &By, client_id: &str) -> bool {
     let recorded = async {
-        let ledger = wiring::existing_ledger(database, foxy).await?;
+        let ledger = wiring::existing_ledger(settings).await?;
         let deed = Deed { detail: Some(format!("of the client {client_id}")), ..Deed::to_all(Act::RotateSecret) };
         ledger.audit(by, deed).await?;
         ledger.close().await?;

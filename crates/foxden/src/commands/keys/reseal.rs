@@ -64,7 +64,7 @@ struct Tally {
 
 pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
     let settings = crate::commands::settings(config, Needs { keys: Need::Required, ..Needs::default() })?;
-    let ledger = wiring::existing_ledger(&settings.database, &settings.foxy).await?;
+    let ledger = wiring::existing_ledger(&settings).await?;
     let custody = wiring::custody(settings.keys)?;
     let ring = custody.ring();
     let to = format!("to the key {}", ring.primary());

@@ -48,7 +48,7 @@ struct Line<'a> {
 
 pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
     let settings = crate::commands::settings(config, Needs { keys: Need::IfSet, ..Needs::default() })?;
-    let ledger = wiring::existing_ledger(&settings.database, &settings.foxy).await?;
+    let ledger = wiring::existing_ledger(&settings).await?;
     let counts = ledger.count_by_key().await.context("could not count what is sealed")?;
     let dir = &settings.worker.escrow_dir;
     let uncounted = "could not count what is in the escrow";

@@ -41,7 +41,7 @@ pub(super) async fn run(settings: &Settings, options: Options) -> anyhow::Result
     }
     let (by, from, to) = (options.asking.by(), options.from, options.to);
     let place = settings.database.url.display();
-    let ledger = wiring::ledger_of_any_foxy(&settings.database).await?;
+    let ledger = wiring::ledger_of_any_foxy(settings).await?;
     let tokens = match ledger.rebind(&from, &to, &by).await? {
         Rebind::Rebound { tokens } => tokens,
         Rebind::Already => {

@@ -36,7 +36,7 @@ pub(super) async fn run(settings: &Settings, options: Options) -> anyhow::Result
         return Ok(Exit::Usage);
     }
     let (by, at) = (options.asking.by(), options.at);
-    let ledger = wiring::existing_ledger(&settings.database, &settings.foxy).await?;
+    let ledger = wiring::existing_ledger(settings).await?;
     let marked = match ledger.mark_restored(at, &by).await? {
         MarkRestored::Marked(marked) => marked,
         MarkRestored::InUse(InUse { leases, until_ms }) => bail!(

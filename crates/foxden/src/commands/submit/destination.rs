@@ -29,7 +29,7 @@ pub(super) enum Answer {
 impl Destination {
     /// The ledger, with keys that fit it.
     pub(super) async fn ledger(settings: Settings) -> anyhow::Result<Self> {
-        let ledger = wiring::ledger(&settings.database, &settings.foxy).await?;
+        let ledger = wiring::ledger(&settings).await?;
         wiring::warn_of_risks(&ledger).await?;
         let custody = wiring::custody(settings.keys)?;
         wiring::check_keys(&ledger, &custody, None).await?;
