@@ -8,7 +8,7 @@ use std::{
 };
 
 use foxden_custody::{Custody, TokenRow};
-use foxden_ledger::{AttemptOutcome, Ledger, ParkedReason, Provisioning, SignupId, State, Word};
+use foxden_ledger::{Ledger, ParkedReason, Provisioning, SignupId, State, Word};
 use foxden_vault::KeyRing;
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection};
 use serde_json::Value;
@@ -166,7 +166,7 @@ impl Earlier {
         tokens
     }
 
-    /// Every word of the evidence is one that this release has, and there are most of those.
+    /// Every word of the evidence is one that this release has.
     async fn evidence_has_types(&self) {
         let ledger = self.place.ledger().await;
         let mut outcomes = BTreeSet::new();
@@ -181,8 +181,8 @@ impl Earlier {
             }
         }
         ledger.close().await.unwrap();
-        let without: Vec<_> = AttemptOutcome::ALL.iter().filter(|word| !outcomes.contains(word)).collect();
-        assert_eq!(without, [&AttemptOutcome::PresentUnclear]);
+        // That release had one more, `present_unclear`.
+        assert_eq!(outcomes.len(), 17, "{outcomes:?}");
     }
 
     /// Waits until nothing is open, and stops the worker.
