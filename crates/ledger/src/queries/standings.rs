@@ -37,13 +37,16 @@ impl Standing {
 }
 
 /// What the triggers have counted, folded or not, and what they leave out. In one statement, so that a row that moves
-/// meanwhile is in one place.
-const COUNTS: &str = "SELECT step, state, parked_reason, n, CAST(NULL AS BIGINT) AS oldest FROM standings \
+/// meanwhile is in one place; what is in flight is read once, for both steps.
+const COUNTS: &str = "WITH found AS MATERIALIZED (SELECT COUNT(CASE step WHEN 'user' THEN 1 END) AS users, \
+                      MIN(CASE step WHEN 'user' THEN accepted_at END) AS first_user, \
+                      COUNT(CASE step WHEN 'store' THEN 1 END) AS stores, \
+                      MIN(CASE step WHEN 'store' THEN accepted_at END) AS first_store \
+                      FROM provisionings WHERE state = 'in_flight') \
+                      SELECT step, state, parked_reason, n, CAST(NULL AS BIGINT) AS oldest FROM standings \
                       UNION ALL SELECT step, state, parked_reason, n, NULL FROM standing_changes \
-                      UNION ALL SELECT 'user', 'in_flight', '', COUNT(CASE step WHEN 'user' THEN 1 END), \
-                      MIN(CASE step WHEN 'user' THEN accepted_at END) FROM provisionings WHERE state = 'in_flight' \
-                      UNION ALL SELECT 'store', 'in_flight', '', COUNT(CASE step WHEN 'store' THEN 1 END), \
-                      MIN(CASE step WHEN 'store' THEN accepted_at END) FROM provisionings WHERE state = 'in_flight'";
+                      UNION ALL SELECT 'user', 'in_flight', '', users, first_user FROM found \
+                      UNION ALL SELECT 'store', 'in_flight', '', stores, first_store FROM found";
 
 /// One page of changes moves into the counts. Sorted, so that two workers that do it at once don't wait in a circle.
 const FOLD: &str = "WITH folded AS (DELETE FROM standing_changes WHERE id = ANY(ARRAY(SELECT id FROM standing_changes \
