@@ -26,7 +26,7 @@ fn submit(place: &Place, ids: &mut Vec<String>, count: usize) {
 
 async fn envelopes_of(place: &Place, key: &str) -> u64 {
     let ledger = place.ledger().await;
-    let count = ledger.count_envelopes_of(id(key)).await.unwrap().envelopes();
+    let count = ledger.count_envelopes_of(id(key), u32::MAX).await.unwrap().envelopes();
     ledger.close().await.unwrap();
     count
 }

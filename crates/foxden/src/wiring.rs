@@ -240,8 +240,9 @@ pub(crate) async fn check_keys(ledger: &Ledger, custody: &Custody, escrow: Optio
     let mut lacking = Vec::new();
     for key in ledger.keys_in_use().await.context("could not read which keys the ledger needs")? {
         if !custody.ring().contains(key) {
-            let count = ledger.count_envelopes_of(key).await?.envelopes();
-            lacking.push(format!("{key} ({} sealed in the ledger)", output::count(count)));
+            let found = ledger.count_envelopes_of(key, COUNTED).await?;
+            let or_more = if found.events.max(found.tokens) < COUNTED.into() { "" } else { " or more" };
+            lacking.push(format!("{key} ({}{or_more} sealed in the ledger)", output::count(found.envelopes())));
         }
     }
     let (held, _) = escrow.map(Escrow::count_by_key).transpose().context("FOXDEN_ESCROW_DIR")?.unwrap_or_default();
@@ -257,6 +258,9 @@ pub(crate) async fn check_keys(ledger: &Ledger, custody: &Custody, escrow: Optio
     }
     try_keys(ledger, custody).await
 }
+
+/// How many events, and how many tokens, are counted of a key that is lacking: a start should not take longer for a number.
+const COUNTED: u32 = 10_000;
 
 /// How many of the newest envelopes are tried until one opens.
 const TRIED: u64 = 20;

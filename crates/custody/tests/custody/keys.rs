@@ -75,7 +75,8 @@ pub(crate) async fn every_key_in_use_is_found_and_counted(ledger: Ledger) {
     let mut expected = vec![counts(OLD, [1, 2, 2]), counts(NEW, [1, 1, 1])];
     expected.sort_by_key(|count| count.key);
     assert_eq!(ledger.count_by_key().await.unwrap(), expected);
-    assert_eq!(ledger.count_envelopes_of(id(OLD)).await.unwrap(), counts(OLD, [1, 2, 0]));
+    assert_eq!(ledger.count_envelopes_of(id(OLD), u32::MAX).await.unwrap(), counts(OLD, [1, 2, 0]));
+    assert_eq!(ledger.count_envelopes_of(id(OLD), 1).await.unwrap(), counts(OLD, [1, 1, 0]));
 }
 
 pub(crate) async fn every_envelope_moves_to_the_first_key_and_none_is_changed(ledger: Ledger) {
@@ -135,7 +136,7 @@ pub(crate) async fn what_does_not_open_is_named_and_left_as_it_is(ledger: Ledger
         all.refused.iter().map(|refused| (refused.signup_id.to_string(), refused.contents.as_str())).collect();
     named.sort();
     assert_eq!((all.moved, named), (2, vec![("s2".to_owned(), "event"), ("s2".to_owned(), "token")]));
-    assert_eq!(ledger.count_envelopes_of(id(OLD)).await.unwrap(), counts(OLD, [1, 1, 0]));
+    assert_eq!(ledger.count_envelopes_of(id(OLD), u32::MAX).await.unwrap(), counts(OLD, [1, 1, 0]));
     opens(&ledger, &Custody::new(Arc::new(KeyRing::parse(OLD).unwrap()), "elsewhere"), "s2").await;
 }
 

@@ -116,7 +116,7 @@ async fn left(ledger: &Ledger, ring: &KeyRing) -> anyhow::Result<Vec<(String, u6
             Some(name) => format!("{name} ({key})"),
             None => format!("{key}, which is not in the ring"),
         };
-        left.push((words, ledger.count_envelopes_of(key).await?.envelopes()));
+        left.push((words, ledger.count_envelopes_of(key, u32::MAX).await?.envelopes()));
     }
     Ok(left)
 }

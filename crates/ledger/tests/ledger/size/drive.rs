@@ -234,7 +234,7 @@ async fn pruning(ledger: &Ledger) {
 async fn keys(ledger: &Ledger) {
     let keys = ledger.keys_in_use().await.unwrap();
     ledger.count_by_key().await.unwrap();
-    ledger.count_envelopes_of(*keys.first().unwrap()).await.unwrap();
+    ledger.count_envelopes_of(*keys.first().unwrap(), u32::MAX).await.unwrap();
     // Two signups under a key of their own, which the walk's ring has beside its first one.
     let (old, new) = (foxden_vault::generate_key("old").unwrap(), foxden_vault::generate_key("new").unwrap());
     let of = |keys: &str| Custody::new(KeyRing::parse(keys).unwrap().into(), "test");

@@ -122,7 +122,11 @@ fn of_sqlite(plan: &[String], text: &str, partial: &[String]) -> Vec<String> {
 fn is_of_constants(line: &str) -> bool {
     let what = line.trim_start_matches("SCAN ");
     let is_carried = what.starts_with("json_each ") || what == "clock";
-    is_carried || what.starts_with("CONSTANT ROW") || what.contains("VALUES CLAUSE") || what.starts_with("replacing")
+    is_carried
+        || what.starts_with("CONSTANT ROW")
+        || what.contains("VALUES CLAUSE")
+        || what.starts_with("replacing")
+        || what == "found"
 }
 
 /// PostgreSQL says how many rows each step has met.
