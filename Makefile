@@ -65,7 +65,7 @@ schedules: export FOXDEN_TEST_SCHEDULES ?= 25000
 schedules:
 	cargo test --package foxden-provisioning --test model --locked no_order -- --nocapture
 
-size: ## The plans of every statement on ledgers of a million rows; make test has 100,000
+size: ## The plans of every statement on ledgers of a million rows, and how long the frequent ones take; make test has 100,000
 size: export FOXDEN_TEST_ROWS ?= 1000000
 size:
 	scripts/services.sh with -- cargo test --package foxden-ledger --test ledger --locked whole_table -- --nocapture --test-threads 1

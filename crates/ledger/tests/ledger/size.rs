@@ -5,6 +5,7 @@
 //! an operation that is not driven fails the test. So a new one is judged from its first day.
 
 mod drive;
+mod figures;
 mod operations;
 mod plans;
 mod rows;
@@ -88,6 +89,7 @@ pub(crate) async fn no_statement_reads_or_sorts_a_whole_table(ledger: Ledger, ur
     drive::everything(&ledger.clone().with_steps(recorder.clone()), &custody).await;
     crate::counts::agree(&ledger, url).await;
     operations::all_are_driven(&recorder.driven.lock().unwrap(), LEFT_OUT);
+    figures::show(&ledger).await;
     let sent = std::mem::take(&mut *recorder.sent.lock().unwrap());
     assert!(sent.len() > 60, "only {} statements were seen", sent.len());
     let mut judge = Judge::new(url, EXCEPTIONS);
