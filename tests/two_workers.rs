@@ -139,7 +139,8 @@ fn faults_explain(row: &Provisioning, evidence: &[Evidence]) -> bool {
         _ => return false,
     };
     evidence.iter().any(|e| {
-        let answer_lost = e.kind == "create" && matches!(e.outcome.as_str(), "unknown" | "token_lost");
+        let answer_lost =
+            e.kind == "create" && matches!(e.outcome.as_str(), "unknown" | "unknown_on_kept_connection" | "token_lost");
         e.signup_id == row.signup_id.as_str() && e.step == step && (answer_lost || e.kind == "expired")
     })
 }

@@ -37,7 +37,7 @@ pub(super) fn tell(size: &Size, storm: &Storm, crew: &Crew, reckoning: &Reckonin
     say(&format!(
         "{} unknown outcomes, {} of them for want of their worker; settled by lookup: {} (present {}, absent {}, token \
          held {}), lookups without an answer: {}",
-        ended("unknown"),
+        ended("unknown") + ended("unknown_on_kept_connection"),
         count(reckoning, |attempt| attempt.kind == "expired"),
         settled.iter().sum::<usize>(),
         settled[0],

@@ -197,7 +197,9 @@ impl Reckoning<'_> {
         // On a machine too busy to read in time, the call may have timed out as its answer came.
         let timed_out = |a: &Evidence| a.ended_at - a.started_at >= NEARLY_TIMED_OUT_MS;
         let by_fault = |a: &Evidence| {
-            a.kind == "create" && matches!(a.outcome.as_str(), "unknown" | "token_lost") && (!answered || timed_out(a))
+            a.kind == "create"
+                && matches!(a.outcome.as_str(), "unknown" | "unknown_on_kept_connection" | "token_lost")
+                && (!answered || timed_out(a))
         };
         let by_kill = |a: &Evidence| a.kind == "expired" && self.killed.contains_key(&a.owner);
         let explained = of_step.any(|attempt| by_kill(attempt) || by_fault(attempt));
