@@ -264,6 +264,7 @@ impl Earlier {
         assert_eq!((&resealed["refused"], &resealed["left"]), (&0.into(), &0.into()), "{resealed}");
         assert_eq!(self.count("FXD1").await, 0);
         assert_eq!(self.everything_opens().await, kept);
+        assert_eq!(resealed["fxd1_has_ended"], true, "{resealed}");
     }
 }
 

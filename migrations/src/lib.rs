@@ -27,6 +27,7 @@ mod m20261128_000020_clients_of_tokens;
 mod m20261128_000022_standings;
 mod m20261129_000024_prune;
 mod m20261129_000025_waiting_events;
+mod m20261129_000028_ended_formats;
 
 /// The list of migrations, in the order in which they run.
 #[derive(Debug)]
@@ -67,5 +68,6 @@ pub fn rebuilding() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(m20261128_000020_clients_of_tokens::Migration),
         Box::new(m20261129_000024_prune::Migration),
         Box::new(m20261129_000025_waiting_events::Migration),
+        Box::new(m20261129_000028_ended_formats::Migration),
     ]
 }

@@ -89,6 +89,9 @@ pub enum Mismatch {
     /// It came with another create call.
     #[error("it was sealed for create call {0}")]
     Serial(u32),
+    /// It says nothing of whose it is, and the ledger has none of that format any more.
+    #[error("it is of FXD1, of which this ledger has none any more")]
+    Format,
     /// It belongs to another client.
     #[error("it was sealed for another client")]
     Client,
@@ -110,6 +113,7 @@ impl Mismatch {
             Self::Scope => "scope",
             Self::Address => "resource_uri",
             Self::Serial(_) => "serial",
+            Self::Format => "format",
             Self::Client => "client_id",
             Self::Fingerprint => "fingerprint",
             Self::Row => "row",

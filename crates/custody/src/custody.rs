@@ -1,11 +1,14 @@
 //! Sealing and opening of what the ledger holds: the one place that says what each envelope is bound to.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use foxden_ledger::{ProvisioningId, Scope, SignupId};
+use foxden_ledger::{Ledger, LedgerError, ProvisioningId, Scope, SignupId};
 use foxden_vault::{
     Binding, ClientSecret, Fingerprint, Format, KeyId, KeyRing, OpenError, RefreshToken, SealError, Sealed,
 };
@@ -36,6 +39,8 @@ const REPLACED_SECRET: &str = "replaced-client-secret";
 pub struct Custody {
     ring: Arc<KeyRing>,
     environment: Arc<str>,
+    /// Whether the ledger has no envelope of `FXD1` any more, so that one is none of ours.
+    fxd1_has_ended: Arc<AtomicBool>,
 }
 
 /// Why something sealed could not be opened.
@@ -82,7 +87,37 @@ impl From<OpenError> for CustodyError {
 impl Custody {
     /// Binds a key ring to the environment's name, which must never change for a ledger.
     pub fn new(ring: Arc<KeyRing>, environment: &str) -> Self {
-        Self { ring, environment: environment.into() }
+        Self { ring, environment: environment.into(), fxd1_has_ended: Arc::default() }
+    }
+
+    /// Asks the ledger whether `FXD1` has ended in it, if one of these is of that format; then it is a mismatch from here
+    /// on. Before anything is opened for use; for the others it asks nothing.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn heed_end(
+        &self,
+        ledger: &Ledger,
+        sealed: impl IntoIterator<Item = &Sealed>,
+    ) -> Result<(), LedgerError> {
+        if sealed.into_iter().any(|sealed| sealed.format() == Format::Fxd1) {
+            self.heed_any_end(ledger).await?;
+        }
+        Ok(())
+    }
+
+    /// The same before envelopes are met.
+    pub(crate) async fn heed_any_end(&self, ledger: &Ledger) -> Result<(), LedgerError> {
+        self.fxd1_has_ended.store(ledger.has_fxd1_ended().await?, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Refuses an envelope of a format that has ended.
+    fn admit(&self, sealed: &Sealed) -> Result<(), Mismatch> {
+        match sealed.format() {
+            Format::Fxd1 if self.fxd1_has_ended.load(Ordering::Relaxed) => Err(Mismatch::Format),
+            Format::Fxd1 | Format::Fxd2 => Ok(()),
+        }
     }
 
     /// The ring, for counting and naming keys.
@@ -118,6 +153,7 @@ impl Custody {
         signup_id: &SignupId,
         sealed: &Sealed,
     ) -> Result<Payload, CustodyError> {
+        self.admit(sealed).map_err(|mismatch| report(signup_id, PAYLOAD, mismatch))?;
         let text = self.ring.open(&self.binding(PAYLOAD, id, SIGNUP), sealed)?;
         payload_in(&text, sealed.format(), signup_id)
     }
@@ -137,6 +173,7 @@ impl Custody {
     /// # Errors
     /// As [`Custody::open_payload`].
     pub fn open_token(&self, row: &TokenRow, sealed: &Sealed) -> Result<RefreshToken, CustodyError> {
+        self.admit(sealed).map_err(|mismatch| report(&row.signup_id, CREDENTIAL, mismatch))?;
         match self.token_in(&row.provisioning, row.scope, sealed)? {
             Inside::Bare(token) => Ok(token),
             Inside::SaysWhose(content) => match content.check(row) {
@@ -234,6 +271,7 @@ impl Custody {
         sealed: &Sealed,
         known: Option<&Fingerprint>,
     ) -> Result<(Sealed, Option<Fingerprint>), NotResealed> {
+        self.admit(sealed).map_err(|mismatch| report(signup_id, PAYLOAD, mismatch))?;
         let binding = self.binding(PAYLOAD, id, SIGNUP);
         let text = self.ring.open(&binding, sealed).map_err(CustodyError::from)?;
         let payload = payload_in(&text, sealed.format(), signup_id)?;

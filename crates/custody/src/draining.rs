@@ -32,6 +32,15 @@ pub enum DrainError {
         /// The key.
         key: KeyId,
     },
+    /// A file's envelope is of a format of which the ledger has none any more.
+    #[error(
+        "the escrow file {file} was sealed by an earlier release as FXD1, of which this ledger has none any more; it stays \
+         where it is: see OPERATIONS.md, \"FXD1 in an escrow\""
+    )]
+    FormatEnded {
+        /// The file's name.
+        file: String,
+    },
     /// A file's token is not that of the signup whose row it names.
     #[error("the escrow file {file} holds a token of another signup than its row in the ledger: {mismatch}")]
     Mismatch {
@@ -97,6 +106,11 @@ impl Escrow {
                     stuck = Some(DrainError::KeyMissing { file: file(), key });
                     continue;
                 }
+                // Of an earlier release, and overlooked until now: the token may be good, so it stays.
+                Err(Unfit::Sealed(CustodyError::Mismatch(Mismatch::Format))) => {
+                    stuck = Some(DrainError::FormatEnded { file: file() });
+                    continue;
+                }
                 // Not the file, but its row is another's: it stays until that is put right.
                 Err(Unfit::Sealed(CustodyError::Mismatch(mismatch @ Mismatch::SignupId(_)))) => {
                     stuck = Some(DrainError::Mismatch { file: file(), mismatch });
@@ -139,6 +153,7 @@ impl Escrow {
         credential: &NewCredential,
     ) -> Result<(), Unfit> {
         let NewCredential { scope, intent, resource_uri, client, sealed } = credential;
+        custody.heed_end(ledger, [sealed]).await.map_err(Unfit::Ledger)?;
         custody.tries_token(id, *scope, sealed).map_err(Unfit::Sealed)?;
         let row = ledger.find_by_id(id).await.map_err(Unfit::Ledger)?;
         let row = row.ok_or_else(|| Unfit::Ledger(LedgerError::NotOurs { id: id.to_string() }))?;

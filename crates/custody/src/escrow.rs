@@ -13,7 +13,7 @@ use std::{
 };
 
 use foxden_ledger::{ClientId, NewCredential, ProvisioningId, StepIn, Steps, between};
-use foxden_vault::{KeyId, SmallFileError, read_small_file};
+use foxden_vault::{Format, KeyId, SmallFileError, read_small_file};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -95,6 +95,21 @@ impl Escrow {
             }
         }
         Ok((counts, unreadable))
+    }
+
+    /// How many tokens in a directory are sealed as `FXD1`, or may be, since their files can't be read; changes nothing,
+    /// and does not make the directory.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub fn count_fxd1(dir: &Path) -> Result<usize, EscrowError> {
+        let may_be = |content: &Content| match content {
+            Content::Token(_, credential) | Content::Renewal(_, Renewal { new: credential, .. }) => {
+                credential.sealed.format() == Format::Fxd1
+            }
+            Content::OfLaterRelease | Content::NotOurs => true,
+        };
+        Ok(contents(dir)?.iter().filter(|content| may_be(content)).count())
     }
 
     /// The clients that the tokens in a directory were given to, as far as its files can be read; changes nothing,

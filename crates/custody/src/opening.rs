@@ -116,6 +116,7 @@ pub async fn open_store_token(
     let Some((held, sealed)) = of_store.as_ref().and_then(|held| Some((held, held.sealed.as_ref()?))) else {
         return Err(OpenTokenError::NoToken(Box::new(row)));
     };
+    custody.heed_end(ledger, [sealed]).await?;
     let around = TokenRow::of(&row, held);
     let token = custody
         .open_token(&around.clone().used_for(row.store_uri.as_deref()), sealed)

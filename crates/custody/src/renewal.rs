@@ -146,6 +146,7 @@ impl TokenPlace {
         let TokenRow { provisioning, scope, serial, .. } = &self.row;
         let mut held = self.ledger.tokens_of_call(provisioning, *scope, *serial).await?;
         held.sort_by_key(|held| held.serial);
+        self.custody.heed_end(&self.ledger, held.iter().filter_map(|held| held.sealed.as_ref())).await?;
         let open = |held: &Credential| {
             let addresses = held.resource_uri.iter().cloned().collect();
             let row = TokenRow { addresses, client: held.client.clone(), ..self.row.clone() };

@@ -80,6 +80,7 @@ impl Reseal {
             skipped: false,
             refused: HashSet::new(),
         };
+        custody.heed_any_end(ledger).await?;
         walk.start_pass().await?;
         Ok(walk)
     }

@@ -269,6 +269,9 @@ const TRIED: u64 = 20;
 /// whether ring and environment are right. One whose row is not what it says inside has opened, too.
 async fn try_keys(ledger: &Ledger, custody: &Custody) -> anyhow::Result<()> {
     let (events, tokens) = ledger.newest_sealed(TRIED).await.context("could not read what the ledger holds sealed")?;
+    let sealed = events.iter().filter_map(|row| row.payload.as_ref());
+    let sealed = sealed.chain(tokens.iter().filter_map(|(_, held)| held.sealed.as_ref()));
+    custody.heed_end(ledger, sealed).await.context("could not read whether FXD1 has ended")?;
     let events = events.iter().filter_map(|row| {
         let opened = custody.open_payload(&row.id, &row.signup_id, row.payload.as_ref()?).map(drop);
         Some((&row.signup_id, opens(opened)))

@@ -135,6 +135,7 @@ impl Door {
             if is_same != Some(false) && row.state != State::Parked {
                 return Ok(Admitted::Duplicate(Box::new(row)));
             }
+            self.custody.heed_end(&self.ledger, row.payload.as_ref()).await?;
             let old =
                 row.payload.as_ref().and_then(|sealed| self.custody.open_payload(&row.id, &row.signup_id, sealed).ok());
             // The same, with captcha codes that have not been tried.

@@ -41,7 +41,7 @@ use self::{
     outcomes::{next_events, outbox, publishing},
     queries::{listing, orphan, query, standings},
     rows::{audit, belonging, entity, evidence, provisioning},
-    tokens::{clients, credentials, envelopes, exchange, keys},
+    tokens::{clients, credentials, ended, envelopes, exchange, keys},
 };
 
 pub use accept::{Accepted, Known, NewSignup};
@@ -53,6 +53,7 @@ pub use claim::{Claims, Places};
 pub use connect::{Ledger, ManualClock};
 pub use database_url::{DatabaseUrl, DatabaseUrlError};
 pub use durability::DurabilityRisk;
+pub use ended::EndOfFxd1;
 pub use envelopes::{Around, Replacement, StoredEnvelope};
 pub use error::{LedgerError, Opaque};
 pub use exchange::Exchange;

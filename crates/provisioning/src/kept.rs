@@ -50,6 +50,7 @@ impl<F: Calls> Runner<F> {
         let Some(mut held) = held.into_iter().rfind(|held| is_of_this_key(held) && held.sealed.is_some()) else {
             return Ok(None);
         };
+        self.custody.heed_end(&self.ledger, held.sealed.as_ref()).await?;
         // It may have come out of a file, or out of a row that others have written to: what it says of itself inside
         // must be what the row says, before it is reported.
         if let Some(sealed) = &held.sealed
@@ -92,6 +93,7 @@ impl<F: Calls> Runner<F> {
                 None => return Ok(Err(Box::new(Finding::of(Seen::UserForgotten, "its row is gone")))),
             },
         };
+        self.custody.heed_end(&self.ledger, [&sealed]).await?;
         match self.custody.open_token(&around.clone().used_for(row.user_uri.as_deref()), &sealed) {
             Ok(token) => Ok(Ok((self.foxy.session(token, self.keeper(around)), sealed))),
             Err(error) => Ok(Err(Box::new(Finding::of_sealed(error.into())))),

@@ -45,6 +45,7 @@ impl<F: Calls> Runner<F> {
         let Some((held, sealed)) = of_store.as_ref().and_then(|held| Some((held, held.sealed.as_ref()?))) else {
             return Err("the ledger holds no token of the store".to_owned());
         };
+        self.custody.heed_end(&self.ledger, [sealed]).await.map_err(|error| error.to_string())?;
         let around = TokenRow::of(row, held);
         let token = self.custody.open_token(&around, sealed).map_err(|error| error.to_string())?;
         let token = HeldToken::new(token).kept_by(self.keeper(around));

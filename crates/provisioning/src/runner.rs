@@ -146,6 +146,7 @@ impl<F: Calls> Runner<F> {
         held: &Held,
     ) -> Result<Advance<F::Session>, Stop> {
         let row = &claimed.provisioning;
+        self.custody.heed_end(&self.ledger, row.payload.as_ref()).await?;
         let Some(observed) = self.observe(row, session, held).await? else { return Ok(lease_lost()) };
         let Observed { finding, payload, session } = observed;
         match self.settle(&claimed, finding, payload.as_ref(), held).await? {

@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use foxden_custody::{Refused, Reseal};
-use foxden_ledger::{Act, By, Deed, Ledger};
+use foxden_custody::{Escrow, Refused, Reseal};
+use foxden_ledger::{Act, By, Deed, EndOfFxd1, Ledger};
 use foxden_vault::KeyRing;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -27,6 +27,10 @@ pub(crate) const HELP: &str = "\
 Workers may run meanwhile. Stop it at any time: the next run goes on where this one ended. Each worker must have the first
 key in its ring before. What an earlier release sealed without saying whose it is (FXD1) is sealed as what its row says it
 is now, whatever its key. What does not open, or whose row contradicts itself, is named by its signup id and left as it is.
+
+Once no FXD1 is left, in the ledger and in this machine's escrow, the ledger notes that it has ended: from then on one that
+turns up is refused. --admit-fxd1 takes that back, for a token in an escrow that was overlooked: then start a worker there,
+and reseal again.
 
 Exit status 3 says that something is left under another key, or as it was.
 
@@ -50,6 +54,9 @@ pub(crate) struct Options {
     /// At most so many envelopes a second
     #[arg(long, value_name = "N")]
     rate: Option<NonZeroU32>,
+    /// Let envelopes of FXD1 be opened again, and reseal nothing
+    #[arg(long, conflicts_with = "rate")]
+    admit_fxd1: bool,
     /// Print the counts as JSON, for scripts
     #[arg(long)]
     json: bool,
@@ -65,6 +72,9 @@ struct Tally {
 pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Result<Exit> {
     let settings = crate::commands::settings(config, Needs { keys: Need::Required, ..Needs::default() })?;
     let ledger = wiring::existing_ledger(&settings).await?;
+    if options.admit_fxd1 {
+        return admit_fxd1(&ledger, options.json).await;
+    }
     let custody = wiring::custody(settings.keys)?;
     let ring = custody.ring();
     let to = format!("to the key {}", ring.primary());
@@ -99,13 +109,56 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         left = count_left,
         "what was sealed with other keys is sealed with the first one",
     );
+    let fxd1 = end_fxd1(&ledger, &settings.worker.escrow_dir).await?;
     if options.json {
         let key = ring.primary().to_string();
-        output::say_json(&json!({ "key": key, "moved": tally.moved, "refused": tally.refused, "left": count_left }));
+        let has_ended = matches!(fxd1, EndOfFxd1::Now | EndOfFxd1::Before);
+        output::say_json(&json!({
+            "key": key, "moved": tally.moved, "refused": tally.refused, "left": count_left, "fxd1_has_ended": has_ended,
+        }));
     } else {
         report(&tally, &left, ring);
+        if fxd1 == EndOfFxd1::Now {
+            output::say("nothing is sealed as FXD1 any more; from now on such an envelope is refused");
+        }
     }
     Ok(if count_left == 0 && tally.refused == 0 { Exit::Done } else { Exit::InPart })
+}
+
+/// Notes that no `FXD1` is left, if none is. One in the escrow is about to come into the ledger.
+async fn end_fxd1(ledger: &Ledger, escrow: &Path) -> anyhow::Result<EndOfFxd1> {
+    let waiting = Escrow::count_fxd1(escrow).context("FOXDEN_ESCROW_DIR")?;
+    if waiting > 0 {
+        output::note(format!(
+            "{} files in {} (FOXDEN_ESCROW_DIR) are sealed as FXD1, or can't be read; once a worker has moved them into the \
+             ledger, run this again",
+            output::count(waiting as u64),
+            escrow.display()
+        ));
+        return Ok(EndOfFxd1::NotYet);
+    }
+    let end = ledger.end_fxd1().await.context("could not note that no FXD1 is left")?;
+    if end == EndOfFxd1::Now {
+        tracing::info!(event = "keys.fxd1_ended", "no envelope of FXD1 is left; from now on one is a mismatch");
+    }
+    Ok(end)
+}
+
+/// Takes the note back.
+async fn admit_fxd1(ledger: &Ledger, json: bool) -> anyhow::Result<Exit> {
+    let by = By::new(person::account());
+    let was_ended = ledger.admit_fxd1(&by).await?;
+    if was_ended {
+        tracing::warn!(event = "keys.fxd1_admitted", who = by.who.as_str(), "envelopes of FXD1 are opened again");
+    }
+    if json {
+        output::say_json(&json!({ "fxd1_has_ended": false }));
+    } else if was_ended {
+        output::say("envelopes of FXD1 are opened again, until foxden keys reseal has found none");
+    } else {
+        output::note("FXD1 had not ended in this ledger; nothing was changed");
+    }
+    Ok(Exit::Done)
 }
 
 /// The other keys that envelopes are sealed with, in words, and how many.
