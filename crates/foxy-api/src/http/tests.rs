@@ -1,5 +1,8 @@
 //! What may be said of a create without an answer, tried against sockets that misbehave.
 
+use std::io;
+use std::pin::Pin;
+
 use foxden_vault::ClientSecret;
 use reqwest::dns::{Name, Resolve, Resolving};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
