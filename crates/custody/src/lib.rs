@@ -19,6 +19,7 @@ pub mod fuzzing;
 mod on_disk;
 mod opening;
 mod payload;
+mod pending;
 mod renewal;
 mod reseal;
 mod rotation;
