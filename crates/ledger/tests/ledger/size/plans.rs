@@ -7,10 +7,10 @@ use serde_json::Value;
 /// How many rows a statement may meet that are not in its answer: dead versions, and others' locks.
 const WASTED: f64 = 1_000.0;
 
-/// Tables that don't grow with the ledger: counts, changes that no sweep has folded into them yet, and how far
-/// evidence was pruned.
-const SMALL: [&str; 5] =
-    ["standings", "standing_changes", "waiting_events", "waiting_event_changes", "pruned_evidence"];
+/// Tables that don't grow with the ledger: counts, changes that no sweep has folded into them yet, how far evidence was
+/// pruned, and which formats have ended.
+const SMALL: [&str; 6] =
+    ["standings", "standing_changes", "waiting_events", "waiting_event_changes", "pruned_evidence", "ended_formats"];
 
 /// A statement that is allowed what others are not.
 pub(crate) struct Exception {
