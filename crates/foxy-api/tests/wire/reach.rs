@@ -16,7 +16,7 @@ async fn a_deletion_without_an_answer_is_unknown_since_it_works_without_its_body
     let (reach, uri) = (foxy.store(store.token.refresh).reach(), store.uri.unwrap());
     let methods = reach.methods(&uri).await.unwrap().unwrap();
     assert!(methods.has(Method::Delete) && !methods.has(Method::Post));
-    assert_eq!(reach.delete(&uri, far()).await.outcome, Outcome::Unknown(Doubt::ConnectionLost));
+    assert_eq!(reach.delete(&uri, far()).await.outcome, Outcome::Unknown(Doubt::KeptConnectionLost));
     assert_eq!(sim.books().stores.len(), 0);
 }
 

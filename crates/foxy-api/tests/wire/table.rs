@@ -258,10 +258,11 @@ async fn every_end_of_a_create_call_means_what_the_table_says() {
         // Sent, and no answer that says yes or no: whether it had its effect or not.
         (Outlasted("stall_before_work(60s)"), "unknown TimedOut", 1, 0),
         (Outlasted("stall_after_work(60s)"), "unknown TimedOut", 1, 1),
-        (Fault("refuse"), "unknown ConnectionLost", 1, 0),
-        (Fault("reset_before_work"), "unknown ConnectionLost", 1, 0),
-        (Fault("reset_after_work"), "unknown ConnectionLost", 1, 1),
-        (Fault("late_work(1ms)"), "unknown ConnectionLost", 1, 1),
+        // The maker's call has left its connection.
+        (Fault("refuse"), "unknown KeptConnectionLost", 1, 0),
+        (Fault("reset_before_work"), "unknown KeptConnectionLost", 1, 0),
+        (Fault("reset_after_work"), "unknown KeptConnectionLost", 1, 1),
+        (Fault("late_work(1ms)"), "unknown KeptConnectionLost", 1, 1),
         (Fault("request_timeout"), "unknown Status(408)", 1, 0),
         (Fault("conflict"), "unknown Status(409)", 1, 0),
         (Fault("redirect(301)"), "unknown Redirected", 1, 0),
