@@ -207,10 +207,10 @@ impl Place {
     /// envelope that opens to a token for that store; nothing else was made.
     pub(crate) async fn books_agree(&self, rows: &[Provisioning]) {
         let books = self.sim.books();
-        assert_eq!((books.users.len(), books.stores.len()), (rows.len(), rows.len()));
         for row in rows {
             assert_eq!(row.state, State::Closed, "{row:?}");
         }
+        assert_eq!((books.users.len(), books.stores.len()), (rows.len(), rows.len()));
         self.tokens_open_their_stores(rows).await;
     }
 
