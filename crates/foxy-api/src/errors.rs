@@ -98,6 +98,14 @@ impl FoxyError {
     }
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+impl FoxyError {
+    /// The same error, had its message been empty.
+    pub(crate) fn without_message(&self) -> Self {
+        Self { message: String::new(), ..self.clone() }
+    }
+}
+
 impl fmt::Debug for FoxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FoxyError")
