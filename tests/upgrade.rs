@@ -1,5 +1,5 @@
-//! A ledger that an earlier release has written is migrated, reads as what it was, and is worked to its end. `upgrade` has
-//! such ledgers, and says how they were made.
+//! A ledger that an earlier release has written is migrated, reads as what it was, and is worked to its end.
+//! `upgrade` has such ledgers, and says how they were made.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,5 @@
-//! When a ledger is not migrated, and what is said then: workers of an earlier release can't work with this one's tables.
+//! When a ledger is not migrated, and what is said then: workers of an earlier release can't work with this one's
+//! tables.
 
 use std::process::Output;
 

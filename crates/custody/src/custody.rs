@@ -80,8 +80,8 @@ impl Custody {
         Self { ring, environment: environment.into(), fxd1_has_ended: Arc::default() }
     }
 
-    /// Asks the ledger whether `FXD1` has ended in it, if one of these is of that format; then it is a mismatch from here
-    /// on. Before anything is opened for use; for the others it asks nothing.
+    /// Asks the ledger whether `FXD1` has ended in it, if one of these is of that format; then it is a mismatch from
+    /// here on. Before anything is opened for use; for the others it asks nothing.
     ///
     /// # Errors
     /// When the ledger does not answer.

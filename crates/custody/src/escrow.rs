@@ -97,8 +97,8 @@ impl Escrow {
         Ok((counts, unreadable))
     }
 
-    /// How many tokens in a directory are sealed as `FXD1`, or may be, since their files can't be read; changes nothing,
-    /// and does not make the directory.
+    /// How many tokens in a directory are sealed as `FXD1`, or may be, since their files can't be read; changes
+    /// nothing, and does not make the directory.
     ///
     /// # Errors
     /// When the directory can't be read.

@@ -1,4 +1,5 @@
-//! Fingerprints of events: keyed digests that tell a repeat from a change after the contents were wiped (decision 0003).
+//! Fingerprints of events: keyed digests that tell a repeat from a change after the contents were wiped (decision
+//! 0003).
 
 use foxden_ledger::SignupId;
 use foxden_vault::Fingerprint;
@@ -42,8 +43,8 @@ impl Custody {
         self.ring().fingerprint(CONTENT_AND_CODES, &content_and_codes(signup_id, account_id, payload))
     }
 
-    /// Whether content and codes are those that [`Custody::fingerprint_with_codes`] was taken of; `None` if its key is no
-    /// longer in the ring.
+    /// Whether content and codes are those that [`Custody::fingerprint_with_codes`] was taken of; `None` if its key
+    /// is no longer in the ring.
     pub fn has_same_codes(
         &self,
         signup_id: &SignupId,

@@ -259,7 +259,8 @@ pub(crate) async fn check_keys(ledger: &Ledger, custody: &Custody, escrow: Optio
     try_keys(ledger, custody).await
 }
 
-/// How many events, and how many tokens, are counted of a key that is lacking: a start should not take longer for a number.
+/// How many events, and how many tokens, are counted of a key that is lacking: a start should not take longer for a
+/// number.
 const COUNTED: u32 = 10_000;
 
 /// How many of the newest envelopes are tried until one opens.

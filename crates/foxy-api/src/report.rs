@@ -119,8 +119,8 @@ pub enum Doubt {
     /// Sent, and the connection ended before an answer.
     #[error("the connection was lost before an answer")]
     ConnectionLost,
-    /// Sent on a connection that was kept from an earlier call, which ended before an answer. The server may have closed
-    /// it before the request came.
+    /// Sent on a connection that was kept from an earlier call, which ended before an answer. The server may have
+    /// closed it before the request came.
     #[error("a kept connection was lost before an answer; it may have been closed before the request came")]
     KeptConnectionLost,
     /// An answer that says neither yes nor no: 408, 409, 5xx, or a success other than 201 that brings no token.

@@ -1,7 +1,7 @@
 //! What the ledger's transactions cost: `make bench`. On SQLite always; on PostgreSQL too where `DATABASE_URL` names one.
 //!
-//! Each figure is taken twice in the same run: of one caller, whose operations are batches by themselves, and of many at
-//! once, whose operations share them.
+//! Each figure is taken twice in the same run: of one caller, whose operations are batches by themselves, and of many
+//! at once, whose operations share them.
 
 mod support;
 
@@ -96,7 +96,7 @@ fn store_made(claimed: &Claimed) -> Entry {
     entry(claimed, Scope::Store, Next::Provisioned { keep_payload: false, keep_user_token: false })
 }
 
-/// Does this with all of them, so many at once. Answers what came of them, and how long it took.
+/// Does this with all of them, at most `at_once` side by side. Answers what came of them, and how long it took.
 async fn with_all<A, B, F>(all: Vec<A>, at_once: usize, run: impl Fn(A) -> F) -> (Vec<B>, Duration)
 where
     B: Send + 'static,

@@ -223,7 +223,8 @@ impl Ledger {
         self.detached("renew", async move {
             let asked_at = Instant::now();
             let now = ledger.now();
-            // Locked in the order of their ids, as batches do: an `UPDATE` has no order, and would wait in a circle with one.
+            // Locked in the order of their ids, as batches do: an `UPDATE` has no order, and would wait in a circle
+            // with one.
             let in_order = Entity::find()
                 .select_only()
                 .column(Column::Id)

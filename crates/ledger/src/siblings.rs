@@ -88,8 +88,8 @@ impl Ledger {
     }
 }
 
-/// What stands in the way of an entry of a signup that uses the user of `owner`, whose row is locked: until the transaction
-/// ends, no other signup under that user can choose a domain or claim a store.
+/// What stands in the way of an entry of a signup that uses the user of `owner`, whose row is locked: until the
+/// transaction ends, no other signup under that user can choose a domain or claim a store.
 pub(crate) async fn contention(
     txn: &Transaction,
     is_embedded: bool,

@@ -69,7 +69,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 /// A request's body that notes when a connection asks for it.
 ///
 /// The connection does so after it is made and before it sends the body's first byte, and no server can create anything
-/// without the body. So as long as nobody has asked, the call had no effect.
+/// without the body. Until then, the call had no effect.
 pub(super) struct Watched {
     pub(super) body: reqwest::Body,
     pub(super) handed_over: Arc<AtomicBool>,

@@ -14,8 +14,9 @@ pub struct InUse {
 }
 
 impl Ledger {
-    /// Keeps workers out until the transaction ends. Answers the time, and who is in the way. The time is read after the wait
-    /// for the lock: what a worker still wrote meanwhile is not in the future then, and a lease that ended is over.
+    /// Keeps workers out until the transaction ends. Answers the time, and who is in the way. The time is read after
+    /// the wait for the lock: what a worker still wrote meanwhile is not in the future then, and a lease that ended
+    /// is over.
     ///
     /// On PostgreSQL the lock and all that follows may take as long as it takes.
     pub(crate) async fn keep_workers_out(&self, txn: &Transaction) -> Result<(i64, Option<InUse>), LedgerError> {

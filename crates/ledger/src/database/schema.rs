@@ -18,8 +18,8 @@ impl Ledger {
     /// Brings the schema up to this release's. Any number of processes may call it at once.
     ///
     /// # Errors
-    /// When the database does not answer, or holds a schema of a later release; and [`LedgerError::InUse`] if workers of a
-    /// release are at work that could not work with this one's. Then nothing was changed.
+    /// When the database does not answer, or holds a schema of a later release; and [`LedgerError::InUse`] if workers
+    /// of a release are at work that could not work with this one's. Then nothing was changed.
     pub async fn migrate_up(&self) -> Result<(), LedgerError> {
         self.migrate(None).await
     }

@@ -124,8 +124,8 @@ pub(crate) async fn lock_row(txn: &Transaction, id: &ProvisioningId) -> Result<M
     row.ok_or_else(|| LedgerError::NotOurs { id: id.to_string() })
 }
 
-/// Gives the locked row another version, and changes nothing in it: a batch on PostgreSQL that has read it before, and writes
-/// it without looking at its tokens again, sees that it has to.
+/// Gives the locked row another version, and changes nothing in it: a batch on PostgreSQL that has read it before,
+/// and writes it without looking at its tokens again, sees that it has to.
 pub(crate) async fn touch(txn: &Transaction, id: &ProvisioningId) -> Result<(), LedgerError> {
     if txn.get_database_backend() != DbBackend::Sqlite {
         let same = Entity::update_many().col_expr(Column::UpdatedAt, Expr::col(Column::UpdatedAt));

@@ -42,8 +42,8 @@ impl Ledger {
         let ledger = self.clone();
         let work = self.transaction(async move |txn, now| {
             if !ledger.is_embedded() {
-                // One that comes out of an escrow meanwhile is counted, or is refused. No other table is locked: workers
-                // take the two in either order.
+                // One that comes out of an escrow meanwhile is counted, or is refused. No other table is locked:
+                // workers take the two in either order.
                 txn.execute_unprepared("LOCK TABLE credentials IN SHARE ROW EXCLUSIVE MODE").await?;
             }
             for (table, column) in Contents::ALL.map(Contents::place) {
@@ -62,8 +62,8 @@ impl Ledger {
         self.detached("end_fxd1", work).await
     }
 
-    /// Takes the note back: a person says that an envelope of `FXD1` may yet come, out of an escrow that was overlooked.
-    /// Answers whether there was one.
+    /// Takes the note back: a person says that an envelope of `FXD1` may yet come, out of an escrow that was
+    /// overlooked. Answers whether there was one.
     ///
     /// # Errors
     /// As [`Ledger::end_fxd1`].

@@ -122,8 +122,8 @@ impl Ledger {
         .await
     }
 
-    /// Counts the envelopes of one key, at most `limit` of each kind: to count all of a large ledger takes a second. Its
-    /// fingerprints are left out.
+    /// Counts the envelopes of one key, at most `limit` of each kind: to count all of a large ledger takes a second.
+    /// Its fingerprints are left out.
     ///
     /// # Errors
     /// When the database does not answer.

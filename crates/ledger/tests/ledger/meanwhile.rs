@@ -140,7 +140,8 @@ pub(crate) async fn a_row_that_changes_while_a_batch_waits_for_its_lock_is_looke
 
 pub(crate) async fn a_batch_that_is_rolled_back_in_a_deadlock_is_written_after_it(ledger: Ledger, url: &str) {
     let custody = custody();
-    // PostgreSQL looks for a deadlock once, after this time. So the batch does, surely in one by then, and not the other.
+    // PostgreSQL looks for a deadlock once, after this time. So the batch does, surely in one by then, and not the
+    // other.
     let looks = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''5s''', current_database()); \
                  END $$";
     meddle(url, looks).await;

@@ -214,8 +214,8 @@ struct Steps {
     boot: Boot,
 }
 
-/// What executes is its batch, which is a point of its own: it is held up where it was closed, so others gather for the next
-/// one, and where its answers are not given yet.
+/// What executes is its batch, which is a point of its own: it is held up where it was closed, so others gather for
+/// the next one, and where its answers are not given yet.
 fn waits_for_a_batch(operation: &str) -> bool {
     ["record", "accept_leased", "accept_queued"].contains(&operation)
 }

@@ -22,8 +22,9 @@ pub(crate) fn signup_id(number: u64) -> String {
     format!("acct_{number}")
 }
 
-/// Of each hundred: 75 provisioned (n % 100 < 75), 14 due, 5 unknown, 2 in flight, 3 parked, one cancelled. No more than
-/// 2,000 are in flight, since what is under way grows with the workers, not with the ledger; the others are unknown.
+/// Of each hundred: 75 provisioned (n % 100 < 75), 14 due, 5 unknown, 2 in flight, 3 parked, one cancelled. No more
+/// than 2,000 are in flight, since what is under way grows with the workers, not with the ledger; the others are
+/// unknown.
 pub(crate) async fn fill(ledger: &Ledger, url: &str, custody: &Custody) {
     let sample = signup(custody, "sample");
     let token_row = TokenRow {
