@@ -223,6 +223,8 @@ impl Http {
         // A deletion works without its body, so it counts as read from the start.
         let handed_over = Arc::new(AtomicBool::new(verb == Verb::Delete));
         let body = Watched { body: wiped::sent(body).into(), handed_over: Arc::clone(&handed_over) };
+        // First, so that a call that may not go costs no idle connection.
+        let turn = self.pass(turn)?;
         let connection = self.changes.take().map_err(|error| Failure {
             fate: Fate::NotSent(NotSent::RequestInvalid),
             cause: Some(Arc::new(error.without_url())),
@@ -234,7 +236,7 @@ impl Http {
             .header(CONTENT_TYPE, "application/json")
             .body(reqwest::Body::wrap(body));
         let request = caller.introduced(request);
-        let result = self.paced(turn, &connection.client, request, caller.struck(), &handed_over).await;
+        let result = self.sent(&turn, &connection.client, request, caller.struck(), &handed_over).await;
         match result {
             Ok((answer, allowed_idle)) => {
                 if let Body::Whole(_) = answer.body {
@@ -251,26 +253,31 @@ impl Http {
 
     /// Sends a request that may be repeated.
     async fn read(&self, turn: Option<Turn>, request: RequestBuilder, struck: Struck) -> Result<Answer, Failure> {
-        let (answer, _) = self.paced(turn, &self.reads, request, struck, &AtomicBool::new(true)).await?;
+        let turn = self.pass(turn)?;
+        let (answer, _) = self.sent(&turn, &self.reads, request, struck, &AtomicBool::new(true)).await?;
         Ok(answer)
     }
 
-    /// Sends a request unless the pace forbids it, and lets the pace know what Foxy makes of it. Its connection may
-    /// then be idle for as long as comes with the answer.
-    async fn paced(
+    /// The turn of a request, unless the pace forbids it.
+    fn pass(&self, turn: Option<Turn>) -> Result<Turn, Failure> {
+        self.pace.pass(turn).map_err(|TooLate(wait)| Failure { fate: Fate::HeldBack(wait), cause: None })
+    }
+
+    /// Sends a request, and lets the pace know what Foxy makes of it. Its connection may then be idle for as long as
+    /// comes with the answer.
+    async fn sent(
         &self,
-        turn: Option<Turn>,
+        turn: &Turn,
         client: &Client,
         request: RequestBuilder,
         struck: Struck,
         handed_over: &AtomicBool,
     ) -> Result<(Answer, Duration), Failure> {
-        let turn = self.pace.pass(turn).map_err(|TooLate(wait)| Failure { fate: Fate::HeldBack(wait), cause: None })?;
         let (answer, allowed_idle) = send(client, request, struck, handed_over).await?;
         match (answer.status, answer.retry_after) {
-            (429, wait) => self.pace.slow_down(&turn, wait),
+            (429, wait) => self.pace.slow_down(turn, wait),
             // Overloaded or in maintenance, and it says for how long (RFC 9110 section 15.6.4).
-            (503, wait @ Some(_)) => self.pace.slow_down(&turn, wait),
+            (503, wait @ Some(_)) => self.pace.slow_down(turn, wait),
             (..500, _) => self.pace.answered(),
             _ => {}
         }
