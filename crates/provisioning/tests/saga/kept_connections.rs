@@ -1,6 +1,8 @@
 //! Creates that are sent on a connection which had been kept from an earlier one.
 
-use foxden_ledger::{AttemptKind, AttemptOutcome, ParkedReason, Retried};
+use std::collections::BTreeSet;
+
+use foxden_ledger::{AttemptKind, AttemptOutcome, Filter, ParkedReason, Retried};
 
 use crate::{
     Ending, PROVISIONED, USER_LOST,
@@ -88,4 +90,49 @@ async fn a_store_is_found_among_the_users_own_whatever_its_connection() {
         assert_eq!(second(&world, fault, false).await, expected, "{fault}");
         world.books_agree().await;
     }
+}
+
+/// Signups whose emails Foxy knew before, and others, while the server closes kept connections a moment after each answer,
+/// again and again as the next request comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_a_server_closes_its_connections_no_user_is_wrongly_called_lost() {
+    let world = World::new().await;
+    let known = signup("known");
+    assert_eq!(world.accept_and_run(&known).await, PROVISIONED);
+    let lost = async || {
+        let mut lost = 0;
+        for row in world.ledger.list(&Filter { limit: 10_000, ..Filter::default() }).await.unwrap() {
+            let calls = world.ledger.attempts(&row.id).await.unwrap();
+            lost += calls.iter().filter(|call| call.outcome == AttemptOutcome::UnknownOnKeptConnection).count();
+        }
+        lost
+    };
+    // Each call is under way for a while, for a closing to meet.
+    world.sim.set_latency("1..4".parse().unwrap());
+    let mut number = 0;
+    // Which of them a closing meets is the machine's affair, so until it has met some.
+    while lost().await < 30 {
+        assert!(number < 3_000, "no closing has met a call");
+        let after = [1, 2, 4, 8][number / 20 % 4];
+        let faults = format!("POST /users: close_idle({after}ms); POST /stores: close_idle({after}ms)");
+        world.sim.set_faults(faults.parse().unwrap());
+        for _ in 0..20 {
+            number += 1;
+            let (mut event, is_known) = (signup(&format!("s{number}")), number % 2 == 0);
+            if is_known {
+                event.user.email = known.user.email.clone();
+            }
+            let id = format!("s{number}");
+            world.accept_for(&event, &id, &id).await;
+            let ending = world.settle(&id).await;
+            let may_be = match is_known {
+                true => [EMAIL_IN_DOUBT, Ending::Parked(ParkedReason::EmailTaken)].contains(&ending),
+                false => [PROVISIONED, EMAIL_IN_DOUBT, Ending::Parked(ParkedReason::StoreTokenLost)].contains(&ending),
+            };
+            assert!(may_be, "{id}: {ending:?}");
+        }
+    }
+    let books = world.sim.books();
+    let emails: BTreeSet<_> = books.users.iter().map(|user| user.email.clone()).collect();
+    assert_eq!(emails.len(), books.users.len(), "no user was made twice");
 }
