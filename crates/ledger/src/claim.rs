@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    sea_query::{CaseStatement, Expr, LockBehavior, LockType, SelectStatement, SimpleExpr},
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, Iterable, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, UpdateMany,
+    sea_query::{
+        Alias, CaseStatement, CommonTableExpression, Expr, LockBehavior, LockType, Query, SelectStatement, SimpleExpr,
+        UpdateStatement,
+    },
 };
 use tokio::time::Instant;
 
@@ -61,15 +65,33 @@ impl Queue {
 }
 
 impl Ledger {
-    /// Ids from a query with a limit. PostgreSQL may run a subquery of `IN` once for each row that it tries, with the
-    /// limit counted anew each time; an array is made once.
-    pub(crate) fn is_one_of(&self, ids: SelectStatement) -> Expr {
-        let id = Expr::col(Column::Id);
+    /// Limits an update to the rows whose ids this query finds, which may lock them and have a limit of its own.
+    ///
+    /// PostgreSQL may run a subquery of `IN` once for each row that it tries, with the limit counted again each time,
+    /// so it gets a table that is made once. Not an array: the planner takes any array for ten keys, and would read
+    /// the whole table for them if it was empty when the plan was made.
+    pub(crate) fn limited_to(&self, update: UpdateMany<Entity>, ids: SelectStatement) -> UpdateStatement {
+        let mut update = update.into_query();
         if self.is_embedded() {
-            id.in_subquery(ids)
-        } else {
-            Expr::cust_with_exprs("$1 = ANY(ARRAY $2)", [id, Expr::SubQuery(None, Box::new(ids.into()))])
+            update.and_where(Expr::col(Column::Id).in_subquery(ids));
+            return update;
         }
+        let found = Alias::new("found");
+        let mut table = CommonTableExpression::new();
+        table.table_name(found.clone()).column(Column::Id).materialized(true).query(ids);
+        update
+            .with_cte(table)
+            .from(found.clone())
+            .and_where(Expr::col((Entity, Column::Id)).equals((found, Column::Id)));
+        update
+    }
+
+    /// Runs an update, and answers the rows as they are now.
+    async fn updated(&self, mut update: UpdateStatement) -> Result<Vec<Model>, LedgerError> {
+        let columns = Column::iter().map(|column| Expr::col((Entity, column)));
+        update.returning(Query::returning().exprs(columns));
+        let rows = self.db.query_all(&update).await?;
+        Ok(rows.iter().map(|row| Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
     }
 
     /// Takes up to `limit` provisionings that are due, all of the begun ones first: see [`Ledger::claim_places`].
@@ -154,7 +176,7 @@ impl Ledger {
         // A user's call that never was in doubt may as well be sent with another email.
         let is_new_key =
             is_due().and(Expr::col(Column::Step).eq(Step::User.as_str())).and(Expr::col(Column::InDoubt).eq(false));
-        let rows = Entity::update_many()
+        let taken = Entity::update_many()
             .col_expr(Column::LeaseOwner, Expr::val(owner.as_str()))
             .col_expr(Column::LeaseUntil, now.clone().add(millis(lease)))
             .col_expr(Column::Epoch, Expr::col(Column::Epoch).add(1))
@@ -177,10 +199,8 @@ impl Ledger {
                 Column::State,
                 CaseStatement::new().case(is_due(), State::InFlight.as_str()).finally(Expr::col(Column::State)).into(),
             )
-            .col_expr(Column::UpdatedAt, now)
-            .filter(self.is_one_of(due))
-            .exec_with_returning(&self.db)
-            .await?;
+            .col_expr(Column::UpdatedAt, now);
+        let rows = self.updated(self.limited_to(taken, due)).await?;
         if !rows.is_empty() {
             self.count_commit();
         }
@@ -224,7 +244,7 @@ impl Ledger {
             let asked_at = Instant::now();
             let now = ledger.now();
             // Locked in the order of their ids, as batches do: an `UPDATE` has no order, and would wait in a circle
-            // with one.
+            // with one. A row that passes to another worker while this waits for its lock is not found.
             let in_order = Entity::find()
                 .select_only()
                 .column(Column::Id)
@@ -233,15 +253,11 @@ impl Ledger {
                 .order_by_asc(Column::Id)
                 .lock_exclusive()
                 .into_query();
-            let kept = Entity::update_many()
+            let prolonged = Entity::update_many()
                 .col_expr(Column::LeaseUntil, now.clone().add(millis(lease)))
                 // A lease is as long as it ends after its row was written, should the clock be set back.
-                .col_expr(Column::UpdatedAt, now)
-                .filter(ledger.is_one_of(in_order))
-                // It may have passed to another worker while this waited for its lock.
-                .filter(Column::LeaseOwner.eq(owner.as_str()))
-                .exec_with_returning(&ledger.db)
-                .await?;
+                .col_expr(Column::UpdatedAt, now);
+            let kept = ledger.updated(ledger.limited_to(prolonged, in_order)).await?;
             ledger.count_commit();
             Ok(leases
                 .into_iter()

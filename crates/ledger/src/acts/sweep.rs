@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{Expr, LockBehavior, LockType},
 };
 
@@ -66,8 +66,8 @@ impl Ledger {
                 update = update.col_expr(time, Expr::col(time).sub(ahead));
             }
             let was_written_in_the_future = Expr::col(Column::UpdatedAt).gt(now.clone());
-            let update = update.filter(was_written_in_the_future).filter(self.is_one_of(ids.into_query()));
-            there_were_any |= update.exec(&self.db).await?.rows_affected > 0;
+            let update = self.limited_to(update.filter(was_written_in_the_future), ids.into_query());
+            there_were_any |= self.db.execute(&update).await?.rows_affected() > 0;
         }
         Ok(there_were_any)
     }

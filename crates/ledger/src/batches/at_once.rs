@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{DbBackend, FromQueryResult as _, Statement, TryIntoModel as _};
 
 use super::{
-    carried::{Carried, carried, carry, over, table},
+    carried::{Carried, carried, carry, each_by_key, over, table},
     recording::{Common, Done, Recording},
     rows::{Advanced, AttemptRow, CredentialRow, EventRow, Wiped, advancing},
 };
@@ -102,11 +102,13 @@ async fn read(
     });
     let now = ledger.now_text();
     let statement = over(DbBackend::Postgres, &asked.collect::<Vec<_>>(), |asked| {
+        // Values rather than `NOT EXISTS`, which the planner may turn into a join that reads all evidence.
+        let row = each_by_key("SELECT q.*, q.xmin::text AS version FROM provisionings AS q WHERE q.id = r.id");
         format!(
-            "SELECT p.*, p.xmin::text AS version, {now} AS now FROM {asked} JOIN provisionings AS p ON p.id = r.id \
-             WHERE NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.id = r.attempt_id) \
-             AND NOT EXISTS (SELECT 1 FROM credentials AS c WHERE c.provisioning_id = r.id AND c.scope = r.scope \
-             AND c.intent = r.intent)"
+            "SELECT p.*, {now} AS now FROM {asked} CROSS JOIN {row} AS p \
+             WHERE (SELECT a.id FROM attempts AS a WHERE a.id = r.attempt_id) IS NULL \
+             AND (SELECT c.id FROM credentials AS c WHERE c.provisioning_id = r.id AND c.scope = r.scope \
+             AND c.intent = r.intent) IS NULL"
         )
     })?;
     let mut read = Read::default();
@@ -150,8 +152,9 @@ fn text() -> String {
     let advanced = table::<Advanced<'_>>(DbBackend::Postgres, 2, "r");
     let wiped = table::<Wiped<'_>>(DbBackend::Postgres, 6, "r");
     format!(
-        "WITH locked AS MATERIALIZED (SELECT id, xmin::text AS version FROM provisionings \
-         WHERE id = ANY(ARRAY(SELECT id FROM {versions})) ORDER BY id FOR UPDATE), \
+        "WITH locked AS MATERIALIZED (SELECT l.id, l.version FROM (SELECT id FROM {versions} ORDER BY id) AS v \
+         CROSS JOIN LATERAL (SELECT q.id, q.xmin::text AS version FROM provisionings AS q WHERE q.id = v.id \
+         FOR UPDATE) AS l), \
          same AS MATERIALIZED (SELECT locked.id FROM locked JOIN {versions} ON r.id = locked.id \
          AND r.version = locked.version), \
          evidence AS ({}), tokens AS ({}), events AS ({}), \

@@ -87,14 +87,12 @@ pub(crate) fn carry<T: Carried>(rows: &[T]) -> Result<Value, LedgerError> {
     Ok(json.into())
 }
 
-/// The text with which a condition tests that a column is one of the keys in the statement's only parameter, a JSON
-/// array. On PostgreSQL as an array that is made once: a subquery would leave it to the planner to read the whole
-/// table.
-pub(crate) fn is_one_of_keys(backend: DbBackend, column: &str) -> String {
-    match backend {
-        DbBackend::Sqlite => format!("{column} IN (SELECT value FROM json_each(?))"),
-        _ => format!("{column} = ANY(ARRAY(SELECT json_array_elements_text($1::json)))"),
-    }
+/// A look by key, made once for each row of the tables before it in a `FROM`. PostgreSQL only.
+///
+/// Anything that the planner may rearrange it may also answer by reading the whole table: that is cheapest while the
+/// table is empty, and such a plan is kept until the table is analyzed. A subquery with an offset is left as it is.
+pub(crate) fn each_by_key(select: &str) -> String {
+    format!("LATERAL ({select} OFFSET 0)")
 }
 
 /// The text of a table of the rows that this parameter carries, under this name. SQLite counts its parameters by

@@ -2,20 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{
-    ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _,
-    Statement, TryIntoModel,
-    sea_query::{Alias, Expr},
-};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult as _, Statement, TryIntoModel};
 
-use super::carried::{Carried, Hex, carried, is_one_of_keys, over};
+use super::carried::{Carried, Hex, carried, each_by_key, over};
 use crate::{
     connect::Ledger,
     connections::Transaction,
-    entity::{
-        attempt,
-        provisioning::{Column, Entity, Model},
-    },
+    entity::{attempt, provisioning::Model},
     error::LedgerError,
     state::Scope,
 };
@@ -191,14 +184,21 @@ impl Locked {
 pub(super) async fn lock(ledger: &Ledger, txn: &Transaction, ids: &BTreeSet<&str>) -> Result<Locked, LedgerError> {
     let backend = txn.get_database_backend();
     let keys = serde_json::to_string(ids).map_err(|_| LedgerError::Schema("an id can't be carried".to_owned()))?;
-    let mut select = Entity::find()
-        .filter(Expr::cust_with_values(is_one_of_keys(backend, "id"), [keys]))
-        .order_by_asc(Column::Id)
-        .lock_exclusive()
-        .into_query();
-    select.expr_as(ledger.now(), Alias::new("now"));
+    let now = ledger.now_text();
+    let select = match backend {
+        // It has one writer, and needs no lock.
+        DbBackend::Sqlite => format!(
+            "SELECT provisionings.*, {now} AS now FROM provisionings WHERE id IN (SELECT value FROM json_each(?)) \
+             ORDER BY id"
+        ),
+        // The lock itself keeps the planner from rearranging the look.
+        _ => format!(
+            "SELECT p.*, {now} AS now FROM (SELECT id FROM json_array_elements_text($1::json) AS j(id) ORDER BY id) AS r \
+             CROSS JOIN LATERAL (SELECT * FROM provisionings AS q WHERE q.id = r.id FOR UPDATE) AS p"
+        ),
+    };
     let mut locked = Locked { rows: BTreeMap::new(), damaged: BTreeSet::new(), now: 0 };
-    let found = txn.query_all(&select).await?;
+    let found = txn.query_all_raw(Statement::from_sql_and_values(backend, select, [keys.into()])).await?;
     for row in &found {
         locked.now = row.try_get("", "now")?;
         let id: String = row.try_get("", "id")?;
@@ -219,8 +219,20 @@ pub(super) async fn write(txn: &Transaction, rows: &[&Model]) -> Result<(), Ledg
         return Ok(());
     }
     let advanced: Vec<Advanced<'_>> = rows.iter().map(|row| Advanced::from(*row)).collect();
-    let statement = over(txn.get_database_backend(), &advanced, |table| {
-        format!("UPDATE provisionings SET {} FROM {table} WHERE provisionings.id = r.id", advancing())
+    let backend = txn.get_database_backend();
+    let statement = over(backend, &advanced, |table| match backend {
+        DbBackend::Sqlite => {
+            format!("UPDATE provisionings SET {} FROM {table} WHERE provisionings.id = r.id", advancing())
+        }
+        // A locked row stays where it is.
+        _ => {
+            let place = each_by_key("SELECT q.ctid AS place FROM provisionings AS q WHERE q.id = r.id");
+            format!(
+                "UPDATE provisionings SET {} FROM {table} CROSS JOIN {place} AS found \
+                 WHERE provisionings.ctid = found.place",
+                advancing()
+            )
+        }
     })?;
     let written = txn.execute_raw(statement).await?.rows_affected();
     if written == rows.len() as u64 { Ok(()) } else { Err(LedgerError::Schema("a locked row is gone".to_owned())) }
@@ -274,12 +286,22 @@ pub(super) async fn wipe_user_tokens(txn: &Transaction, rows: &[Wiped<'_>]) -> R
     if rows.is_empty() {
         return Ok(());
     }
-    let statement = over(txn.get_database_backend(), rows, |table| {
-        format!(
+    let backend = txn.get_database_backend();
+    let scope = Scope::User.as_str();
+    let statement = over(backend, rows, |table| match backend {
+        DbBackend::Sqlite => format!(
             "UPDATE credentials SET sealed = NULL, wiped_at = r.wiped_at FROM {table} \
-             WHERE credentials.provisioning_id = r.provisioning_id AND credentials.scope = '{}'",
-            Scope::User.as_str()
-        )
+             WHERE credentials.provisioning_id = r.provisioning_id AND credentials.scope = '{scope}'"
+        ),
+        _ => {
+            let tokens = each_by_key(&format!(
+                "SELECT c.id FROM credentials AS c WHERE c.provisioning_id = r.provisioning_id AND c.scope = '{scope}'"
+            ));
+            format!(
+                "UPDATE credentials SET sealed = NULL, wiped_at = r.wiped_at FROM {table} CROSS JOIN {tokens} AS found \
+                 WHERE credentials.id = found.id"
+            )
+        }
     })?;
     txn.execute_raw(statement).await?;
     Ok(())

@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     batches::{At, Gate, made_store, made_user, occupy, start},
-    support::{accept, custody, meddle, row, token, written},
+    support::{LEASE, accept, custody, meddle, row, token, written},
 };
 
 /// Lets another process do something between the moment at which a batch has read its rows and the one at which it
@@ -136,6 +136,27 @@ pub(crate) async fn a_row_that_changes_while_a_batch_waits_for_its_lock_is_looke
     assert_eq!(between.inserts.load(Ordering::SeqCst), 1, "a transaction has not written it");
     let row = row(&ledger, "s1").await;
     assert_eq!((row.step, row.account_id.as_deref()), (Step::Store, Some("meanwhile")));
+}
+
+pub(crate) async fn a_lease_that_passes_on_while_its_renewal_waits_for_the_row_is_not_renewed(
+    ledger: Ledger,
+    url: &str,
+) {
+    let (custody, owner) = (custody(), WorkerId::new());
+    let lost = accept(&ledger, &custody, &owner, "lost").await;
+    let kept = accept(&ledger, &custody, &owner, "kept").await;
+    let server = Database::connect(url).await.unwrap();
+    let takes = server.begin().await.unwrap();
+    takes.execute_unprepared("UPDATE provisionings SET lease_owner = 'w' WHERE signup_id = 'lost'").await.unwrap();
+    let leases = [lost.lease, kept.lease];
+    let renewing = tokio::spawn({
+        let ledger = ledger.clone();
+        async move { ledger.renew(&owner, &leases, LEASE).await.unwrap() }
+    });
+    something_waits_for_a_lock(&server).await;
+    takes.commit().await.unwrap();
+    let renewed = renewing.await.unwrap();
+    assert_eq!(renewed.iter().map(|lease| &lease.id).collect::<Vec<_>>(), [&kept.provisioning.id]);
 }
 
 pub(crate) async fn a_batch_that_is_rolled_back_in_a_deadlock_is_written_after_it(ledger: Ledger, url: &str) {

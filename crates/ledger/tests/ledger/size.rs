@@ -8,7 +8,7 @@ mod drive;
 mod figures;
 mod operations;
 mod plans;
-mod rows;
+pub(crate) mod rows;
 
 use std::{
     collections::BTreeSet,

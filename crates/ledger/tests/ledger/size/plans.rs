@@ -139,13 +139,19 @@ fn of_postgres(plan: &[String]) -> Vec<String> {
     found
 }
 
+/// Whether a step sorts nothing but what stands in a parameter.
+fn is_of_carried(node: &Value) -> bool {
+    let of = node["Plans"].as_array().into_iter().flatten();
+    of.map(|of| &of["Node Type"]).all(|kind| kind == "Function Scan") && node["Relation Name"].is_null()
+}
+
 fn judge(node: &Value, found: &mut Vec<String>) {
     let kind = node["Node Type"].as_str().unwrap_or_default();
     let number = |name: &str| node[name].as_f64().unwrap_or(0.0);
     let loops = number("Actual Loops").max(1.0);
     let wasted = (number("Rows Removed by Filter") + number("Rows Removed by Index Recheck")) * loops;
     let on = node["Relation Name"].as_str().unwrap_or("what it has found");
-    if matches!(kind, "Seq Scan" | "Sort" | "Incremental Sort") && !SMALL.contains(&on) {
+    if matches!(kind, "Seq Scan" | "Sort" | "Incremental Sort") && !SMALL.contains(&on) && !is_of_carried(node) {
         found.push(format!("{kind} of {on}"));
     }
     if wasted > WASTED {
