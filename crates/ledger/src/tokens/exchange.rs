@@ -10,7 +10,7 @@ use crate::{
     connect::Ledger,
     credentials::{Road, lock_row, move_to},
     entity::credential,
-    error::LedgerError,
+    error::{Fault, LedgerError},
     ids::ProvisioningId,
     parked::resume_for_user_token,
     query::Credential,
@@ -57,17 +57,20 @@ impl Ledger {
         judge: impl Fn(&[Credential]) -> Exchange + Sync,
     ) -> Result<(), LedgerError> {
         for _ in 0..TRIES {
-            let is_done = match judge(&self.tokens_of_call(id, new.scope, new.intent).await?) {
-                Exchange::Known => true,
+            let exchanged = match judge(&self.tokens_of_call(id, new.scope, new.intent).await?) {
+                Exchange::Known => Ok(true),
                 Exchange::Beside => {
-                    self.keep_late(id, new.clone(), Road::Escrow { is_other: true }).await?;
-                    true
+                    self.keep_late(id, new.clone(), Road::Escrow { is_other: true }).await.map(|_| true)
                 }
-                Exchange::Replace { was } => self.replace_token(id, new, was).await?,
-                Exchange::Promote { first, other } => self.promote_token(id, new, first, other).await?,
+                Exchange::Replace { was } => self.replace_token(id, new, was).await,
+                Exchange::Promote { first, other } => self.promote_token(id, new, first, other).await,
             };
-            if is_done {
-                return Ok(());
+            match exchanged {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // In a circle of locks: it may resume signups whose rows a batch has locked.
+                Err(error) if error.fault() == Fault::NotWritten => {}
+                Err(error) => return Err(error),
             }
         }
         Err(LedgerError::unavailable("the token's row keeps changing"))
