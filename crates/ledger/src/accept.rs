@@ -81,7 +81,8 @@ impl Ledger {
     /// A signup id that stands twice in the input is `Known` the second time.
     ///
     /// # Errors
-    /// As [`Ledger::accept_leased`]; then none of them was accepted.
+    /// As [`Ledger::accept_leased`]. Then all that are new were accepted, or none of them, and which is not known: ask
+    /// again with the same ids.
     pub async fn accept_queued(&self, signups: Vec<NewSignup>) -> Result<Vec<Accepted>, LedgerError> {
         if signups.is_empty() {
             return Ok(Vec::new());

@@ -118,7 +118,8 @@ async fn known(
     Ok(known)
 }
 
-/// The ids that are new, with when they were accepted.
+/// The ids that are new, with when they were accepted. A repeat has the signup id of another row, or the id too if two
+/// batches write it side by side.
 async fn insert(
     ledger: &Ledger,
     db: &impl ConnectionTrait,
@@ -135,7 +136,7 @@ async fn insert(
         let begin: Vec<&str> = BEGINNING.iter().map(|(_, value)| *value).collect();
         format!(
             "INSERT INTO provisionings ({}, {}) SELECT {}, {} FROM {table}, {clock} WHERE true \
-             ON CONFLICT (signup_id) DO NOTHING RETURNING id, accepted_at",
+             ON CONFLICT DO NOTHING RETURNING id, accepted_at",
             NewRow::names(),
             names.join(", "),
             NewRow::COLUMNS.iter().map(from_now).collect::<Vec<_>>().join(", "),

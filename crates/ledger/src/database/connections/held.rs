@@ -1,6 +1,6 @@
 //! A connection that is held over several statements that belong to no transaction.
 //!
-//! The library asks a connection that is given back whether it is still there, and whoever wants it next waits for
+//! The library asks a connection that is given back whether it is still there, and the next caller waits for
 //! that: a round trip between two statements that follow each other.
 
 use sea_orm::{
@@ -63,7 +63,7 @@ impl Held {
         }
     }
 
-    /// Nothing but rows' own errors happened on it.
+    /// No error happened on it.
     pub(crate) fn give_back(self) {
         drop(self.inner);
         self.lent.give_back();
