@@ -27,7 +27,7 @@ use crate::{
     provisioning::Claimed,
     record::{Entry, Next, Recorded},
     siblings,
-    state::ParkedReason,
+    state::{ParkedReason, Scope},
     transitions,
 };
 
@@ -39,7 +39,7 @@ pub(crate) struct Recording {
 }
 
 /// What a person should know of a token, once it is committed.
-struct Told {
+struct ToReport {
     row: Model,
     kept: Kept,
     is_late: bool,
@@ -48,18 +48,18 @@ struct Told {
 /// What an entry has come to, if the transaction is committed.
 pub(super) struct Done {
     pub(super) answer: Result<Recorded, LedgerError>,
-    told: Option<Told>,
+    to_report: Option<ToReport>,
 }
 
 impl Done {
     const fn of(answer: Result<Recorded, LedgerError>) -> Self {
-        Self { answer, told: None }
+        Self { answer, to_report: None }
     }
 
     /// Reports what was committed.
     pub(super) fn report(&self, entry: &Entry) {
-        if let (Some(told), Some(credential)) = (&self.told, &entry.credential) {
-            credentials::report(&told.row, credential, told.kept, told.is_late);
+        if let (Some(kept), Some(credential)) = (&self.to_report, &entry.credential) {
+            credentials::report(&kept.row, credential, kept.kept, kept.is_late);
         }
     }
 }
@@ -140,8 +140,8 @@ impl<'a> Common<'a> {
 
     /// It is written.
     pub(super) fn done(self) -> (usize, Done) {
-        let told = self.kept.map(|kept| Told { row: self.before.clone(), kept, is_late: false });
-        (self.at, Done { answer: Ok(Recorded::Written(Box::new(self.claimed))), told })
+        let to_report = self.kept.map(|kept| ToReport { row: self.before.clone(), kept, is_late: false });
+        (self.at, Done { answer: Ok(Recorded::Written(Box::new(self.claimed))), to_report })
     }
 }
 
@@ -247,18 +247,18 @@ async fn record_one(ledger: &Ledger, txn: &Transaction, recording: &Recording, n
     {
         return Ok(Done::of(Ok(Recorded::Contended(contention))));
     }
-    let mut told = None;
+    let mut to_report = None;
     if let Some(credential) = &entry.credential {
         credentials::touch(txn, &entry.lease.id).await?;
         let kept = credentials::insert(txn, &row, credential, entry.road(is_held), now).await?;
-        told = Some(Told { row: row.clone(), kept, is_late: !is_held });
+        to_report = Some(ToReport { row: row.clone(), kept, is_late: !is_held });
     }
     evidence::insert(txn, [evidence::of_call(&entry.lease, &entry.attempt, now)]).await?;
     if !is_held {
         if let Some(credential) = &entry.credential {
             credentials::resume(txn, &entry.lease.id, credential, now).await?;
         }
-        return Ok(Done { answer: Ok(Recorded::LeaseLost), told });
+        return Ok(Done { answer: Ok(Recorded::LeaseLost), to_report });
     }
     transitions::advance(&mut row, &entry.facts, &entry.next, now);
     rows::write(txn, &[&row]).await?;
@@ -283,7 +283,7 @@ async fn record_one(ledger: &Ledger, txn: &Transaction, recording: &Recording, n
         insert_event(txn, entry.lease.id.as_str(), event, now).await?;
     }
     let claimed = claimed(recording, row)?;
-    Ok(Done { answer: Ok(Recorded::Written(Box::new(claimed))), told })
+    Ok(Done { answer: Ok(Recorded::Written(Box::new(claimed))), to_report })
 }
 
 /// What became of an entry whose first commit happened after all. If the row has been taken since, it was by
@@ -299,13 +299,16 @@ fn written_before(recording: &Recording, row: Model, now: i64) -> Result<Recorde
 
 impl Entry {
     /// Whether it can be written beside others, if its lease is held. A late token may have come since the worker
-    /// that parks a row looked for one, so that is looked at alone.
+    /// that parks a row looked for one, so that is looked at alone. So is an entry that brings a token which it wipes:
+    /// one statement does not see what another part of it inserts.
     pub(super) fn may_be_beside_others(&self) -> bool {
-        self.owner_to_lock().is_none() && !matches!(self.next, Next::Parked { .. })
+        let brings_a_user_token = self.credential.as_ref().is_some_and(|token| token.scope == Scope::User);
+        let is_wiped_at_once = self.wipes_user_tokens() && brings_a_user_token;
+        self.owner_to_lock().is_none() && !matches!(self.next, Next::Parked { .. }) && !is_wiped_at_once
     }
 
-    /// The signup that made the user, if its row must be locked: before a domain is chosen or a store claimed, and by
-    /// whoever puts another token in the place of the user's.
+    /// The signup that made the user, if its row must be locked: before a domain is chosen or a store claimed, and
+    /// before anything that depends on which of the user's tokens is in use.
     fn owner_to_lock(&self) -> Option<&ProvisioningId> {
         let own = Some(&self.lease.id).filter(|_| self.refused_user_token().is_some());
         let is_asked = self.facts.name_anything() || self.refused_user_token().is_some();

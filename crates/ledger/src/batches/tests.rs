@@ -2,7 +2,9 @@ use std::{path::Path, time::Duration};
 
 use foxden_vault::{Fingerprint, Sealed};
 use sea_orm::{ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _};
+use tokio::{sync::oneshot, time::Instant};
 
+use super::{Accepting, Work};
 use crate::{
     accept::{Accepted, NewSignup},
     connect::Ledger,
@@ -129,4 +131,18 @@ async fn a_disk_that_is_full_in_the_middle_of_a_batch_keeps_none_of_it_and_loses
         assert!(matches!(answer.unwrap(), Recorded::Written(_)));
     }
     assert_eq!(read_elsewhere(dir.path()).await, (all_of_them, all_of_them, all_of_them));
+}
+
+#[tokio::test]
+async fn an_operation_is_written_whose_caller_has_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    ledger.migrate_up().await.unwrap();
+    let (reply, gone) = oneshot::channel();
+    drop(gone);
+    ledger.gather(Work::Accept(Accepting { signups: signups(), lease: None, asked_at: Instant::now() }, reply));
+    // One that comes after it is answered after it.
+    let later = NewSignup { signup_id: SignupId::parse("later").unwrap(), ..signups().swap_remove(0) };
+    assert!(matches!(ledger.accept_queued(vec![later]).await.unwrap()[..], [Accepted::Queued]));
+    assert_eq!(read_elsewhere(dir.path()).await, (SIGNUPS as u64 + 1, 0, 0));
 }

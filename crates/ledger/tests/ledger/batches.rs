@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use foxden_custody::Custody;
@@ -211,25 +210,16 @@ pub(crate) async fn an_error_that_a_row_has_caused_is_that_row_s_alone(ledger: L
     }
 }
 
-pub(crate) async fn a_batch_is_written_whose_callers_have_gone(ledger: Ledger) {
+pub(crate) async fn a_user_s_token_that_comes_with_the_end_is_wiped_with_the_others(ledger: Ledger) {
     let custody = custody();
-    let rows = accepted(&ledger, &custody, 3).await;
-    let gate = Gate::new(0, false);
-    let ledger = ledger.with_steps(Arc::new(At(gate.clone())));
-    let mut occupied = occupy(&ledger, &custody, &gate).await;
-    for one in start(&ledger, rows.iter().map(|row| made_user(row, &custody)).collect()).await {
-        one.abort();
-    }
-    gate.open.add_permits(100);
-    while occupied.join_next().await.is_some() {}
-    // One that comes after them is answered after them.
-    let later = signup(&custody, "later");
-    ledger.accept_queued(vec![later]).await.unwrap();
-    for number in 0..3 {
-        while row(&ledger, &format!("s{number}")).await.step != Step::Store {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
+    let claimed = accept(&ledger, &custody, &WorkerId::new(), "s1").await;
+    let claimed = written(&ledger, made_user(&claimed, &custody)).await;
+    let mut ended = made_store(&claimed, &custody);
+    ended.credential = token(&claimed, &custody, Scope::User, "renewed-token");
+    written(&ledger, ended).await;
+    let held = ledger.credentials(&claimed.provisioning.id).await.unwrap();
+    assert_eq!(held.len(), 2);
+    assert!(held.iter().all(|held| held.sealed.is_none()), "{held:?}");
 }
 
 pub(crate) async fn answers_that_are_lost_are_given_when_they_are_asked_for_again(ledger: Ledger) {

@@ -106,7 +106,7 @@ macro_rules! all_rules {
             forgetting::a_token_that_comes_after_its_customer_was_forgotten_is_wiped,
             forgetting::what_was_not_to_be_forgotten_is_kept_also_if_it_comes_later,
             batches::each_entry_of_a_batch_has_the_answer_that_is_its_own,
-            batches::a_batch_is_written_whose_callers_have_gone,
+            batches::a_user_s_token_that_comes_with_the_end_is_wiped_with_the_others,
             batches::answers_that_are_lost_are_given_when_they_are_asked_for_again,
             signups::the_schema_goes_down_and_up_again,
         );
