@@ -99,19 +99,32 @@ impl Ledger {
 
     /// Commits a batch, and gives the answers.
     async fn commit_batch(&self, batch: Vec<Work>) {
-        let lost = || LedgerError::unavailable("stepped in");
-        let answers = between(self.steps(), "batch", lost, async { Ok(self.carry_out(batch).await) });
-        // If a test lets them get lost, they are dropped, and the callers hear that.
-        for answer in answers.await.into_iter().flatten() {
-            answer();
+        let is_of_records = batch.iter().all(|work| work.recording().is_some());
+        let mut rest = batch;
+        if is_of_records && !self.is_embedded() {
+            // What one statement has written is answered before a transaction begins for the rest.
+            rest = self.committed(self.record_at_once(rest)).await;
         }
+        if !rest.is_empty() {
+            self.committed(async { (self.carry_out(rest).await, Vec::new()) }).await;
+        }
+    }
+
+    /// Gives the answers to what this commits. Answers what it has left.
+    async fn committed(&self, work: impl Future<Output = (Vec<Answered>, Vec<Work>)>) -> Vec<Work> {
+        let lost = || LedgerError::unavailable("stepped in");
+        // Boxed: both ways of writing are large.
+        let work = Box::pin(work);
+        // If a test lets the answers get lost, they are dropped with what is left, and the callers hear that.
+        let committed = between(self.steps(), "batch", lost, async { Ok(work.await) }).await;
+        let (answers, rest) = committed.unwrap_or_default();
+        answers.into_iter().for_each(|answer| answer());
+        rest
     }
 
     /// Writes a batch. An error that a row has caused splits it, until that row is alone.
     async fn carry_out(&self, batch: Vec<Work>) -> Vec<Answered> {
-        // Boxed, and the other way of writing too: they are large.
-        let (mut answers, rest) = Box::pin(self.record_at_once(batch)).await;
-        let mut parts = vec![(rest, 1)];
+        let (mut answers, mut parts) = (Vec::new(), vec![(batch, 1)]);
         while let Some((mut part, tries)) = parts.pop() {
             if part.is_empty() {
                 continue;
@@ -137,9 +150,6 @@ impl Ledger {
     /// Records what can be recorded without a transaction. Answers what is left for one.
     async fn record_at_once(&self, batch: Vec<Work>) -> (Vec<Answered>, Vec<Work>) {
         let records: Vec<&Recording> = batch.iter().filter_map(Work::recording).collect();
-        if self.is_embedded() || records.len() < batch.len() {
-            return (Vec::new(), batch);
-        }
         let mut tries = 1;
         let recorded = loop {
             match at_once::record(self, &records).await {

@@ -206,6 +206,7 @@ mod servers {
         rules_with_a_meddler!(database_with_url:
             young::plans_of_an_empty_ledger_read_no_whole_table_once_it_has_grown,
             meanwhile::a_token_that_is_committed_while_a_batch_waits_for_its_row_is_wiped_with_the_others,
+            meanwhile::what_one_statement_has_recorded_is_answered_before_a_transaction_begins,
             meanwhile::a_lease_that_passes_on_while_its_renewal_waits_for_the_row_is_not_renewed,
             meanwhile::a_batch_that_is_rolled_back_in_a_deadlock_is_written_after_it,
             meanwhile::a_row_that_changes_while_a_batch_waits_for_its_lock_is_looked_at_again,

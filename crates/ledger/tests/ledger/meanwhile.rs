@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use foxden_ledger::{Ledger, Pause, Recorded, Scope, Sent, Step, StepIn, WorkerId};
+use foxden_ledger::{Ledger, Next, ParkedReason, Pause, Recorded, Scope, Sent, Step, StepIn, WorkerId};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement, TransactionTrait as _};
 use tokio::runtime::Runtime;
 
 use crate::{
     batches::{At, Gate, made_store, made_user, occupy, start},
-    support::{LEASE, accept, custody, meddle, row, token, written},
+    support::{LEASE, accept, custody, entry, meddle, row, token, written},
 };
 
 /// Lets another process do something between the moment at which a batch has read its rows and the one at which it
@@ -136,6 +136,25 @@ pub(crate) async fn a_row_that_changes_while_a_batch_waits_for_its_lock_is_looke
     assert_eq!(between.inserts.load(Ordering::SeqCst), 1, "a transaction has not written it");
     let row = row(&ledger, "s1").await;
     assert_eq!((row.step, row.account_id.as_deref()), (Step::Store, Some("meanwhile")));
+}
+
+pub(crate) async fn what_one_statement_has_recorded_is_answered_before_a_transaction_begins(ledger: Ledger, _: &str) {
+    let custody = custody();
+    let at_once = accept(&ledger, &custody, &WorkerId::new(), "s1").await;
+    let parks = accept(&ledger, &custody, &WorkerId::new(), "s2").await;
+    let parked = entry(&parks, Next::Parked { reason: ParkedReason::DomainTaken, detail: None });
+    let gate = Gate::new(0, false);
+    let ledger = ledger.with_steps(Arc::new(At(gate.clone())));
+    let mut occupied = occupy(&ledger, &custody, &gate).await;
+    let mut running = start(&ledger, vec![made_user(&at_once, &custody), parked]).await;
+    // For those that occupy the writers, and for the statement.
+    gate.open.add_permits(4);
+    let (second, first) = (running.pop().unwrap(), running.pop().unwrap());
+    assert!(matches!(first.await.unwrap(), Ok(Recorded::Written(_))));
+    assert!(!second.is_finished());
+    gate.open.add_permits(1);
+    assert!(matches!(second.await.unwrap(), Ok(Recorded::Written(_))));
+    while occupied.join_next().await.is_some() {}
 }
 
 pub(crate) async fn a_lease_that_passes_on_while_its_renewal_waits_for_the_row_is_not_renewed(
