@@ -121,7 +121,7 @@ fn of_sqlite(plan: &[String], text: &str, partial: &[String]) -> Vec<String> {
 /// Values that stand in the statement itself, or what another step of the plan has found.
 fn is_of_constants(line: &str) -> bool {
     let what = line.trim_start_matches("SCAN ");
-    let is_carried = what.starts_with("json_each ") || what == "clock";
+    let is_carried = what.starts_with("json_each ") || what.starts_with("jsonb_each ") || what == "clock";
     is_carried
         || what.starts_with("CONSTANT ROW")
         || what.contains("VALUES CLAUSE")
