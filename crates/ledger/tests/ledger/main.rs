@@ -122,6 +122,7 @@ macro_rules! all_rules_with_a_meddler {
             audit::the_audit_is_appended_to_never_changed,
             counts::counts_are_those_of_a_full_count_whatever_was_done,
             counts::counts_begin_with_what_was_there_before_them,
+            counts::wrong_counts_are_put_right_by_what_operations_says,
             counts::counts_agree_after_many_writers_and_sweeps_at_once,
             size::no_statement_reads_or_sorts_a_whole_table,
             outbox::an_event_of_an_unknown_kind_is_passed_over_with_what_is_behind_it,
