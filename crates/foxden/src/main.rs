@@ -10,6 +10,7 @@ mod docs_tests;
 mod exit;
 mod file_sizes;
 mod history;
+mod key_check;
 #[cfg(test)]
 mod layering_tests;
 mod listed;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     belonging,
     exit::Exit,
-    other_clients,
+    key_check, other_clients,
     secret_source::SecretFile,
     service::{Ended, Service},
     settings::{Need, Needs, Settings, Sources},
@@ -48,7 +48,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     let worker = WorkerId::new();
     let policy = wiring::policy(&settings, amqp.is_some());
     let custody = wiring::custody(settings.keys)?;
-    wiring::check_keys(&ledger, &custody, Some(&settings.worker.escrow_dir)).await?;
+    key_check::check(&ledger, &custody, Some(&settings.worker.escrow_dir)).await?;
     let side = belonging::foxy_of(&ledger, &settings.database, &settings.foxy).await?;
     other_clients::check(&ledger, &settings.worker.escrow_dir, side.client_id(), &settings.foxy.other_clients).await?;
     tracing::info!(

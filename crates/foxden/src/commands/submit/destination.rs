@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use foxden_intake::{Admitted, AmqpSettings, Door, Publisher, SignupEvent};
 use foxden_ledger::Source;
 
-use crate::{settings::Settings, wiring};
+use crate::{key_check, settings::Settings, wiring};
 
 /// So many events go into the ledger in one transaction.
 const LEDGER_BATCH: usize = 500;
@@ -32,7 +32,7 @@ impl Destination {
         let ledger = wiring::ledger(&settings).await?;
         wiring::warn_of_risks(&ledger).await?;
         let custody = wiring::custody(settings.keys)?;
-        wiring::check_keys(&ledger, &custody, None).await?;
+        key_check::check(&ledger, &custody, None).await?;
         Ok(Self::Ledger(Door::new(ledger, custody, Source::Submit)))
     }
 
