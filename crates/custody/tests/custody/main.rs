@@ -8,6 +8,7 @@ mod databases;
 #[path = "../../../ledger/tests/ledger/support.rs"]
 mod support;
 
+mod ended;
 mod keys;
 mod on_disk;
 mod opening;
@@ -58,9 +59,9 @@ macro_rules! all_rules_with_a_meddler {
         rules_with_a_meddler!($ledger:
             opening::without_a_record_no_token_is_opened,
             opening::the_example_opens_a_stores_token,
-            whose::fxd1_ends_once_none_is_left,
-            whose::an_old_copy_put_back_after_the_end_is_refused,
-            whose::a_file_of_fxd1_stays_in_the_escrow_after_the_end,
+            ended::fxd1_ends_once_none_is_left,
+            ended::an_old_copy_put_back_after_the_end_is_refused,
+            ended::a_file_of_fxd1_stays_in_the_escrow_after_the_end,
             whose::a_closed_row_under_another_signups_id_gives_no_token,
             whose::an_open_row_under_another_signups_id_gives_neither_contents_nor_token,
             whose::an_address_edited_to_another_store_of_the_same_foxy_gets_no_token,

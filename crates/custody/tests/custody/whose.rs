@@ -3,10 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use foxden_custody::{
-    Custody, CustodyError, DrainError, Escrow, Mismatch, OpenTokenError, Page, Payload, Reseal, TokenRow,
-    open_store_token,
+    Custody, CustodyError, Mismatch, OpenTokenError, Page, Payload, Reseal, TokenRow, open_store_token,
 };
-use foxden_ledger::{By, EndOfFxd1, Ledger, NewCredential, Next, Provisioning, Scope, SignupId, Step, WorkerId};
+use foxden_ledger::{By, Ledger, Next, Provisioning, Scope, SignupId, Step, WorkerId};
 use foxden_vault::{Binding, Format, KeyRing, Sealed};
 
 use crate::support::{accept, entry, meddle, payload, row, token, written};
@@ -17,12 +16,12 @@ fn ring() -> KeyRing {
     KeyRing::parse(KEY).unwrap()
 }
 
-fn custody() -> Custody {
+pub(crate) fn custody() -> Custody {
     Custody::new(Arc::new(ring()), "test")
 }
 
 /// A provisioned signup whose store is the one with this number.
-async fn provisioned(ledger: &Ledger, signup_id: &str, store: u32) -> Provisioning {
+pub(crate) async fn provisioned(ledger: &Ledger, signup_id: &str, store: u32) -> Provisioning {
     let claimed = accept(ledger, &custody(), &WorkerId::new(), signup_id).await;
     let mut record = entry(&claimed, Next::Provisioned { keep_user_token: false, keep_payload: false });
     let uri = format!("https://api.foxycart.com/stores/{store}");
@@ -34,7 +33,7 @@ async fn provisioned(ledger: &Ledger, signup_id: &str, store: u32) -> Provisioni
 }
 
 /// An open signup with a user's token, before its store.
-async fn signed_up(ledger: &Ledger, signup_id: &str) -> Provisioning {
+pub(crate) async fn signed_up(ledger: &Ledger, signup_id: &str) -> Provisioning {
     let claimed = accept(ledger, &custody(), &WorkerId::new(), signup_id).await;
     let mut record = entry(&claimed, Next::Due { step: Step::Store, delay: Duration::ZERO, at_least: Duration::ZERO });
     record.credential = token(&claimed, &custody(), Scope::User, &format!("token of {signup_id}"));
@@ -47,14 +46,14 @@ async fn swap_signup_ids(url: &str) {
     }
 }
 
-async fn opened(ledger: &Ledger, signup_id: &str) -> Result<String, OpenTokenError> {
+pub(crate) async fn opened(ledger: &Ledger, signup_id: &str) -> Result<String, OpenTokenError> {
     let signup_id = SignupId::parse(signup_id).unwrap();
     let by = By::new("a test");
     let opened = open_store_token(ledger, &custody(), &signup_id, &by, |uri| Some(uri.to_owned())).await?;
     Ok(opened.token.expose().to_owned())
 }
 
-fn mismatch(error: OpenTokenError) -> Mismatch {
+pub(crate) fn mismatch(error: OpenTokenError) -> Mismatch {
     match error {
         OpenTokenError::Sealed { source: CustodyError::Mismatch(mismatch), .. } => mismatch,
         other => panic!("{other:?}"),
@@ -110,7 +109,7 @@ pub(crate) async fn a_token_of_an_earlier_call_in_a_later_ones_row_is_noticed(le
 }
 
 /// Puts what an earlier release would have sealed in the place of every envelope.
-async fn as_before(ledger: &Ledger, url: &str, rows: &[Provisioning]) {
+pub(crate) async fn as_before(ledger: &Ledger, url: &str, rows: &[Provisioning]) {
     let fxd1 = |purpose, owner: &str, scope, plaintext: &[u8]| {
         let sealed = ring().seal_fxd1(&Binding { environment: "test", purpose, owner, scope }, plaintext).unwrap();
         literal(url, &sealed)
@@ -133,7 +132,7 @@ async fn as_before(ledger: &Ledger, url: &str, rows: &[Provisioning]) {
     }
 }
 
-async fn reseal(ledger: &Ledger) -> Page {
+pub(crate) async fn reseal(ledger: &Ledger) -> Page {
     let mut walk = Reseal::begin(ledger, &custody()).await.unwrap();
     let mut all = Page::default();
     while let Some(page) = walk.next_page(2).await.unwrap() {
@@ -228,93 +227,7 @@ pub(crate) async fn members_of_a_later_release_survive_a_reseal(ledger: Ledger, 
     assert_eq!(inside("credential", &row, "store_full_access", held.sealed.as_ref().unwrap()), content.take());
 }
 
-/// The envelopes of every token, as they are.
-async fn sealed_tokens(ledger: &Ledger, row: &Provisioning) -> Vec<Sealed> {
-    ledger.credentials(&row.id).await.unwrap().into_iter().filter_map(|held| held.sealed).collect()
-}
-
-pub(crate) async fn fxd1_ends_once_none_is_left(ledger: Ledger, url: &str) {
-    let rows = [provisioned(&ledger, "s1", 1).await, signed_up(&ledger, "s2").await];
-    as_before(&ledger, url, &rows).await;
-    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::NotYet);
-    assert!(!ledger.has_fxd1_ended().await.unwrap());
-    assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1");
-    // One event is as much a reason as a token.
-    let sealed = sealed_tokens(&ledger, &rows[0]).await;
-    meddle(url, "UPDATE credentials SET sealed = NULL").await;
-    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::NotYet);
-    put_back(url, &rows[0], &sealed[0]).await;
-
-    assert_eq!(reseal(&ledger).await.moved, 2);
-    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::Now);
-    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::Before);
-    assert!(ledger.has_fxd1_ended().await.unwrap());
-    assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1", "it is FXD2 now");
-}
-
-pub(crate) async fn an_old_copy_put_back_after_the_end_is_refused(ledger: Ledger, url: &str) {
-    let rows = [provisioned(&ledger, "s1", 1).await, signed_up(&ledger, "s2").await];
-    as_before(&ledger, url, &rows).await;
-    let (token, event) = (sealed_tokens(&ledger, &rows[0]).await.remove(0), row(&ledger, "s2").await.payload.unwrap());
-    reseal(&ledger).await;
-    ledger.end_fxd1().await.unwrap();
-
-    put_back(url, &rows[0], &token).await;
-    let old = format!("UPDATE provisionings SET payload = {} WHERE signup_id = 's2'", literal(url, &event));
-    meddle(url, &old).await;
-    assert_eq!(mismatch(opened(&ledger, "s1").await.unwrap_err()), Mismatch::Format);
-    let custody = custody();
-    let open = |row: &Provisioning| custody.open_payload(&row.id, &row.signup_id, row.payload.as_ref().unwrap());
-    let of_s2 = row(&ledger, "s2").await;
-    custody.heed_end(&ledger, of_s2.payload.as_ref()).await.unwrap();
-    assert!(matches!(open(&of_s2), Err(CustodyError::Mismatch(Mismatch::Format))));
-    // Resealing does not make good of it.
-    let page = reseal(&ledger).await;
-    let reasons: Vec<_> = page.refused.iter().map(|refused| &refused.reason).collect();
-    assert!(matches!(
-        reasons[..],
-        [CustodyError::Mismatch(Mismatch::Format), CustodyError::Mismatch(Mismatch::Format)]
-    ));
-    assert_eq!(page.moved, 0);
-
-    // Until a person says that one may yet come.
-    assert!(ledger.admit_fxd1(&By::new("a test")).await.unwrap());
-    assert!(!ledger.admit_fxd1(&By::new("a test")).await.unwrap());
-    assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1");
-    custody.heed_end(&ledger, of_s2.payload.as_ref()).await.unwrap();
-    assert!(open(&of_s2).is_ok());
-    assert_eq!(reseal(&ledger).await.moved, 2);
-}
-
-pub(crate) async fn a_file_of_fxd1_stays_in_the_escrow_after_the_end(ledger: Ledger, url: &str) {
-    let row = provisioned(&ledger, "s1", 1).await;
-    as_before(&ledger, url, std::slice::from_ref(&row)).await;
-    let held = ledger.credentials(&row.id).await.unwrap().remove(0);
-    meddle(url, "DELETE FROM credentials").await;
-    let dir = tempfile::tempdir().unwrap();
-    let escrow = Escrow::open(dir.path()).unwrap();
-    let (scope, intent, resource_uri) = (held.scope, held.intent, held.resource_uri.clone());
-    let late = NewCredential { scope, intent, resource_uri, client: None, sealed: held.sealed.unwrap() };
-    escrow.keep(&row.id, &late).await.unwrap();
-    assert_eq!(Escrow::count_fxd1(dir.path()).unwrap(), 1);
-    let files = || std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect::<Vec<_>>();
-    let before = files();
-
-    ledger.end_fxd1().await.unwrap();
-    let stuck = escrow.drain(&ledger, &custody()).await.unwrap_err();
-    assert!(matches!(stuck, DrainError::FormatEnded { .. }), "{stuck}");
-    assert_eq!(files(), before, "neither taken nor put aside");
-    ledger.admit_fxd1(&By::new("a test")).await.unwrap();
-    assert_eq!(escrow.drain(&ledger, &custody()).await.unwrap(), 1);
-    assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1");
-}
-
-fn literal(url: &str, sealed: &Sealed) -> String {
+pub(crate) fn literal(url: &str, sealed: &Sealed) -> String {
     let hex: String = sealed.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     if url.starts_with("sqlite:") { format!("x'{hex}'") } else { format!("'\\x{hex}'") }
-}
-
-async fn put_back(url: &str, row: &Provisioning, sealed: &Sealed) {
-    let sealed = literal(url, sealed);
-    meddle(url, &format!("UPDATE credentials SET sealed = {sealed} WHERE provisioning_id = '{}'", row.id)).await;
 }

@@ -1,0 +1,96 @@
+//! The end of `FXD1`: from when a ledger has none left, one that turns up is refused.
+
+use foxden_custody::{CustodyError, DrainError, Escrow, Mismatch};
+use foxden_ledger::{By, EndOfFxd1, Ledger, NewCredential, Provisioning};
+use foxden_vault::Sealed;
+
+use crate::{
+    support::{meddle, row},
+    whose::{as_before, custody, literal, mismatch, opened, provisioned, reseal, signed_up},
+};
+
+/// The envelopes of every token, as they are.
+async fn sealed_tokens(ledger: &Ledger, row: &Provisioning) -> Vec<Sealed> {
+    ledger.credentials(&row.id).await.unwrap().into_iter().filter_map(|held| held.sealed).collect()
+}
+
+async fn put_back(url: &str, row: &Provisioning, sealed: &Sealed) {
+    let sealed = literal(url, sealed);
+    meddle(url, &format!("UPDATE credentials SET sealed = {sealed} WHERE provisioning_id = '{}'", row.id)).await;
+}
+
+pub(crate) async fn fxd1_ends_once_none_is_left(ledger: Ledger, url: &str) {
+    let rows = [provisioned(&ledger, "s1", 1).await, signed_up(&ledger, "s2").await];
+    as_before(&ledger, url, &rows).await;
+    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::NotYet);
+    assert!(!ledger.has_fxd1_ended().await.unwrap());
+    assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1");
+    // One event is as much a reason as a token.
+    let sealed = sealed_tokens(&ledger, &rows[0]).await;
+    meddle(url, "UPDATE credentials SET sealed = NULL").await;
+    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::NotYet);
+    put_back(url, &rows[0], &sealed[0]).await;
+
+    assert_eq!(reseal(&ledger).await.moved, 2);
+    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::Now);
+    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::Before);
+    assert!(ledger.has_fxd1_ended().await.unwrap());
+    assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1", "it is FXD2 now");
+}
+
+pub(crate) async fn an_old_copy_put_back_after_the_end_is_refused(ledger: Ledger, url: &str) {
+    let rows = [provisioned(&ledger, "s1", 1).await, signed_up(&ledger, "s2").await];
+    as_before(&ledger, url, &rows).await;
+    let (token, event) = (sealed_tokens(&ledger, &rows[0]).await.remove(0), row(&ledger, "s2").await.payload.unwrap());
+    reseal(&ledger).await;
+    ledger.end_fxd1().await.unwrap();
+
+    put_back(url, &rows[0], &token).await;
+    let old = format!("UPDATE provisionings SET payload = {} WHERE signup_id = 's2'", literal(url, &event));
+    meddle(url, &old).await;
+    assert_eq!(mismatch(opened(&ledger, "s1").await.unwrap_err()), Mismatch::Format);
+    let custody = custody();
+    let open = |row: &Provisioning| custody.open_payload(&row.id, &row.signup_id, row.payload.as_ref().unwrap());
+    let of_s2 = row(&ledger, "s2").await;
+    custody.heed_end(&ledger, of_s2.payload.as_ref()).await.unwrap();
+    assert!(matches!(open(&of_s2), Err(CustodyError::Mismatch(Mismatch::Format))));
+    // Resealing does not make good of it.
+    let page = reseal(&ledger).await;
+    let reasons: Vec<_> = page.refused.iter().map(|refused| &refused.reason).collect();
+    assert!(matches!(
+        reasons[..],
+        [CustodyError::Mismatch(Mismatch::Format), CustodyError::Mismatch(Mismatch::Format)]
+    ));
+    assert_eq!(page.moved, 0);
+
+    // Until a person says that one may yet come.
+    assert!(ledger.admit_fxd1(&By::new("a test")).await.unwrap());
+    assert!(!ledger.admit_fxd1(&By::new("a test")).await.unwrap());
+    assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1");
+    custody.heed_end(&ledger, of_s2.payload.as_ref()).await.unwrap();
+    assert!(open(&of_s2).is_ok());
+    assert_eq!(reseal(&ledger).await.moved, 2);
+}
+
+pub(crate) async fn a_file_of_fxd1_stays_in_the_escrow_after_the_end(ledger: Ledger, url: &str) {
+    let row = provisioned(&ledger, "s1", 1).await;
+    as_before(&ledger, url, std::slice::from_ref(&row)).await;
+    let held = ledger.credentials(&row.id).await.unwrap().remove(0);
+    meddle(url, "DELETE FROM credentials").await;
+    let dir = tempfile::tempdir().unwrap();
+    let escrow = Escrow::open(dir.path()).unwrap();
+    let (scope, intent, resource_uri) = (held.scope, held.intent, held.resource_uri.clone());
+    let late = NewCredential { scope, intent, resource_uri, client: None, sealed: held.sealed.unwrap() };
+    escrow.keep(&row.id, &late).await.unwrap();
+    assert_eq!(Escrow::count_fxd1(dir.path()).unwrap(), 1);
+    let files = || std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect::<Vec<_>>();
+    let before = files();
+
+    ledger.end_fxd1().await.unwrap();
+    let stuck = escrow.drain(&ledger, &custody()).await.unwrap_err();
+    assert!(matches!(stuck, DrainError::FormatEnded { .. }), "{stuck}");
+    assert_eq!(files(), before, "neither taken nor put aside");
+    ledger.admit_fxd1(&By::new("a test")).await.unwrap();
+    assert_eq!(escrow.drain(&ledger, &custody()).await.unwrap(), 1);
+    assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1");
+}
