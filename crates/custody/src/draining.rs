@@ -132,6 +132,11 @@ impl Escrow {
             match kept {
                 Ok(()) => {}
                 Err(error) if error.is_passing() => return Err(error.into()),
+                // It ended since the file was judged.
+                Err(LedgerError::FormatEnded) => {
+                    stuck = Some(DrainError::FormatEnded { file: file() });
+                    continue;
+                }
                 Err(error) => {
                     stuck = Some(error.into());
                     continue;

@@ -48,6 +48,9 @@ pub enum LedgerError {
         /// The provisioning.
         id: String,
     },
+    /// A token is sealed as `FXD1`, which has ended in this ledger.
+    #[error("FXD1 has ended in this ledger, so it keeps no token that is sealed as FXD1")]
+    FormatEnded,
     /// The database refused a statement. This is a fault of foxden or of the schema.
     #[error("the ledger's database refused a statement ({reason})")]
     Refused {
@@ -86,7 +89,7 @@ impl LedgerError {
     /// What has caused it, as far as that decides what becomes of those that shared its transaction.
     pub(crate) fn fault(&self) -> Fault {
         match self {
-            Self::Damaged { .. } | Self::NotOurs { .. } => Fault::Row,
+            Self::Damaged { .. } | Self::NotOurs { .. } | Self::FormatEnded => Fault::Row,
             Self::Refused { source, .. } if trust_after(&source.0) == Trust::Kept => Fault::Row,
             Self::Unavailable { source, .. } if was_rolled_back(&source.0) => Fault::NotWritten,
             _ => Fault::All,

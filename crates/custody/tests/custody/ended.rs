@@ -1,7 +1,9 @@
 //! The end of `FXD1`: from when a ledger has none left, one that turns up is refused.
 
+use std::{ops::ControlFlow, sync::Arc};
+
 use foxden_custody::{CustodyError, DrainError, Escrow, Mismatch};
-use foxden_ledger::{By, EndOfFxd1, Ledger, NewCredential, Provisioning};
+use foxden_ledger::{By, EndOfFxd1, Exchange, Ledger, LedgerError, NewCredential, Pause, Provisioning, StepIn};
 use foxden_vault::Sealed;
 
 use crate::{
@@ -72,15 +74,20 @@ pub(crate) async fn an_old_copy_put_back_after_the_end_is_refused(ledger: Ledger
     assert_eq!(reseal(&ledger).await.moved, 2);
 }
 
-pub(crate) async fn a_file_of_fxd1_stays_in_the_escrow_after_the_end(ledger: Ledger, url: &str) {
-    let row = provisioned(&ledger, "s1", 1).await;
-    as_before(&ledger, url, std::slice::from_ref(&row)).await;
+/// A signup whose token an earlier release has sealed, and which the ledger does not have yet.
+async fn late(ledger: &Ledger, url: &str) -> (Provisioning, NewCredential) {
+    let row = provisioned(ledger, "s1", 1).await;
+    as_before(ledger, url, std::slice::from_ref(&row)).await;
     let held = ledger.credentials(&row.id).await.unwrap().remove(0);
     meddle(url, "DELETE FROM credentials").await;
+    let (scope, intent, resource_uri) = (held.scope, held.intent, held.resource_uri.clone());
+    (row, NewCredential { scope, intent, resource_uri, client: None, sealed: held.sealed.unwrap() })
+}
+
+pub(crate) async fn a_file_of_fxd1_stays_in_the_escrow_after_the_end(ledger: Ledger, url: &str) {
+    let (row, late) = late(&ledger, url).await;
     let dir = tempfile::tempdir().unwrap();
     let escrow = Escrow::open(dir.path()).unwrap();
-    let (scope, intent, resource_uri) = (held.scope, held.intent, held.resource_uri.clone());
-    let late = NewCredential { scope, intent, resource_uri, client: None, sealed: held.sealed.unwrap() };
     escrow.keep(&row.id, &late).await.unwrap();
     assert_eq!(Escrow::count_fxd1(dir.path()).unwrap(), 1);
     let files = || std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect::<Vec<_>>();
@@ -93,4 +100,43 @@ pub(crate) async fn a_file_of_fxd1_stays_in_the_escrow_after_the_end(ledger: Led
     ledger.admit_fxd1(&By::new("a test")).await.unwrap();
     assert_eq!(escrow.drain(&ledger, &custody()).await.unwrap(), 1);
     assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1");
+}
+
+/// Another process ends `FXD1` after a file was judged and before its token is written.
+struct EndsMeanwhile(Ledger);
+
+impl StepIn for EndsMeanwhile {
+    fn before(&self, operation: &'static str) -> Pause {
+        let other = self.0.clone();
+        Box::pin(async move {
+            if operation == "keep_credential" {
+                assert_eq!(other.end_fxd1().await.unwrap(), EndOfFxd1::Now);
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn after(&self, _: &'static str) -> Pause {
+        Box::pin(async { ControlFlow::Continue(()) })
+    }
+}
+
+pub(crate) async fn no_token_of_fxd1_is_written_after_an_end_that_has_not_counted_it(ledger: Ledger, url: &str) {
+    let (row, late) = late(&ledger, url).await;
+    let dir = tempfile::tempdir().unwrap();
+    let escrow = Escrow::open(dir.path()).unwrap();
+    escrow.keep(&row.id, &late).await.unwrap();
+    let stepped_in = ledger.clone().with_steps(Arc::new(EndsMeanwhile(ledger.clone())));
+    let stuck = escrow.drain(&stepped_in, &custody()).await.unwrap_err();
+    assert!(matches!(stuck, DrainError::FormatEnded { .. }), "{stuck}");
+    assert_eq!(Escrow::count_fxd1(dir.path()).unwrap(), 1, "the file stays");
+    assert!(ledger.credentials(&row.id).await.unwrap().is_empty());
+
+    // Nor in the place of another one.
+    let was = crate::support::token_of(&row, &custody(), (late.scope, late.intent), None, "in use");
+    ledger.keep_credential(&row.id, was.clone()).await.unwrap();
+    let replace = |_: &[_]| Exchange::Replace { was: was.sealed.clone() };
+    let replaced = ledger.exchange_token(&row.id, &late, replace).await;
+    assert!(matches!(replaced, Err(LedgerError::FormatEnded)), "{replaced:?}");
+    assert_eq!(sealed_tokens(&ledger, &row).await, [was.sealed]);
 }

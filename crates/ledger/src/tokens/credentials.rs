@@ -35,8 +35,8 @@ impl Ledger {
     /// Keeping it twice is harmless.
     ///
     /// # Errors
-    /// [`LedgerError::NotOurs`] if this ledger has no such provisioning. Else when the commit did not happen or is not
-    /// known to have: try again.
+    /// [`LedgerError::NotOurs`] if this ledger has no such provisioning, [`LedgerError::FormatEnded`] if the token is of
+    /// a format that has ended in it. Else when the commit did not happen or is not known to have: try again.
     pub async fn keep_credential(&self, id: &ProvisioningId, credential: NewCredential) -> Result<(), LedgerError> {
         self.keep_late(id, credential, Road::Escrow { is_other: true }).await.map(drop)
     }
@@ -75,6 +75,7 @@ impl Ledger {
                 let row = lock_row(txn, &id).await?;
                 touch(txn, &id).await?;
                 let kept = insert(txn, &row, &credential, road, now).await?;
+                ledger.refuse_if_ended(txn, &credential.sealed).await?;
                 if !matches!(kept, Kept::Wiped | Kept::Differs) {
                     resume(txn, &id, &credential, now).await?;
                 }

@@ -1,11 +1,12 @@
 //! The end of `FXD1`, which says nothing of whose it is: from when none is left, one that turns up was put there.
 
-use foxden_vault::Format;
-use sea_orm::ConnectionTrait as _;
+use foxden_vault::{Format, Sealed};
+use sea_orm::{ConnectionTrait as _, Statement};
 
 use crate::{
     audit::{self, By, Deed},
     connect::Ledger,
+    connections::Transaction,
     error::LedgerError,
     keys::Contents,
     state::Act,
@@ -29,9 +30,21 @@ impl Ledger {
     /// # Errors
     /// When the database does not answer.
     pub async fn has_fxd1_ended(&self) -> Result<bool, LedgerError> {
-        let query = self.statement("SELECT format FROM ended_formats WHERE format = $1", [name().into()]);
-        let ledger = self.clone();
+        let (ledger, query) = (self.clone(), self.note_of_end());
         self.detached("has_fxd1_ended", async move { Ok(ledger.db.query_one_raw(query).await?.is_some()) }).await
+    }
+
+    fn note_of_end(&self) -> Statement {
+        self.statement("SELECT format FROM ended_formats WHERE format = $1", [name().into()])
+    }
+
+    /// Refuses a token that this transaction has just written, if it is of `FXD1` and that has ended. To be asked
+    /// after the write: that holds the table's lock, so an end that has not counted the token is seen here.
+    pub(crate) async fn refuse_if_ended(&self, txn: &Transaction, written: &Sealed) -> Result<(), LedgerError> {
+        if written.format() == Format::Fxd1 && txn.query_one_raw(self.note_of_end()).await?.is_some() {
+            return Err(LedgerError::FormatEnded);
+        }
+        Ok(())
     }
 
     /// Notes that no envelope of `FXD1` is left, if none is.
@@ -42,8 +55,8 @@ impl Ledger {
         let ledger = self.clone();
         let work = self.transaction(async move |txn, now| {
             if !ledger.is_embedded() {
-                // One that comes out of an escrow meanwhile is counted, or is refused. No other table is locked:
-                // workers take the two in either order.
+                // A token that comes out of an escrow meanwhile is counted here, or refused by `refuse_if_ended`. No
+                // other table is locked: workers take the two in either order.
                 txn.execute_unprepared("LOCK TABLE credentials IN SHARE ROW EXCLUSIVE MODE").await?;
             }
             for (table, column) in Contents::ALL.map(Contents::place) {

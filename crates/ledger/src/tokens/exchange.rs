@@ -48,8 +48,7 @@ impl Ledger {
     /// was changed in between. Doing it twice is harmless, if `judge` knows the token in its place.
     ///
     /// # Errors
-    /// [`LedgerError::NotOurs`] if this ledger has no such provisioning. Else when the commit did not happen or is not
-    /// known to have: try again.
+    /// As [`Ledger::keep_credential`].
     pub async fn exchange_token(
         &self,
         id: &ProvisioningId,
@@ -106,6 +105,7 @@ impl Ledger {
                     .exec(txn)
                     .await?;
                 let is_done = replaced.rows_affected > 0;
+                ledger.refuse_if_ended(txn, &new.sealed).await?;
                 if is_done && new.scope == Scope::User {
                     resume_for_user_token(txn, &id, now).await?;
                 }
