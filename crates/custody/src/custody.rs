@@ -103,7 +103,7 @@ impl Custody {
     }
 
     /// Refuses an envelope of a format that has ended.
-    fn admit(&self, sealed: &Sealed) -> Result<(), Mismatch> {
+    pub(crate) fn admit(&self, sealed: &Sealed) -> Result<(), Mismatch> {
         match sealed.format() {
             Format::Fxd1 if self.fxd1_has_ended.load(Ordering::Relaxed) => Err(Mismatch::Format),
             Format::Fxd1 | Format::Fxd2 => Ok(()),
@@ -186,10 +186,14 @@ impl Custody {
         self.token_in(id, scope, sealed).map(drop)
     }
 
-    /// Whether two envelopes of one place hold the same token.
+    /// Whether two envelopes of one place hold the same token. One of a format that has ended is not opened, so it is
+    /// no token's: [`Custody::heed_any_end`] goes before.
     pub(crate) fn is_same_token(&self, id: &ProvisioningId, scope: Scope, one: &Sealed, other: &Sealed) -> bool {
-        let open = |sealed| self.token_in(id, scope, sealed).map(Inside::into_token);
-        matches!((open(one), open(other)), (Ok(one), Ok(other)) if one.expose() == other.expose())
+        let open = |sealed| {
+            self.admit(sealed).ok()?;
+            self.token_in(id, scope, sealed).map(Inside::into_token).ok()
+        };
+        open(one).zip(open(other)).is_some_and(|(one, other)| one.expose() == other.expose())
     }
 
     /// What is in a token's envelope, compared with nothing.

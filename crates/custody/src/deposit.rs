@@ -154,4 +154,17 @@ mod tests {
         }
         assert!(matches!(read(b"{\"version\":5}"), Content::OfLaterRelease));
     }
+
+    #[test]
+    fn a_renewal_of_a_token_that_was_sealed_as_fxd1_is_counted_as_one() {
+        let sealed = |magic: &[u8]| Sealed::from_bytes([magic, &[7; 60]].concat()).unwrap();
+        for (new, replaces, count) in [(b"FXD2", b"FXD2", 0), (b"FXD2", b"FXD1", 1), (b"FXD1", b"FXD2", 1)] {
+            let (scope, intent, resource_uri) = (Scope::Store, 2, None);
+            let new = NewCredential { scope, intent, resource_uri, client: None, sealed: sealed(new) };
+            let dir = tempfile::tempdir().unwrap();
+            let text = write(&ProvisioningId::new(), &new, Some(&sealed(replaces)));
+            std::fs::write(dir.path().join("one.escrow"), text).unwrap();
+            assert_eq!(Escrow::count_fxd1(dir.path()).unwrap(), count);
+        }
+    }
 }

@@ -95,7 +95,7 @@ impl Escrow {
                     continue;
                 }
             };
-            match self.judge(ledger, custody, &id, &credential).await {
+            match self.judge(ledger, custody, &id, (&credential, replaces.as_ref())).await {
                 Ok(()) => {}
                 Err(Unfit::Ledger(error)) if error.is_passing() => return Err(error.into()),
                 Err(Unfit::Ledger(error)) => {
@@ -149,16 +149,21 @@ impl Escrow {
         }
         stuck.map_or(Ok(drained), Err)
     }
+
     /// Opens a file's token, and compares it with what the file and the row that it names say of it.
     async fn judge(
         &self,
         ledger: &Ledger,
         custody: &Custody,
         id: &ProvisioningId,
-        credential: &NewCredential,
+        (credential, replaces): (&NewCredential, Option<&Sealed>),
     ) -> Result<(), Unfit> {
         let NewCredential { scope, intent, resource_uri, client, sealed } = credential;
-        custody.heed_end(ledger, [sealed]).await.map_err(Unfit::Ledger)?;
+        // Those that the ledger holds of the same call are opened later, too.
+        custody.heed_any_end(ledger).await.map_err(Unfit::Ledger)?;
+        // Which token the new one replaces could not be told any more.
+        let ended = replaces.map_or(Ok(()), |replaces| custody.admit(replaces));
+        ended.map_err(|mismatch| Unfit::Sealed(CustodyError::Mismatch(mismatch)))?;
         custody.tries_token(id, *scope, sealed).map_err(Unfit::Sealed)?;
         let row = ledger.find_by_id(id).await.map_err(Unfit::Ledger)?;
         let row = row.ok_or_else(|| Unfit::Ledger(LedgerError::NotOurs { id: id.to_string() }))?;

@@ -97,15 +97,16 @@ impl Escrow {
         Ok((counts, unreadable))
     }
 
-    /// How many tokens in a directory are sealed as `FXD1`, or may be, since their files can't be read; changes
-    /// nothing, and does not make the directory.
+    /// How many files in a directory hold an `FXD1`, or may, since they can't be read; changes nothing, and does not
+    /// make the directory.
     ///
     /// # Errors
     /// When the directory can't be read.
     pub fn count_fxd1(dir: &Path) -> Result<usize, EscrowError> {
         let may_be = |content: &Content| match content {
-            Content::Token(_, credential) | Content::Renewal(_, Renewal { new: credential, .. }) => {
-                credential.sealed.format() == Format::Fxd1
+            Content::Token(_, credential) => credential.sealed.format() == Format::Fxd1,
+            Content::Renewal(_, Renewal { new, replaces }) => {
+                [&new.sealed, replaces].iter().any(|sealed| sealed.format() == Format::Fxd1)
             }
             Content::OfLaterRelease | Content::NotOurs => true,
         };

@@ -170,6 +170,7 @@ impl Renewal {
         custody: &Custody,
         id: &ProvisioningId,
     ) -> Result<(), LedgerError> {
+        custody.heed_any_end(ledger).await?;
         ledger.exchange_token(id, &self.new, |held| self.judge(id, held, custody)).await
     }
 

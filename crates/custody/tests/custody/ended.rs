@@ -2,9 +2,10 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use foxden_custody::{CustodyError, DrainError, Escrow, Mismatch};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use foxden_custody::{CustodyError, DrainError, Escrow, Mismatch, TokenRow};
 use foxden_ledger::{By, EndOfFxd1, Exchange, Ledger, LedgerError, NewCredential, Pause, Provisioning, StepIn};
-use foxden_vault::Sealed;
+use foxden_vault::{RefreshToken, Sealed};
 
 use crate::{
     support::{meddle, row},
@@ -27,11 +28,15 @@ pub(crate) async fn fxd1_ends_once_none_is_left(ledger: Ledger, url: &str) {
     assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::NotYet);
     assert!(!ledger.has_fxd1_ended().await.unwrap());
     assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1");
-    // One event is as much a reason as a token.
+    // One event is as much a reason as a token, and one token as an event.
     let sealed = sealed_tokens(&ledger, &rows[0]).await;
     meddle(url, "UPDATE credentials SET sealed = NULL").await;
     assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::NotYet);
     put_back(url, &rows[0], &sealed[0]).await;
+    let event = row(&ledger, "s2").await.payload.unwrap();
+    meddle(url, "UPDATE provisionings SET payload = NULL").await;
+    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::NotYet);
+    meddle(url, &format!("UPDATE provisionings SET payload = {} WHERE signup_id = 's2'", literal(url, &event))).await;
 
     assert_eq!(reseal(&ledger).await.moved, 2);
     assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::Now);
@@ -100,6 +105,51 @@ pub(crate) async fn a_file_of_fxd1_stays_in_the_escrow_after_the_end(ledger: Led
     ledger.admit_fxd1(&By::new("a test")).await.unwrap();
     assert_eq!(escrow.drain(&ledger, &custody()).await.unwrap(), 1);
     assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1");
+}
+
+pub(crate) async fn a_token_beside_an_fxd1_that_was_put_back_is_kept(ledger: Ledger, url: &str) {
+    let (row, late) = late(&ledger, url).await;
+    ledger.end_fxd1().await.unwrap();
+    let good = crate::support::token_of(
+        &row,
+        &custody(),
+        (late.scope, late.intent),
+        late.resource_uri.as_deref(),
+        "token of s1",
+    );
+    ledger.keep_credential(&row.id, good.clone()).await.unwrap();
+    put_back(url, &row, &late.sealed).await;
+    // The escrow's is the same token. If it were taken for the one that is held, it would be removed.
+    let dir = tempfile::tempdir().unwrap();
+    let escrow = Escrow::open(dir.path()).unwrap();
+    escrow.keep(&row.id, &good).await.unwrap();
+    assert_eq!(escrow.drain(&ledger, &custody()).await.unwrap(), 1);
+    let kept = sealed_tokens(&ledger, &row).await;
+    assert!(kept.len() == 2 && kept.contains(&good.sealed), "{}", kept.len());
+}
+
+pub(crate) async fn a_renewal_of_an_fxd1_stays_in_the_escrow_after_the_end(ledger: Ledger, url: &str) {
+    let (row, late) = late(&ledger, url).await;
+    let around = TokenRow::of_call(&row, late.scope, late.intent, late.resource_uri.as_deref());
+    let dir = tempfile::tempdir().unwrap();
+    let escrow = Escrow::open(dir.path()).unwrap();
+    let new = NewCredential { sealed: custody().seal_token(&around, &RefreshToken::new("new")).unwrap(), ..late };
+    escrow.keep(&row.id, &new).await.unwrap();
+    // The same file as that of a token in the place of the one that an earlier release has sealed.
+    let file = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+    let mut content: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    content["version"] = 4.into();
+    content["replaces"] = STANDARD.encode(late.sealed.as_bytes()).into();
+    let renewed = file.with_extension("renewed-1.escrow");
+    std::fs::rename(&file, &renewed).unwrap();
+    std::fs::write(&renewed, content.to_string()).unwrap();
+
+    ledger.end_fxd1().await.unwrap();
+    let stuck = escrow.drain(&ledger, &custody()).await.unwrap_err();
+    assert!(matches!(stuck, DrainError::FormatEnded { .. }), "{stuck}");
+    assert!(renewed.exists() && ledger.credentials(&row.id).await.unwrap().is_empty());
+    ledger.admit_fxd1(&By::new("a test")).await.unwrap();
+    assert_eq!(escrow.drain(&ledger, &custody()).await.unwrap(), 1);
 }
 
 /// Another process ends `FXD1` after a file was judged and before its token is written.
