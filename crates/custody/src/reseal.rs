@@ -80,7 +80,6 @@ impl Reseal {
             skipped: false,
             refused: HashSet::new(),
         };
-        custody.heed_any_end(ledger).await?;
         walk.start_pass().await?;
         Ok(walk)
     }
@@ -117,6 +116,8 @@ impl Reseal {
                 continue;
             };
             self.after.clone_from(&last.row);
+            // A walk over a large ledger takes hours, and another one may end FXD1 meanwhile.
+            self.custody.heed_any_end(&self.ledger).await?;
             return Ok(Some(self.reseal(contents, stored).await?));
         }
     }

@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use foxden_custody::{CustodyError, DrainError, Escrow, Mismatch, TokenRow};
+use foxden_custody::{CustodyError, DrainError, Escrow, Mismatch, Reseal, TokenRow};
 use foxden_ledger::{By, EndOfFxd1, Exchange, Ledger, LedgerError, NewCredential, Pause, Provisioning, StepIn};
 use foxden_vault::{RefreshToken, Sealed};
 
@@ -150,6 +150,18 @@ pub(crate) async fn a_renewal_of_an_fxd1_stays_in_the_escrow_after_the_end(ledge
     assert!(renewed.exists() && ledger.credentials(&row.id).await.unwrap().is_empty());
     ledger.admit_fxd1(&By::new("a test")).await.unwrap();
     assert_eq!(escrow.drain(&ledger, &custody()).await.unwrap(), 1);
+}
+
+pub(crate) async fn a_walk_heeds_an_end_that_comes_while_it_walks(ledger: Ledger, url: &str) {
+    let rows = [provisioned(&ledger, "s1", 1).await, provisioned(&ledger, "s2", 2).await];
+    as_before(&ledger, url, &rows).await;
+    let mut walk = Reseal::begin(&ledger, &custody()).await.unwrap();
+    assert_eq!(walk.next_page(1).await.unwrap().unwrap().moved, 1);
+    // As if the other one had been put back after another walk's end.
+    meddle(url, "INSERT INTO ended_formats (format, ended_at) VALUES ('FXD1', 1)").await;
+    let page = walk.next_page(1).await.unwrap().unwrap();
+    let refused = page.refused.iter().map(|refused| &refused.reason).collect::<Vec<_>>();
+    assert!(page.moved == 0 && matches!(refused[..], [CustodyError::Mismatch(Mismatch::Format)]), "{page:?}");
 }
 
 /// Another process ends `FXD1` after a file was judged and before its token is written.

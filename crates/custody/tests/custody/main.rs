@@ -65,6 +65,7 @@ macro_rules! all_rules_with_a_meddler {
             ended::no_token_of_fxd1_is_written_after_an_end_that_has_not_counted_it,
             ended::a_token_beside_an_fxd1_that_was_put_back_is_kept,
             ended::a_renewal_of_an_fxd1_stays_in_the_escrow_after_the_end,
+            ended::a_walk_heeds_an_end_that_comes_while_it_walks,
             whose::a_closed_row_under_another_signups_id_gives_no_token,
             whose::an_open_row_under_another_signups_id_gives_neither_contents_nor_token,
             whose::an_address_edited_to_another_store_of_the_same_foxy_gets_no_token,
