@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use foxden_custody::{CustodyError, DrainError, Escrow, Mismatch, Reseal, TokenRow};
 use foxden_ledger::{By, EndOfFxd1, Exchange, Ledger, LedgerError, NewCredential, Pause, Provisioning, StepIn};
 use foxden_vault::{RefreshToken, Sealed};
+use sea_orm::{ConnectionTrait as _, Database, Statement};
 
 use crate::{
     support::{meddle, row},
@@ -22,27 +23,41 @@ async fn put_back(url: &str, row: &Provisioning, sealed: &Sealed) {
     meddle(url, &format!("UPDATE credentials SET sealed = {sealed} WHERE provisioning_id = '{}'", row.id)).await;
 }
 
+/// How often the audit says that `FXD1` has ended.
+async fn recorded_ends(url: &str) -> usize {
+    let db = Database::connect(url).await.unwrap();
+    let query = "SELECT id FROM audit WHERE act = 'reseal' AND who = 'a test' AND detail = 'FXD1 has ended'";
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), query)).await.unwrap();
+    db.close().await.unwrap();
+    rows.len()
+}
+
 pub(crate) async fn fxd1_ends_once_none_is_left(ledger: Ledger, url: &str) {
     let rows = [provisioned(&ledger, "s1", 1).await, signed_up(&ledger, "s2").await];
     as_before(&ledger, url, &rows).await;
-    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::NotYet);
+    assert_eq!(ledger.end_fxd1(&By::new("a test")).await.unwrap(), EndOfFxd1::NotYet);
     assert!(!ledger.has_fxd1_ended().await.unwrap());
     assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1");
     // One event is as much a reason as a token, and one token as an event.
     let sealed = sealed_tokens(&ledger, &rows[0]).await;
     meddle(url, "UPDATE credentials SET sealed = NULL").await;
-    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::NotYet);
+    assert_eq!(ledger.end_fxd1(&By::new("a test")).await.unwrap(), EndOfFxd1::NotYet);
     put_back(url, &rows[0], &sealed[0]).await;
     let event = row(&ledger, "s2").await.payload.unwrap();
     meddle(url, "UPDATE provisionings SET payload = NULL").await;
-    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::NotYet);
+    assert_eq!(ledger.end_fxd1(&By::new("a test")).await.unwrap(), EndOfFxd1::NotYet);
     meddle(url, &format!("UPDATE provisionings SET payload = {} WHERE signup_id = 's2'", literal(url, &event))).await;
 
     assert_eq!(reseal(&ledger).await.moved, 2);
-    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::Now);
-    assert_eq!(ledger.end_fxd1().await.unwrap(), EndOfFxd1::Before);
+    assert_eq!(ledger.end_fxd1(&By::new("a test")).await.unwrap(), EndOfFxd1::Now);
+    assert_eq!(ledger.end_fxd1(&By::new("a test")).await.unwrap(), EndOfFxd1::Before);
     assert!(ledger.has_fxd1_ended().await.unwrap());
+    assert_eq!(recorded_ends(url).await, 1);
     assert_eq!(opened(&ledger, "s1").await.unwrap(), "token of s1", "it is FXD2 now");
+    // Whoever deletes the note does not undo the end that was recorded.
+    meddle(url, "DELETE FROM ended_formats").await;
+    assert_eq!(ledger.end_fxd1(&By::new("a test")).await.unwrap(), EndOfFxd1::Now);
+    assert_eq!(recorded_ends(url).await, 2);
 }
 
 pub(crate) async fn an_old_copy_put_back_after_the_end_is_refused(ledger: Ledger, url: &str) {
@@ -50,7 +65,7 @@ pub(crate) async fn an_old_copy_put_back_after_the_end_is_refused(ledger: Ledger
     as_before(&ledger, url, &rows).await;
     let (token, event) = (sealed_tokens(&ledger, &rows[0]).await.remove(0), row(&ledger, "s2").await.payload.unwrap());
     reseal(&ledger).await;
-    ledger.end_fxd1().await.unwrap();
+    ledger.end_fxd1(&By::new("a test")).await.unwrap();
 
     put_back(url, &rows[0], &token).await;
     let old = format!("UPDATE provisionings SET payload = {} WHERE signup_id = 's2'", literal(url, &event));
@@ -98,7 +113,7 @@ pub(crate) async fn a_file_of_fxd1_stays_in_the_escrow_after_the_end(ledger: Led
     let files = || std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect::<Vec<_>>();
     let before = files();
 
-    ledger.end_fxd1().await.unwrap();
+    ledger.end_fxd1(&By::new("a test")).await.unwrap();
     let stuck = escrow.drain(&ledger, &custody()).await.unwrap_err();
     assert!(matches!(stuck, DrainError::FormatEnded { .. }), "{stuck}");
     assert_eq!(files(), before, "neither taken nor put aside");
@@ -109,7 +124,7 @@ pub(crate) async fn a_file_of_fxd1_stays_in_the_escrow_after_the_end(ledger: Led
 
 pub(crate) async fn a_token_beside_an_fxd1_that_was_put_back_is_kept(ledger: Ledger, url: &str) {
     let (row, late) = late(&ledger, url).await;
-    ledger.end_fxd1().await.unwrap();
+    ledger.end_fxd1(&By::new("a test")).await.unwrap();
     let good = crate::support::token_of(
         &row,
         &custody(),
@@ -144,7 +159,7 @@ pub(crate) async fn a_renewal_of_an_fxd1_stays_in_the_escrow_after_the_end(ledge
     std::fs::rename(&file, &renewed).unwrap();
     std::fs::write(&renewed, content.to_string()).unwrap();
 
-    ledger.end_fxd1().await.unwrap();
+    ledger.end_fxd1(&By::new("a test")).await.unwrap();
     let stuck = escrow.drain(&ledger, &custody()).await.unwrap_err();
     assert!(matches!(stuck, DrainError::FormatEnded { .. }), "{stuck}");
     assert!(renewed.exists() && ledger.credentials(&row.id).await.unwrap().is_empty());
@@ -172,7 +187,7 @@ impl StepIn for EndsMeanwhile {
         let other = self.0.clone();
         Box::pin(async move {
             if operation == "keep_credential" {
-                assert_eq!(other.end_fxd1().await.unwrap(), EndOfFxd1::Now);
+                assert_eq!(other.end_fxd1(&By::new("a test")).await.unwrap(), EndOfFxd1::Now);
             }
             ControlFlow::Continue(())
         })

@@ -47,12 +47,13 @@ impl Ledger {
         Ok(())
     }
 
-    /// Notes that no envelope of `FXD1` is left, if none is.
+    /// Notes that no envelope of `FXD1` is left, if none is. The audit has who ended it: it shows an end whose note was
+    /// deleted since.
     ///
     /// # Errors
     /// When the database does not answer; then it may have happened. To repeat it is harmless.
-    pub async fn end_fxd1(&self) -> Result<EndOfFxd1, LedgerError> {
-        let ledger = self.clone();
+    pub async fn end_fxd1(&self, by: &By) -> Result<EndOfFxd1, LedgerError> {
+        let (ledger, by) = (self.clone(), by.clone());
         let work = self.transaction(async move |txn, now| {
             if !ledger.is_embedded() {
                 // A token that comes out of an escrow meanwhile is counted here, or refused by `refuse_if_ended`. No
@@ -70,7 +71,12 @@ impl Ledger {
             }
             let note = "INSERT INTO ended_formats (format, ended_at) VALUES ($1, $2) ON CONFLICT (format) DO NOTHING";
             let noted = txn.execute_raw(ledger.statement(note, [name().into(), now.into()])).await?;
-            Ok(Commit(if noted.rows_affected() == 0 { EndOfFxd1::Before } else { EndOfFxd1::Now }))
+            if noted.rows_affected() == 0 {
+                return Ok(RollBack(EndOfFxd1::Before));
+            }
+            let deed = Deed { detail: Some("FXD1 has ended".to_owned()), ..Deed::to_all(Act::Reseal) };
+            audit::write(txn, &by, &deed, now).await?;
+            Ok(Commit(EndOfFxd1::Now))
         });
         self.detached("end_fxd1", work).await
     }

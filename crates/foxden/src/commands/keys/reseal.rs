@@ -137,7 +137,7 @@ async fn end_fxd1(ledger: &Ledger, escrow: &Path) -> anyhow::Result<EndOfFxd1> {
         ));
         return Ok(EndOfFxd1::NotYet);
     }
-    let end = ledger.end_fxd1().await.context("could not note that no FXD1 is left")?;
+    let end = ledger.end_fxd1(&By::new(person::account())).await.context("could not note that no FXD1 is left")?;
     if end == EndOfFxd1::Now {
         tracing::info!(event = "keys.fxd1_ended", "no envelope of FXD1 is left; from now on one is a mismatch");
     }

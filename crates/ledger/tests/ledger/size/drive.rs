@@ -200,7 +200,7 @@ async fn reading(ledger: &Ledger) {
     ledger.belong_to(&WhichFoxy::Sandbox).await.unwrap();
     ledger.foxy().await.unwrap();
     ledger.has_fxd1_ended().await.unwrap();
-    ledger.end_fxd1().await.unwrap();
+    ledger.end_fxd1(&By::new("size")).await.unwrap();
     ledger.admit_fxd1(&By::new("size")).await.unwrap();
     ledger.clients_in_use().await.unwrap();
     ledger.standings().await.unwrap();
