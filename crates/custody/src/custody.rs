@@ -45,8 +45,8 @@ pub enum CustodyError {
     /// It opened, and held something this release can't read.
     #[error("the envelope opened, but its content is not what this release writes")]
     Content,
-    /// It opened, and says inside that it is not what its row says.
-    #[error("the envelope opened, but it is not what its row says: {0}")]
+    /// It is not what its row says: what stands inside says otherwise, its format has ended, or nothing proves it.
+    #[error("the envelope is not what its row says: {0}")]
     Mismatch(#[source] Mismatch),
 }
 
@@ -289,7 +289,7 @@ impl Inside {
     }
 }
 
-/// Says that a row is not what it was when its envelope was sealed: someone should look into it whichever command or
+/// Says that an envelope and its row don't belong together: someone should look into it whichever command or
 /// worker has met it, so the line is written here.
 fn report(signup_id: &SignupId, contents: &'static str, mismatch: Mismatch) -> CustodyError {
     tracing::error!(
@@ -298,7 +298,7 @@ fn report(signup_id: &SignupId, contents: &'static str, mismatch: Mismatch) -> C
         contents,
         member = mismatch.as_str(),
         error = &mismatch as &dyn std::error::Error,
-        "an envelope opened and says inside that it is not what its row says; nothing of it was handed out",
+        "an envelope is not what its row says; nothing of it was handed out",
     );
     CustodyError::Mismatch(mismatch)
 }

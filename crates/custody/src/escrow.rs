@@ -191,7 +191,7 @@ impl Escrow {
         Ok(self.files().await?.iter().any(is_of_this))
     }
 
-    /// Moves a file out of the way that holds no token of ours, and keeps it for a person to look at.
+    /// Moves a file out of the way that does not hold the token that it claims to hold; a person can look at it there.
     pub(crate) async fn reject(&self, path: PathBuf) -> Result<(), EscrowError> {
         let name = path.file_name().unwrap_or_default().display().to_string();
         let to = self.dir.join(REJECTED);
@@ -208,8 +208,7 @@ impl Escrow {
         tracing::error!(
             event = "escrow.rejected",
             file = name,
-            "an escrow file holds no token that opens, and is what the file says, where it says it belongs; it was moved to \
-             the directory rejected",
+            "an escrow file does not hold the token that it claims to hold; it was moved to the directory rejected",
         );
         Ok(())
     }
