@@ -50,7 +50,7 @@ impl Earlier {
             let because =
                 "no worker may be at work on it. Nothing was changed; stop all workers of the earlier release";
             self.refuses(&["migrate", "up"], because).await;
-            self.refuses(&["migrate", "up"], "1 leases on the ledger are alive").await;
+            self.refuses(&["migrate", "up"], "there is 1 live lease on the ledger").await;
             self.execute(let_go).await;
         }
         self.place.feed(&["migrate", "up"], "");
@@ -63,7 +63,7 @@ impl Earlier {
     pub(crate) async fn is_not_migrated_beside_an_escrow(&self) {
         self.load().await;
         self.put_escrow_back();
-        let because = "1 files in foxden-escrow (FOXDEN_ESCROW_DIR) hold tokens that are not in the ledger yet";
+        let because = "1 file is in foxden-escrow (FOXDEN_ESCROW_DIR), with tokens that are not in the ledger yet";
         self.refuses(&["migrate", "up"], because).await;
         std::fs::remove_dir_all(self.place.path("foxden-escrow")).unwrap();
         self.place.feed(&["migrate", "up"], "");
@@ -99,7 +99,7 @@ async fn no_command_migrates_a_file_beside_an_escrow() {
     earlier.load().await;
     earlier.put_escrow_back();
     for arguments in [&["worker"][..], &["status"]] {
-        earlier.refuses(arguments, "hold tokens that are not in the ledger yet").await;
+        earlier.refuses(arguments, "with tokens that are not in the ledger yet").await;
     }
 }
 

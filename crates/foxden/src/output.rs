@@ -152,9 +152,14 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// A count and the words that go with it.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{count, moment, rfc3339, span};
+    use super::{count, counted, moment, rfc3339, span};
 
     #[test]
     fn numbers_are_shown_as_a_person_reads_them() {
@@ -162,6 +167,10 @@ mod tests {
         assert_eq!(
             [5, 1_234, 61_000, 3_700_000, 200_000_000].map(span),
             ["5 ms", "1.2 s", "1 min 1 s", "1 h 1 min", "2 days"]
+        );
+        assert_eq!(
+            [0, 1, 1000].map(|n| counted(n, "file is", "files are")).join(", "),
+            "0 files are, 1 file is, 1,000 files are"
         );
         assert_eq!(moment(1_795_000_000_123), "2026-11-18 11:06:40Z");
         assert_eq!(rfc3339(1_795_000_000_123).unwrap(), "2026-11-18T11:06:40.123Z");

@@ -108,10 +108,10 @@ pub(crate) async fn migrate(ledger: &Ledger, settings: &Settings) -> anyhow::Res
         let files = tokens.values().sum::<u64>() + unreadable;
         if files > 0 {
             bail!(
-                "{} files in {} (FOXDEN_ESCROW_DIR) hold tokens that are not in the ledger yet, and this release rebuilds \
-                 the ledger. Nothing was changed; start a worker of the earlier release with that directory, which moves \
-                 them into the ledger, stop it, and try again",
-                output::count(files),
+                "{} in {} (FOXDEN_ESCROW_DIR), with tokens that are not in the ledger yet, and this release rebuilds the \
+                 ledger. Nothing was changed; start a worker of the earlier release with that directory, which moves the \
+                 tokens into the ledger, stop it, and try again",
+                output::counted(files, "file is", "files are"),
                 dir.display()
             );
         }

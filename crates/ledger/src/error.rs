@@ -32,7 +32,7 @@ pub enum LedgerError {
         migration: String,
     },
     /// Workers are at work on it, or were a moment ago.
-    #[error("{} leases on the ledger are alive, so a worker is at work, or one was killed a moment ago", .0.leases)]
+    #[error("{} on the ledger: a worker is at work, or one was killed a moment ago", live(.0.leases))]
     InUse(InUse),
     /// A row holds a word or an envelope that this release did not write.
     #[error("the ledger's row {id} holds a {column} that this release can't read")]
@@ -83,6 +83,10 @@ impl std::fmt::Debug for Opaque {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Opaque(details withheld)")
     }
+}
+
+fn live(leases: u64) -> String {
+    if leases == 1 { "there is 1 live lease".to_owned() } else { format!("there are {leases} live leases") }
 }
 
 impl LedgerError {

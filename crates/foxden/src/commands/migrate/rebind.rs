@@ -57,7 +57,8 @@ pub(super) async fn run(settings: &Settings, options: Options) -> anyhow::Result
             bail!("the ledger at {place} belongs to no Foxy yet; the first worker writes down which")
         }
         Rebind::InUse(InUse { leases, until_ms }) => bail!(
-            "{leases} signups are held by a worker; stop all workers, and try again after {}, when the last lease has ended",
+            "{} held by a worker; stop all workers, and try again after {}, when the last lease has ended",
+            output::counted(leases, "signup is", "signups are"),
             output::moment(until_ms)
         ),
     };

@@ -40,8 +40,9 @@ pub(super) async fn run(settings: &Settings, options: Options) -> anyhow::Result
     let marked = match ledger.mark_restored(at, &by).await? {
         MarkRestored::Marked(marked) => marked,
         MarkRestored::InUse(InUse { leases, until_ms }) => bail!(
-            "{leases} signups are held by a worker, or were when the copy was made; stop all workers, and try again \
+            "{} held by a worker, or held when the copy was made; stop all workers, and try again \
              after {}, when the last lease has ended",
+            output::counted(leases, "signup is", "signups are"),
             output::moment(until_ms)
         ),
         MarkRestored::Newer { accepted_at_ms } => bail!(
