@@ -18,6 +18,7 @@ mod embedded;
 mod examples;
 mod file_sizes;
 mod foxy_allows;
+mod fxd1;
 mod hanging_up;
 mod hostile_files;
 mod keys;

@@ -28,9 +28,9 @@ Workers may run meanwhile. Stop it at any time: the next run goes on where this 
 key in its ring before. What an earlier release sealed without saying whose it is (FXD1) is sealed as what its row says it
 is now, whatever its key. What does not open, or whose row contradicts itself, is named by its signup id and left as it is.
 
-Once no FXD1 is left, in the ledger and in this machine's escrow, the ledger notes that it has ended: from then on one that
-turns up is refused. --admit-fxd1 takes that back, for a token in an escrow that was overlooked: then start a worker there,
-and reseal again.
+Once no FXD1 is left, in the ledger and in the escrow that FOXDEN_ESCROW_DIR names for this command, the ledger notes it:
+after that, any FXD1 is refused. Let the workers on other machines drain theirs first. --admit-fxd1 takes the note back, for a
+token in an escrow that was overlooked: then start a worker there, and reseal again.
 
 Exit status 3 says that something is left under another key, or as it was.
 
@@ -87,7 +87,8 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let page = options.rate.map_or(PAGE, |rate| u64::from(rate.get() / 5).clamp(1, PAGE));
     loop {
         let page = walk.next_page(page).await.with_context(|| {
-            format!("stopped after {} envelopes; run it again, it goes on there", output::count(tally.moved))
+            let moved = output::counted(tally.moved, "envelope", "envelopes");
+            format!("stopped after {moved}; run it again, it goes on there")
         })?;
         let Some(page) = page else { break };
         tally.moved += page.moved;
@@ -109,33 +110,52 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         left = count_left,
         "what was sealed with other keys is sealed with the first one",
     );
-    let fxd1 = end_fxd1(&ledger, &settings.worker.escrow_dir).await?;
+    if !options.json {
+        report(&tally, &left, ring);
+    }
+    let fxd1 = end_fxd1(&ledger, &settings.worker.escrow_dir).await;
     if options.json {
         let key = ring.primary().to_string();
-        let has_ended = matches!(fxd1, EndOfFxd1::Now | EndOfFxd1::Before);
+        let has_ended = fxd1.as_ref().ok().map(|end| matches!(end, EndOfFxd1::Now | EndOfFxd1::Before));
         output::say_json(&json!({
             "key": key, "moved": tally.moved, "refused": tally.refused, "left": count_left, "fxd1_has_ended": has_ended,
         }));
-    } else {
-        report(&tally, &left, ring);
-        if fxd1 == EndOfFxd1::Now {
-            output::say("nothing is sealed as FXD1 any more; from now on such an envelope is refused");
-        }
+    } else if matches!(fxd1, Ok(EndOfFxd1::Now)) {
+        output::say("no FXD1 is left; after this, any FXD1 is refused");
     }
+    fxd1?;
     Ok(if count_left == 0 && tally.refused == 0 { Exit::Done } else { Exit::InPart })
 }
 
 /// Notes that no `FXD1` is left, if none is. One in the escrow is about to come into the ledger.
 async fn end_fxd1(ledger: &Ledger, escrow: &Path) -> anyhow::Result<EndOfFxd1> {
-    let waiting = Escrow::count_fxd1(escrow).context("FOXDEN_ESCROW_DIR")?;
+    let has_ended = ledger.has_fxd1_ended().await.context("could not read whether FXD1 has ended")?;
+    let dir = format!("{} (FOXDEN_ESCROW_DIR)", escrow.display());
+    let waiting = match Escrow::count_fxd1(escrow) {
+        Ok(waiting) => waiting as u64,
+        Err(error) => {
+            output::note(format!("could not look for FXD1 in {dir}: {:#}", anyhow::Error::from(error)));
+            return Ok(if has_ended { EndOfFxd1::Before } else { EndOfFxd1::NotYet });
+        }
+    };
     if waiting > 0 {
-        output::note(format!(
-            "{} files in {} (FOXDEN_ESCROW_DIR) are sealed as FXD1, or can't be read; once a worker has moved them into the \
-             ledger, run this again",
-            output::count(waiting as u64),
-            escrow.display()
-        ));
+        let files = output::counted(waiting, "file is", "files are");
+        let what_to_do = if has_ended {
+            "no worker moves them, since FXD1 has ended in this ledger. If you know them to be your worker's: foxden keys \
+             reseal --admit-fxd1"
+        } else {
+            "once a worker has moved them into the ledger, run this again"
+        };
+        output::note(format!("in {dir} {files} sealed as FXD1, or unreadable; {what_to_do}"));
+    }
+    if has_ended {
+        return Ok(EndOfFxd1::Before);
+    }
+    if waiting > 0 {
         return Ok(EndOfFxd1::NotYet);
+    }
+    if !escrow.exists() {
+        output::note(format!("{dir} does not exist here, so no escrow was looked at"));
     }
     let end = ledger.end_fxd1(&By::new(person::account())).await.context("could not note that no FXD1 is left")?;
     if end == EndOfFxd1::Now {
@@ -154,7 +174,7 @@ async fn admit_fxd1(ledger: &Ledger, json: bool) -> anyhow::Result<Exit> {
     if json {
         output::say_json(&json!({ "fxd1_has_ended": false }));
     } else if was_ended {
-        output::say("envelopes of FXD1 are opened again, until foxden keys reseal has found none");
+        output::say("envelopes of FXD1 are opened again, until foxden keys reseal finds none left");
     } else {
         output::note("FXD1 had not ended in this ledger; nothing was changed");
     }
@@ -189,12 +209,15 @@ fn name(refused: &Refused, tally: &mut Tally, progress: &Progress) {
 fn report(tally: &Tally, left: &[(String, u64)], ring: &KeyRing) {
     let first = ring.primary();
     let name = name_of(ring, first).unwrap_or_default();
-    output::say(format!("{} envelopes moved to the key {name} ({first})", output::count(tally.moved)));
+    let moved = output::counted(tally.moved, "envelope", "envelopes");
+    output::say(format!("{moved} moved to the key {name} ({first})"));
     if tally.refused > 0 {
-        output::say(format!("{} do not open and stay as they are", output::count(tally.refused)));
+        let refused =
+            output::counted(tally.refused, "does not open and stays as it is", "do not open and stay as they are");
+        output::say(refused);
     }
     for (key, count) in left {
-        output::say(format!("{} are left under the key {key}", output::count(*count)));
+        output::say(format!("{} left under the key {key}", output::counted(*count, "is", "are")));
     }
     if left.is_empty() {
         output::say("nothing needs another key; foxden keys status tells which can be dropped");
