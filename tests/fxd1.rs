@@ -105,3 +105,24 @@ async fn an_escrow_that_can_not_be_read_costs_a_reseal_no_report() {
     assert!(noted.contains("could not look for FXD1 in foxden-escrow (FOXDEN_ESCROW_DIR): "), "{noted}");
     assert_eq!(earlier.reseals().0["fxd1_has_ended"], false);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_fxd1_that_is_refused_tells_nothing_of_the_environment() {
+    let earlier = Earlier::migrated().await;
+    let token = earlier.asked(STORE_TOKEN_OF_PLAIN_1).await;
+    let event = "SELECT hex(payload) AS value FROM provisionings WHERE payload IS NOT NULL ORDER BY id DESC LIMIT 1";
+    let event = earlier.asked(event).await;
+    assert_eq!(earlier.reseals().0["fxd1_has_ended"], true);
+    for (table, column, old) in [("credentials", "sealed", token), ("provisionings", "payload", event)] {
+        let newest = format!("SELECT id FROM {table} WHERE {column} IS NOT NULL ORDER BY id DESC LIMIT 1");
+        earlier.meddled(&format!("UPDATE {table} SET {column} = x'{old}' WHERE id = ({newest})")).await;
+    }
+    let mut worker = earlier.place.worker_with("elsewhere", &[("FOXDEN_ENVIRONMENT", "elsewhere")]);
+    assert_eq!(worker.ended().await, Some(1), "{}", worker.log());
+    let log = worker.log();
+    assert!(log.contains("the newest event in the ledger, that of signup ") && log.contains("does not open"), "{log}");
+    // In its own, it starts beside them.
+    let worker = earlier.place.worker("here");
+    worker.until("worker.started").await;
+    worker.stop().await;
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use foxden_custody::{Custody, CustodyError, Escrow, TokenRow};
+use foxden_custody::{Custody, CustodyError, Escrow, Mismatch, TokenRow};
 use foxden_ledger::{Ledger, SignupId};
 
 use crate::output;
@@ -50,21 +50,23 @@ async fn try_keys(ledger: &Ledger, custody: &Custody) -> anyhow::Result<()> {
     custody.heed_end(ledger, sealed).await.context("could not read whether FXD1 has ended")?;
     let events = events.iter().filter_map(|row| {
         let opened = custody.open_payload(&row.id, &row.signup_id, row.payload.as_ref()?).map(drop);
-        Some((&row.signup_id, opens(opened)))
+        Some((&row.signup_id, opens(opened)?))
     });
     let tokens = tokens.iter().filter_map(|(row, held)| {
         let opened = custody.open_token(&TokenRow::of(row, held), held.sealed.as_ref()?).map(drop);
-        Some((&row.signup_id, opens(opened)))
+        Some((&row.signup_id, opens(opened)?))
     });
     try_in_turn("event", events)?;
     try_in_turn("token", tokens)
 }
 
-/// Whether an envelope opens with this ring in this environment, whatever it says.
-fn opens(opened: Result<(), CustodyError>) -> Result<(), CustodyError> {
+/// Whether an envelope opens with this ring in this environment, whatever it says. `None` for one of a format that has
+/// ended: it was refused unopened, which tells nothing of either.
+fn opens(opened: Result<(), CustodyError>) -> Option<Result<(), CustodyError>> {
     match opened {
-        Err(CustodyError::Mismatch(_)) => Ok(()),
-        opened => opened,
+        Err(CustodyError::Mismatch(Mismatch::Format)) => None,
+        Err(CustodyError::Mismatch(_)) => Some(Ok(())),
+        opened => Some(opened),
     }
 }
 
