@@ -62,6 +62,8 @@ async fn fxd1_ends_once_the_escrow_has_none_either_and_a_person_can_admit_it_aga
     let (said, noted) = texts(&earlier.place.run(&["keys", "reseal"]));
     assert!(said.contains("no FXD1 is left; after this, any FXD1 is refused"), "{said}");
     assert!(noted.contains("foxden-escrow (FOXDEN_ESCROW_DIR) does not exist here"), "{noted}");
+    let (_, noted) = texts(&earlier.place.run(&["keys", "status"]));
+    assert!(noted.contains("foxden-escrow (FOXDEN_ESCROW_DIR) does not exist here"), "{noted}");
     earlier.place.feed(&["token", "plain-1"], "");
 
     earlier

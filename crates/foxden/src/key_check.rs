@@ -8,7 +8,7 @@ use foxden_ledger::{Ledger, SignupId};
 
 use crate::output;
 
-/// Sees that the ring has every key that the ledger needs, and this machine's escrow where one is given; then tries it on
+/// Sees that the ring has every key that the ledger needs, and the escrow where one is given; then tries it on
 /// what the ledger holds: with the wrong ring, or under the wrong environment, signups would be parked for it, one after
 /// the other.
 pub(crate) async fn check(ledger: &Ledger, custody: &Custody, escrow: Option<&Path>) -> anyhow::Result<()> {

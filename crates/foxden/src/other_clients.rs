@@ -75,7 +75,7 @@ impl fmt::Debug for KnownClients {
     }
 }
 
-/// Sees that there is a secret for every client that tokens in the ledger and in this machine's escrow were given to:
+/// Sees that there is a secret for every client that tokens in the ledger and in the escrow were given to:
 /// without it they can't be used, and signups would be parked for it, one after the other.
 pub(crate) async fn check(ledger: &Ledger, escrow: &Path, creating: &str, others: &OtherClients) -> anyhow::Result<()> {
     let mut in_use = ledger.clients_in_use().await.context("could not read which clients the ledger's tokens need")?;

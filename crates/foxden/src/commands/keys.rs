@@ -73,6 +73,13 @@ fn generate(options: GenerateOptions) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Says so where there is no escrow to look at, as on a machine without a worker.
+fn note_missing_escrow(dir: &Path) {
+    if !dir.exists() {
+        output::note(format!("{} (FOXDEN_ESCROW_DIR) does not exist here, so no escrow was looked at", dir.display()));
+    }
+}
+
 /// What the ring calls this key.
 fn name_of(ring: &KeyRing, key: KeyId) -> Option<&str> {
     ring.keys().find(|(_, id)| *id == key).map(|(name, _)| name)

@@ -15,7 +15,7 @@ use foxden_vault::KeyRing;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::name_of;
+use super::{name_of, note_missing_escrow};
 use crate::{
     exit::Exit,
     output, person,
@@ -154,9 +154,7 @@ async fn end_fxd1(ledger: &Ledger, escrow: &Path) -> anyhow::Result<EndOfFxd1> {
     if waiting > 0 {
         return Ok(EndOfFxd1::NotYet);
     }
-    if !escrow.exists() {
-        output::note(format!("{dir} does not exist here, so no escrow was looked at"));
-    }
+    note_missing_escrow(escrow);
     let end = ledger.end_fxd1(&By::new(person::account())).await.context("could not note that no FXD1 is left")?;
     if end == EndOfFxd1::Now {
         tracing::info!(event = "keys.fxd1_ended", "no envelope of FXD1 is left; from now on one is a mismatch");

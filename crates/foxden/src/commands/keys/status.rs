@@ -9,7 +9,7 @@ use foxden_ledger::KeyUse;
 use foxden_vault::{KeyId, KeyRing};
 use serde_json::json;
 
-use super::name_of;
+use super::{name_of, note_missing_escrow};
 use crate::{
     exit::Exit,
     output,
@@ -19,7 +19,8 @@ use crate::{
 
 pub(crate) const HELP: &str = "\
 Opens nothing. With FOXDEN_KEYS set, keys are shown by name, and the first one, which seals, is marked. A key that nothing is
-sealed with can be dropped. The escrow is this machine's: look at those of other workers, too.
+sealed with can be dropped. The escrow is the one that FOXDEN_ESCROW_DIR names for this command: look at those of other
+workers, too.
 
 Exit status 3 says that the ring lacks a key that is needed.
 
@@ -62,6 +63,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     }
     let ring = settings.keys.ring.as_ref();
     let lines = lines(ring, &counts, &escrow, unreadable == 0);
+    note_missing_escrow(dir);
     if options.json {
         let keys: Vec<_> = lines.iter().map(Line::json).collect();
         output::say_json(&json!({ "keys": keys, "escrow_unreadable": unreadable }));
