@@ -40,7 +40,7 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// Those under which workers of the release before may go on.
+/// Those under which workers of the previous release can keep running.
 fn compatible() -> Vec<Box<dyn MigrationTrait>> {
     vec![
         Box::new(m20261122_000001_create_ledger::Migration),
@@ -59,8 +59,8 @@ fn compatible() -> Vec<Box<dyn MigrationTrait>> {
     ]
 }
 
-/// Those that rebuild the ledger, the last ones of the list: the release before can't work with what they leave. A
-/// ledger that lacks one of them is migrated only while no worker is at work on it.
+/// Those that rebuild the ledger, the last ones of the list: the previous release can't work with what they leave. A
+/// ledger that lacks one of them is migrated only while no lease on it is alive.
 pub fn rebuilding() -> Vec<Box<dyn MigrationTrait>> {
     vec![
         Box::new(m20261128_000019_which_foxy::Migration),

@@ -18,13 +18,15 @@ use crate::{
 const UP_HELP: &str = "\
 Safe to run from several places at once, and when there is nothing to do. With SQLite the worker does it by itself.
 
-Where this release rebuilds the ledger, it refuses while a worker is at work or tokens are in FOXDEN_ESCROW_DIR, and changes
-nothing.
+Where this release rebuilds the ledger, it refuses while a lease is alive or tokens are in FOXDEN_ESCROW_DIR, and changes
+nothing. It can't see an idle worker without a broker, nor the escrows of other machines: stop all workers, and let
+their escrows be drained, before.
 
 Example:
   foxden migrate up";
 const DOWN_HELP: &str = "\
-What the tables hold goes with them: provisionings, tokens, evidence. For trying things out.
+What their tables and columns hold goes with them: provisionings, tokens, evidence. For trying things out; never use it
+on a ledger that is in use.
 
 Example:
   foxden migrate down --steps 1 --yes";

@@ -18,8 +18,8 @@ impl Ledger {
     /// Brings the schema up to this release's. Any number of processes may call it at once.
     ///
     /// # Errors
-    /// When the database does not answer, or holds a schema of a later release; and [`LedgerError::InUse`] if workers
-    /// of a release are at work that could not work with this one's. Then nothing was changed.
+    /// When the database does not answer, or holds a schema of a later release; and [`LedgerError::InUse`] if leases
+    /// are alive, of workers that could not work with this release's schema. Then nothing was changed.
     pub async fn migrate_up(&self) -> Result<(), LedgerError> {
         self.migrate(None).await
     }
@@ -58,7 +58,8 @@ impl Ledger {
         .await
     }
 
-    /// As [`Ledger::keep_workers_out`], and sees an idle worker by its right to publish, too.
+    /// As [`Ledger::keep_workers_out`], and sees an idle worker by its right to publish, too. An idle worker without a
+    /// broker has no lease of either kind, and is not seen: OPERATIONS.md says to stop all workers first.
     async fn keep_all_workers_out(&self, txn: &Transaction) -> Result<Option<InUse>, LedgerError> {
         let (now, in_use) = self.keep_workers_out(txn).await?;
         // Of the release that made the table, or a later one.
