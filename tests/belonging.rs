@@ -149,7 +149,7 @@ async fn a_simulator_without_books_is_no_ones_foxy_and_gets_none() {
     place.settings.retain(|name, _| !name.starts_with("FOXDEN_FOXY_CLIENT"));
     for arguments in [&["worker"][..], &["token", "acct_1"], &["submit", "-"], &["status"], &["retry", "acct_1"]] {
         let said = refused(&place, arguments);
-        let why = format!("belongs to {ours}, and the settings name a simulator whose books are yet to be begun");
+        let why = format!("belongs to {ours}, and the settings name a simulator that has no books yet");
         assert!(said.contains(&why), "{arguments:?}: {said}");
     }
     assert!(!place.path("foxy-sim.books.jsonl").exists(), "books were made for nothing");

@@ -50,9 +50,9 @@ pub(crate) enum OtherFoxy {
         /// Where the books should be.
         books: PathBuf,
     },
-    /// The settings name a simulator that has no books yet, and so is no one's Foxy so far.
+    /// The settings name a simulator that has no books yet, so no ledger can belong to it.
     #[error(
-        "the ledger at {ledger} belongs to {belongs_to}, and the settings name a simulator whose books are yet to be begun \
+        "the ledger at {ledger} belongs to {belongs_to}, and the settings name a simulator that has no books yet \
          (FOXDEN_FOXY_API, FOXDEN_SIMULATOR_BOOKS). Nothing was done; set {}, or name that simulator's ledger with \
          FOXDEN_DATABASE_URL",
         setting_of(.belongs_to)
@@ -93,7 +93,7 @@ fn setting_of(foxy: &WhichFoxy) -> String {
     }
 }
 
-/// The Foxy that these settings name; `None` for a simulator whose books are yet to be begun.
+/// The Foxy that these settings name; `None` for a simulator that has no books yet.
 pub(crate) fn named_by(settings: &FoxySettings) -> anyhow::Result<Option<WhichFoxy>> {
     Ok(match &settings.api {
         FoxyApi::Production | FoxyApi::ProductionIo => Some(WhichFoxy::Production),

@@ -76,7 +76,7 @@ pub(crate) async fn an_old_copy_put_back_after_the_end_is_refused(ledger: Ledger
     let of_s2 = row(&ledger, "s2").await;
     custody.heed_end(&ledger, of_s2.payload.as_ref()).await.unwrap();
     assert!(matches!(open(&of_s2), Err(CustodyError::Mismatch(Mismatch::Format))));
-    // Resealing does not make good of it.
+    // Resealing does not legitimize it.
     let page = reseal(&ledger).await;
     let reasons: Vec<_> = page.refused.iter().map(|refused| &refused.reason).collect();
     assert!(matches!(

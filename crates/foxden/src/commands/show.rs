@@ -115,7 +115,7 @@ fn print(row: &Provisioning, addresses: &Addresses, credentials: &[Credential], 
     }
     if evidence.is_pruned {
         let calls = output::count(row.intents.into());
-        let what = format!("pruned by age, but for what Foxy may have beside the above; calls announced: {calls}");
+        let what = format!("pruned by age, except evidence of anything else Foxy may have; calls announced: {calls}");
         field("evidence", &what);
     }
     if let (State::Parked, Some(reason)) = (row.state, row.parked_reason) {

@@ -3,12 +3,12 @@
 //! | variable | default | meaning |
 //! | --- | --- | --- |
 //! | `FOXDEN_CONCURRENCY` | `16` | how many signups are in work at once, 1 to 1000 |
-//! | `FOXDEN_LEASE` | `90s` | how long a worker owns a signup without renewing, up to 1d; over `FOXDEN_CALL_TIMEOUT` + 10s |
+//! | `FOXDEN_LEASE` | `90s` | how long a lease lasts without renewal, up to 1d; over `FOXDEN_CALL_TIMEOUT` + 10s |
 //! | `FOXDEN_SHUTDOWN_GRACE` | `45s` | how long stopping may take, up to 1h; over `FOXDEN_CALL_TIMEOUT` |
 //! | `FOXDEN_POLL_INTERVAL` | `1s` | how often the ledger is asked for what is due, 10ms to 1h |
 //! | `FOXDEN_ESCROW_DIR` | `foxden-escrow` | where tokens are held, sealed, while the ledger is away |
 //! | `FOXDEN_HEARTBEAT` | `60s` | how often `worker.heartbeat` is logged, 100ms to 1h |
-//! | `FOXDEN_KEEP_HISTORY` | `90d` | how long evidence and published events are kept once their signup is closed, 1d to 36500d |
+//! | `FOXDEN_KEEP_HISTORY` | `90d` | how long evidence and published events of closed signups are kept, 1d to 36500d |
 
 use std::{path::PathBuf, time::Duration};
 

@@ -220,7 +220,7 @@ const fn is_restored(parked: &Provisioning) -> bool {
     parked.restored_to_ms.is_some()
 }
 
-/// Due at once, for a lookup where it is in doubt. Its step starts anew: retries, lookups and age. `None`: it is no
+/// Due at once, for a lookup where it is in doubt. Its step starts over: retries, lookups and age. `None`: it is no
 /// longer parked as it was read.
 async fn resume(
     mut update: UpdateMany<Entity>,

@@ -109,9 +109,8 @@ impl Ledger {
         Ok(row.map(|row| row.try_get("", "last")).transpose()?.flatten())
     }
 
-    /// Deletes events that were published longer ago than `keep`, unless their signup is not closed: one page of
-    /// them, behind `after`. Whether anything was told of an open signup, and what was last told of a parked one, is
-    /// asked later.
+    /// Deletes one page, behind `after`, of the events that were published longer ago than `keep`. Those of a signup that
+    /// is not closed stay: whether it has any, and which is the last of a parked one, decides what is published next.
     ///
     /// # Errors
     /// When the database does not answer; then nothing was deleted, or it is not known. To repeat it is harmless.

@@ -69,9 +69,8 @@ impl Ledger {
             let (to, when) = (Value::from(to_ms), Value::from(now));
             let evidence = evidence::of_restored(&ledger, UNMARKED, to.clone(), &by.who, now);
             txn.patiently(|inner| inner.execute_raw(evidence)).await?;
-            // The step's age begins again: nobody could work on it meanwhile. Whatever call it had has ended by now,
-            // since no worker is at work. What is parked is in doubt from when it goes on; until then it is judged as
-            // it stood.
+            // The step's age starts over: no one could work on it meanwhile. No worker is running, so any call that was
+            // under way has ended. A parked signup is in doubt once it continues; until then it is judged as it stood.
             let update = format!(
                 "UPDATE provisionings SET restored_to = $1, epoch = epoch + 1, updated_at = $2, doubt_ended_at = $2, \
                  refused = NULL, lookups = 0, retries = 0, tries = 0, tried_ms = 0, step_since = $2, \

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// It must answer for so long, and nothing fail meanwhile, before it counts as back: connections that broke together
-/// are found out one by one, between others that work.
+/// It must answer for this long, without a failure in between, before it counts as back: connections that broke
+/// together are found out one by one, between others that work.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
 /// Whether the ledger answers, as all parts of one worker see it together. Cheap to clone; clones are one watch.

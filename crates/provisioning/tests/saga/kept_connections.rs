@@ -92,8 +92,8 @@ async fn a_store_is_found_among_the_users_own_whatever_its_connection() {
     }
 }
 
-/// Signups whose emails Foxy knew before, and others, while the server closes kept connections a moment after each answer,
-/// again and again as the next request comes.
+/// Signups whose emails Foxy knew before, and others, while the server closes kept connections a moment after each
+/// answer, again and again as the next request comes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn however_a_server_closes_its_connections_no_user_is_wrongly_called_lost() {
     let world = World::new().await;
