@@ -1,6 +1,7 @@
 //! What all requests share.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) latency: Mutex<(Latency, Dice)>,
     /// Requests by route name.
     pub(crate) counts: Mutex<BTreeMap<String, u64>>,
+    /// Connections accepted.
+    pub(crate) connections: AtomicU64,
     /// Turns true when the simulator stops.
     pub(crate) stopping: watch::Sender<bool>,
 }

@@ -9,6 +9,7 @@ use std::io;
 use std::mem::take;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -87,6 +88,7 @@ impl Listener for Lines {
 
     async fn accept(&mut self) -> (Wire, SocketAddr) {
         let (stream, peer) = Listener::accept(&mut self.listener).await;
+        self.core.connections.fetch_add(1, Ordering::Relaxed);
         // Best effort: without it, small answers may wait for the peer's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
         (Wire { stream, line: Line::default(), core: Arc::clone(&self.core), closing: None }, peer)

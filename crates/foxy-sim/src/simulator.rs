@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -78,6 +79,7 @@ impl Simulator {
             faults: Mutex::new(faults),
             latency,
             counts: Mutex::default(),
+            connections: Default::default(),
             stopping,
         });
         let app = Router::new().fallback(service::serve).with_state(Arc::clone(&core));
@@ -151,6 +153,11 @@ impl Simulator {
     /// All requests received, unknown paths included.
     pub fn total_requests(&self) -> u64 {
         lock(&self.core.counts).values().sum()
+    }
+
+    /// All connections accepted, also those that ended: with the requests, how well clients keep them.
+    pub fn connections(&self) -> u64 {
+        self.core.connections.load(Ordering::Relaxed)
     }
 
     /// What an access token opens now.

@@ -194,3 +194,16 @@ async fn a_simulator_that_was_shut_down_frees_its_port_at_once() {
     let second = Simulator::start(Config { bind: addr, ..Config::default() }).await.unwrap();
     assert_eq!(second.base_url(), foxy.sim.base_url());
 }
+
+#[tokio::test]
+async fn a_connection_is_counted_once_however_many_requests_it_carries() {
+    let foxy = Foxy::start().await;
+    for expected in [1, 1] {
+        send(foxy.request("GET", "/")).await.unwrap();
+        assert_eq!(foxy.sim.connections(), expected);
+    }
+    let another = Foxy::with(Config::default()).await;
+    let request = another.http.get(foxy.sim.base_url()).header("foxy-api-version", "1");
+    send(request).await.unwrap();
+    assert_eq!((foxy.sim.connections(), foxy.sim.total_requests()), (2, 3));
+}
