@@ -23,6 +23,7 @@
 # one that has expired (expired.pem), and a client's (client.pem, client.key).
 #
 # FOXDEN_SERVICES_FSYNC=on lets PostgreSQL wait for its disk, as it should where more than tests depend on it.
+# FOXDEN_SERVICES_STATEMENTS=on lets it count statements, with pg_stat_statements.
 #
 # Exit status: 2 wrong usage, 3 a server is not installed and can't be, 1 a server did not start, else CMD's.
 set -euo pipefail
@@ -143,9 +144,11 @@ postgres_create() {
 # The data live as long as the run, so nothing has to reach the disk, unless a benchmark asks for it. No Unix socket: its path may have 107 bytes at most,
 # which a long temporary directory exceeds.
 postgres_start() {
-  local home=$DIR/postgres fsync=${FOXDEN_SERVICES_FSYNC:-off}
+  local home=$DIR/postgres fsync=${FOXDEN_SERVICES_FSYNC:-off} libraries=
+  if [ "${FOXDEN_SERVICES_STATEMENTS:-off}" = on ]; then libraries=pg_stat_statements; fi
   postgres_ctl start -w -t 60 -l "$home/log" -o "-p $(cat "$home/port") -c listen_addresses=127.0.0.1 \
-    -c unix_socket_directories='' -c max_connections=200 -c fsync=$fsync -c full_page_writes=$fsync" >/dev/null 2>&1
+    -c unix_socket_directories='' -c max_connections=200 -c fsync=$fsync -c full_page_writes=$fsync \
+    -c shared_preload_libraries=$libraries" >/dev/null 2>&1
 }
 
 postgres_up() {
