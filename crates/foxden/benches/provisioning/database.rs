@@ -45,6 +45,10 @@ pub(crate) struct Rows {
     asked: AtomicU64,
 }
 
+/// How many statements are shown, and how much of each.
+const TOP: usize = 20;
+const SHOWN: usize = 150;
+
 async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
@@ -107,6 +111,22 @@ impl Server {
             wal_bytes: value(&self.db, "pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint").await,
             statements,
         }
+    }
+}
+
+impl Server {
+    /// The statements that a database was asked most often, a line for each: calls and time on the server for each
+    /// signup. Of `pg_stat_statements`.
+    pub(crate) async fn top_statements(&self, database: &str, signups: usize) -> Vec<String> {
+        let query = format!(
+            "SELECT format('%8s calls %8s ms  %s', round(calls::numeric / {signups}, 3), \
+             round((total_exec_time / {signups})::numeric, 4), \
+             left(regexp_replace(query, '\\s+', ' ', 'g'), {SHOWN})) AS line \
+             FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid WHERE datname = '{database}' \
+             ORDER BY total_exec_time DESC LIMIT {TOP}"
+        );
+        let rows = rows(&self.db, query).await;
+        rows.iter().map(|row| row.try_get("", "line").expect("a line of text")).collect()
     }
 }
 

@@ -24,7 +24,8 @@ pub(crate) const COLUMNS: &[Column] = &[
     column("worker_cpu_s", "CPU s / 1,000 worker", 3),
     column("postgres_cpu_s", "CPU s / 1,000 PostgreSQL", 3),
     column("broker_cpu_s", "CPU s / 1,000 broker", 3),
-    column("idle_cpu_ms", "idle CPU ms/s", 1),
+    column("idle_cpu_ms", "idle CPU ms/s worker", 1),
+    column("idle_postgres_ms", "idle CPU ms/s PostgreSQL", 1),
     column("peak_mb", "peak MB", 1),
     column("rss_mb", "at the end MB", 1),
     column("p50_ms", "p50 ms", 0),
@@ -33,6 +34,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     column("connections", "connections", 0),
     column("commits", "commits a signup", 2),
     column("statements", "statements a signup", 1),
+    column("round_trips", "round trips a signup", 1),
     column("wal_kb", "WAL kB a signup", 1),
     column("start_ms", "start ms", 0),
 ];

@@ -7,8 +7,12 @@ mod database;
 mod figures;
 mod measure;
 mod process;
+#[expect(dead_code, clippy::unwrap_used, reason = "the tests' own, which can do more than move a server away")]
+#[path = "../../../../tests/servers/relay.rs"]
+mod relay;
 mod rows;
 mod simulator;
+mod tls;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +37,9 @@ struct Args {
     /// Which workers, such as foxden,node; without it, all there are.
     #[arg(long, value_delimiter = ',')]
     workers: Vec<String>,
+    /// Show the statements that cost PostgreSQL most; it runs with `FOXDEN_SERVICES_STATEMENTS=on`.
+    #[arg(long)]
+    statements: bool,
     /// A setting for foxden. May be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
@@ -48,10 +55,10 @@ fn setting(text: &str) -> Result<(String, String), String> {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, first, latency] = arguments.as_slice()
+    if let [_, first, latency, rest @ ..] = arguments.as_slice()
         && first == simulator::ARGUMENT
     {
-        return simulator::simulate(latency);
+        return simulator::simulate(latency, rest.first().map(Path::new));
     }
     let args = Args::parse();
     let runtime = tokio::runtime::Runtime::new().expect("threads start");
@@ -88,6 +95,7 @@ async fn run(args: Args) {
         broker_url: server("AMQP_URL"),
         broker_pid,
         settings: args.set,
+        shows_statements: args.statements,
         measured: 0,
     };
     let mut medians = Vec::new();

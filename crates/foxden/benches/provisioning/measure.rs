@@ -9,7 +9,9 @@ use crate::{
     broker::{Broker, now_ms, signup_id},
     database::{Rows, Server},
     figures::{Figures, count, from},
+    note,
     process::{self, Memory},
+    relay::Relay,
     rows::{LedgerPlace, Load, Row},
     simulator::{Asked, Foxy},
     worker::{Kind, Surroundings, Worker},
@@ -33,6 +35,7 @@ pub(crate) struct Bench {
     /// The broker's process, where it is known.
     pub(crate) broker_pid: Option<u32>,
     pub(crate) settings: Vec<(String, String)>,
+    pub(crate) shows_statements: bool,
     pub(crate) measured: usize,
 }
 
@@ -55,10 +58,15 @@ impl Bench {
             LedgerPlace::Sqlite => Rows::sqlite_url(dir.path()),
         };
         let broker = Broker::join(&self.broker_url, &mark).await;
-        let foxy = Foxy::start(row.foxy_takes);
+        let authority = row.has_tls.then(|| dir.path().join("authority.pem"));
+        let foxy = Foxy::start(row.foxy_takes, authority.as_deref());
         let figures = self.in_place(row, kind, dir.path(), &database, &broker, foxy).await;
         broker.leave().await;
         if row.ledger == LedgerPlace::Postgres {
+            if self.shows_statements {
+                let top = self.server.top_statements(&mark, row.load.signups().max(1)).await;
+                top.iter().for_each(|line| note(line));
+            }
             self.server.remove(&mark).await;
         }
         figures
@@ -73,8 +81,16 @@ impl Bench {
         broker: &Broker,
         mut foxy: Foxy,
     ) -> Figures {
-        let around = Surroundings { row, dir, broker, foxy: &foxy.access, database, settings: &self.settings };
+        let authority = row.has_tls.then(|| dir.join("authority.pem"));
+        let (foxy_access, authority, settings) = (foxy.access.clone(), authority.as_deref(), &self.settings);
+        let mut around = Surroundings { row, dir, broker, foxy: &foxy_access, database, authority, settings };
         kind.prepare(&around).await;
+        let relay = if row.database_away.is_zero() { None } else { Some(Relay::to(database).await) };
+        let through_relay = relay.as_ref().map(|relay| relay.through(database));
+        if let (Some(relay), Some(url)) = (&relay, &through_relay) {
+            relay.move_away(row.database_away);
+            around.database = url;
+        }
         let (route, signups, mut figures) = (kind.route(broker), row.load.signups(), Figures::default());
         if let Load::Backlog(signups) = row.load {
             broker.publish(&route, signups).await;
@@ -120,7 +136,9 @@ impl Bench {
 
         if row.load.signups() == 0 {
             let cpu = after.workers.saturating_sub(before.workers);
-            figures.put("idle_cpu_ms", cpu.as_secs_f64() * 1_000.0 / IDLE[1].as_secs_f64());
+            let a_second = |cpu: Duration| cpu.as_secs_f64() * 1_000.0 / IDLE[1].as_secs_f64();
+            figures.put("idle_cpu_ms", a_second(cpu));
+            figures.put("idle_postgres_ms", a_second(after.postgres.saturating_sub(before.postgres)));
             return figures;
         }
         assert_eq!(times.len(), signups, "each signup is done once");
@@ -135,6 +153,9 @@ impl Bench {
         }
         figures.put_meters(&before, &after, signups, on_postgres);
         figures.put_asked(asked_before, asked, signups);
+        if let Some(relay) = relay {
+            figures.put("round_trips", count(relay.round_trips()) / count(signups));
+        }
         if let Some(before) = done_before {
             tokio::time::sleep(COUNTED_WITHIN).await;
             let done = self.server.done(&broker.mark).await;

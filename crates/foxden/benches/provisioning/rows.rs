@@ -15,6 +15,10 @@ pub(crate) struct Row {
     pub(crate) workers: usize,
     pub(crate) load: Load,
     pub(crate) ledger: LedgerPlace,
+    /// How long everything between a worker and PostgreSQL is on its way, each way.
+    pub(crate) database_away: Duration,
+    /// Whether Foxy is behind TLS.
+    pub(crate) has_tls: bool,
     /// Whether it is measured only when it is asked for by name.
     pub(crate) is_extra: bool,
 }
@@ -57,6 +61,8 @@ const COMMON: Row = Row {
     workers: 1,
     load: Load::Nothing,
     ledger: LedgerPlace::Postgres,
+    database_away: Duration::ZERO,
+    has_tls: false,
     is_extra: false,
 };
 
@@ -90,6 +96,24 @@ pub(crate) const ROWS: &[Row] = &[
         about: "as 0ms, with the ledger in SQLite",
         load: Load::Backlog(3_000),
         ledger: LedgerPlace::Sqlite,
+        ..COMMON
+    },
+    Row {
+        name: "relay",
+        about: "as 50ms, with PostgreSQL 1 ms away",
+        foxy_takes: Duration::from_millis(50),
+        load: Load::Backlog(2_000),
+        database_away: Duration::from_millis(1),
+        is_extra: true,
+        ..COMMON
+    },
+    Row {
+        name: "tls",
+        about: "as 50ms, with Foxy behind TLS",
+        foxy_takes: Duration::from_millis(50),
+        load: Load::Backlog(2_000),
+        has_tls: true,
+        is_extra: true,
         ..COMMON
     },
     Row {

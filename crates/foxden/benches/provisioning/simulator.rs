@@ -4,6 +4,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    path::Path,
     process::{ChildStdout, Command, Stdio},
     time::Duration,
 };
@@ -12,13 +13,14 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use foxy_sim::{Config, Latency, Simulator};
 use serde::{Deserialize, Serialize};
 
-use crate::process::Running;
+use crate::{process::Running, tls::Front};
 
-/// The first argument of the program as a simulator; the second is the latency in milliseconds.
+/// The first argument of the program as a simulator. The latency in milliseconds follows, then, if it is to be behind
+/// TLS, the file for its authority.
 pub(crate) const ARGUMENT: &str = "simulate";
 
 /// What a worker needs to know.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Access {
     pub(crate) url: String,
     pub(crate) client_id: String,
@@ -41,9 +43,10 @@ pub(crate) struct Foxy {
 }
 
 impl Foxy {
-    pub(crate) fn start(takes: Duration) -> Self {
+    pub(crate) fn start(takes: Duration, authority: Option<&Path>) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("a program knows where it is"));
-        command.args([ARGUMENT, &takes.as_millis().to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args([ARGUMENT, &takes.as_millis().to_string()]).args(authority);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut running = Running::start("the simulator", &mut command);
         let mut says = BufReader::new(running.child().stdout.take().expect("it is piped"));
         let access = line(&mut says);
@@ -69,16 +72,20 @@ fn line<T: for<'a> Deserialize<'a>>(says: &mut BufReader<ChildStdout>) -> T {
 
 /// Runs the program as a simulator: it says where it is, and what it was asked whenever a line comes in. It ends with
 /// its input, and hence with the benchmark, however that ends.
-pub(crate) fn simulate(milliseconds: &str) {
+pub(crate) fn simulate(milliseconds: &str, authority: Option<&Path>) {
     let latency: Latency = milliseconds.parse().expect("a number of milliseconds");
     let runtime = tokio::runtime::Runtime::new().expect("threads start");
-    let config = Config { latency: Latency::default(), ..Config::default() };
+    let front = authority.map(|file| runtime.block_on(Front::listen(file)));
+    let config = Config { public_url: front.as_ref().map(Front::url), ..Config::default() };
     let sim = runtime.block_on(Simulator::start(config)).expect("a loopback port is free");
     let (client_id, client_secret) = sim.client();
     let refresh_token = refresh_token(sim.local_addr(), client_id, client_secret);
     // What was asked to learn the token is not the worker's.
     let own = Asked { requests: sim.total_requests(), connections: sim.connections() };
     sim.set_latency(latency);
+    if let Some(front) = front {
+        runtime.spawn(front.serve(sim.local_addr()));
+    }
     say(&Access {
         url: sim.base_url().to_owned(),
         client_id: client_id.to_owned(),

@@ -37,6 +37,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) broker: &'a Broker,
     pub(crate) foxy: &'a Access,
     pub(crate) database: &'a str,
+    /// The authority that Foxy's certificate is from, if it is behind TLS.
+    pub(crate) authority: Option<&'a Path>,
     /// What foxden is told beside or instead, as name and value.
     pub(crate) settings: &'a [(String, String)],
 }
@@ -161,6 +163,7 @@ fn foxden(around: &Surroundings<'_>, number: usize) -> Command {
     for (role, name) in around.broker.names() {
         command.env(format!("FOXDEN_AMQP_{role}"), name);
     }
+    command.envs(around.authority.map(|file| ("SSL_CERT_FILE", file)));
     command.envs(around.settings.iter().map(|(name, value)| (name, value)));
     command
 }
@@ -176,5 +179,8 @@ fn peer(mut command: Command, around: &Surroundings<'_>) -> Command {
         .env("QUEUE", around.broker.queue())
         .env("SEAL_KEY", BASE64_STANDARD.encode([7; 32]))
         .env("CONCURRENCY", around.row.concurrency.to_string());
+    for variable in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
+        command.envs(around.authority.map(|file| (variable, file)));
+    }
     command
 }
