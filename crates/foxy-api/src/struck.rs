@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::str::Chars;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -32,6 +33,9 @@ const SHORTEST_START: usize = 4;
 /// Words of as many characters with letters and digits among them look like a token. Foxy's references
 /// (`id-1234567890`) are shorter.
 const TOKEN_LIKE: usize = 20;
+
+/// What an escape begins with.
+const ESCAPES: [char; 3] = ['%', '\\', '&'];
 
 /// Escapes in escapes are undone this often.
 const MOST_LAYERS: usize = 4;
@@ -146,23 +150,56 @@ fn add(texts: &mut Vec<Zeroizing<String>>, text: &str, shortest: usize) {
 
 /// Every way to write these texts that escapes don't explain.
 struct Forms {
-    forms: Vec<Zeroizing<String>>,
-    /// What they begin with, in lower case: few places of a text are worth more than a look.
-    first: Vec<char>,
+    forms: Vec<Form>,
+    /// Which ASCII characters one may begin with: few places of a text are worth more than a look.
+    first: [bool; 128],
+}
+
+/// A way to write a text.
+struct Form {
+    text: Zeroizing<String>,
+    /// Its first two characters, in lower case.
+    begins: [char; 2],
+}
+
+impl Form {
+    /// `None` if it is too short to be looked for.
+    fn of(text: Zeroizing<String>) -> Option<Self> {
+        let mut chars = text.chars().map(|c| c.to_ascii_lowercase());
+        let begins = [chars.next()?, chars.next()?];
+        Some(Self { text, begins })
+    }
+
+    /// Whether it may begin where a text goes on like this. Whatever an escape or a break in a word may begin with has to
+    /// be looked at; all else has the form's own characters.
+    fn may_begin(&self, mut rest: Chars<'_>) -> bool {
+        let first = rest.next().unwrap_or_default();
+        if ESCAPES.contains(&first) {
+            return true;
+        }
+        let second_fits = |c: char| c.eq_ignore_ascii_case(&self.begins[1]) || !c.is_ascii_alphanumeric();
+        first.eq_ignore_ascii_case(&self.begins[0]) && rest.next().is_none_or(second_fits)
+    }
 }
 
 impl Forms {
     fn of(texts: &[Zeroizing<String>]) -> Self {
-        let forms: Vec<_> = texts.iter().flat_map(|secret| forms(secret)).collect();
-        let first = forms.iter().filter_map(|form| form.chars().next()).map(|c| c.to_ascii_lowercase()).collect();
+        let forms: Vec<_> = texts.iter().flat_map(|secret| forms(secret)).filter_map(Form::of).collect();
+        let mut first = [false; 128];
+        let begins = forms.iter().map(|form| form.begins[0]);
+        for c in begins.flat_map(|c| [c, c.to_ascii_uppercase()]).chain(ESCAPES).filter(char::is_ascii) {
+            first[c as usize] = true;
+        }
         Self { forms, first }
     }
 
     /// Where the secrets are.
     fn found(&self, text: &str) -> Vec<Range<usize>> {
-        let may_begin = |c: char| "%\\&".contains(c) || self.first.contains(&c.to_ascii_lowercase());
+        // What is not ASCII is looked at.
+        let may_begin = |c: char| self.first.get(c as usize).copied().unwrap_or(true);
         let starts = text.char_indices().filter(|(_, c)| may_begin(*c)).map(|(at, _)| at);
-        let longest = |at| self.forms.iter().filter_map(move |form| end_at(form, text, at)).max();
+        let here = |at: usize| self.forms.iter().filter(move |form| form.may_begin(text[at..].chars()));
+        let longest = |at| here(at).filter_map(|form| end_at(&form.text, text, at)).max();
         starts.filter_map(|at| Some(grown(text, at..longest(at)?))).collect()
     }
 
@@ -186,7 +223,8 @@ impl Forms {
 
 /// As it is, in hexadecimal, and in Base64: alone, and after one or two bytes that don't matter.
 fn forms(secret: &str) -> Vec<Zeroizing<String>> {
-    let hex = secret.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let digit = |of: u8| char::from(b"0123456789abcdef"[usize::from(of)]);
+    let hex = secret.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect::<String>();
     let mut forms = vec![Zeroizing::new(secret.to_owned()), Zeroizing::new(hex)];
     for before in 0..3 {
         let bytes = Zeroizing::new([&b"xx"[..before], secret.as_bytes()].concat());
@@ -273,7 +311,7 @@ fn unescaped(text: &str, (first, next): (char, usize)) -> Option<(char, usize)> 
 
 /// Whether a text ends within an escape, so that no one can say what it would have stood for.
 fn is_unfinished_escape(rest: &str) -> bool {
-    rest.starts_with(['%', '\\', '&']) && rest.len() < 8 && !rest.contains([';', ' '])
+    rest.starts_with(ESCAPES) && rest.len() < 8 && !rest.contains([';', ' '])
 }
 
 /// Over what a server may have put into a long word: line breaks, written or escaped, and characters that don't show.

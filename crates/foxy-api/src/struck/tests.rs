@@ -22,6 +22,7 @@ fn written() -> Vec<String> {
         each(&|c| format!("\\u00{}", hex(c))),
         each(&|c| format!("\\x{}", hex(c))),
         SECRET.replace('/', "\\/"),
+        format!("f%33{}", &SECRET[2..]),
         each(&|c| format!("&#{};", u32::from(c))),
         each(&|c| format!("&#x{};", hex(c))),
         each(&hex),
