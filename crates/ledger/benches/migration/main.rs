@@ -3,6 +3,7 @@
 //! `FOXDEN_BENCH_ROWS` says how many signups it holds.
 
 mod earlier;
+mod log;
 
 use std::time::Instant;
 
@@ -25,15 +26,21 @@ async fn make(url: &str, rows: u64) {
 #[expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 async fn migrate(name: &str, url: &str, rows: u64) {
     let ledger = Ledger::connect(url, 1).await.expect("the database answers");
+    log::begin();
     let started = Instant::now();
     ledger.migrate_up().await.expect("it migrates");
-    let took = started.elapsed();
+    let end = Instant::now();
+    let took = end.duration_since(started);
     println!("{:<44} {:>8.2} s", format!("{name}, {rows} signups: migrated in"), took.as_secs_f64());
+    for (migration, took) in log::taken(end) {
+        println!("    {migration:<40} {:>8.2} s", took.as_secs_f64());
+    }
     ledger.close().await.expect("it closes");
 }
 
 #[tokio::main]
 async fn main() {
+    log::listen();
     #[expect(clippy::disallowed_methods, reason = "the one door by which a benchmark is told of its size and server")]
     let [rows, server] = ["FOXDEN_BENCH_ROWS", "DATABASE_URL"].map(|name| std::env::var(name).ok());
     let rows = rows.map_or(ROWS, |rows| rows.parse().expect("FOXDEN_BENCH_ROWS is a number"));
