@@ -27,8 +27,18 @@ const SHORTEST: usize = 8;
 /// Of what says who somebody is. What is shorter is struck, word by word, by those who know what it means.
 const SHORTEST_PRIVATE: usize = 6;
 
-/// As many characters of a secret at the end of a text that was cut off are struck as well.
+/// At least this many characters of a secret at the end of a text that may have been cut off are struck as well.
 const SHORTEST_START: usize = 4;
+
+/// How a text ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// As its writer meant it. Nothing but whole secrets is struck: an address whose number ends like a secret begins is
+    /// an address.
+    Whole,
+    /// Perhaps in the middle of a secret.
+    MayBeCutOff,
+}
 
 /// Words of as many characters with letters and digits among them look like a token. Foxy's references
 /// (`id-1234567890`) are shorter.
@@ -105,7 +115,8 @@ impl Struck {
 
     /// A server's words without any of these secrets, and without anything that looks like a token.
     pub(crate) fn words(&self, text: &str) -> String {
-        cover(text, &mut [self.found(text), Forms::of(&self.private).found(text), token_like(text)].concat())
+        let private = Forms::of(&self.private).found(text, Ending::MayBeCutOff);
+        cover(text, &mut [self.found(text), private, token_like(text)].concat())
     }
 
     /// Whether a text holds one of these secrets, or looks like a token itself.
@@ -131,7 +142,7 @@ impl Struck {
     }
 
     fn found(&self, text: &str) -> Vec<Range<usize>> {
-        Forms::of(&self.secrets).found(text)
+        Forms::of(&self.secrets).found(text, Ending::MayBeCutOff)
     }
 }
 
@@ -194,17 +205,17 @@ impl Forms {
     }
 
     /// Where the secrets are.
-    fn found(&self, text: &str) -> Vec<Range<usize>> {
+    fn found(&self, text: &str, ending: Ending) -> Vec<Range<usize>> {
         // What is not ASCII is looked at.
         let may_begin = |c: char| self.first.get(c as usize).copied().unwrap_or(true);
         let starts = text.char_indices().filter(|(_, c)| may_begin(*c)).map(|(at, _)| at);
         let here = |at: usize| self.forms.iter().filter(move |form| form.may_begin(text[at..].chars()));
-        let longest = |at| here(at).filter_map(|form| end_at(&form.text, text, at)).max();
+        let longest = |at| here(at).filter_map(|form| end_at(&form.text, text, at, ending)).max();
         starts.filter_map(|at| Some(grown(text, at..longest(at)?))).collect()
     }
 
     fn strike(&self, text: &mut String) {
-        let mut found = self.found(text);
+        let mut found = self.found(text, Ending::Whole);
         if !found.is_empty() {
             *text = cover(text, &mut found);
         }
@@ -238,8 +249,9 @@ fn forms(secret: &str) -> Vec<Zeroizing<String>> {
     forms
 }
 
-/// Where a form ends, if it begins here. At the end of a text, which may have been cut off, its beginning counts.
-fn end_at(form: &str, text: &str, start: usize) -> Option<usize> {
+/// Where a form ends, if it begins here. At the end of a text that may have been cut off its beginning counts.
+fn end_at(form: &str, text: &str, start: usize, ending: Ending) -> Option<usize> {
+    let is_enough = |matched| ending == Ending::MayBeCutOff && matched >= SHORTEST_START;
     if text[start..].starts_with(form) {
         return Some(start + form.len());
     }
@@ -248,12 +260,12 @@ fn end_at(form: &str, text: &str, start: usize) -> Option<usize> {
         if matched > 0 {
             at = skip_breaks(text, at);
             if at == text.len() {
-                return (matched >= SHORTEST_START).then_some(at);
+                return is_enough(matched).then_some(at);
             }
         }
         let (found, next) = unit(text, at)?;
         if !found.eq_ignore_ascii_case(&wanted) {
-            let is_cut = matched >= SHORTEST_START && is_unfinished_escape(&text[at..]);
+            let is_cut = is_enough(matched) && is_unfinished_escape(&text[at..]);
             return is_cut.then_some(text.len());
         }
         at = next;

@@ -139,6 +139,17 @@ fn a_document_keeps_all_but_the_secrets() {
 }
 
 #[test]
+fn an_address_that_ends_like_a_secret_begins_is_left() {
+    // As the secret is written in hexadecimal digits, and as it is.
+    for address in ["https://api.foxycart.com/users/186633", "https://api.foxycart.com/stores/f3/9"] {
+        assert_eq!(struck().without(address), address);
+        let mut document = serde_json::json!({"self": {"href": address}});
+        struck().strike_document(&mut document);
+        assert_eq!(document["self"]["href"], address);
+    }
+}
+
+#[test]
 fn what_a_body_says_of_a_person_is_struck_out_of_words_and_not_out_of_addresses() {
     let body = serde_json::json!({"email": "ada@people.example", "last_name": "Stores", "store_domain": "engines-2"});
     let struck = Struck::default().body(&body);
