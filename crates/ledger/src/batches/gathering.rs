@@ -12,6 +12,10 @@ use crate::connect::Ledger;
 /// run. SQLite has one writer.
 const WRITERS: usize = 3;
 
+/// How many operations must wait, for each writer at work, before another one begins. With fewer, more writers would
+/// only make smaller batches, and a batch of one costs PostgreSQL several times as much for each row.
+const WAITING_FOR_EACH: usize = 16;
+
 /// Operations that wait for a writer. Cheap to clone; clones are one queue.
 #[derive(Clone, Default)]
 pub(crate) struct Gathering(Arc<Mutex<Queue>>);
@@ -63,7 +67,7 @@ impl Queue {
 }
 
 impl Ledger {
-    /// Lets an operation wait for its batch. Where no writer is free to come, one is at work and takes it next.
+    /// Lets an operation wait for its batch. If no writer begins with it, one that is at work takes it next.
     pub(crate) fn gather(&self, work: Work) {
         let mut queue = self.gathering.lock();
         queue.waiting.push_back(work);
@@ -76,8 +80,8 @@ impl Ledger {
     }
 
     fn engage(&self, mut queue: MutexGuard<'_, Queue>) {
-        let writers = if self.is_embedded() { 1 } else { WRITERS };
-        if queue.writers < writers {
+        let most = if self.is_embedded() { 1 } else { WRITERS };
+        if queue.writers < most && queue.waiting.len() >= queue.writers * WAITING_FOR_EACH {
             queue.writers += 1;
             drop(queue);
             tokio::spawn(Writer { ledger: self.clone(), has_ended: false }.write());

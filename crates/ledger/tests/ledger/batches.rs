@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use foxden_custody::Custody;
@@ -58,16 +59,24 @@ impl StepIn for At {
     }
 }
 
+/// How many operations have to wait before each of the ledger's writers begins.
+const BEGIN: [usize; 3] = [1, 16, 32];
+
 /// As many batches as the ledger writes side by side wait where they were closed: whatever comes now is one batch.
 pub(crate) async fn occupy(ledger: &Ledger, custody: &Custody, gate: &Arc<Gate>) -> tokio::task::JoinSet<()> {
     let mut occupied = tokio::task::JoinSet::new();
-    let writers = if ledger.is_embedded() { 1 } else { 3 };
-    for number in 0..writers {
-        let (ledger, first) = (ledger.clone(), signup(custody, &format!("occupies-{number}")));
-        occupied.spawn(async move { drop(ledger.accept_queued(vec![first]).await) });
-        while gate.closed.load(Ordering::SeqCst) <= number {
-            tokio::task::yield_now().await;
+    let writers = if ledger.is_embedded() { 1 } else { BEGIN.len() };
+    for (number, waiting) in BEGIN.into_iter().take(writers).enumerate() {
+        for _ in 0..waiting {
+            let (ledger, first) = (ledger.clone(), signup(custody, &format!("occupies-{}", occupied.len())));
+            occupied.spawn(async move { drop(ledger.accept_queued(vec![first]).await) });
         }
+        let begins = async {
+            while gate.closed.load(Ordering::SeqCst) <= number {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), begins).await.expect("a writer begins");
     }
     occupied
 }
