@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
+    acks::Acks,
     broker_error::{BrokerError, IntakeError},
     confirmed::ConfirmedChannel,
     connection,
@@ -165,6 +166,7 @@ impl Session {
         let desk = Desk {
             parts: parts.clone(),
             names: names.clone(),
+            acks: Acks::of(channel.clone()),
             dead: ConfirmedChannel::new(dead, &publishing),
             stop: CancellationToken::new(),
             gone: CancellationToken::new(),

@@ -4,10 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use foxden_ledger::{Claimed, LedgerError, Provisioning, SignupId};
 use futures::FutureExt;
-use lapin::{
-    message::Delivery,
-    options::{BasicAckOptions, BasicNackOptions},
-};
+use lapin::message::Delivery;
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
@@ -16,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
+    acks::Acks,
     broker_error::BrokerError,
     confirmed::{ConfirmedChannel, Fate},
     consumer::{ConsumerParts, HOLD_MAX},
@@ -24,6 +22,7 @@ use super::{
     names::Names,
     settings::Topology,
     shelf::Shelf,
+    tags::Settlement,
 };
 use crate::{
     door::{AdmitError, Admitted},
@@ -46,6 +45,8 @@ const AFTER_PANIC: Duration = Duration::from_secs(1);
 pub(super) struct Desk {
     pub(super) parts: ConsumerParts,
     pub(super) names: Names,
+    /// Where messages are settled.
+    pub(super) acks: Acks,
     /// Where dead letters go: a channel of their own, since an error there must not end the consumer's.
     pub(super) dead: ConfirmedChannel,
     /// Ends the waiting for the ledger, not what is being committed.
@@ -130,7 +131,7 @@ impl Desk {
         match self.put_aside(delivery, &grounds, until).await {
             Put::Aside if !self.tell_of_rejection(delivery, &grounds, until).await => Settled::Held,
             Put::Aside => {
-                self.acknowledge(delivery).await;
+                self.acknowledge(delivery, Settlement::PutAside).await;
                 Settled::Done
             }
             Put::Nowhere => {
@@ -145,9 +146,8 @@ impl Desk {
 
     /// Gives a message back, so that it comes again.
     async fn give_back(&self, delivery: &Delivery) {
-        let requeue = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
         tokio::select! {
-            _ = delivery.nack(requeue) => {}
+            _ = self.acks.settle(delivery.delivery_tag, Settlement::GivenBack) => {}
             () = self.gone.cancelled() => {}
         }
     }
@@ -280,19 +280,19 @@ impl Desk {
                 if let Some(claimed) = claimed {
                     (self.parts.hand_over)(*claimed, permit);
                 }
-                self.acknowledge(delivery).await;
+                self.acknowledge(delivery, Settlement::Acknowledged).await;
                 Settled::Done
             }
             Verdict::Duplicate(row) => {
                 let (signup_id, state, step) = (&row.signup_id, row.state.as_str(), row.step.as_str());
                 info!(event = "signup.duplicate", %signup_id, state, step, "a signup that is known came again");
-                self.acknowledge(delivery).await;
+                self.acknowledge(delivery, Settlement::Acknowledged).await;
                 Settled::Done
             }
             Verdict::Corrected(row) => {
                 let (signup_id, state, step) = (&row.signup_id, row.state.as_str(), row.step.as_str());
                 info!(event = "signup.corrected", %signup_id, state, step, source = "amqp", "a parked signup was corrected");
-                self.acknowledge(delivery).await;
+                self.acknowledge(delivery, Settlement::Acknowledged).await;
                 Settled::Done
             }
             Verdict::Dead(_) | Verdict::Held => Settled::Held,
@@ -369,10 +369,10 @@ impl Desk {
     }
 
     /// Lets the broker forget a message. Where that fails the connection is gone, and the broker delivers it again.
-    async fn acknowledge(&self, delivery: &Delivery) {
+    async fn acknowledge(&self, delivery: &Delivery, settlement: Settlement) {
         let acknowledged = tokio::select! {
             biased;
-            result = delivery.ack(BasicAckOptions::default()) => matches!(result, Ok(true)),
+            sent = self.acks.settle(delivery.delivery_tag, settlement) => sent,
             // One that is under way while its connection dies may never be answered by the library.
             () = self.gone.cancelled() => false,
             () = tokio::time::sleep(ACK_TIMEOUT) => false,

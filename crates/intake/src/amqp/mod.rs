@@ -3,6 +3,7 @@
 //! Reconnecting is done here and not by the library: a new connection, new channels, the topology declared again. What
 //! was in work over a lost connection is delivered again and recognized by the ledger.
 
+mod acks;
 mod broker_error;
 mod broker_url;
 mod cloud_event;
@@ -29,6 +30,7 @@ mod refusal;
 mod servers;
 mod settings;
 mod shelf;
+mod tags;
 mod tenure;
 mod thing;
 mod tls;
