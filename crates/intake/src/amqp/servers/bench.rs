@@ -23,7 +23,7 @@ const NEVER: Duration = Duration::from_secs(30);
 
 /// The broker's URL.
 #[expect(clippy::disallowed_methods, reason = "tests against servers learn from the environment where these are")]
-fn broker_url() -> String {
+pub(super) fn broker_url() -> String {
     std::env::var("AMQP_URL")
         .expect("AMQP_URL is not set; run these tests with `scripts/services.sh with -- cargo test`")
 }
@@ -31,6 +31,8 @@ fn broker_url() -> String {
 /// One test's surroundings.
 pub(super) struct Bench {
     pub(super) settings: AmqpSettings,
+    /// How many messages a consumer has sent ahead.
+    pub(super) prefetch: u16,
     pub(super) ledger: Ledger,
     pub(super) door: Door,
     pub(super) publisher: Publisher,
@@ -65,7 +67,7 @@ impl Bench {
         let publisher = Publisher::connect(&settings).await.unwrap();
         let connection = connection::connect(&settings, "test").await.unwrap();
         let channel = connection.create_channel().await.unwrap();
-        Self { door: testing::door_to(&ledger), settings, ledger, publisher, channel, connection }
+        Self { door: testing::door_to(&ledger), settings, prefetch: 10, ledger, publisher, channel, connection }
     }
 
     /// Starts a consumer with room for `capacity` provisionings.
@@ -96,7 +98,7 @@ impl Bench {
                 drop(sender.send((claimed, permit)));
             }),
             outbox_filled: Arc::default(),
-            prefetch: 10,
+            prefetch: self.prefetch,
             ready: ready_receiver,
         };
         let task = tokio::spawn(consume(parts, shutdown.clone()));

@@ -13,7 +13,7 @@ use crate::{Topology, testing};
 const WRONG: &[u8] = b"{\"version\":1,\"signup_id\":\"w\"}";
 
 /// A dead queue with room for this many letters; it refuses the others.
-async fn bench_with_room_for(letters: i64) -> Bench {
+pub(super) async fn bench_with_room_for(letters: i64) -> Bench {
     let mut bench = Bench::new().await;
     bench.settings.topology = Topology::Check;
     let (queue, exchange) = (bench.settings.dead_queue.as_str(), bench.settings.dead_exchange.as_str());
