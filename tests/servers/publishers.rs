@@ -28,7 +28,7 @@ const TAKEOVER: Duration = Duration::from_secs(14);
 const IN_THE_BACKLOG: Duration = Duration::from_millis(30);
 
 /// What one kill may repeat at most: a batch that was under way. Most often it is nothing.
-const BATCH: usize = 25;
+const BATCH: usize = 64;
 
 #[expect(clippy::print_stdout, reason = "a test's figures, shown with --nocapture and when it fails")]
 fn say(line: &str) {

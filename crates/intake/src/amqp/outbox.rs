@@ -19,7 +19,8 @@ use super::{
 use crate::pace::Pace;
 
 /// How many events at most are on their way at once, and marked at once. They may come again after a worker was killed.
-const BATCH_MAX: usize = 25;
+/// A batch waits for two disks, the broker's and the database's, whatever its size.
+const BATCH_MAX: usize = 64;
 /// Batches grow by one event each time this number of them was sent.
 const GROWS_AFTER: usize = 4;
 /// For the confirms of one batch. Less than the right to publish lasts, so that a silent broker costs it.
@@ -346,6 +347,6 @@ mod tests {
     fn batches_grow_from_one_event_to_the_largest() {
         let sizes: Vec<_> = (0..9).map(batch_size).collect();
         assert_eq!(sizes, [1, 1, 1, 1, 2, 2, 2, 2, 3]);
-        assert_eq!((batch_size(95), batch_size(96), batch_size(usize::MAX)), (24, BATCH_MAX, BATCH_MAX));
+        assert_eq!((batch_size(251), batch_size(252), batch_size(usize::MAX)), (63, BATCH_MAX, BATCH_MAX));
     }
 }

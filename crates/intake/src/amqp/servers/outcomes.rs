@@ -14,8 +14,11 @@ use serde_json::Value;
 use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::bench::{Bench, soon};
-use crate::{Admitted, IntakeError, PublisherParts, amqp::outcomes::publish_known, testing};
+use super::{
+    bench::{Bench, broker_url, soon},
+    tap::Tap,
+};
+use crate::{Admitted, AmqpUrl, IntakeError, PublisherParts, amqp::outcomes::publish_known, testing};
 
 const LEASE: Duration = Duration::from_secs(90);
 
@@ -125,6 +128,26 @@ async fn nothing_waits(bench: &Bench) {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_backlog_is_published_ahead_of_its_confirms_in_batches_that_grow_from_one() {
+    const EVENTS: usize = 120;
+    let mut bench = Bench::new().await;
+    let (tap, url) = Tap::to(&broker_url()).await;
+    bench.settings.url = AmqpUrl::parse(&url).unwrap();
+    listen(&bench, &["#"]).await;
+    for n in 0..EVENTS {
+        let data = OutcomeData { signup_id: format!("s-{n}"), ..OutcomeData::default() };
+        bench.ledger.tell(format!("e-{n}"), OutcomeEvent { kind: OutcomeKind::Rejected, data }).await.unwrap();
+    }
+    let publishing = Publishing::start(&bench);
+    nothing_waits(&bench).await;
+    publishing.stop().await;
+    let batches = tap.batches();
+    assert_eq!(batches[..9], [1, 1, 1, 1, 2, 2, 2, 2, 3]);
+    assert_eq!(batches.iter().sum::<usize>(), EVENTS, "each came once");
+    bench.tidy_up().await;
 }
 
 #[tokio::test]

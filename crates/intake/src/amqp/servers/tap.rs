@@ -1,9 +1,11 @@
-//! A relay before the broker that reads along: what was delivered, and how that was settled, on each connection.
+//! A relay before the broker that reads along on each connection: what was delivered and how that was settled, and how
+//! much was published before it was confirmed.
 
 use std::{
     collections::BTreeSet,
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio::{
@@ -17,7 +19,10 @@ const METHOD: u8 = 1;
 /// The number of bytes with which a client begins.
 const PROTOCOL_HEADER: usize = 8;
 
-/// Ends with this value, and all that it carries with it.
+/// How late confirms come: all that is sent ahead of them has been sent by then.
+const CONFIRMS_TAKE: Duration = Duration::from_millis(10);
+
+/// No new connections are carried after this value.
 pub(super) struct Tap {
     state: Arc<Mutex<State>>,
     accepting: JoinHandle<()>,
@@ -39,6 +44,9 @@ pub(super) struct Heard {
     pub(super) given_back: BTreeSet<u64>,
     /// How many frames acknowledged something.
     pub(super) frames: usize,
+    /// How many messages each time were published before a confirm came.
+    pub(super) batches: Vec<usize>,
+    is_confirmed: bool,
 }
 
 impl Tap {
@@ -62,6 +70,12 @@ impl Tap {
     pub(super) fn heard(&self) -> Vec<Heard> {
         let connections = self.state.lock().unwrap().connections.clone();
         connections.into_iter().filter(|heard| !heard.delivered.is_empty()).collect()
+    }
+
+    /// How many messages were published ahead of their confirms, each time, on all connections.
+    pub(super) fn batches(&self) -> Vec<usize> {
+        let connections = self.state.lock().unwrap().connections.clone();
+        connections.into_iter().flat_map(|heard| heard.batches).collect()
     }
 }
 
@@ -100,6 +114,9 @@ async fn carry(client: TcpStream, server: TcpStream, at: usize, state: Arc<Mutex
     let to_consumer = async {
         loop {
             let frame = frame(&mut from_server).await?;
+            if basic(&frame, 80).is_some() {
+                tokio::time::sleep(CONFIRMS_TAKE).await;
+            }
             state.lock().unwrap().hears_the_broker(at, &frame);
             to_client.write_all(&frame).await?;
         }
@@ -147,6 +164,12 @@ impl State {
         } else if let Some(arguments) = basic(frame, 120) {
             assert_eq!(arguments[8] & 1, 0, "many were given back at once");
             heard.given_back.insert(tag(arguments));
+        } else if basic(frame, 40).is_some() {
+            match heard.batches.last_mut() {
+                Some(batch) if !heard.is_confirmed => *batch += 1,
+                _ => heard.batches.push(1),
+            }
+            heard.is_confirmed = false;
         }
         false
     }
@@ -155,6 +178,8 @@ impl State {
         if let Some(arguments) = basic(frame, 60) {
             let consumer_tag = usize::from(arguments[0]);
             self.connections[at].delivered.insert(tag(&arguments[1 + consumer_tag..]));
+        } else if basic(frame, 80).is_some() {
+            self.connections[at].is_confirmed = true;
         }
     }
 }
