@@ -1,3 +1,6 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
 use super::*;
 
 const SECRET: &str = "f3/9+Ad61c-b5e2_88aa07cd41e9f0b3a6";
