@@ -42,7 +42,8 @@ test: ## All tests, against private PostgreSQL and RabbitMQ servers
 	@timeout 300 $(MAKE) --no-print-directory --keep-going sdk-tools examples-tools || \
 		echo 'what tests in other languages need could not be fetched; those tests will say SKIPPED' >&2
 	@scripts/services.sh install || echo 'tests that need what is missing will say SKIPPED, or fail' >&2
-	scripts/services.sh with -- cargo test --workspace --locked
+# Under `nohup` they would inherit a SIGHUP that is ignored, which some of them send.
+	scripts/services.sh with -- env --default-signal=HUP cargo test --workspace --locked
 
 test-fast: ## The tests that need no server, and fewer schedules of the model
 test-fast: export FOXDEN_TEST_SCHEDULES ?= 300
