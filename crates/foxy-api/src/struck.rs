@@ -98,12 +98,13 @@ impl Struck {
     /// A server's words without any of these secrets, and without anything that looks like a token.
     pub(crate) fn words(&self, text: &str) -> String {
         let private = Forms::of(&self.private).found(text, Ending::MayBeCutOff);
-        cover(text, &mut [self.found(text), private, token_like(text)].concat())
+        let secrets = Forms::of(&self.secrets).found(text, Ending::MayBeCutOff);
+        cover(text, &mut [secrets, private, token_like(text)].concat())
     }
 
-    /// Whether a text holds one of these secrets, or looks like a token itself.
+    /// Whether a text, which is whole, holds one of these secrets, or looks like a token itself.
     pub(crate) fn taints(&self, text: &str) -> bool {
-        !self.found(text).is_empty() || !token_like(text).is_empty()
+        !Forms::of(&self.secrets).found(text, Ending::Whole).is_empty() || !token_like(text).is_empty()
     }
 
     /// Strikes these secrets, and nothing else, out of every text of a document.
@@ -121,10 +122,6 @@ impl Struck {
     /// Strikes these secrets, and nothing else, out of a text.
     pub(crate) fn strike(&self, text: &mut String) {
         Forms::of(&self.secrets).strike(text);
-    }
-
-    fn found(&self, text: &str) -> Vec<Range<usize>> {
-        Forms::of(&self.secrets).found(text, Ending::MayBeCutOff)
     }
 }
 

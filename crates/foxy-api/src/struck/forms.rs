@@ -16,8 +16,8 @@ const SHORTEST_START: usize = 4;
 /// How a text ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// As its writer meant it. Nothing but whole secrets is struck: an address whose number ends like a secret begins is
-    /// an address.
+    /// As its writer meant it. Nothing but whole secrets is struck: an address may end with the characters that a
+    /// secret begins with.
     Whole,
     /// Perhaps in the middle of a secret.
     MayBeCutOff,
@@ -51,8 +51,8 @@ impl Form {
         Some(Self { text, begins })
     }
 
-    /// Whether it may begin where a text goes on like this. Whatever an escape or a break in a word may begin with has to
-    /// be looked at; all else has the form's own characters.
+    /// Whether it may begin where a text continues like this. An escape or a break in a word is worth a whole look;
+    /// all else has to be the form's own characters.
     fn may_begin(&self, mut rest: Chars<'_>) -> bool {
         let first = rest.next().unwrap_or_default();
         if ESCAPES.contains(&first) {

@@ -146,6 +146,8 @@ fn an_address_that_ends_like_a_secret_begins_is_left() {
     // As the secret is written in hexadecimal digits, and as it is.
     for address in ["https://api.foxycart.com/users/186633", "https://api.foxycart.com/stores/f3/9"] {
         assert_eq!(struck().without(address), address);
+        // Nor is a reference that ends so.
+        assert!(!struck().taints("id-1790006633"));
         let mut document = serde_json::json!({"self": {"href": address}});
         struck().strike_document(&mut document);
         assert_eq!(document["self"]["href"], address);
