@@ -161,7 +161,7 @@ impl Escrow {
         let NewCredential { scope, intent, resource_uri, client, sealed } = credential;
         // Those that the ledger holds of the same call are opened later, too.
         custody.heed_any_end(ledger).await.map_err(Unfit::Ledger)?;
-        // Which token the new one replaces could not be told any more.
+        // Without it no one can determine which token the new one replaces.
         let ended = replaces.map_or(Ok(()), |replaces| custody.admit(replaces));
         ended.map_err(|mismatch| Unfit::Sealed(CustodyError::Mismatch(mismatch)))?;
         custody.tries_token(id, *scope, sealed).map_err(Unfit::Sealed)?;

@@ -8,9 +8,8 @@ use foxden_ledger::{Ledger, SignupId};
 
 use crate::output;
 
-/// Sees that the ring has every key that the ledger needs, and the escrow where one is given; then tries it on
-/// what the ledger holds: with the wrong ring, or under the wrong environment, signups would be parked for it, one after
-/// the other.
+/// Sees that the ring has every key that the ledger needs, and the escrow where one is given; then tries it on what the
+/// ledger holds: with the wrong ring, or under the wrong environment, signups would be parked for it, one by one.
 pub(crate) async fn check(ledger: &Ledger, custody: &Custody, escrow: Option<&Path>) -> anyhow::Result<()> {
     let mut lacking = Vec::new();
     for key in ledger.keys_in_use().await.context("could not read which keys the ledger needs")? {
@@ -70,7 +69,8 @@ fn opens(opened: Result<(), CustodyError>) -> Option<Result<(), CustodyError>> {
     }
 }
 
-/// Tries them until one opens. Those before it are named in the log; if none opens, the first one's error is the answer.
+/// Tries them until one opens. Those before it are named in the log; if none opens, the answer is the first one's
+/// error.
 fn try_in_turn<'a>(
     what: &'static str,
     sealed: impl Iterator<Item = (&'a SignupId, Result<(), CustodyError>)>,

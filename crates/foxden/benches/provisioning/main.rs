@@ -65,13 +65,13 @@ fn main() {
     runtime.block_on(run(args));
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one door by which a benchmark is told of its servers and peers")]
-fn told(variable: &str) -> Option<String> {
+#[expect(clippy::disallowed_methods, reason = "the one place where a benchmark reads which servers and peers it has")]
+fn environment(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
 fn server(variable: &str) -> String {
-    told(variable).unwrap_or_else(|| panic!("{variable} is not set: use `make bench`"))
+    environment(variable).unwrap_or_else(|| panic!("{variable} is not set: use `make bench`"))
 }
 
 #[expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]
@@ -79,7 +79,7 @@ fn say(line: &str) {
     println!("{line}");
 }
 
-#[expect(clippy::print_stderr, reason = "what people are told beside the figures")]
+#[expect(clippy::print_stderr, reason = "notes beside the figures")]
 fn note(line: &str) {
     eprintln!("provisioning: {line}");
 }
@@ -87,7 +87,7 @@ fn note(line: &str) {
 async fn run(args: Args) {
     let rows = wanted_rows(&args.rows);
     let kinds = wanted_kinds(&args.workers);
-    let services = told("FOXDEN_SERVICES_DIR");
+    let services = environment("FOXDEN_SERVICES_DIR");
     let broker_pid = services.and_then(|dir| process::pid_in(&Path::new(&dir).join("rabbitmq/pid")));
     let server_url = server("DATABASE_URL");
     let mut bench = Bench {
@@ -129,11 +129,10 @@ fn wanted_rows(names: &[String]) -> Vec<&'static Row> {
     names.iter().map(find).collect()
 }
 
-/// foxden, and the peers in the directory that `PEERS` names; those that can't run are told of, never left out in
-/// silence.
+/// foxden, and the peers in the directory that `PEERS` names; those that can't run are reported.
 fn wanted_kinds(names: &[String]) -> Vec<Kind> {
     let mut kinds = vec![Kind::Foxden];
-    if let Some(dir) = told("PEERS") {
+    if let Some(dir) = environment("PEERS") {
         let (peers, lacking) = Kind::peers(&PathBuf::from(dir));
         lacking.iter().for_each(|why| note(&format!("SKIPPED {why}")));
         kinds.extend(peers);

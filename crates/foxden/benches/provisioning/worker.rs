@@ -39,7 +39,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) database: &'a str,
     /// The authority that Foxy's certificate is from, if it is behind TLS.
     pub(crate) authority: Option<&'a Path>,
-    /// What foxden is told beside or instead, as name and value.
+    /// Settings added or replaced, as name and value.
     pub(crate) settings: &'a [(String, String)],
 }
 

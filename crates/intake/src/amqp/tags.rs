@@ -15,7 +15,7 @@ pub(super) enum Settlement {
     GivenBack,
 }
 
-/// What the broker is told.
+/// What is sent to the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frame {
     /// This one is acknowledged.

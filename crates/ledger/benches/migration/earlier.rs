@@ -85,7 +85,7 @@ pub(crate) async fn fill(db: &DatabaseConnection, rows: u64) {
         event(2, "provisioned", "n % 100 < 95"),
     ];
     if !is_postgres {
-        // It is made once more if the machine stops meanwhile.
+        // It is made again if the machine stops meanwhile.
         let unsafely = "PRAGMA synchronous = OFF; PRAGMA cache_size = -400000";
         db.execute_unprepared(unsafely).await.expect("SQLite takes pragmas");
     }

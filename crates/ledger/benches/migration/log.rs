@@ -1,4 +1,4 @@
-//! When each migration began and ended, as the library that runs them tells it.
+//! When each migration began and ended, by the log of the library that runs them.
 
 use std::{
     fmt::Debug,
@@ -12,7 +12,7 @@ use tracing::{
     span,
 };
 
-static TOLD: Mutex<Vec<(Instant, String)>> = Mutex::new(Vec::new());
+static MESSAGES: Mutex<Vec<(Instant, String)>> = Mutex::new(Vec::new());
 
 struct Listener;
 
@@ -34,7 +34,7 @@ impl Subscriber for Listener {
     fn event(&self, event: &Event<'_>) {
         let mut message = Message(String::new());
         event.record(&mut message);
-        TOLD.lock().expect("no one panics here").push((Instant::now(), message.0));
+        MESSAGES.lock().expect("no one panics here").push((Instant::now(), message.0));
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -55,16 +55,16 @@ pub(crate) fn listen() {
     tracing::subscriber::set_global_default(Listener).expect("there is no other");
 }
 
-/// Forgets what was told so far.
+/// Forgets what was logged so far.
 pub(crate) fn begin() {
-    TOLD.lock().expect("no one panics here").clear();
+    MESSAGES.lock().expect("no one panics here").clear();
 }
 
 /// Each migration with the time it took, then the commit of them all.
 pub(crate) fn taken(end: Instant) -> Vec<(String, Duration)> {
-    let told = std::mem::take(&mut *TOLD.lock().expect("no one panics here"));
+    let messages = std::mem::take(&mut *MESSAGES.lock().expect("no one panics here"));
     let (mut taken, mut began, mut last) = (Vec::new(), None, None);
-    for (at, message) in &told {
+    for (at, message) in &messages {
         let Some(name) = message.split('\'').nth(1) else { continue };
         match (message.starts_with("Applying"), began) {
             (true, _) => began = Some(*at),

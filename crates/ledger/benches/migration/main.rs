@@ -68,7 +68,7 @@ async fn migrate(name: &str, url: &str, rows: u64, room: impl AsyncFn() -> Room)
     log::begin();
     let (took, most) = watched(&ledger, &room).await;
     let end = Instant::now();
-    // PostgreSQL tells of what a transaction wrote to sort a moment after its end.
+    // PostgreSQL reports what a transaction wrote to sort a moment after its end.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let after = room().await;
     println!("{:<44} {:>8.2} s", format!("{name}, {rows} signups: migrated in"), took.as_secs_f64());
@@ -95,7 +95,7 @@ async fn migrate(name: &str, url: &str, rows: u64, room: impl AsyncFn() -> Room)
 #[tokio::main]
 async fn main() {
     log::listen();
-    #[expect(clippy::disallowed_methods, reason = "the one door by which a benchmark is told of its size and server")]
+    #[expect(clippy::disallowed_methods, reason = "the one place where a benchmark reads its size and server")]
     let [rows, server] = ["FOXDEN_BENCH_ROWS", "DATABASE_URL"].map(|name| std::env::var(name).ok());
     let rows = rows.map_or(ROWS, |rows| rows.parse().expect("FOXDEN_BENCH_ROWS is a number"));
 

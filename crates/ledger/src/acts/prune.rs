@@ -109,8 +109,9 @@ impl Ledger {
         Ok(row.map(|row| row.try_get("", "last")).transpose()?.flatten())
     }
 
-    /// Deletes one page, behind `after`, of the events that were published longer ago than `keep`. Those of a signup that
-    /// is not closed stay: whether it has any, and which is the last of a parked one, decides what is published next.
+    /// Deletes one page, behind `after`, of the events that were published longer ago than `keep`. Those of a signup
+    /// that is not closed stay: whether it has any, and which is the last of a parked one, decides what is published
+    /// next.
     ///
     /// # Errors
     /// When the database does not answer; then nothing was deleted, or it is not known. To repeat it is harmless.

@@ -35,8 +35,8 @@ impl Ledger {
     /// Keeping it twice is harmless.
     ///
     /// # Errors
-    /// [`LedgerError::NotOurs`] if this ledger has no such provisioning, [`LedgerError::FormatEnded`] if the token is of
-    /// a format that has ended in it. Else when the commit did not happen or is not known to have: try again.
+    /// [`LedgerError::NotOurs`] if this ledger has no such provisioning, [`LedgerError::FormatEnded`] if the token is
+    /// of a format that has ended in it. Else when the commit did not happen or is not known to have: try again.
     pub async fn keep_credential(&self, id: &ProvisioningId, credential: NewCredential) -> Result<(), LedgerError> {
         self.keep_late(id, credential, Road::Escrow { is_other: true }).await.map(drop)
     }

@@ -88,7 +88,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     loop {
         let page = walk.next_page(page).await.with_context(|| {
             let moved = output::counted(tally.moved, "envelope", "envelopes");
-            format!("stopped after {moved}; run it again, it goes on there")
+            format!("stopped after {moved}; run it again, it continues there")
         })?;
         let Some(page) = page else { break };
         tally.moved += page.moved;

@@ -50,7 +50,7 @@ pub(super) struct Heard {
 }
 
 impl Tap {
-    /// A tap on the way to the broker of this URL, and the URL by way of it.
+    /// A tap in front of the broker of this URL, and the tap's own URL.
     pub(super) async fn to(broker: &str) -> (Self, String) {
         let mut url = Url::parse(broker).unwrap();
         let server = (url.host_str().unwrap().to_owned(), url.port().unwrap());
