@@ -21,7 +21,7 @@ use crate::{
     transactions::Ending,
 };
 
-pub(crate) use self::{accepting::Accepting, gathering::Gathering, recording::Recording};
+pub(crate) use self::{accepting::Accepting, carried::each_by_key, gathering::Gathering, recording::Recording};
 
 /// How many rows a batch writes at most, unless one operation has more. Twice as many bring little, and make each of
 /// them wait for twice as many others.

@@ -2,13 +2,14 @@
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Statement,
     sea_query::{Expr, OnConflict},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    batches::each_by_key,
     connect::Ledger,
     connections::Transaction,
     entity::{
@@ -224,14 +225,30 @@ impl Ledger {
             if seqs.is_empty() {
                 return Ok(());
             }
-            Entity::update_many()
-                .col_expr(Column::PublishedAt, ledger.now())
-                .filter(Column::Seq.is_in(seqs))
-                .exec(&ledger.db)
-                .await?;
+            mark(&ledger, &ledger.db, &seqs).await?;
             ledger.count_commit();
             Ok(())
         })
         .await
     }
+}
+
+/// Marks events as published, each found by its key: of a list PostgreSQL may read the whole table.
+pub(crate) async fn mark(ledger: &Ledger, db: &impl ConnectionTrait, seqs: &[i64]) -> Result<(), LedgerError> {
+    let backend = db.get_database_backend();
+    let (now, keys) = (ledger.now_text(), serde_json::json!(seqs).to_string());
+    let text = match backend {
+        DbBackend::Sqlite => {
+            format!("UPDATE outbox SET published_at = {now} WHERE seq IN (SELECT value FROM json_each(?))")
+        }
+        _ => {
+            let place = each_by_key("SELECT o.ctid AS place FROM outbox AS o WHERE o.seq = r.seq::bigint");
+            format!(
+                "UPDATE outbox SET published_at = {now} FROM json_array_elements_text($1::json) AS r(seq) \
+                 CROSS JOIN {place} AS found WHERE outbox.ctid = found.place"
+            )
+        }
+    };
+    db.execute_raw(Statement::from_sql_and_values(backend, text, [keys.into()])).await?;
+    Ok(())
 }

@@ -9,12 +9,10 @@ use sea_orm::{
 
 use crate::{
     connect::{Ledger, millis},
-    entity::{
-        outbox,
-        publishing_lease::{Column, Entity},
-    },
+    entity::publishing_lease::{Column, Entity},
     error::LedgerError,
     ids::WorkerId,
+    outbox::mark,
     transactions::Ending::Commit,
 };
 
@@ -96,11 +94,7 @@ impl Ledger {
         let (ledger, lease) = (self.clone(), lease.clone());
         let work = self.transaction_without_time(async move |txn| {
             if !seqs.is_empty() {
-                outbox::Entity::update_many()
-                    .col_expr(outbox::Column::PublishedAt, ledger.now())
-                    .filter(outbox::Column::Seq.is_in(seqs))
-                    .exec(txn)
-                    .await?;
+                mark(&ledger, txn, &seqs).await?;
             }
             let renewed = Entity::update_many()
                 .col_expr(Column::LeaseUntil, ledger.now().add(millis(length)))

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use foxden_custody::Custody;
-use foxden_ledger::{Ledger, Next, ParkedReason, WorkerId};
+use foxden_ledger::{Ledger, Look, Next, OutcomeKind, ParkedReason, WorkerId};
 use sea_orm::{ConnectionTrait as _, Database, Statement};
 
 use crate::{
@@ -45,6 +45,9 @@ async fn work(ledger: &Ledger, custody: &Custody, name: &str) {
             .await;
         }
         ledger.sweep(Duration::ZERO).await.unwrap();
+        ledger.mark_published((1..=64).collect()).await.unwrap();
+        let look = Look { kinds: vec![OutcomeKind::Provisioned, OutcomeKind::Parked], ..Look::default() };
+        ledger.next_events(look).await.unwrap();
         let waiting = ledger.waiting_events(10).await.unwrap();
         ledger.mark_published(waiting.iter().map(|waiting| waiting.seq).collect()).await.unwrap();
     }
