@@ -1,5 +1,7 @@
 //! What the parent app is told beside what became of its signups.
 
+use foxden_ledger::{OutcomeData, OutcomeEvent, OutcomeKind};
+
 use super::parent_app::ParentApp;
 use crate::support::{Place, event};
 
@@ -48,4 +50,42 @@ async fn the_parent_app_is_told_of_rejections_duplicates_and_cancellations_in_or
     assert_eq!(rejected["reason"], "conflict");
     assert!(rejected["mistakes"][0]["problem"].as_str().unwrap().contains("was cancelled"), "{rejected}");
     worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_outcome_events_off_none_are_made_and_those_that_wait_are_reported_and_kept() {
+    let mut place = Place::new().await;
+    let parent = ParentApp::join(&mut place).await;
+    place.feed(&["migrate", "up"], "");
+    let ledger = place.ledger().await;
+    let data = OutcomeData { signup_id: "earlier".into(), ..OutcomeData::default() };
+    ledger.tell("e-1".into(), OutcomeEvent { kind: OutcomeKind::Rejected, data }).await.unwrap();
+    let queue = std::mem::replace(place.settings.get_mut("FOXDEN_AMQP_OUTCOME_QUEUE").unwrap(), "none".into());
+    let exchange = std::mem::replace(place.settings.get_mut("FOXDEN_AMQP_OUTCOME_EXCHANGE").unwrap(), "none".into());
+    let worker = place.worker("worker");
+    assert_eq!(worker.until("outbox.off").await["waiting"], 1);
+    worker.until("broker.connected").await;
+
+    let mut wrong = event("s1");
+    wrong["store"]["country"] = "XX".into();
+    parent.publish(wrong.to_string().as_bytes()).await;
+    parent.until_waiting(&place, "DEAD_QUEUE", 1).await;
+    let mut reserved = event("s2");
+    reserved["store"]["domain"] = "www".into();
+    for signup in [event("s1"), event("s1"), reserved] {
+        parent.publish(signup.to_string().as_bytes()).await;
+    }
+    place.settled(2).await;
+    assert!(place.run(&["cancel", "s2", "--yes", "--reason", "by mistake"]).status.success());
+    worker.stop().await;
+    assert_eq!(ledger.count_waiting_events().await.unwrap(), 1, "as before");
+
+    place.set("FOXDEN_AMQP_OUTCOME_QUEUE", &queue);
+    place.set("FOXDEN_AMQP_OUTCOME_EXCHANGE", &exchange);
+    let worker = place.worker("worker-2");
+    worker.until("outcome.published").await;
+    let told = parent.take(&place, "OUTCOME_QUEUE", 1).await.remove(0).json();
+    assert_eq!(told["subject"], "earlier");
+    worker.stop().await;
+    assert_eq!(parent.waiting(&place, "OUTCOME_QUEUE").await, 0);
 }

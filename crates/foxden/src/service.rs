@@ -140,18 +140,20 @@ impl Service {
             };
             let consuming = consume(consumer, stop.clone());
             taking.start("consumer", broker.clone().say_if_failed("broker.consumer_ended", consuming));
-            let publisher = PublisherParts {
-                settings: amqp,
-                ledger,
-                ledger_watch: watch,
-                worker: publisher,
-                poll: OUTBOX_POLL,
-                rest: OUTBOX_REST,
-                addresses: Arc::new(move |text| addresses.checked(text)),
-                wake: outbox_filled,
-            };
-            let publishing = publish_outcomes(publisher, end.clone());
-            resting.start("publisher", broker.clone().say_if_failed("broker.publisher_ended", publishing));
+            if amqp.outcome_exchange.is_some() {
+                let publisher = PublisherParts {
+                    settings: amqp,
+                    ledger,
+                    ledger_watch: watch,
+                    worker: publisher,
+                    poll: OUTBOX_POLL,
+                    rest: OUTBOX_REST,
+                    addresses: Arc::new(move |text| addresses.checked(text)),
+                    wake: outbox_filled,
+                };
+                let publishing = publish_outcomes(publisher, end.clone());
+                resting.start("publisher", broker.clone().say_if_failed("broker.publisher_ended", publishing));
+            }
         }
 
         stop.cancelled().await;

@@ -65,7 +65,7 @@ pub(crate) fn settings(url: &str, prefix: &str) -> AmqpSettings {
         routing_key: "signup".to_owned(),
         dead_exchange: format!("{prefix}.dead"),
         dead_queue: format!("{prefix}.signups.dead"),
-        outcome_exchange: format!("{prefix}.outcomes"),
+        outcome_exchange: Some(format!("{prefix}.outcomes")),
         outcome_queue: Some(format!("{prefix}.outcomes")),
         tell_duplicates: false,
         topology: Topology::Declare,

@@ -17,7 +17,7 @@ use crate::{
     exit::Exit,
     output,
     person::Asking,
-    settings::{Need, Needs},
+    settings::{Need, Needs, Settings},
     terminal::{self, printable},
     wiring,
 };
@@ -74,7 +74,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let cancellation = Cancellation {
         keep_user_token: settings.provisioning.keep_user_tokens,
         event: cancelled_event(&row, reason),
-        tell_anyway: settings.amqp.is_some() || row.source == Source::Amqp,
+        tell_anyway: tells_outcomes(&settings, row.source),
         by: by.clone(),
     };
     let Some(row) = ledger.cancel(&row, cancellation).await? else {
@@ -101,6 +101,12 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         output::say(format!("{signup_id} is cancelled. Left at Foxy: {}", left_in_words(&row, &addresses)));
     }
     Ok(Exit::Done)
+}
+
+/// Whether the parent app hears of outcomes: with a broker, unless they are off there. Without one, it does if it published
+/// the signup: some worker has a broker.
+fn tells_outcomes(settings: &Settings, source: Source) -> bool {
+    settings.amqp.as_ref().map_or(source == Source::Amqp, |amqp| amqp.outcome_exchange.is_some())
 }
 
 /// Whether it may be cancelled now; else why not, for a person.

@@ -2,7 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
-use foxden_ledger::WorkerId;
+use anyhow::Context as _;
+use foxden_ledger::{Ledger, WorkerId};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -46,7 +47,11 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     let ledger = wiring::working_ledger(wiring::ledger(&settings).await?, &settings.provisioning);
     wiring::warn_of_risks(&ledger).await?;
     let worker = WorkerId::new();
-    let policy = wiring::policy(&settings, amqp.is_some());
+    let tells = amqp.as_ref().is_some_and(|amqp| amqp.outcome_exchange.is_some());
+    if amqp.is_some() && !tells {
+        warn_of_waiting_events(&ledger).await?;
+    }
+    let policy = wiring::policy(&settings, tells);
     let custody = wiring::custody(settings.keys)?;
     key_check::check(&ledger, &custody, Some(&settings.worker.escrow_dir)).await?;
     let side = belonging::foxy_of(&ledger, &settings.database, &settings.foxy).await?;
@@ -126,6 +131,19 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
             Ok(Exit::LedgerSilent)
         }
     }
+}
+
+/// Outcome events that were made while they were on are not sent while they are off.
+async fn warn_of_waiting_events(ledger: &Ledger) -> anyhow::Result<()> {
+    let waiting = ledger.count_waiting_events().await.context("could not count the outcome events that wait")?;
+    if waiting > 0 {
+        tracing::warn!(
+            event = "outbox.off",
+            waiting,
+            "outcome events wait from before they were turned off; to have them sent, set FOXDEN_AMQP_OUTCOME_EXCHANGE"
+        );
+    }
+    Ok(())
 }
 
 /// The first signal stops in good order, one that comes later ends the process at once; a SIGHUP does neither.

@@ -8,7 +8,7 @@
 //! | `FOXDEN_AMQP_ROUTING_KEY` | `signup` | the routing key of signup events |
 //! | `FOXDEN_AMQP_DEAD_EXCHANGE` | `foxden.dead` | the exchange for events that can't be accepted |
 //! | `FOXDEN_AMQP_DEAD_QUEUE` | `foxden.signups.dead` | the queue for events that can't be accepted |
-//! | `FOXDEN_AMQP_OUTCOME_EXCHANGE` | `foxden.outcomes` | the exchange that outcome events are published to |
+//! | `FOXDEN_AMQP_OUTCOME_EXCHANGE` | `foxden.outcomes` | the exchange that outcome events are published to; `none`: no outcome events are made |
 //! | `FOXDEN_AMQP_OUTCOME_QUEUE` | `foxden.outcomes` | the queue declared for outcome events; `none` to leave that to the parent app |
 //! | `FOXDEN_TELL_DUPLICATES` | `false` | whether an event that comes again is answered with an outcome event |
 //! | `FOXDEN_AMQP_TOPOLOGY` | `declare` | `declare` these exchanges, queues and bindings, or only `check` that exchanges and queues are there |
@@ -45,8 +45,8 @@ pub(crate) struct AmqpSettings {
     pub(crate) dead_exchange: String,
     /// The queue for events that can't be accepted.
     pub(crate) dead_queue: String,
-    /// The exchange that outcome events are published to.
-    pub(crate) outcome_exchange: String,
+    /// The exchange that outcome events are published to; `None`: none are made.
+    pub(crate) outcome_exchange: Option<String>,
     /// The queue declared for outcome events; `None`: the parent app declares its own.
     pub(crate) outcome_queue: Option<String>,
     /// Whether an event that comes again is answered with an outcome event.
@@ -75,12 +75,7 @@ impl AmqpSettings {
         let routing_key = reader.value("FOXDEN_AMQP_ROUTING_KEY", short_string);
         let dead_exchange = reader.value("FOXDEN_AMQP_DEAD_EXCHANGE", short_string);
         let dead_queue = reader.value("FOXDEN_AMQP_DEAD_QUEUE", queue_name);
-        let outcome_exchange = reader.value("FOXDEN_AMQP_OUTCOME_EXCHANGE", short_string);
-        let outcome_queue = reader.value("FOXDEN_AMQP_OUTCOME_QUEUE", |text| match text {
-            "none" => Ok(None),
-            name => queue_name(name).map(Some),
-        });
-        let tell_duplicates = reader.value("FOXDEN_TELL_DUPLICATES", text::flag);
+        let (outcome_exchange, outcome_queue, tell_duplicates) = outcomes(reader);
 
         let topology = reader.value("FOXDEN_AMQP_TOPOLOGY", |text| match text {
             "declare" => Ok(Topology::Declare),
@@ -90,7 +85,7 @@ impl AmqpSettings {
         let give_up_after = reader.value("FOXDEN_AMQP_GIVE_UP_AFTER", give_up_after);
         let tls = tls(reader, need, is_tls);
 
-        let outcome_queue = outcome_queue?;
+        let (outcome_exchange, outcome_queue) = (outcome_exchange?, outcome_queue?);
         let names = [("FOXDEN_AMQP_QUEUE", queue.as_ref()), ("FOXDEN_AMQP_DEAD_QUEUE", dead_queue.as_ref())];
         differ(reader, names);
         differ(reader, [names[0], ("FOXDEN_AMQP_OUTCOME_QUEUE", outcome_queue.as_ref())]);
@@ -108,7 +103,7 @@ impl AmqpSettings {
             routing_key: routing_key?,
             dead_exchange: dead_exchange?,
             dead_queue: dead_queue?,
-            outcome_exchange: outcome_exchange?,
+            outcome_exchange,
             outcome_queue,
             tell_duplicates: tell_duplicates?,
             topology: topology?,
@@ -116,6 +111,32 @@ impl AmqpSettings {
             tls: tls?,
         })
     }
+}
+
+/// The exchange and the queue of outcome events, and whether duplicates are answered with one. What needs an exchange, and is
+/// set although there is none, is a mistake.
+fn outcomes(reader: &mut Reader) -> (Option<Option<String>>, Option<Option<String>>, Option<bool>) {
+    const EXCHANGE: &str = "FOXDEN_AMQP_OUTCOME_EXCHANGE";
+    const QUEUE: &str = "FOXDEN_AMQP_OUTCOME_QUEUE";
+    const TELL_DUPLICATES: &str = "FOXDEN_TELL_DUPLICATES";
+    let exchange = reader.value(EXCHANGE, |text| or_none(text, short_string));
+    let mut queue = reader.value(QUEUE, |text| or_none(text, queue_name));
+    let tell_duplicates = reader.value(TELL_DUPLICATES, text::flag);
+    if exchange == Some(None) {
+        let off = format!("{EXCHANGE} is none, so there are no outcome events");
+        if reader.is_set(QUEUE) && matches!(queue, Some(Some(_))) {
+            reader.refuse(QUEUE, &off);
+        }
+        if tell_duplicates == Some(true) {
+            reader.refuse(TELL_DUPLICATES, &off);
+        }
+        queue = queue.and(Some(None));
+    }
+    (exchange, queue, tell_duplicates)
+}
+
+fn or_none(text: &str, parse: fn(&str) -> Result<String, String>) -> Result<Option<String>, String> {
+    if text == "none" { Ok(None) } else { parse(text).map(Some) }
 }
 
 /// Reads the files only for a command that uses the broker.

@@ -129,7 +129,11 @@ pub(super) const VARIABLES: &[Variable] = &[
     defaulted("FOXDEN_AMQP_ROUTING_KEY", "signup", "the routing key of signup events"),
     defaulted("FOXDEN_AMQP_DEAD_EXCHANGE", "foxden.dead", "the exchange for events that can't be accepted"),
     defaulted("FOXDEN_AMQP_DEAD_QUEUE", "foxden.signups.dead", "the queue for events that can't be accepted"),
-    defaulted("FOXDEN_AMQP_OUTCOME_EXCHANGE", "foxden.outcomes", "the exchange that outcome events are published to"),
+    defaulted(
+        "FOXDEN_AMQP_OUTCOME_EXCHANGE",
+        "foxden.outcomes",
+        "the exchange that outcome events are published to; none for no outcome events at all",
+    ),
     defaulted(
         "FOXDEN_AMQP_OUTCOME_QUEUE",
         "foxden.outcomes",

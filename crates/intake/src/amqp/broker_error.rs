@@ -120,6 +120,9 @@ pub enum IntakeError {
     /// One name in two roles.
     #[error("two exchanges or two queues have the same name; each needs its own")]
     NamesClash,
+    /// Outcome events are off, so there is nowhere to publish them to.
+    #[error("there is no exchange for outcome events")]
+    NoOutcomeExchange,
     /// The broker was there and refused for as long as the settings allow; the log has told why.
     #[error("the broker has refused for {} s without a break", .refused_for.as_secs())]
     GaveUp {

@@ -227,6 +227,9 @@ impl Desk {
     /// answer.
     async fn tell_of_rejection(&self, delivery: &Delivery, grounds: &Grounds, until: Instant) -> bool {
         let Grounds { reason, mistakes, signup_id: Some(signup_id) } = grounds else { return true };
+        if self.parts.settings.outcome_exchange.is_none() {
+            return true;
+        }
         let (event_id, event) = self.parts.door.rejection(signup_id, *reason, mistakes, &delivery.data);
         self.committed(until, || self.parts.door.tell(event_id.clone(), event.clone())).await
     }
@@ -234,7 +237,7 @@ impl Desk {
     /// Commits how a duplicate stands, where that is asked for.
     async fn tell_of_standing(&self, verdict: Verdict, until: Instant) -> Verdict {
         match &verdict {
-            Verdict::Duplicate(row) if self.parts.settings.tell_duplicates => {
+            Verdict::Duplicate(row) if self.parts.settings.answers_duplicates() => {
                 let told = self.committed(until, || self.parts.door.tell_standing(&row.id)).await;
                 if told { verdict } else { Verdict::Held }
             }

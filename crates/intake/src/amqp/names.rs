@@ -16,16 +16,18 @@ pub(super) struct Names {
     pub(super) routing_key: ShortString,
     pub(super) dead_exchange: ShortString,
     pub(super) dead_queue: ShortString,
-    pub(super) outcome_exchange: ShortString,
+    pub(super) outcome_exchange: Option<ShortString>,
     pub(super) outcome_queue: Option<ShortString>,
 }
 
 impl Names {
     pub(super) fn of(settings: &AmqpSettings) -> Result<Self, IntakeError> {
-        let exchanges = [&settings.exchange, &settings.dead_exchange, &settings.outcome_exchange];
+        let exchanges = [Some(&settings.exchange), Some(&settings.dead_exchange), settings.outcome_exchange.as_ref()];
         let queues = [Some(&settings.queue), Some(&settings.dead_queue), settings.outcome_queue.as_ref()];
         // One queue in two roles would feed dead letters or outcomes back as signups, for ever.
-        if repeats(&exchanges) || repeats(&queues.iter().flatten().collect::<Vec<_>>()) {
+        if repeats(&exchanges.iter().flatten().collect::<Vec<_>>())
+            || repeats(&queues.iter().flatten().collect::<Vec<_>>())
+        {
             return Err(IntakeError::NamesClash);
         }
         Ok(Self {
@@ -34,8 +36,8 @@ impl Names {
             routing_key: name("routing key", &settings.routing_key)?,
             dead_exchange: name("dead exchange", &settings.dead_exchange)?,
             dead_queue: name("dead queue", &settings.dead_queue)?,
-            outcome_exchange: name("outcome exchange", &settings.outcome_exchange)?,
-            outcome_queue: settings.outcome_queue.as_deref().map(|text| name("outcome queue", text)).transpose()?,
+            outcome_exchange: optional("outcome exchange", settings.outcome_exchange.as_deref())?,
+            outcome_queue: optional("outcome queue", settings.outcome_queue.as_deref())?,
         })
     }
 
@@ -46,8 +48,8 @@ impl Names {
             Thing::new(Role::DeadQueue, &self.dead_queue),
             Thing::new(Role::Exchange, &self.exchange),
             Thing::new(Role::Queue, &self.queue),
-            Thing::new(Role::OutcomeExchange, &self.outcome_exchange),
         ];
+        things.extend(self.outcome_exchange.as_ref().map(|name| Thing::new(Role::OutcomeExchange, name)));
         things.extend(self.outcome_queue.as_ref().map(|name| Thing::new(Role::OutcomeQueue, name)));
         things
     }
@@ -55,6 +57,10 @@ impl Names {
 
 fn repeats<T: PartialEq>(names: &[T]) -> bool {
     names.iter().enumerate().any(|(at, name)| names[..at].contains(name))
+}
+
+fn optional(role: &'static str, text: Option<&str>) -> Result<Option<ShortString>, IntakeError> {
+    text.map(|text| name(role, text)).transpose()
 }
 
 /// An empty exchange name would be the broker's default exchange, an empty queue name one that the broker makes up.

@@ -53,7 +53,7 @@ pub struct PublisherParts {
 /// Cancel `shutdown` after the work that writes events has ended: what waits then is still sent, for up to 5 s.
 ///
 /// # Errors
-/// For settings that can't work, and when the broker was there and refused for too long.
+/// For settings that can't work or have no exchange for outcome events, and when the broker was there and refused for too long.
 pub async fn publish_outcomes(parts: PublisherParts, shutdown: CancellationToken) -> Result<(), IntakeError> {
     publish_known(parts, OutcomeKind::ALL.to_vec(), shutdown).await
 }
@@ -65,7 +65,8 @@ pub(super) async fn publish_known(
     shutdown: CancellationToken,
 ) -> Result<(), IntakeError> {
     let names = Names::of(&parts.settings)?;
-    let (ledger, watch, exchange) = (parts.ledger.clone(), parts.ledger_watch.clone(), names.outcome_exchange.clone());
+    let Some(exchange) = names.outcome_exchange.clone() else { return Err(IntakeError::NoOutcomeExchange) };
+    let (ledger, watch) = (parts.ledger.clone(), parts.ledger_watch.clone());
     let addresses = Arc::clone(&parts.addresses);
     let mut outbox = Outbox::new(ledger, watch, exchange, parts.rest, parts.worker.clone(), known, addresses);
     let mut outage = Outage::new("outcomes", &parts.settings);

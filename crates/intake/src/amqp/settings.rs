@@ -30,9 +30,9 @@ pub struct AmqpSettings {
     pub dead_exchange: String,
     /// The queue of messages that can't be taken.
     pub dead_queue: String,
-    /// The exchange to which outcome events are published.
-    pub outcome_exchange: String,
-    /// A queue for all outcome events; none where the parent app declares its own.
+    /// The exchange to which outcome events are published; none where the parent app wants to hear of none.
+    pub outcome_exchange: Option<String>,
+    /// A queue for all outcome events; none where the parent app declares its own. Needs the exchange.
     pub outcome_queue: Option<String>,
     /// Whether an event that came again is answered with an outcome event.
     pub tell_duplicates: bool,
@@ -42,4 +42,11 @@ pub struct AmqpSettings {
     pub tls: Tls,
     /// How long a worker puts up with a broker that is there and refuses, without a break; `None`: for ever.
     pub give_up_after: Option<Duration>,
+}
+
+impl AmqpSettings {
+    /// Whether a duplicate is answered: it takes an outcome event.
+    pub(super) const fn answers_duplicates(&self) -> bool {
+        self.tell_duplicates && self.outcome_exchange.is_some()
+    }
 }

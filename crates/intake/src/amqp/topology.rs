@@ -93,7 +93,8 @@ async fn declare_all(channel: &Channel, names: &Names) -> Result<(), BrokerError
     queue(channel, &signup_queue, DELIVERY_LIMIT, Some((&names.dead_exchange, &names.dead_queue))).await?;
     bind(channel, &signup_queue, &signup_exchange, names.routing_key.clone()).await?;
 
-    let outcome_exchange = Thing::new(Role::OutcomeExchange, &names.outcome_exchange);
+    let Some(outcomes) = &names.outcome_exchange else { return Ok(()) };
+    let outcome_exchange = Thing::new(Role::OutcomeExchange, outcomes);
     // Topic: a listener may want the parked ones only.
     exchange(channel, &outcome_exchange, ExchangeKind::Topic).await?;
     if let Some(outcomes) = &names.outcome_queue {

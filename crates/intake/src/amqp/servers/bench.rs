@@ -177,7 +177,7 @@ impl Bench {
         for queue in [queue, dead_queue] {
             self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
         }
-        for exchange in [exchange, dead_exchange, outcome_exchange] {
+        for exchange in [exchange, dead_exchange].into_iter().chain(outcome_exchange) {
             self.channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default()).await.unwrap();
         }
         self.publisher.close().await;

@@ -96,11 +96,12 @@ fn entry(claimed: &Claimed, kind: OutcomeKind) -> Entry {
 
 /// Declares a queue of the test's own and binds it to the outcomes of these kinds. It goes with its connection.
 async fn listen(bench: &Bench, keys: &[&str]) -> String {
-    let queue = format!("{}.heard", bench.settings.outcome_exchange);
+    let exchange = bench.settings.outcome_exchange.as_deref().unwrap();
+    let queue = format!("{exchange}.heard");
     let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
     bench.channel.queue_declare(queue.as_str().into(), options, FieldTable::default()).await.unwrap();
     for key in keys {
-        let exchange = bench.settings.outcome_exchange.as_str().into();
+        let exchange = exchange.into();
         let options = QueueBindOptions::default();
         bench
             .channel
