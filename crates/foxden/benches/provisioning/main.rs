@@ -37,6 +37,9 @@ struct Args {
     /// Which workers, such as foxden,node; without it, all there are.
     #[arg(long, value_delimiter = ',')]
     workers: Vec<String>,
+    /// Another build of foxden to measure in turns with this one, such as an earlier release's program.
+    #[arg(long, value_name = "PROGRAM")]
+    beside: Option<PathBuf>,
     /// Show the statements that cost PostgreSQL most; it runs with `FOXDEN_SERVICES_STATEMENTS=on`.
     #[arg(long)]
     statements: bool,
@@ -86,7 +89,7 @@ fn note(line: &str) {
 
 async fn run(args: Args) {
     let rows = wanted_rows(&args.rows);
-    let kinds = wanted_kinds(&args.workers);
+    let kinds = wanted_kinds(&args.workers, args.beside);
     let services = environment("FOXDEN_SERVICES_DIR");
     let broker_pid = services.and_then(|dir| process::pid_in(&Path::new(&dir).join("rabbitmq/pid")));
     let server_url = server("DATABASE_URL");
@@ -101,7 +104,7 @@ async fn run(args: Args) {
     let mut medians = Vec::new();
     for row in rows {
         note(&format!("{}: {}", row.name, row.about));
-        let can = |kind: &&Kind| **kind == Kind::Foxden || row.ledger == LedgerPlace::Postgres;
+        let can = |kind: &&Kind| kind.keeps_a_ledger() || row.ledger == LedgerPlace::Postgres;
         let kinds: Vec<&Kind> = kinds.iter().filter(can).collect();
         let mut found = vec![Vec::new(); kinds.len()];
         // In turns, so that whatever else the machine does meets all of them.
@@ -130,8 +133,9 @@ fn wanted_rows(names: &[String]) -> Vec<&'static Row> {
 }
 
 /// foxden, and the peers in the directory that `PEERS` names; those that can't run are reported.
-fn wanted_kinds(names: &[String]) -> Vec<Kind> {
-    let mut kinds = vec![Kind::Foxden];
+fn wanted_kinds(names: &[String], beside: Option<PathBuf>) -> Vec<Kind> {
+    let mut kinds = vec![Kind::Foxden, Kind::Telling];
+    kinds.extend(beside.map(Kind::Beside));
     if let Some(dir) = environment("PEERS") {
         let (peers, lacking) = Kind::peers(&PathBuf::from(dir));
         lacking.iter().for_each(|why| note(&format!("SKIPPED {why}")));

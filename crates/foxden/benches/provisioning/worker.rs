@@ -22,8 +22,12 @@ const SHOWN_LINES: usize = 12;
 /// Which worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The program of this build.
+    /// The program of this build, without outcome events, which the others don't have.
     Foxden,
+    /// The same with outcome events.
+    Telling,
+    /// The program of another build, such as an earlier release's.
+    Beside(PathBuf),
     /// `worker.mjs` of a directory with the modules that it needs.
     Node(PathBuf),
     /// `worker.py` of a directory with the virtual environment that it needs.
@@ -65,21 +69,27 @@ impl Kind {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Foxden => "foxden",
+            Self::Telling => "foxden+outcomes",
+            Self::Beside(_) => "beside",
             Self::Node(_) => "node",
             Self::Python(_) => "python",
         }
     }
 
+    /// Whether it is a foxden.
+    pub(crate) fn keeps_a_ledger(&self) -> bool {
+        matches!(self, Self::Foxden | Self::Telling | Self::Beside(_))
+    }
+
     pub(crate) fn table(&self) -> Table {
-        match self {
-            Self::Foxden => Table::Ledger,
-            Self::Node(_) | Self::Python(_) => Table::StoreCredentials,
-        }
+        if self.keeps_a_ledger() { Table::Ledger } else { Table::StoreCredentials }
     }
 
     pub(crate) fn route(&self, broker: &Broker) -> Route {
         match self {
-            Self::Foxden => Route { exchange: format!("{}.exchange", broker.mark), key: "signup".to_owned() },
+            Self::Foxden | Self::Telling | Self::Beside(_) => {
+                Route { exchange: format!("{}.exchange", broker.mark), key: "signup".to_owned() }
+            }
             // The default exchange, which leads to the queue of that name.
             Self::Node(_) | Self::Python(_) => Route { exchange: String::new(), key: broker.queue() },
         }
@@ -88,10 +98,10 @@ impl Kind {
     /// Makes the tables and the queues.
     pub(crate) async fn prepare(&self, around: &Surroundings<'_>) {
         match self {
-            Self::Foxden => {
+            Self::Foxden | Self::Telling | Self::Beside(_) => {
                 // Looking at the dead letters is the least that declares all there is.
                 for arguments in [["migrate", "up"], ["dead", "list"]] {
-                    let output = foxden(around, 0).args(arguments).output().expect("foxden runs");
+                    let output = self.foxden(around, 0).args(arguments).output().expect("foxden runs");
                     assert!(output.status.success(), "foxden {arguments:?}: {output:?}");
                 }
             }
@@ -107,8 +117,8 @@ impl Kind {
     /// Starts one. Its log goes to a file, as it does under a supervisor.
     pub(crate) fn start(&self, around: &Surroundings<'_>, number: usize) -> Worker {
         let mut command = match self {
-            Self::Foxden => {
-                let mut command = foxden(around, number);
+            Self::Foxden | Self::Telling | Self::Beside(_) => {
+                let mut command = self.foxden(around, number);
                 command.arg("worker");
                 command
             }
@@ -128,6 +138,41 @@ impl Kind {
         command.stdin(Stdio::null()).stdout(file.try_clone().expect("a file is shared")).stderr(file);
         Worker { running: Running::start(self.name(), &mut command), log }
     }
+
+    /// The program with its settings as they are shipped, but for what the row wants and where things are; and with no
+    /// limit on its calls, as with the simulator that is built in.
+    fn foxden(&self, around: &Surroundings<'_>, number: usize) -> Command {
+        let program = match self {
+            Self::Beside(program) => program,
+            _ => Path::new(env!("CARGO_BIN_EXE_foxden")),
+        };
+        let mut command = Command::new(program);
+        let key_file = around.dir.join("keys");
+        if !key_file.exists() {
+            let key = foxden_vault::generate_key("bench").expect("the operating system gives random bytes");
+            fs::write(&key_file, key.as_str()).expect("there is room for a key");
+        }
+        command
+            .env_clear()
+            .current_dir(around.dir)
+            .env("FOXDEN_FOXY_API", &around.foxy.url)
+            .env("FOXDEN_FOXY_CLIENT_ID", &around.foxy.client_id)
+            .env("FOXDEN_FOXY_CLIENT_SECRET", &around.foxy.client_secret)
+            .env("FOXDEN_FOXY_RATE", "off")
+            .env("FOXDEN_DATABASE_URL", around.database)
+            .env("FOXDEN_KEYS", fs::read_to_string(&key_file).expect("it was written"))
+            .env("FOXDEN_ESCROW_DIR", around.dir.join(format!("escrow-{number}")))
+            .env("FOXDEN_CONCURRENCY", around.row.concurrency.to_string())
+            .env("FOXDEN_AMQP_URL", &around.broker.url);
+        for (role, name) in around.broker.names() {
+            // An earlier build may not know how to do without them.
+            let is_off = *self == Self::Foxden && role.starts_with("OUTCOME");
+            command.env(format!("FOXDEN_AMQP_{role}"), if is_off { "none" } else { &name });
+        }
+        command.envs(around.authority.map(|file| ("SSL_CERT_FILE", file)));
+        command.envs(around.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
 }
 
 impl Worker {
@@ -137,35 +182,6 @@ impl Worker {
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
     }
-}
-
-/// The program with its settings as they are shipped, but for what the row wants and where things are; and with no
-/// limit on its calls, as with the simulator that is built in.
-fn foxden(around: &Surroundings<'_>, number: usize) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_foxden"));
-    let key_file = around.dir.join("keys");
-    if !key_file.exists() {
-        let key = foxden_vault::generate_key("bench").expect("the operating system gives random bytes");
-        fs::write(&key_file, key.as_str()).expect("there is room for a key");
-    }
-    command
-        .env_clear()
-        .current_dir(around.dir)
-        .env("FOXDEN_FOXY_API", &around.foxy.url)
-        .env("FOXDEN_FOXY_CLIENT_ID", &around.foxy.client_id)
-        .env("FOXDEN_FOXY_CLIENT_SECRET", &around.foxy.client_secret)
-        .env("FOXDEN_FOXY_RATE", "off")
-        .env("FOXDEN_DATABASE_URL", around.database)
-        .env("FOXDEN_KEYS", fs::read_to_string(&key_file).expect("it was written"))
-        .env("FOXDEN_ESCROW_DIR", around.dir.join(format!("escrow-{number}")))
-        .env("FOXDEN_CONCURRENCY", around.row.concurrency.to_string())
-        .env("FOXDEN_AMQP_URL", &around.broker.url);
-    for (role, name) in around.broker.names() {
-        command.env(format!("FOXDEN_AMQP_{role}"), name);
-    }
-    command.envs(around.authority.map(|file| ("SSL_CERT_FILE", file)));
-    command.envs(around.settings.iter().map(|(name, value)| (name, value)));
-    command
 }
 
 fn peer(mut command: Command, around: &Surroundings<'_>) -> Command {
