@@ -156,6 +156,12 @@ impl Service {
             }
         }
 
+        // Best effort: not awaited, never retried. Without it the first signups wait three more requests.
+        tokio::spawn({
+            let (foxy, stop) = (foxy.clone(), stop.clone());
+            async move { stop.run_until_cancelled(foxy.prepare()).await }
+        });
+
         stop.cancelled().await;
         // What waits for its turn was not sent, and is left to whoever comes next.
         foxy.stop_waiting();

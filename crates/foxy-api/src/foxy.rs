@@ -198,6 +198,17 @@ impl Foxy {
         self.shared.client.renew_home(self.wire(), "fx:create_user").await
     }
 
+    /// Fetches the client's access token and its links, unless they are kept: the first create then needs one request. A
+    /// create that begins meanwhile waits for the same answers.
+    ///
+    /// Takes no turn under the [`Rate`](crate::Rate), as it would not if the first create asked.
+    ///
+    /// # Errors
+    /// [`ReadError`], by what is wrong; the first create meets the same.
+    pub async fn prepare(&self) -> Result<(), ReadError> {
+        self.shared.client.follow(self.wire(), "fx:create_user").await.map(drop)
+    }
+
     /// From here on no call waits for its turn under the [`Rate`](crate::Rate): it goes at once, or not at all. For a
     /// program that is about to end.
     pub fn stop_waiting(&self) {

@@ -149,7 +149,9 @@ impl Bench {
         } else {
             let done: std::collections::HashMap<_, _> = times.into_iter().collect();
             let delay = |(number, at): (usize, &i64)| done[&signup_id(number)] - at;
-            figures.put_delays(published.iter().enumerate().map(delay).collect());
+            let delays: Vec<_> = published.iter().enumerate().map(delay).collect();
+            note_slow(&delays);
+            figures.put_delays(delays);
         }
         figures.put_meters(&before, &after, signups, on_postgres);
         figures.put_asked(asked_before, asked, signups);
@@ -176,6 +178,16 @@ impl Bench {
             broker: self.broker_pid.map(process::tree_cpu),
             foxy: foxy.cpu(),
         }
+    }
+}
+
+/// Which signups took twice as long as the fastest and more: a slow start looks unlike a slow disk.
+fn note_slow(delays: &[i64]) {
+    let limit = delays.iter().min().map_or(0, |fastest| fastest * 2);
+    let slow = delays.iter().enumerate().filter(|(_, delay)| **delay >= limit);
+    let slow: Vec<_> = slow.map(|(number, delay)| format!("{number}: {delay} ms")).collect();
+    if !slow.is_empty() {
+        note(&format!("slow signups: {}", slow.join(", ")));
     }
 }
 

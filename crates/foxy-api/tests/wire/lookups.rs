@@ -1,9 +1,9 @@
 //! Lookups: what exists, said only when it is known.
 
-use foxy_api::{ReadError, StoreSearch};
+use foxy_api::{Outcome, ReadError, StoreSearch};
 use serde_json::{Value, json};
 
-use crate::server::{Call, Reply, Server};
+use crate::server::{Call, Reply, Server, ann, far};
 
 /// A Foxy whose user has these stores, two a page, with Foxy's page links.
 async fn with_stores(domains: &'static [&'static str]) -> Server {
@@ -178,6 +178,18 @@ async fn a_lookup_that_fails_says_so() {
         assert!(matches!(error, ReadError::Unavailable { .. } | ReadError::RateLimited { .. }), "{error:?}");
         assert_eq!(error.retry_after().map(|wait| wait.as_secs()), wait);
     }
+}
+
+#[tokio::test]
+async fn a_client_that_is_prepared_creates_with_one_request() {
+    let server = Server::foxy().await;
+    let foxy = server.client();
+    foxy.prepare().await.unwrap();
+    let before = server.total();
+    foxy.prepare().await.unwrap();
+    assert_eq!(server.total(), before, "what is kept is not asked for");
+    assert!(matches!(foxy.create_user(&ann(), far()).await.outcome, Outcome::Done(_)));
+    assert_eq!(server.total() - before, 1);
 }
 
 #[tokio::test]
