@@ -93,6 +93,13 @@ async fn stopping_lets_what_is_under_way_end() {
     place.books_agree(&rows).await;
 }
 
+/// Waits until a call for the signup is announced.
+async fn until_under_way(place: &Place, signup_id: &str) {
+    while row(place, signup_id).await.state != State::InFlight {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_at_once() {
     // Longer than any of this takes, so that a call is under way all the time.
@@ -104,11 +111,8 @@ async fn a_second_signal_ends_at_once() {
     for (first, second) in [("TERM", "TERM"), ("TERM", "INT"), ("INT", "INT")] {
         let name = &format!("{first}-{second}");
         place.feed(&["submit", "-"], &event(name).to_string());
-        let before = place.sim.total_requests();
         let mut worker = place.worker(name);
-        while place.sim.total_requests() == before {
-            tokio::task::yield_now().await;
-        }
+        until_under_way(&place, name).await;
         worker.signal(first);
         worker.until("worker.stopping").await;
         // Before that it counts as the same wish.
@@ -126,9 +130,7 @@ async fn a_signal_that_comes_twice_at_once_is_one() {
     let ids: Vec<String> = (1..=4).map(|number| format!("s{number}")).collect();
     place.feed(&["submit", "-"], &lines(ids.iter().map(String::as_str)));
     let mut worker = place.worker("worker");
-    while place.sim.total_requests() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until_under_way(&place, "s1").await;
     // As a wrapper and the terminal send it.
     for signal in ["INT", "TERM", "INT", "TERM"] {
         worker.signal(signal);
