@@ -42,7 +42,7 @@ pub(crate) fn answer(core: &Core, call: &Call) -> Reply {
         Found::Nothing => return Reply::not_found("Nothing was found at this URI."),
     };
     // Foxy docs: required on every request. The authorization endpoint is a web page on another host there.
-    if route != Route::Authorize && call.header("foxy-api-version") != Some("1") {
+    if !matches!(route, Route::Authorize | Route::AnswerAuthorize) && call.header("foxy-api-version") != Some("1") {
         return Reply::no_version();
     }
     let records = &mut *lock(&core.records);
@@ -50,6 +50,7 @@ pub(crate) fn answer(core: &Core, call: &Call) -> Reply {
         Route::Home => home::show(core, records, call),
         Route::Token => token::grant(core, records, call),
         Route::Authorize => authorize::ask(core, records, call),
+        Route::AnswerAuthorize => authorize::answer(core, records, call),
         Route::CreateClient => clients::create(core, records, call),
         Route::ShowClient => clients::show(core, records, call, id),
         Route::ChangeClient => clients::change(core, records, call, id),

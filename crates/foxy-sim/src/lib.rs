@@ -17,6 +17,7 @@ mod handlers;
 mod journal;
 mod keys;
 mod line;
+mod logins;
 mod moment;
 mod permissions;
 mod records;

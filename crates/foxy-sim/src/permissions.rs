@@ -35,6 +35,19 @@ impl Asked {
         let one = others.iter().all(|other| other == scope) && (store.is_none() || *scope == Scope::Store);
         one.then(|| Self { scope: *scope, store, words: words.join(" ") })
     }
+
+    /// What it means, a line for each word that opens something.
+    pub(crate) fn in_words(&self) -> Vec<String> {
+        let line = |word: &str| match (Scope::parse(word), word.rsplit_once('_')) {
+            (Some(Scope::User), _) => Some("see and change your user, and create stores for it".to_owned()),
+            (Some(Scope::Store), _) => Some("see and change everything in the store".to_owned()),
+            (None, Some((kind, "read"))) => Some(format!("see in the store: {}", kind.replace('_', " "))),
+            (None, Some((kind, "write"))) => Some(format!("change in the store: {}", kind.replace('_', " "))),
+            (None, Some((kind, "resend"))) => Some(format!("send again: {}", kind.replace('_', " "))),
+            (Some(Scope::Client) | None, _) => None,
+        };
+        self.words.split(' ').filter_map(line).collect()
+    }
 }
 
 fn is_partial(word: &str) -> bool {

@@ -13,6 +13,7 @@ use crate::books::{BookedStore, BookedUser, Books};
 use crate::dice::Dice;
 use crate::grants::{Grantee, Grants};
 use crate::journal::{Entry, Journal};
+use crate::logins::Logins;
 use crate::resource::Resource;
 
 /// An OAuth client.
@@ -93,6 +94,7 @@ pub(crate) struct Records {
     pub(crate) stores: BTreeMap<u64, Store>,
     pub(crate) attributes: BTreeMap<u64, Attribute>,
     pub(crate) grants: Grants,
+    pub(crate) logins: Logins,
     pub(crate) dice: Dice,
     emails: HashMap<String, u64>,
     domains: HashMap<String, u64>,
@@ -116,6 +118,7 @@ impl Records {
             stores: BTreeMap::new(),
             attributes: BTreeMap::new(),
             grants: Grants::default(),
+            logins: Logins::default(),
             dice,
             emails: HashMap::new(),
             domains: HashMap::new(),

@@ -107,9 +107,9 @@ impl Simulator {
 
     /// Where a person's browser is sent to grant access. It stands for Foxy's separate login site.
     ///
-    /// Beside the parameters of RFC 6749 it takes two of its own. `sim_as` chooses who grants what: a user's
-    /// email, a store's domain or either's `self` link; without it a page offers the choice, unless there is
-    /// only one. `sim_deny` sends the browser back with `access_denied`.
+    /// A person logs in there by email, chooses, and allows or denies. Two parameters beside those of RFC 6749 skip the
+    /// pages. `sim_as` grants at once: as the user of that email, if there is one thing to grant, or the store of that
+    /// domain, or the user or store of that `self` link. `sim_deny` sends the browser back with `access_denied`.
     pub fn authorize_url(&self) -> String {
         format!("{}/authorize", self.core.base)
     }

@@ -49,7 +49,9 @@ fn done<T: std::fmt::Debug>(report: Report<T>) -> T {
 
 /// What a browser brings back once a person has granted this.
 async fn code_for(sim: &Simulator, scope: &str) -> String {
-    let grant = [("response_type", "code"), ("client_id", sim.client().0), ("scope", scope), ("state", "s")];
+    let (client, state) = (sim.client().0, "s");
+    let grant =
+        [("response_type", "code"), ("client_id", client), ("scope", scope), ("state", state), ("sim_as", EMAIL)];
     let browser = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
     let back = browser.get(sim.authorize_url()).query(&grant).send().await.unwrap();
     let back = reqwest::Url::parse(back.headers()["location"].to_str().unwrap()).unwrap();

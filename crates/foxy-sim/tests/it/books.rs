@@ -94,7 +94,13 @@ async fn a_granted_refresh_token_outlives_the_simulator() {
     let first = with_books(&path).await;
     first.user("ada@example.com").await;
     let (id, _) = first.sim.client();
-    let query = [("response_type", "code"), ("client_id", id), ("scope", "user_full_access"), ("state", "s")];
+    let query = [
+        ("response_type", "code"),
+        ("client_id", id),
+        ("scope", "user_full_access"),
+        ("state", "s"),
+        ("sim_as", "ada@example.com"),
+    ];
     let back = send(first.http.get(first.sim.authorize_url()).query(&query)).await.unwrap();
     let code = back.header("location").split("code=").nth(1).unwrap().split('&').next().unwrap().to_owned();
     let token = first.token(&[("grant_type", "authorization_code"), ("code", &code)]).await;

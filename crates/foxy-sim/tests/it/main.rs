@@ -8,6 +8,7 @@ mod attributes;
 mod authorization;
 mod books;
 mod clients;
+mod consent;
 mod faults;
 mod foxy;
 mod program;

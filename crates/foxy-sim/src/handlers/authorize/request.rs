@@ -2,7 +2,7 @@
 
 use axum::http::header::{CACHE_CONTROL, LOCATION};
 use axum::http::{Method, StatusCode};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::pages;
 use crate::call::Call;
@@ -18,8 +18,11 @@ pub(super) struct Request {
     pub(super) client: Client,
     /// What for, or what is wrong with the request: an error code of RFC 6749 section 4.1.2.1 and a description.
     pub(super) asked: Result<Asked, (&'static str, &'static str)>,
+    /// Where the client's answer goes.
+    pub(super) back: Url,
+    /// This request's own address.
+    pub(super) here: String,
     redirect_uri: Option<String>,
-    back: Url,
     state: Option<String>,
     /// A page that was submitted is left with GET.
     redirect: StatusCode,
@@ -53,7 +56,10 @@ impl Request {
             asked.ok_or(("invalid_scope", "The scope is none that a person can grant"))
         };
         let redirect = if call.method == Method::POST { StatusCode::SEE_OTHER } else { StatusCode::FOUND };
-        Ok(Self { client: client.clone(), asked, redirect_uri, back, state, redirect })
+        let here = "/authorize?".to_owned();
+        let end = here.len();
+        let here = form_urlencoded::Serializer::for_suffix(here, end).extend_pairs(call.query()).finish();
+        Ok(Self { client: client.clone(), asked, back, here, redirect_uri, state, redirect })
     }
 
     /// Sends the browser back with a code for this user or store.
