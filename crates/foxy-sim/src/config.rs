@@ -30,6 +30,8 @@ pub struct Config {
     pub latency: Latency,
     /// How long an access token opens its resource. Default: 7200 s (Foxy docs: authentication, terms).
     pub access_token_lifetime: Duration,
+    /// How long an authorization code can be exchanged. Default: 600 s (RFC 6749 section 4.1.2: at most).
+    pub code_lifetime: Duration,
     /// Which creations demand an hCaptcha code. Default: none.
     pub captcha: CaptchaPolicy,
     /// The one hCaptcha code that they take. Default: none, which means any.
@@ -54,6 +56,7 @@ impl Default for Config {
             redirect_uri: "http://127.0.0.1:8788/oauth/callback".to_owned(),
             latency: Latency::default(),
             access_token_lifetime: Duration::from_secs(7200),
+            code_lifetime: Duration::from_secs(600),
             captcha: CaptchaPolicy::Off,
             captcha_code: None,
             allows: Allows::default(),
@@ -74,6 +77,7 @@ impl fmt::Debug for Config {
             .field("redirect_uri", &self.redirect_uri)
             .field("latency", &self.latency)
             .field("access_token_lifetime", &self.access_token_lifetime)
+            .field("code_lifetime", &self.code_lifetime)
             .field("captcha", &self.captcha)
             .field("captcha_code", &self.captcha_code.as_ref().map(|_| "[redacted]"))
             .field("allows", &self.allows)

@@ -22,6 +22,8 @@ pub(crate) struct Core {
     pub(crate) base: String,
     /// How long a new access token lives.
     pub(crate) access_token_lifetime: Duration,
+    /// How long a new authorization code can be exchanged.
+    pub(crate) code_lifetime: Duration,
     /// Which creations demand an hCaptcha code.
     pub(crate) captcha: CaptchaPolicy,
     /// The one code that they take; `None`: any.

@@ -1,4 +1,4 @@
-//! Tokens and codes, and what they open.
+//! Tokens, and what they open.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -7,9 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::dice::Dice;
 use crate::resource::Resource;
-
-/// How long an authorization code can be exchanged: RFC 6749 section 4.1.2 recommends ten minutes at most.
-const CODE_LIFETIME: Duration = Duration::from_secs(600);
 
 /// What a token opens, as [`Simulator`](crate::Simulator) tells tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +56,8 @@ pub(crate) enum Refused {
     Expired,
 }
 
-/// Every token and code that was given out. Access tokens and codes live in memory only; refresh tokens are
-/// in the journal too, as part of what they open.
+/// Every token that was given out. Access tokens live in memory only; refresh tokens are in the journal too, as part of
+/// what they open.
 #[derive(Default)]
 pub(crate) struct Grants {
     access: HashMap<String, (Grantee, Instant)>,
@@ -71,7 +68,6 @@ pub(crate) struct Grants {
     ended: HashSet<String>,
     /// By a new refresh token the one that ends with its first use.
     replaces: HashMap<String, String>,
-    codes: HashMap<String, Code>,
 }
 
 /// A living refresh token.
@@ -80,12 +76,6 @@ pub(crate) struct Kept<'a> {
     pub(crate) number: u64,
     pub(crate) token: &'a str,
     pub(crate) grantee: &'a Grantee,
-}
-
-struct Code {
-    grantee: Grantee,
-    redirect_uri: Option<String>,
-    expires_at: Instant,
 }
 
 impl Grants {
@@ -178,26 +168,5 @@ impl Grants {
     /// What a refresh token opens.
     pub(crate) fn refresh(&self, token: &str) -> Option<&Grantee> {
         self.refresh.get(token)
-    }
-
-    /// Gives out an authorization code, bound to the redirect URI if the request named one.
-    pub(crate) fn open_code(&mut self, dice: &mut Dice, grantee: Grantee, redirect_uri: Option<String>) -> String {
-        let code = dice.token();
-        let expires_at = Instant::now() + CODE_LIFETIME;
-        self.codes.insert(code.clone(), Code { grantee, redirect_uri, expires_at });
-        code
-    }
-
-    /// Uses a code up. `None`: unknown, used, too old, another client's, or exchanged with another redirect URI.
-    ///
-    /// A code bound to a redirect URI may be exchanged without naming it, since the official SDK never does.
-    pub(crate) fn use_code(&mut self, code: &str, client_id: &str, redirect_uri: Option<&str>) -> Option<Grantee> {
-        let code = self.codes.remove(code)?;
-        let redirect_fits = match (code.redirect_uri.as_deref(), redirect_uri) {
-            (Some(asked), Some(given)) => asked == given,
-            _ => true,
-        };
-        let fits = redirect_fits && code.grantee.client_id == client_id && Instant::now() < code.expires_at;
-        fits.then_some(code.grantee)
     }
 }

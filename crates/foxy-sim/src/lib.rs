@@ -4,6 +4,7 @@ mod access;
 mod allows;
 mod books;
 mod call;
+mod codes;
 mod config;
 mod core;
 mod dice;

@@ -54,6 +54,9 @@ struct Args {
     /// How many seconds an access token lives.
     #[arg(long, default_value_t = 7200)]
     access_token_lifetime: u64,
+    /// How many seconds an authorization code can be exchanged.
+    #[arg(long, default_value_t = 600)]
+    code_lifetime: u64,
     /// Repeats tokens, latencies and fault percentages from run to run; 0 is a new run every time.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -153,6 +156,7 @@ fn config(args: Args) -> Result<Config, String> {
         redirect_uri: args.redirect_uri.unwrap_or(defaults.redirect_uri),
         latency: args.latency,
         access_token_lifetime: Duration::from_secs(args.access_token_lifetime),
+        code_lifetime: Duration::from_secs(args.code_lifetime),
         captcha: args.captcha,
         captcha_code: args.captcha_code,
         allows: args.allow,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::books::{BookedStore, BookedUser, Books};
+use crate::codes::Codes;
 use crate::dice::Dice;
 use crate::grants::{Grantee, Grants};
 use crate::journal::{Entry, Journal};
@@ -94,6 +95,7 @@ pub(crate) struct Records {
     pub(crate) stores: BTreeMap<u64, Store>,
     pub(crate) attributes: BTreeMap<u64, Attribute>,
     pub(crate) grants: Grants,
+    pub(crate) codes: Codes,
     pub(crate) logins: Logins,
     pub(crate) dice: Dice,
     emails: HashMap<String, u64>,
@@ -118,6 +120,7 @@ impl Records {
             stores: BTreeMap::new(),
             attributes: BTreeMap::new(),
             grants: Grants::default(),
+            codes: Codes::default(),
             logins: Logins::default(),
             dice,
             emails: HashMap::new(),

@@ -72,6 +72,7 @@ impl Simulator {
         let core = Arc::new(Core {
             base,
             access_token_lifetime: config.access_token_lifetime,
+            code_lifetime: config.code_lifetime,
             captcha: config.captcha,
             captcha_code: config.captcha_code,
             allows: config.allows,

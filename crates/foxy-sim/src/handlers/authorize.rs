@@ -36,7 +36,7 @@ pub(crate) fn ask(core: &Core, records: &mut Records, call: &Call) -> Result<Rep
     }
     if let Some(name) = value("sim_as") {
         return Ok(match named(core, records, &asked, &name) {
-            Some(resource) => request.granted(records, asked, resource),
+            Some(resource) => request.granted(core, records, asked, resource),
             None => request.refused(("access_denied", "Nobody of that name is here")),
         });
     }
@@ -69,7 +69,7 @@ pub(crate) fn answer(core: &Core, records: &mut Records, call: &Call) -> Result<
             let path = text(&form, "resource");
             let chosen = candidates(records, &asked, user).into_iter().find(|one| one.resource.path() == path);
             Ok(match chosen {
-                Some(chosen) => request.granted(records, asked, chosen.resource),
+                Some(chosen) => request.granted(core, records, asked, chosen.resource),
                 None => consent(records, &request, &asked, user),
             })
         }

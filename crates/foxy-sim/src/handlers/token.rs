@@ -55,7 +55,7 @@ pub(crate) fn grant(core: &Core, records: &mut Records, call: &Call) -> Result<R
                 return Err(refuse("invalid_request", "Missing parameter: \"code\" is required"));
             }
             let redirect_uri = form.get("redirect_uri").and_then(|uri| uri.as_str());
-            let grantee = records.grants.use_code(code, &client_id, redirect_uri).ok_or_else(|| {
+            let grantee = records.codes.take(code, &client_id, redirect_uri).ok_or_else(|| {
                 refuse("invalid_grant", "Authorization code doesn't exist or is invalid for the client")
             })?;
             let refresh_token = records.draw_token();

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use foxy_sim::Config;
 use url::Url;
 
@@ -97,6 +99,16 @@ async fn a_code_is_worthless_with_another_redirect_uri() {
         ("redirect_uri", "http://evil.invalid"),
     ];
     assert_eq!(foxy.token(&form).await.text_at("/error"), "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_code_ends_when_its_lifetime_is_over() {
+    let config = Config { redirect_uri: CALLBACK.to_owned(), code_lifetime: Duration::ZERO, ..Config::default() };
+    let foxy = Foxy::with(config).await;
+    foxy.user("ada@example.com").await;
+    let back = ask(&foxy, &[("sim_as", "ada@example.com")]).await;
+    let answer = foxy.token(&[("grant_type", "authorization_code"), ("code", &returned(&back, "code"))]).await;
+    assert_eq!((answer.status, answer.text_at("/error").as_str()), (400, "invalid_grant"));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use url::{Url, form_urlencoded};
 
 use super::pages;
 use crate::call::Call;
+use crate::core::Core;
 use crate::grants::Grantee;
 use crate::permissions::Asked;
 use crate::records::{Client, Records, text};
@@ -63,10 +64,10 @@ impl Request {
     }
 
     /// Sends the browser back with a code for this user or store.
-    pub(super) fn granted(self, records: &mut Records, asked: Asked, resource: Resource) -> Reply {
+    pub(super) fn granted(self, core: &Core, records: &mut Records, asked: Asked, resource: Resource) -> Reply {
         let grantee = Grantee { words: Some(asked.words), ..Grantee::of(&self.client.client_id, resource) };
-        let Records { grants, dice, .. } = records;
-        let code = grants.open_code(dice, grantee, self.redirect_uri.clone());
+        let Records { codes, dice, .. } = records;
+        let code = codes.open(dice, grantee, self.redirect_uri.clone(), core.code_lifetime);
         self.back(&[("code", &code)])
     }
 
