@@ -12,35 +12,39 @@ pub(crate) struct Codes(HashMap<String, Code>);
 
 struct Code {
     grantee: Grantee,
-    redirect_uri: Option<String>,
+    sent_to: SentTo,
     expires_at: Instant,
 }
 
+/// Where the browser took a code.
+pub(crate) struct SentTo {
+    pub(crate) redirect_uri: String,
+    /// Whether the request named it, or left it to what the client registered.
+    pub(crate) was_named: bool,
+}
+
+impl SentTo {
+    /// RFC 6749 section 4.1.3: what the authorization request named must be named again. The official SDK names
+    /// nothing in either.
+    fn fits(&self, given: Option<&str>) -> bool {
+        given.map_or(!self.was_named, |given| given == self.redirect_uri)
+    }
+}
+
 impl Codes {
-    /// Gives out a code, bound to the redirect URI if the request named one.
-    pub(crate) fn open(
-        &mut self,
-        dice: &mut Dice,
-        grantee: Grantee,
-        redirect_uri: Option<String>,
-        lifetime: Duration,
-    ) -> String {
+    /// Gives out a code.
+    pub(crate) fn open(&mut self, dice: &mut Dice, grantee: Grantee, sent_to: SentTo, lifetime: Duration) -> String {
         let code = dice.token();
         let expires_at = Instant::now() + lifetime;
-        self.0.insert(code.clone(), Code { grantee, redirect_uri, expires_at });
+        self.0.insert(code.clone(), Code { grantee, sent_to, expires_at });
         code
     }
 
     /// Uses a code up. `None`: unknown, used, too old, another client's, or exchanged with another redirect URI.
-    ///
-    /// A code bound to a redirect URI may be exchanged without naming it, since the official SDK never does.
     pub(crate) fn take(&mut self, code: &str, client_id: &str, redirect_uri: Option<&str>) -> Option<Grantee> {
         let code = self.0.remove(code)?;
-        let redirect_fits = match (code.redirect_uri.as_deref(), redirect_uri) {
-            (Some(asked), Some(given)) => asked == given,
-            _ => true,
-        };
-        let fits = redirect_fits && code.grantee.client_id == client_id && Instant::now() < code.expires_at;
+        let is_theirs = code.grantee.client_id == client_id && code.sent_to.fits(redirect_uri);
+        let fits = is_theirs && Instant::now() < code.expires_at;
         fits.then_some(code.grantee)
     }
 }

@@ -11,7 +11,7 @@
 //! | token request that isn't a form | 400 `invalid_request` | RFC 6749 section 4 |
 //! | refresh token used by another client | 400 `invalid_grant` | RFC 6749 section 6 |
 //! | a code's life, and second use | 10 minutes, or `Config::code_lifetime`; 400 `invalid_grant`, tokens from the first use stay valid | RFC 6749 section 4.1.2, without its "should" on revoking |
-//! | `redirect_uri` at the token endpoint | checked when given, not required | the official JavaScript SDK never sends it |
+//! | `redirect_uri` at the token endpoint | required if the authorization request had one; must be where the code went | RFC 6749 section 4.1.3. The official JavaScript SDK sends none with the code |
 //! | `state` left out at the authorization endpoint | the browser comes back with `invalid_request` | the documentation tells every client to send it |
 //! | `FOXY-API-VERSION` other than 1 | the refusal of a missing one, whose beginning is known | only one version is documented |
 //! | no token where one is needed | 401 `fx:errors`, `WWW-Authenticate: Bearer` without an error code | RFC 6750 section 3.1 |

@@ -3,6 +3,7 @@ use std::time::Duration;
 use foxy_sim::Config;
 use url::Url;
 
+use crate::clients::new_client;
 use crate::foxy::{Answer, Foxy, send};
 
 pub(crate) const CALLBACK: &str = "http://127.0.0.1:9/back";
@@ -89,16 +90,31 @@ async fn a_scope_may_name_the_store_and_open_less_than_all_of_it() {
 }
 
 #[tokio::test]
-async fn a_code_is_worthless_with_another_redirect_uri() {
+async fn a_code_belongs_to_its_client_and_to_where_it_was_sent() {
     let foxy = foxy().await;
     foxy.user("ada@example.com").await;
-    let back = ask(&foxy, &[("redirect_uri", CALLBACK), ("sim_as", "ada@example.com")]).await;
-    let form = [
-        ("grant_type", "authorization_code"),
-        ("code", &*returned(&back, "code")),
-        ("redirect_uri", "http://evil.invalid"),
-    ];
-    assert_eq!(foxy.token(&form).await.text_at("/error"), "invalid_grant");
+    let other = send(foxy.request("POST", "/clients").json(&new_client())).await.unwrap();
+    let other = (other.text_at("/client_id"), other.text_at("/client_secret"));
+    let (id, secret) = foxy.sim.client();
+    let own = (id.to_owned(), secret.to_owned());
+    for (asked, client, given, status) in [
+        (CALLBACK, &own, CALLBACK, 200),
+        (CALLBACK, &own, "http://evil.invalid", 400),
+        (CALLBACK, &own, "", 400),
+        ("", &own, "", 200),
+        ("", &own, CALLBACK, 200),
+        ("", &own, "http://evil.invalid", 400),
+        (CALLBACK, &other, CALLBACK, 400),
+    ] {
+        let back = ask(&foxy, &[("redirect_uri", asked), ("sim_as", "ada@example.com")]).await;
+        let code = returned(&back, "code");
+        let mut form = vec![("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", given)];
+        form.retain(|(_, value)| !value.is_empty());
+        let request = foxy.request("POST", "/token").basic_auth(&client.0, Some(&client.1)).form(&form);
+        let answer = send(request).await.unwrap();
+        assert_eq!(answer.status, status, "{asked} {given}");
+        assert!(status == 200 || answer.text_at("/error") == "invalid_grant");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use url::{Url, form_urlencoded};
 
 use super::pages;
 use crate::call::Call;
+use crate::codes::SentTo;
 use crate::core::Core;
 use crate::grants::Grantee;
 use crate::permissions::Asked;
@@ -23,7 +24,7 @@ pub(super) struct Request {
     pub(super) back: Url,
     /// This request's own address.
     pub(super) here: String,
-    redirect_uri: Option<String>,
+    names_redirect_uri: bool,
     state: Option<String>,
     /// A page that was submitted is left with GET.
     redirect: StatusCode,
@@ -60,14 +61,24 @@ impl Request {
         let here = "/authorize?".to_owned();
         let end = here.len();
         let here = form_urlencoded::Serializer::for_suffix(here, end).extend_pairs(call.query()).finish();
-        Ok(Self { client: client.clone(), asked, back, here, redirect_uri, state, redirect })
+        Ok(Self {
+            client: client.clone(),
+            asked,
+            back,
+            here,
+            names_redirect_uri: redirect_uri.is_some(),
+            state,
+            redirect,
+        })
     }
 
     /// Sends the browser back with a code for this user or store.
     pub(super) fn granted(self, core: &Core, records: &mut Records, asked: Asked, resource: Resource) -> Reply {
         let grantee = Grantee { words: Some(asked.words), ..Grantee::of(&self.client.client_id, resource) };
+        let redirect_uri = text(&self.client.properties, "redirect_uri").to_owned();
+        let sent_to = SentTo { redirect_uri, was_named: self.names_redirect_uri };
         let Records { codes, dice, .. } = records;
-        let code = codes.open(dice, grantee, self.redirect_uri.clone(), core.code_lifetime);
+        let code = codes.open(dice, grantee, sent_to, core.code_lifetime);
         self.back(&[("code", &code)])
     }
 
