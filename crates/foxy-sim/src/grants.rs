@@ -1,11 +1,12 @@
 //! Tokens, and what they open.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use crate::dice::Dice;
+use crate::moment::now_ms;
 use crate::resource::Resource;
 
 /// What a token opens, as [`Simulator`](crate::Simulator) tells tests.
@@ -41,6 +42,16 @@ impl Grantee {
         self.words.as_deref().unwrap_or(self.resource.scope().as_str())
     }
 
+    /// Whether it has the same client, user and scope (Foxy docs: rels/integration). A store has one user, and which store
+    /// it is says the resource, whether or not a word of the scope does.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let words = |grantee: &Self| -> BTreeSet<String> {
+            let words = grantee.scope().split(' ').filter(|word| !word.starts_with("store_id_"));
+            words.map(str::to_owned).collect()
+        };
+        self.client_id == other.client_id && self.resource == other.resource && words(self) == words(other)
+    }
+
     /// Whether it opens everything in the resource.
     pub(crate) fn is_full(&self) -> bool {
         self.scope().split(' ').any(|word| word == self.resource.scope().as_str())
@@ -56,12 +67,43 @@ pub(crate) enum Refused {
     Expired,
 }
 
+/// Where a refresh token comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Source {
+    /// It was answered with what it opens.
+    Created,
+    /// A person granted it.
+    Granted,
+    /// It was added as an integration. Books of earlier releases say this of granted ones, too.
+    #[default]
+    Added,
+}
+
+/// What a refresh token opens, and since when.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Refresh {
+    pub(crate) grantee: Grantee,
+    #[serde(default)]
+    pub(crate) source: Source,
+    /// Zero in books of earlier releases.
+    #[serde(default)]
+    pub(crate) since_ms: u64,
+}
+
+impl Refresh {
+    /// One that begins now.
+    pub(crate) fn begin(grantee: Grantee, source: Source) -> Self {
+        Self { grantee, source, since_ms: now_ms() }
+    }
+}
+
 /// Every token that was given out. Access tokens live in memory only; refresh tokens are in the journal too, as part of
 /// what they open.
 #[derive(Default)]
 pub(crate) struct Grants {
     access: HashMap<String, (Grantee, Instant)>,
-    refresh: HashMap<String, Grantee>,
+    refresh: HashMap<String, Refresh>,
     /// Every refresh token in the order in which it was kept; the place of one is its number as an integration.
     kept: Vec<String>,
     /// Those that open nothing any more: a record that is written again must not revive its first one.
@@ -75,7 +117,7 @@ pub(crate) struct Kept<'a> {
     /// Its number, which no other gets.
     pub(crate) number: u64,
     pub(crate) token: &'a str,
-    pub(crate) grantee: &'a Grantee,
+    pub(crate) refresh: &'a Refresh,
 }
 
 impl Grants {
@@ -118,8 +160,8 @@ impl Grants {
     }
 
     /// Remembers a refresh token. It lives on (10 years at Foxy) unless the fault script replaces it.
-    pub(crate) fn keep_refresh(&mut self, token: String, grantee: Grantee) {
-        if !self.ended.contains(&token) && self.refresh.insert(token.clone(), grantee).is_none() {
+    pub(crate) fn keep_refresh(&mut self, token: String, refresh: Refresh) {
+        if !self.ended.contains(&token) && self.refresh.insert(token.clone(), refresh).is_none() {
             self.kept.push(token);
         }
     }
@@ -133,8 +175,8 @@ impl Grants {
     /// The living refresh tokens of a resource, oldest first.
     pub(crate) fn kept_for(&self, resource: Resource) -> impl Iterator<Item = Kept<'_>> {
         (1..).zip(&self.kept).filter_map(move |(number, token)| {
-            let grantee = self.refresh.get(token).filter(|grantee| grantee.resource == resource)?;
-            Some(Kept { number, token, grantee })
+            let refresh = self.refresh.get(token).filter(|refresh| refresh.grantee.resource == resource)?;
+            Some(Kept { number, token, refresh })
         })
     }
 
@@ -143,15 +185,15 @@ impl Grants {
         (1..).zip(&self.kept).find(|(_, kept)| *kept == token).map(|(number, _)| number)
     }
 
-    /// Ends the access tokens of one client for one resource and scope.
-    pub(crate) fn end_access_of(&mut self, grantee: &Grantee) {
-        self.access.retain(|_, (of, _)| of != grantee);
+    /// Ends the access tokens of the same client, user and scope.
+    pub(crate) fn end_access_like(&mut self, grantee: &Grantee) {
+        self.access.retain(|_, (of, _)| !of.is_like(grantee));
     }
 
     /// Ends every token of a resource.
     pub(crate) fn end_all_of(&mut self, resource: Resource) {
         self.access.retain(|_, (of, _)| of.resource != resource);
-        let ended = self.refresh.extract_if(|_, of| of.resource == resource).map(|(token, _)| token);
+        let ended = self.refresh.extract_if(|_, of| of.grantee.resource == resource).map(|(token, _)| token);
         self.ended.extend(ended);
     }
 
@@ -166,7 +208,7 @@ impl Grants {
     }
 
     /// What a refresh token opens.
-    pub(crate) fn refresh(&self, token: &str) -> Option<&Grantee> {
+    pub(crate) fn refresh(&self, token: &str) -> Option<&Refresh> {
         self.refresh.get(token)
     }
 }

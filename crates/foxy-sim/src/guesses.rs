@@ -54,7 +54,7 @@
 //! | DELETE of users and stores | 405, unless [`Allows`](crate::Allows) has it; 400 for a user who still has stores; names are free afterwards, or stay taken | documented for users, known for stores, and nothing is said of what becomes of the rest |
 //! | a store's token creating stores | 403, unless [`Allows`](crate::Allows) has it | an official example says that it may; the page on scopes does not |
 //! | integrations: who may POST | the store's token, and the user's where [`Allows`](crate::Allows) has it | only the store's is sure |
-//! | integrations: what is listed, and DELETE | what was POSTed, and no DELETE (405); where [`Allows`](crate::Allows) has it, the tokens of creations too, and DELETE ends refresh and access tokens at once | documented, but not of which tokens, nor how fast |
+//! | integrations: what is listed, and DELETE | what was POSTed or granted, and no DELETE (405); where [`Allows`](crate::Allows) has it, the tokens of creations too, and DELETE ends refresh and access tokens at once | documented, but not of which tokens, nor how fast |
 //! | reading and changing a client's secret; who sees a restricted attribute | as documented, unless [`Allows`](crate::Allows) lacks it | Foxy's own sources disagree |
 //! | the authorization endpoint's pages | log in by email, without a password; choose; allow or deny. A person is asked every time | Foxy's own are not documented |
 //! | `sim_as`, `sim_deny` there | grant or deny without a page | for tests and tools |

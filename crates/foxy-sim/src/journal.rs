@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::StartError;
-use crate::grants::Grantee;
+use crate::grants::Refresh;
 use crate::records::{Attribute, Client, Store, User};
 use crate::resource::Resource;
 
@@ -49,7 +49,8 @@ pub(crate) enum Entry {
         /// The refresh token.
         refresh_token: String,
         /// What it opens, for whom.
-        grantee: Grantee,
+        #[serde(flatten)]
+        refresh: Refresh,
     },
     /// A refresh token opens nothing any more.
     Ended {

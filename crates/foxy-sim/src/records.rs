@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::books::{BookedStore, BookedUser, Books};
 use crate::codes::Codes;
 use crate::dice::Dice;
-use crate::grants::{Grantee, Grants};
+use crate::grants::{Grantee, Grants, Refresh, Source};
 use crate::journal::{Entry, Journal};
 use crate::logins::Logins;
 use crate::resource::Resource;
@@ -168,7 +168,8 @@ impl Records {
             Entry::Books { id } => drop(self.books_id.get_or_insert(id)),
             Entry::Client(client) => {
                 let grantee = Grantee::of(&client.client_id, Resource::Client(client.id));
-                self.grants.keep_refresh(client.refresh_token.clone(), grantee);
+                let refresh = Refresh { grantee, source: Source::Created, since_ms: client.created_at_ms };
+                self.grants.keep_refresh(client.refresh_token.clone(), refresh);
                 self.clients.insert(client.id, client);
             }
             Entry::User(user) => {
@@ -177,7 +178,8 @@ impl Records {
                 }
                 self.emails.insert(key(text(&user.properties, "email")), user.id);
                 let grantee = Grantee::of(&user.client_id, Resource::User(user.id));
-                self.grants.keep_refresh(user.refresh_token.clone(), grantee);
+                let refresh = Refresh { grantee, source: Source::Created, since_ms: user.created_at_ms };
+                self.grants.keep_refresh(user.refresh_token.clone(), refresh);
                 self.newest_user = self.newest_user.max(user.id);
                 self.users.insert(user.id, user);
             }
@@ -190,7 +192,8 @@ impl Records {
                 }
                 self.domains.insert(key(text(&store.properties, "store_domain")), store.id);
                 let grantee = Grantee::of(&store.client_id, Resource::Store(store.id));
-                self.grants.keep_refresh(store.refresh_token.clone(), grantee);
+                let refresh = Refresh { grantee, source: Source::Created, since_ms: store.created_at_ms };
+                self.grants.keep_refresh(store.refresh_token.clone(), refresh);
                 self.newest_store = self.newest_store.max(store.id);
                 self.stores.insert(store.id, store);
             }
@@ -217,7 +220,7 @@ impl Records {
                 }
                 self.grants.end_all_of(Resource::Store(id));
             }
-            Entry::Granted { refresh_token, grantee } => self.grants.keep_refresh(refresh_token, grantee),
+            Entry::Granted { refresh_token, refresh } => self.grants.keep_refresh(refresh_token, refresh),
             Entry::Ended { refresh_token } => self.grants.end_refresh(refresh_token),
             Entry::Answered(Resource::User(id)) => {
                 if let Some(user) = self.users.get_mut(&id) {

@@ -174,7 +174,7 @@ impl Simulator {
 
     /// What a refresh token opens.
     pub fn refresh_token_opens(&self, token: &str) -> Option<Grant> {
-        lock(&self.core.records).grants.refresh(token).map(|grantee| self.grant(grantee))
+        lock(&self.core.records).grants.refresh(token).map(|refresh| self.grant(&refresh.grantee))
     }
 
     /// Ends every access token given out so far, as if its lifetime were over.

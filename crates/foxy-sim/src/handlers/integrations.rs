@@ -11,7 +11,7 @@ use crate::allows::Allowed;
 use crate::call::Call;
 use crate::core::Core;
 use crate::fields::{Field, Kind, Purpose, check};
-use crate::grants::{Grantee, Kept};
+use crate::grants::{Grantee, Kept, Refresh, Source};
 use crate::journal::Entry;
 use crate::moment::{foxy_date, now_ms};
 use crate::records::{Records, text};
@@ -53,7 +53,8 @@ pub(crate) fn add(core: &Core, records: &mut Records, call: &Call, store: u64) -
     records.commit(Entry::Client(client.clone())).map_err(not_saved)?;
     let refresh_token = records.draw_token();
     let grantee = Grantee::of(&client.client_id, Resource::Store(store));
-    let entry = Entry::Granted { refresh_token: refresh_token.clone(), grantee: grantee.clone() };
+    let refresh = Refresh::begin(grantee.clone(), Source::Added);
+    let entry = Entry::Granted { refresh_token: refresh_token.clone(), refresh };
     records.commit(entry).map_err(not_saved)?;
     let number = records.grants.number_of(&refresh_token).unwrap_or_default();
     let links = Links::from_base(&core.base).with("self", &path(number), "This integration.");
@@ -77,20 +78,17 @@ pub(crate) fn delete(core: &Core, records: &mut Records, call: &Call, number: u6
     if !core.allows.has(Allowed::RevokesStoreTokens) {
         return Err(not_allowed());
     }
-    let (token, grantee) = (kept.token.to_owned(), kept.grantee.clone());
+    let (token, grantee) = (kept.token.to_owned(), kept.refresh.grantee.clone());
     records.commit(Entry::Ended { refresh_token: token }).map_err(not_saved)?;
-    records.grants.end_access_of(&grantee);
+    records.grants.end_access_like(&grantee);
     let links = Links::from_base(&core.base).with("self", &path(number), "This integration.");
     Ok(home::message(StatusCode::OK, "The integration was deleted successfully.", links))
 }
 
 /// The integrations of a store that can be seen: without `X4`, not those that its creation made.
 fn of_store<'a>(core: &'a Core, records: &'a Records, store: u64) -> impl Iterator<Item = Kept<'a>> {
-    let creator = records.stores.get(&store).map(|store| store.client_id.as_str());
     let kept = records.grants.kept_for(Resource::Store(store));
-    kept.filter(move |kept| {
-        core.allows.has(Allowed::RevokesStoreTokens) || Some(kept.grantee.client_id.as_str()) != creator
-    })
+    kept.filter(|kept| core.allows.has(Allowed::RevokesStoreTokens) || kept.refresh.source != Source::Created)
 }
 
 /// The integration of that number, and its store, which the token must open.
@@ -104,8 +102,9 @@ fn own<'a>(core: &'a Core, records: &'a Records, call: &Call, number: u64) -> Re
 }
 
 fn document(core: &Core, records: &Records, store: u64, kept: &Kept<'_>) -> Value {
-    let client = records.client_by_public_id(&kept.grantee.client_id);
-    let since = client.map_or(0, |client| client.created_at_ms);
+    let Refresh { grantee, since_ms, .. } = kept.refresh;
+    let client = records.client_by_public_id(&grantee.client_id);
+    let since = if *since_ms > 0 { *since_ms } else { client.map_or(0, |client| client.created_at_ms) };
     let expires = since.saturating_add(u64::try_from(LIFETIME.as_millis()).unwrap_or(u64::MAX));
     let owner = records.stores.get(&store).and_then(|store| records.users.get(&store.owner));
     let links = Links::from_base(&core.base).with("self", &path(kept.number), "This integration.").with(
@@ -115,8 +114,8 @@ fn document(core: &Core, records: &Records, store: u64, kept: &Kept<'_>) -> Valu
     );
     json!({
         "project_name": client.map_or("", |client| text(&client.properties, "project_name")),
-        "client_id": kept.grantee.client_id,
-        "scope": kept.grantee.scope(),
+        "client_id": grantee.client_id,
+        "scope": grantee.scope(),
         "expires": foxy_date(expires),
         "added_by_email": owner.map_or("", |owner| text(&owner.properties, "email")),
         "_links": links.done(),

@@ -8,7 +8,7 @@ use crate::access;
 use crate::call::Call;
 use crate::core::Core;
 use crate::faults::OldToken;
-use crate::grants::Grantee;
+use crate::grants::{Grantee, Refresh, Source};
 use crate::journal::Entry;
 use crate::records::{Records, text};
 use crate::reply::{Content, Reply};
@@ -42,7 +42,8 @@ pub(crate) fn grant(core: &Core, records: &mut Records, call: &Call) -> Result<R
             if token.is_empty() {
                 return Err(refuse("invalid_request", "Missing parameter: \"refresh_token\" is required"));
             }
-            let grantee = records.grants.refresh(token).filter(|grantee| grantee.client_id == client_id);
+            let grantee = records.grants.refresh(token).map(|refresh| &refresh.grantee);
+            let grantee = grantee.filter(|grantee| grantee.client_id == client_id);
             let grantee = grantee.ok_or_else(|| refuse("invalid_grant", "Invalid refresh token"))?.clone();
             if let Some(old) = records.grants.replaced_by(token) {
                 records.commit(Entry::Ended { refresh_token: old }).map_err(not_saved)?;
@@ -59,7 +60,8 @@ pub(crate) fn grant(core: &Core, records: &mut Records, call: &Call) -> Result<R
                 refuse("invalid_grant", "Authorization code doesn't exist or is invalid for the client")
             })?;
             let refresh_token = records.draw_token();
-            let entry = Entry::Granted { refresh_token: refresh_token.clone(), grantee: grantee.clone() };
+            let refresh = Refresh::begin(grantee.clone(), Source::Granted);
+            let entry = Entry::Granted { refresh_token: refresh_token.clone(), refresh };
             records.commit(entry).map_err(not_saved)?;
             (grantee, Some(refresh_token))
         }
@@ -74,9 +76,9 @@ pub(crate) fn grant(core: &Core, records: &mut Records, call: &Call) -> Result<R
 pub(crate) fn rotate(records: &mut Records, call: &Call, old: OldToken, reply: &mut Reply) {
     let Some(form) = call.form_only() else { return };
     let used = text(&form, "refresh_token").to_owned();
-    let Some(grantee) = records.grants.refresh(&used).cloned() else { return };
+    let Some(refresh) = records.grants.refresh(&used).cloned() else { return };
     let refresh_token = records.draw_token();
-    let granted = records.commit(Entry::Granted { refresh_token: refresh_token.clone(), grantee });
+    let granted = records.commit(Entry::Granted { refresh_token: refresh_token.clone(), refresh });
     let ended = granted.and_then(|()| match old {
         OldToken::EndsAtOnce => records.commit(Entry::Ended { refresh_token: used }),
         OldToken::EndsWithFirstUse => {

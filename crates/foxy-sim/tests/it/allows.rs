@@ -11,26 +11,26 @@ async fn foxy(allows: &str) -> Foxy {
     Foxy::with(Config { seed: 1, allows: allows.parse().unwrap(), ..Config::default() }).await
 }
 
-async fn sent(request: RequestBuilder) -> Answer {
+pub(crate) async fn sent(request: RequestBuilder) -> Answer {
     send(request).await.unwrap()
 }
 
 /// A user with a store, and the access tokens and addresses of both.
-struct Shop {
-    foxy: Foxy,
-    user: Answer,
-    store: Answer,
+pub(crate) struct Shop {
+    pub(crate) foxy: Foxy,
+    pub(crate) user: Answer,
+    pub(crate) store: Answer,
 }
 
 impl Shop {
-    async fn open(allows: &str) -> Self {
+    pub(crate) async fn open(allows: &str) -> Self {
         let foxy = foxy(allows).await;
         let user = foxy.user("ada@example.com").await;
         let store = foxy.store(&user, "ada").await;
         Self { foxy, user, store }
     }
 
-    async fn call(&self, method: &str, uri: &str, by: &Answer) -> Answer {
+    pub(crate) async fn call(&self, method: &str, uri: &str, by: &Answer) -> Answer {
         sent(self.foxy.request(method, uri).bearer_auth(by.access_token())).await
     }
 
@@ -40,7 +40,7 @@ impl Shop {
         answer.header("allow").split(", ").any(|offered| offered == method)
     }
 
-    fn integrations(&self) -> String {
+    pub(crate) fn integrations(&self) -> String {
         self.store.text_at("/_links/fx:integrations/href")
     }
 
@@ -57,7 +57,7 @@ impl Shop {
     }
 }
 
-fn own(answer: &Answer) -> String {
+pub(crate) fn own(answer: &Answer) -> String {
     answer.text_at("/_links/self/href")
 }
 

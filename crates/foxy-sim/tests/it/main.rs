@@ -11,6 +11,7 @@ mod clients;
 mod consent;
 mod faults;
 mod foxy;
+mod integrations;
 mod program;
 mod stores;
 mod tokens;
