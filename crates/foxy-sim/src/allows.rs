@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// One thing that Foxy may or may not allow.
+/// One thing that Foxy may or may not do. Those whose id begins with `X4-` each change one answer to `X4`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Allowed {
     /// `X1`: a user's token may POST to its stores' `fx:integrations`. A store's own token always may.
@@ -17,6 +17,18 @@ pub enum Allowed {
     DeletesButKeepsNames,
     /// `X4`: `fx:integrations` lists the tokens that creations gave too, and takes DELETE for each.
     RevokesStoreTokens,
+    /// `X4-created-hidden`: the tokens of creations are not listed all the same.
+    HidesCreatedTokens,
+    /// `X4-granted-hidden`: the tokens that people granted are not listed.
+    HidesGrantedTokens,
+    /// `X4-one-entry`: all tokens of one client, user and scope are one entry, and end together.
+    ListsAlikeAsOne,
+    /// `X4-ends-same`: deleting one entry ends the other tokens of the same client, user and scope.
+    EndsAlike,
+    /// `X4-late`: access tokens outlive the deletion of their entry, until their time is over.
+    KeepsAccessTokens,
+    /// `X4-same-token`: a grant answers the refresh token that the same client, user and scope have.
+    GrantsSameToken,
     /// `X5`: a client reads its own secret and changes it.
     ShowsClientSecret,
     /// `X6`: a restricted attribute is hidden from other clients.
@@ -34,21 +46,36 @@ pub struct Allows(BTreeSet<Allowed>);
 
 /// An id that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{id:?} is not one of X1, X2, X3, X3-kept, X4, X5, X6, and not none")]
+#[error("{id:?} is not one of {}, and not none", Allowed::every().map(Allowed::id).collect::<Vec<_>>().join(", "))]
 pub struct ParseAllowsError {
     id: String,
 }
 
 impl Allowed {
+    /// What a client can wish for.
     const ALL: &[Self] = &[
         Self::UserAddsStoreTokens,
         Self::StoreCreatesStores,
         Self::Deletes,
-        Self::DeletesButKeepsNames,
         Self::RevokesStoreTokens,
         Self::ShowsClientSecret,
         Self::HidesRestrictedAttributes,
     ];
+
+    /// Other ways to do the same.
+    const VARIANTS: &[Self] = &[
+        Self::DeletesButKeepsNames,
+        Self::HidesCreatedTokens,
+        Self::HidesGrantedTokens,
+        Self::ListsAlikeAsOne,
+        Self::EndsAlike,
+        Self::KeepsAccessTokens,
+        Self::GrantsSameToken,
+    ];
+
+    fn every() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().chain(Self::VARIANTS).copied()
+    }
 
     /// Its name on the command line.
     pub fn id(self) -> &'static str {
@@ -58,6 +85,12 @@ impl Allowed {
             Self::Deletes => "X3",
             Self::DeletesButKeepsNames => "X3-kept",
             Self::RevokesStoreTokens => "X4",
+            Self::HidesCreatedTokens => "X4-created-hidden",
+            Self::HidesGrantedTokens => "X4-granted-hidden",
+            Self::ListsAlikeAsOne => "X4-one-entry",
+            Self::EndsAlike => "X4-ends-same",
+            Self::KeepsAccessTokens => "X4-late",
+            Self::GrantsSameToken => "X4-same-token",
             Self::ShowsClientSecret => "X5",
             Self::HidesRestrictedAttributes => "X6",
         }
@@ -70,9 +103,9 @@ impl Allows {
         Self(BTreeSet::new())
     }
 
-    /// All of it; names are freed by a deletion.
+    /// All that a client can wish for: `X1` to `X6`, and none of their variants.
     pub fn all() -> Self {
-        Allowed::ALL.iter().copied().filter(|allowed| *allowed != Allowed::DeletesButKeepsNames).collect()
+        Allowed::ALL.iter().copied().collect()
     }
 
     /// Whether it is among them.
@@ -120,8 +153,8 @@ impl FromStr for Allows {
             return Ok(Self::none());
         }
         let one = |id: &str| {
-            let found = Allowed::ALL.iter().find(|allowed| allowed.id() == id.trim());
-            found.copied().ok_or_else(|| ParseAllowsError { id: id.trim().to_owned() })
+            let found = Allowed::every().find(|allowed| allowed.id() == id.trim());
+            found.ok_or_else(|| ParseAllowsError { id: id.trim().to_owned() })
         };
         text.split(',').map(one).collect::<Result<_, _>>().map(Self)
     }
@@ -133,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_list_is_read_as_it_is_written() {
-        for text in ["none", "X1", "X1,X3,X4", "X3-kept,X6", "X5,X6"] {
+        for text in ["none", "X1", "X1,X3,X4", "X3-kept,X6", "X4,X4-one-entry,X5", "X5,X6"] {
             assert_eq!(text.parse::<Allows>().map(|allows| allows.to_string()).as_deref(), Ok(text));
         }
         assert_eq!(Allows::default().to_string(), "X5,X6");

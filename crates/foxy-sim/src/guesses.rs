@@ -55,6 +55,8 @@
 //! | a store's token creating stores | 403, unless [`Allows`](crate::Allows) has it | an official example says that it may; the page on scopes does not |
 //! | integrations: who may POST | the store's token, and the user's where [`Allows`](crate::Allows) has it | only the store's is sure |
 //! | integrations: what is listed, and DELETE | what was POSTed or granted, and no DELETE (405); where [`Allows`](crate::Allows) has it, the tokens of creations too, and DELETE ends refresh and access tokens at once | documented, but not of which tokens, nor how fast |
+//! | integrations of the same client, user and scope | an entry and a life for each refresh token; access tokens end with any of them; variants of `X4` in [`Allows`](crate::Allows) do otherwise | "access tokens of the same client, user and scope" is all that is documented |
+//! | a second grant to the same client | another refresh token, or the present one where [`Allows`](crate::Allows) has it | not documented |
 //! | reading and changing a client's secret; who sees a restricted attribute | as documented, unless [`Allows`](crate::Allows) lacks it | Foxy's own sources disagree |
 //! | the authorization endpoint's pages | log in by email, without a password; choose; allow or deny. A person is asked every time | Foxy's own are not documented |
 //! | `sim_as`, `sim_deny` there | grant or deny without a page | for tests and tools |

@@ -48,7 +48,7 @@ struct Args {
     /// The one hCaptcha code that they take; any, when not given.
     #[arg(long, value_name = "CODE")]
     captcha_code: Option<String>,
-    /// What it allows of the things that Foxy's documentation leaves open: X1 to X6, X3-kept, or none.
+    /// What it allows of the things that Foxy's documentation leaves open: the ids below, or none.
     #[arg(long, value_name = "IDS", default_value = "X5,X6")]
     allow: Allows,
     /// How many seconds an access token lives.
@@ -81,7 +81,12 @@ Allowed or not (--allow X1,X5):
   X1       a user's token makes other tokens for its stores      X2  a store's token creates further stores
   X3       users and stores are deleted, and their names freed   X3-kept  the same, but their names stay taken
   X4       creations' tokens are listed, and tokens are revoked  X5  a client reads and changes its secret
-  X6       a restricted attribute is hidden from other clients";
+  X6       a restricted attribute is hidden from other clients
+  X4-created-hidden  creations' tokens are not listed       X4-granted-hidden  nor are those that people granted
+  X4-one-entry       tokens of one client, user and scope   X4-ends-same       deleting one ends the others of the
+                     are one entry, and end together                           same client, user and scope
+  X4-same-token      a grant answers the token that the     X4-late            access tokens outlive a deletion
+                     same client, user and scope have";
 
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "a program's output is for its terminal")]

@@ -74,21 +74,42 @@ pub(crate) fn show(core: &Core, records: &Records, call: &Call, number: u64) -> 
 
 /// `DELETE /integrations/{id}`: ends the refresh token and the access tokens of the same client, user and scope.
 pub(crate) fn delete(core: &Core, records: &mut Records, call: &Call, number: u64) -> Result<Reply, Reply> {
-    let (_, kept) = own(core, records, call, number)?;
+    let (store, kept) = own(core, records, call, number)?;
     if !core.allows.has(Allowed::RevokesStoreTokens) {
         return Err(not_allowed());
     }
-    let (token, grantee) = (kept.token.to_owned(), kept.refresh.grantee.clone());
-    records.commit(Entry::Ended { refresh_token: token }).map_err(not_saved)?;
-    records.grants.end_access_like(&grantee);
+    let (token, grantee) = (kept.token, kept.refresh.grantee.clone());
+    let with_alike = core.allows.has(Allowed::ListsAlikeAsOne) || core.allows.has(Allowed::EndsAlike);
+    let alike = records.grants.kept_for(Resource::Store(store));
+    let alike = alike.filter(|kept| kept.token == token || with_alike && kept.refresh.grantee.is_like(&grantee));
+    let ending: Vec<_> = alike.map(|kept| kept.token.to_owned()).collect();
+    for refresh_token in ending {
+        records.commit(Entry::Ended { refresh_token }).map_err(not_saved)?;
+    }
+    if !core.allows.has(Allowed::KeepsAccessTokens) {
+        records.grants.end_access_like(&grantee);
+    }
     let links = Links::from_base(&core.base).with("self", &path(number), "This integration.");
     Ok(home::message(StatusCode::OK, "The integration was deleted successfully.", links))
 }
 
 /// The integrations of a store that can be seen: without `X4`, not those that its creation made.
 fn of_store<'a>(core: &'a Core, records: &'a Records, store: u64) -> impl Iterator<Item = Kept<'a>> {
+    let is_listed = |kept: &Kept<'_>| match kept.refresh.source {
+        Source::Created => {
+            core.allows.has(Allowed::RevokesStoreTokens) && !core.allows.has(Allowed::HidesCreatedTokens)
+        }
+        Source::Granted => !core.allows.has(Allowed::HidesGrantedTokens),
+        Source::Added => true,
+    };
+    let mut seen = Vec::<&Grantee>::new();
+    let mut is_first = move |kept: &Kept<'a>| {
+        let is_like_one = seen.iter().any(|one| one.is_like(&kept.refresh.grantee));
+        seen.push(&kept.refresh.grantee);
+        !is_like_one || !core.allows.has(Allowed::ListsAlikeAsOne)
+    };
     let kept = records.grants.kept_for(Resource::Store(store));
-    kept.filter(|kept| core.allows.has(Allowed::RevokesStoreTokens) || kept.refresh.source != Source::Created)
+    kept.filter(is_listed).filter(move |kept| is_first(kept))
 }
 
 /// The integration of that number, and its store, which the token must open.

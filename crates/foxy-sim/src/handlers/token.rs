@@ -5,6 +5,7 @@ use axum::http::header::CACHE_CONTROL;
 
 use super::{not_saved, token_object};
 use crate::access;
+use crate::allows::Allowed;
 use crate::call::Call;
 use crate::core::Core;
 use crate::faults::OldToken;
@@ -59,11 +60,17 @@ pub(crate) fn grant(core: &Core, records: &mut Records, call: &Call) -> Result<R
             let grantee = records.codes.take(code, &client_id, redirect_uri).ok_or_else(|| {
                 refuse("invalid_grant", "Authorization code doesn't exist or is invalid for the client")
             })?;
-            let refresh_token = records.draw_token();
-            let refresh = Refresh::begin(grantee.clone(), Source::Granted);
-            let entry = Entry::Granted { refresh_token: refresh_token.clone(), refresh };
-            records.commit(entry).map_err(not_saved)?;
-            (grantee, Some(refresh_token))
+            let present = records.grants.kept_for(grantee.resource).find(|kept| kept.refresh.grantee.is_like(&grantee));
+            let present = present.filter(|_| core.allows.has(Allowed::GrantsSameToken));
+            if let Some(present) = present.map(|kept| kept.token.to_owned()) {
+                (grantee, Some(present))
+            } else {
+                let refresh_token = records.draw_token();
+                let refresh = Refresh::begin(grantee.clone(), Source::Granted);
+                let entry = Entry::Granted { refresh_token: refresh_token.clone(), refresh };
+                records.commit(entry).map_err(not_saved)?;
+                (grantee, Some(refresh_token))
+            }
         }
         _ => return Err(refuse("unsupported_grant_type", "The grant type is not supported")),
     };
