@@ -33,6 +33,8 @@ pub enum Allowed {
     ShowsClientSecret,
     /// `X6`: a restricted attribute is hidden from other clients.
     HidesRestrictedAttributes,
+    /// `code-replay`: an authorization code that is used again ends the tokens that it was exchanged for.
+    ReplayEndsTokens,
 }
 
 /// What the simulated Foxy allows. As text: ids separated by commas, or `none`.
@@ -62,7 +64,7 @@ impl Allowed {
         Self::HidesRestrictedAttributes,
     ];
 
-    /// Other ways to do the same.
+    /// Other ways to do the same, and what concerns grants alone.
     const VARIANTS: &[Self] = &[
         Self::DeletesButKeepsNames,
         Self::HidesCreatedTokens,
@@ -71,6 +73,7 @@ impl Allowed {
         Self::EndsAlike,
         Self::KeepsAccessTokens,
         Self::GrantsSameToken,
+        Self::ReplayEndsTokens,
     ];
 
     fn every() -> impl Iterator<Item = Self> {
@@ -93,6 +96,7 @@ impl Allowed {
             Self::GrantsSameToken => "X4-same-token",
             Self::ShowsClientSecret => "X5",
             Self::HidesRestrictedAttributes => "X6",
+            Self::ReplayEndsTokens => "code-replay",
         }
     }
 }
@@ -166,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_list_is_read_as_it_is_written() {
-        for text in ["none", "X1", "X1,X3,X4", "X3-kept,X6", "X4,X4-one-entry,X5", "X5,X6"] {
+        for text in ["none", "X1", "X1,X3,X4", "X3-kept,X6", "X4,X4-one-entry,X5", "X5,X6,code-replay"] {
             assert_eq!(text.parse::<Allows>().map(|allows| allows.to_string()).as_deref(), Ok(text));
         }
         assert_eq!(Allows::default().to_string(), "X5,X6");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::dice::Dice;
 use crate::grants::Grantee;
 
-/// Every code that was given out and not used yet.
+/// Every code that was given out.
 #[derive(Default)]
 pub(crate) struct Codes(HashMap<String, Code>);
 
@@ -14,6 +14,25 @@ struct Code {
     grantee: Grantee,
     sent_to: SentTo,
     expires_at: Instant,
+    outcome: Use,
+}
+
+/// What became of a code.
+enum Use {
+    /// Nothing yet.
+    Unused,
+    /// It was refused.
+    Refused,
+    /// It was exchanged for this refresh token.
+    Exchanged(String),
+}
+
+/// Why a code is refused.
+pub(crate) enum Refusal {
+    /// Unknown, refused before, too old, another client's, or exchanged with another redirect URI.
+    Unusable,
+    /// The same client has exchanged it for this refresh token.
+    Replayed(String),
 }
 
 /// Where the browser took a code.
@@ -36,15 +55,28 @@ impl Codes {
     pub(crate) fn open(&mut self, dice: &mut Dice, grantee: Grantee, sent_to: SentTo, lifetime: Duration) -> String {
         let code = dice.token();
         let expires_at = Instant::now() + lifetime;
-        self.0.insert(code.clone(), Code { grantee, sent_to, expires_at });
+        self.0.insert(code.clone(), Code { grantee, sent_to, expires_at, outcome: Use::Unused });
         code
     }
 
-    /// Uses a code up. `None`: unknown, used, too old, another client's, or exchanged with another redirect URI.
-    pub(crate) fn take(&mut self, code: &str, client_id: &str, redirect_uri: Option<&str>) -> Option<Grantee> {
-        let code = self.0.remove(code)?;
-        let is_theirs = code.grantee.client_id == client_id && code.sent_to.fits(redirect_uri);
-        let fits = is_theirs && Instant::now() < code.expires_at;
-        fits.then_some(code.grantee)
+    /// Uses a code up and answers with what it opens.
+    pub(crate) fn take(&mut self, code: &str, client_id: &str, redirect_uri: Option<&str>) -> Result<Grantee, Refusal> {
+        let code = self.0.get_mut(code).ok_or(Refusal::Unusable)?;
+        let is_own = code.grantee.client_id == client_id;
+        match &code.outcome {
+            Use::Unused => {}
+            Use::Exchanged(refresh_token) if is_own => return Err(Refusal::Replayed(refresh_token.clone())),
+            Use::Exchanged(_) | Use::Refused => return Err(Refusal::Unusable),
+        }
+        code.outcome = Use::Refused;
+        let fits = is_own && code.sent_to.fits(redirect_uri) && Instant::now() < code.expires_at;
+        fits.then(|| code.grantee.clone()).ok_or(Refusal::Unusable)
+    }
+
+    /// Remembers what a code was exchanged for.
+    pub(crate) fn exchanged(&mut self, code: &str, refresh_token: &str) {
+        if let Some(code) = self.0.get_mut(code) {
+            code.outcome = Use::Exchanged(refresh_token.to_owned());
+        }
     }
 }

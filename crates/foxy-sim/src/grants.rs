@@ -102,7 +102,7 @@ impl Refresh {
 /// what they open.
 #[derive(Default)]
 pub(crate) struct Grants {
-    access: HashMap<String, (Grantee, Instant)>,
+    access: HashMap<String, Access>,
     refresh: HashMap<String, Refresh>,
     /// Every refresh token in the order in which it was kept; the place of one is its number as an integration.
     kept: Vec<String>,
@@ -110,6 +110,14 @@ pub(crate) struct Grants {
     ended: HashSet<String>,
     /// By a new refresh token the one that ends with its first use.
     replaces: HashMap<String, String>,
+}
+
+/// An access token.
+struct Access {
+    grantee: Grantee,
+    expires_at: Instant,
+    /// The refresh token that came with it.
+    refresh_token: Option<String>,
 }
 
 /// A living refresh token.
@@ -132,10 +140,18 @@ impl Grants {
         }
     }
 
-    /// Gives out an access token.
-    pub(crate) fn open_access(&mut self, dice: &mut Dice, grantee: Grantee, lifetime: Duration) -> String {
+    /// Gives out an access token, along with this refresh token if there is one.
+    pub(crate) fn open_access(
+        &mut self,
+        dice: &mut Dice,
+        grantee: Grantee,
+        refresh_token: Option<&str>,
+        lifetime: Duration,
+    ) -> String {
         let token = self.draw(dice);
-        self.access.insert(token.clone(), (grantee, Instant::now() + lifetime));
+        let expires_at = Instant::now() + lifetime;
+        let access = Access { grantee, expires_at, refresh_token: refresh_token.map(str::to_owned) };
+        self.access.insert(token.clone(), access);
         token
     }
 
@@ -143,8 +159,8 @@ impl Grants {
     pub(crate) fn access(&self, token: &str) -> Result<&Grantee, Refused> {
         match self.access.get(token) {
             None => Err(Refused::Unknown),
-            Some((_, expires_at)) if *expires_at <= Instant::now() => Err(Refused::Expired),
-            Some((grantee, _)) => Ok(grantee),
+            Some(access) if access.expires_at <= Instant::now() => Err(Refused::Expired),
+            Some(access) => Ok(&access.grantee),
         }
     }
 
@@ -156,7 +172,7 @@ impl Grants {
     /// Ends every access token given out so far.
     pub(crate) fn expire_access(&mut self) {
         let now = Instant::now();
-        self.access.values_mut().for_each(|(_, expires_at)| *expires_at = now);
+        self.access.values_mut().for_each(|access| access.expires_at = now);
     }
 
     /// Remembers a refresh token. It lives on (10 years at Foxy) unless the fault script replaces it.
@@ -187,12 +203,17 @@ impl Grants {
 
     /// Ends the access tokens of the same client, user and scope.
     pub(crate) fn end_access_like(&mut self, grantee: &Grantee) {
-        self.access.retain(|_, (of, _)| !of.is_like(grantee));
+        self.access.retain(|_, access| !access.grantee.is_like(grantee));
+    }
+
+    /// Ends the access tokens that came with this refresh token.
+    pub(crate) fn end_access_with(&mut self, refresh_token: &str) {
+        self.access.retain(|_, access| access.refresh_token.as_deref() != Some(refresh_token));
     }
 
     /// Ends every token of a resource.
     pub(crate) fn end_all_of(&mut self, resource: Resource) {
-        self.access.retain(|_, (of, _)| of.resource != resource);
+        self.access.retain(|_, access| access.grantee.resource != resource);
         let ended = self.refresh.extract_if(|_, of| of.grantee.resource == resource).map(|(token, _)| token);
         self.ended.extend(ended);
     }

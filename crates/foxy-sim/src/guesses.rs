@@ -10,7 +10,7 @@
 //! | descriptions of OAuth errors | those of the widespread PHP OAuth server library | "The access token provided has expired" is documented, and is its wording |
 //! | token request that isn't a form | 400 `invalid_request` | RFC 6749 section 4 |
 //! | refresh token used by another client | 400 `invalid_grant` | RFC 6749 section 6 |
-//! | a code's life, and second use | 10 minutes, or `Config::code_lifetime`; 400 `invalid_grant`, tokens from the first use stay valid | RFC 6749 section 4.1.2, without its "should" on revoking |
+//! | a code's life, and second use | 10 minutes, or `Config::code_lifetime`; 400 `invalid_grant`, tokens from the first use stay valid unless [`Allows`](crate::Allows) has it | RFC 6749 section 4.1.2, whose "should" on revoking Foxy's OAuth library is not known to follow |
 //! | `redirect_uri` at the token endpoint | required if the authorization request had one; must be where the code went | RFC 6749 section 4.1.3. The official JavaScript SDK sends none with the code |
 //! | `state` left out at the authorization endpoint | the browser comes back with `invalid_request` | the documentation tells every client to send it |
 //! | `FOXY-API-VERSION` other than 1 | the refusal of a missing one, whose beginning is known | only one version is documented |

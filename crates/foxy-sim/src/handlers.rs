@@ -98,7 +98,7 @@ pub(crate) fn rotate(core: &Core, call: &Call, old: OldToken, reply: &mut Reply)
 fn token_object(core: &Core, records: &mut Records, grantee: Grantee, refresh_token: Option<&str>) -> Value {
     let scope = grantee.scope().to_owned();
     let Records { grants, dice, .. } = records;
-    let access_token = grants.open_access(dice, grantee, core.access_token_lifetime);
+    let access_token = grants.open_access(dice, grantee, refresh_token, core.access_token_lifetime);
     let mut token = json!({
         "access_token": access_token,
         "expires_in": core.access_token_lifetime.as_secs(),

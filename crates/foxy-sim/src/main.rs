@@ -86,7 +86,8 @@ Allowed or not (--allow X1,X5):
   X4-one-entry       tokens of one client, user and scope   X4-ends-same       deleting one ends the others of the
                      are one entry, and end together                           same client, user and scope
   X4-same-token      a grant answers the token that the     X4-late            access tokens outlive a deletion
-                     same client, user and scope have";
+                     same client, user and scope have
+  code-replay        a code that is used again ends the tokens that it was exchanged for";
 
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "a program's output is for its terminal")]

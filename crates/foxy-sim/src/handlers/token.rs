@@ -7,6 +7,7 @@ use super::{not_saved, token_object};
 use crate::access;
 use crate::allows::Allowed;
 use crate::call::Call;
+use crate::codes::Refusal;
 use crate::core::Core;
 use crate::faults::OldToken;
 use crate::grants::{Grantee, Refresh, Source};
@@ -57,26 +58,43 @@ pub(crate) fn grant(core: &Core, records: &mut Records, call: &Call) -> Result<R
                 return Err(refuse("invalid_request", "Missing parameter: \"code\" is required"));
             }
             let redirect_uri = form.get("redirect_uri").and_then(|uri| uri.as_str());
-            let grantee = records.codes.take(code, &client_id, redirect_uri).ok_or_else(|| {
-                refuse("invalid_grant", "Authorization code doesn't exist or is invalid for the client")
-            })?;
-            let present = records.grants.kept_for(grantee.resource).find(|kept| kept.refresh.grantee.is_like(&grantee));
-            let present = present.filter(|_| core.allows.has(Allowed::GrantsSameToken));
-            if let Some(present) = present.map(|kept| kept.token.to_owned()) {
-                (grantee, Some(present))
-            } else {
-                let refresh_token = records.draw_token();
-                let refresh = Refresh::begin(grantee.clone(), Source::Granted);
-                let entry = Entry::Granted { refresh_token: refresh_token.clone(), refresh };
-                records.commit(entry).map_err(not_saved)?;
-                (grantee, Some(refresh_token))
-            }
+            let grantee = match records.codes.take(code, &client_id, redirect_uri) {
+                Ok(grantee) => grantee,
+                Err(refusal) => {
+                    if let Refusal::Replayed(refresh_token) = refusal
+                        && core.allows.has(Allowed::ReplayEndsTokens)
+                    {
+                        records.grants.end_access_with(&refresh_token);
+                        records.commit(Entry::Ended { refresh_token }).map_err(not_saved)?;
+                    }
+                    let description = "Authorization code doesn't exist or is invalid for the client";
+                    return Err(refuse("invalid_grant", description));
+                }
+            };
+            let refresh_token = granted(core, records, &grantee)?;
+            records.codes.exchanged(code, &refresh_token);
+            (grantee, Some(refresh_token))
         }
         _ => return Err(refuse("unsupported_grant_type", "The grant type is not supported")),
     };
     let token = token_object(core, records, grantee, refresh_token.as_deref());
     // RFC 6749 section 5.1.
     Ok(Reply::json(StatusCode::OK, token).with_header(CACHE_CONTROL, "no-store"))
+}
+
+/// The refresh token of a grant.
+fn granted(core: &Core, records: &mut Records, grantee: &Grantee) -> Result<String, Reply> {
+    let mut present = records.grants.kept_for(grantee.resource).filter(|kept| kept.refresh.grantee.is_like(grantee));
+    if core.allows.has(Allowed::GrantsSameToken)
+        && let Some(kept) = present.next()
+    {
+        return Ok(kept.token.to_owned());
+    }
+    drop(present);
+    let refresh_token = records.draw_token();
+    let refresh = Refresh::begin(grantee.clone(), Source::Granted);
+    records.commit(Entry::Granted { refresh_token: refresh_token.clone(), refresh }).map_err(not_saved)?;
+    Ok(refresh_token)
 }
 
 /// Gives out another refresh token in the place of the one that was used, and answers with that.

@@ -118,6 +118,28 @@ async fn a_code_belongs_to_its_client_and_to_where_it_was_sent() {
 }
 
 #[tokio::test]
+async fn a_code_that_is_used_again_ends_what_it_was_exchanged_for_only_if_it_is_to() {
+    for (allows, lives) in [("none", true), ("code-replay", false)] {
+        let allows = allows.parse().unwrap();
+        let config = Config { redirect_uri: CALLBACK.to_owned(), allows, ..Config::default() };
+        let foxy = Foxy::with(config).await;
+        let user = foxy.user("ada@example.com").await;
+        let back = ask(&foxy, &[("sim_as", "ada@example.com")]).await;
+        let code = returned(&back, "code");
+        let form = [("grant_type", "authorization_code"), ("code", code.as_str())];
+        let token = foxy.token(&form).await;
+        let refresh_token = token.text_at("/refresh_token");
+        let later = foxy.token(&[("grant_type", "refresh_token"), ("refresh_token", &refresh_token)]).await;
+        assert_eq!(foxy.token(&form).await.text_at("/error"), "invalid_grant");
+        assert_eq!(foxy.sim.refresh_token_opens(&refresh_token).is_some(), lives);
+        for token in [&token, &later] {
+            assert_eq!(foxy.sim.access_token_is_valid(&token.text_at("/access_token")).is_some(), lives);
+        }
+        assert!(foxy.sim.access_token_is_valid(&user.access_token()).is_some(), "it came with another refresh token");
+    }
+}
+
+#[tokio::test]
 async fn a_code_ends_when_its_lifetime_is_over() {
     let config = Config { redirect_uri: CALLBACK.to_owned(), code_lifetime: Duration::ZERO, ..Config::default() };
     let foxy = Foxy::with(config).await;
