@@ -35,6 +35,8 @@ pub enum Allowed {
     HidesRestrictedAttributes,
     /// `code-replay`: an authorization code that is used again ends the tokens that it was exchanged for.
     ReplayEndsTokens,
+    /// `any-store`: `store_id_N` in a scope is ignored. A person may choose another store.
+    IgnoresStoreId,
 }
 
 /// What the simulated Foxy allows. As text: ids separated by commas, or `none`.
@@ -74,6 +76,7 @@ impl Allowed {
         Self::KeepsAccessTokens,
         Self::GrantsSameToken,
         Self::ReplayEndsTokens,
+        Self::IgnoresStoreId,
     ];
 
     fn every() -> impl Iterator<Item = Self> {
@@ -97,6 +100,7 @@ impl Allowed {
             Self::ShowsClientSecret => "X5",
             Self::HidesRestrictedAttributes => "X6",
             Self::ReplayEndsTokens => "code-replay",
+            Self::IgnoresStoreId => "any-store",
         }
     }
 }

@@ -60,6 +60,6 @@
 //! | reading and changing a client's secret; who sees a restricted attribute | as documented, unless [`Allows`](crate::Allows) lacks it | Foxy's own sources disagree |
 //! | the authorization endpoint's pages | log in by email, without a password; choose; allow or deny. A person is asked every time | Foxy's own are not documented |
 //! | `sim_as`, `sim_deny` there | grant or deny without a page | for tests and tools |
-//! | `store_id_N` there | leaves that store only; a page says so to a user who doesn't have it | official code sends it, and no page tells what it does |
+//! | `store_id_N` there | leaves that store only, unless [`Allows`](crate::Allows) has it ignored; a page says so to a user who doesn't have it | official code sends it, and no page tells what it does |
 //! | OPTIONS | 204 with `Allow`: the methods that the caller would not be refused for what [`Allows`](crate::Allows) lacks | |
 //! | paths | `/users/{id}/stores` for `fx:stores`, `/store_attributes/{id}` and so on | clients must follow links; `/stores` works as well |

@@ -87,7 +87,8 @@ Allowed or not (--allow X1,X5):
                      are one entry, and end together                           same client, user and scope
   X4-same-token      a grant answers the token that the     X4-late            access tokens outlive a deletion
                      same client, user and scope have
-  code-replay        a code that is used again ends the tokens that it was exchanged for";
+  code-replay        a code that is used again ends the tokens that it was exchanged for
+  any-store          store_id_N in a scope is ignored: a person may choose another store";
 
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "a program's output is for its terminal")]

@@ -36,6 +36,14 @@ impl Asked {
         one.then(|| Self { scope: *scope, store, words: words.join(" ") })
     }
 
+    /// The same, as if no word had named a store.
+    pub(crate) fn of_any_store(mut self) -> Self {
+        let words: Vec<_> = self.words.split(' ').filter(|word| !word.starts_with("store_id_")).collect();
+        self.words = words.join(" ");
+        self.store = None;
+        self
+    }
+
     /// What it means, a line for each word that opens something.
     pub(crate) fn in_words(&self) -> Vec<String> {
         let line = |word: &str| match (Scope::parse(word), word.rsplit_once('_')) {

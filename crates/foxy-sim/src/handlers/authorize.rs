@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use request::Request;
 
+use crate::allows::Allowed;
 use crate::call::Call;
 use crate::core::Core;
 use crate::permissions::Asked;
@@ -29,7 +30,7 @@ struct Candidate {
 
 /// `GET /authorize`: shows a page. With `sim_as` or `sim_deny` no one is asked, and the browser is sent back at once.
 pub(crate) fn ask(core: &Core, records: &mut Records, call: &Call) -> Result<Reply, Reply> {
-    let (request, asked) = read(records, call)?;
+    let (request, asked) = read(core, records, call)?;
     let value = |name: &str| call.query_value(name).filter(|value| !value.is_empty());
     if value("sim_deny").is_some() {
         return Ok(request.refused(DENIED));
@@ -46,7 +47,7 @@ pub(crate) fn ask(core: &Core, records: &mut Records, call: &Call) -> Result<Rep
 
 /// `POST /authorize`: takes what a person answered on one of the pages.
 pub(crate) fn answer(core: &Core, records: &mut Records, call: &Call) -> Result<Reply, Reply> {
-    let (request, asked) = read(records, call)?;
+    let (request, asked) = read(core, records, call)?;
     let form = call.form_only().unwrap_or_default();
     let here = Reply::empty(StatusCode::SEE_OTHER).with_header(LOCATION, request.here.as_str());
     match text(&form, "do") {
@@ -81,9 +82,10 @@ pub(crate) fn answer(core: &Core, records: &mut Records, call: &Call) -> Result<
 ///
 /// # Errors
 /// The answer to a request that is none.
-fn read(records: &Records, call: &Call) -> Result<(Request, Asked), Reply> {
+fn read(core: &Core, records: &Records, call: &Call) -> Result<(Request, Asked), Reply> {
     let request = Request::read(records, call)?;
     match request.asked.clone() {
+        Ok(asked) if core.allows.has(Allowed::IgnoresStoreId) => Ok((request, asked.of_any_store())),
         Ok(asked) => Ok((request, asked)),
         Err(mistake) => Err(request.refused(mistake)),
     }

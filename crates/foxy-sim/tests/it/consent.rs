@@ -1,8 +1,9 @@
 //! The authorization endpoint as a person's browser meets it.
 
+use foxy_sim::Config;
 use reqwest::header::COOKIE;
 
-use crate::authorization::{foxy, returned};
+use crate::authorization::{CALLBACK, foxy, returned};
 use crate::clients::new_client;
 use crate::foxy::{Answer, Foxy, send};
 
@@ -145,6 +146,19 @@ async fn a_scope_that_names_a_store_leaves_no_other_and_no_strangers() {
     assert!(browser.page.status == 200 && browser.shows("(two)"));
     browser.submit(&[("do", "allow"), ("resource", "/stores/2")]).await;
     assert_eq!(opened(&foxy, &browser.page).await, two);
+}
+
+#[tokio::test]
+async fn another_store_than_the_scope_names_can_be_granted_where_that_is_played() {
+    let allows = "any-store".parse().unwrap();
+    let foxy = Foxy::with(Config { redirect_uri: CALLBACK.to_owned(), allows, ..Config::default() }).await;
+    let ada = foxy.user("ada@example.com").await;
+    let one = foxy.store(&ada, "one").await.text_at("/_links/self/href");
+    foxy.store(&ada, "two").await;
+    let mut browser = Browser::at(&foxy, "store_full_access store_id_2").await;
+    browser.log_in("ada@example.com").await;
+    browser.submit(&[("do", "allow"), ("resource", "/stores/1")]).await;
+    assert_eq!(opened(&foxy, &browser.page).await, one);
 }
 
 #[tokio::test]
