@@ -10,7 +10,7 @@ use url::form_urlencoded;
 
 use crate::moment::now_ms;
 use crate::reply::Reply;
-use crate::routes::{Found, Route};
+use crate::routes::{Found, GrantType, Route};
 
 /// One request, read whole.
 pub(crate) struct Call {
@@ -30,6 +30,12 @@ impl Call {
             Found::Route(route, _) => Some(route),
             Found::OtherMethods(_) | Found::Nothing => None,
         }
+    }
+
+    /// Which kind of token a request to the token endpoint asks for. It stands in the body.
+    pub(crate) fn grant_type(&self) -> Option<GrantType> {
+        let form = self.form_only().filter(|_| self.route() == Some(Route::Token))?;
+        GrantType::parse(form.get("grant_type")?.as_str()?)
     }
 
     /// A header's text, trimmed; `None` when it is missing or empty.

@@ -14,7 +14,7 @@ use crate::faults::{Faults, Verdict};
 use crate::journal::Entry;
 use crate::records::Records;
 use crate::resource::Resource;
-use crate::routes::Route;
+use crate::routes::{GrantType, Route};
 
 /// What all requests share.
 pub(crate) struct Core {
@@ -38,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) latency: Mutex<(Latency, Dice)>,
     /// Requests by route name.
     pub(crate) counts: Mutex<BTreeMap<String, u64>>,
+    /// Token requests by grant type; they are among the requests, too.
+    pub(crate) token_counts: Mutex<BTreeMap<GrantType, u64>>,
     /// Connections accepted.
     pub(crate) connections: AtomicU64,
     /// Turns true when the simulator stops.
@@ -51,10 +53,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Core {
     /// Counts a request and asks the fault script about it.
-    pub(crate) fn receive(&self, route: Option<Route>) -> Verdict {
+    pub(crate) fn receive(&self, route: Option<Route>, grant_type: Option<GrantType>) -> Verdict {
         let name = route.map_or_else(|| "(no route)".to_owned(), Route::name);
         *lock(&self.counts).entry(name).or_default() += 1;
-        lock(&self.faults).judge(route)
+        if let Some(grant_type) = grant_type {
+            *lock(&self.token_counts).entry(grant_type).or_default() += 1;
+        }
+        lock(&self.faults).judge(route, grant_type)
     }
 
     /// The waiting times before and after the work.

@@ -10,7 +10,7 @@ pub(crate) use act::{Ending, captcha_demanded, instead_of_work, upon_answer};
 pub use parse::FaultParseError;
 
 use crate::dice::Dice;
-use crate::routes::{Route, RoutePattern};
+use crate::routes::{GrantType, Route, RoutePattern};
 
 /// One way for a request to go wrong.
 ///
@@ -19,7 +19,8 @@ use crate::routes::{Route, RoutePattern};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// `refuse`: the connection is closed once the request's head is read. No work.
+    /// `refuse`: the connection is closed once the request's head is read; at the token endpoint its body is read, too,
+    /// since that says of which grant type it is. No work.
     Refuse,
     /// `reset_before_work`: the request is read, then the connection is reset. No work.
     ResetBeforeWork,
@@ -206,10 +207,10 @@ impl Faults {
         self.rules.retain(|(rule, _)| rule.route != route);
     }
 
-    /// Shows a request to every rule that covers its route.
-    pub(crate) fn judge(&mut self, route: Option<Route>) -> Verdict {
+    /// Shows a request to every rule that covers its route and grant type.
+    pub(crate) fn judge(&mut self, route: Option<Route>, grant_type: Option<GrantType>) -> Verdict {
         let mut verdict = Verdict { fault: None, lag: Duration::ZERO };
-        for (rule, seen) in self.rules.iter_mut().filter(|(rule, _)| rule.route.covers(route)) {
+        for (rule, seen) in self.rules.iter_mut().filter(|(rule, _)| rule.route.covers(route, grant_type)) {
             *seen += 1;
             let strikes = match rule.when {
                 When::Always => true,
@@ -235,7 +236,7 @@ mod tests {
     fn strikes(rule: &str, requests: usize) -> Vec<usize> {
         let script: FaultScript = rule.parse().unwrap();
         let mut faults = Faults::follow(script, Dice::seeded(1));
-        (1..=requests).filter(|_| faults.judge(Some(Route::CreateUser)).fault.is_some()).collect()
+        (1..=requests).filter(|_| faults.judge(Some(Route::CreateUser), None).fault.is_some()).collect()
     }
 
     #[test]
@@ -253,7 +254,7 @@ mod tests {
     fn the_first_rule_that_strikes_decides_and_a_lag_joins_it() {
         let script = "*: listing_lag(3s); POST /users: conflict nth 2; *: forbidden".parse().unwrap();
         let mut faults = Faults::follow(script, Dice::seeded(1));
-        let judged: Vec<_> = (0..2).map(|_| faults.judge(Some(Route::CreateUser))).collect();
+        let judged: Vec<_> = (0..2).map(|_| faults.judge(Some(Route::CreateUser), None)).collect();
         assert_eq!(judged[0].fault, Some(Fault::Forbidden));
         assert_eq!(judged[1], Verdict { fault: Some(Fault::Conflict), lag: Duration::from_secs(3) });
     }

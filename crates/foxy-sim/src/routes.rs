@@ -146,25 +146,54 @@ impl Route {
     }
 }
 
+/// What a token request asks for (RFC 6749): the token endpoint's requests are told apart by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum GrantType {
+    AuthorizationCode,
+    RefreshToken,
+    ClientCredentials,
+}
+
+impl GrantType {
+    /// The one of that name on the wire.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "authorization_code" => Some(Self::AuthorizationCode),
+            "refresh_token" => Some(Self::RefreshToken),
+            "client_credentials" => Some(Self::ClientCredentials),
+            _ => None,
+        }
+    }
+}
+
 /// One route by its name, such as `POST /users`, or `*` for all of them.
 ///
 /// A name is a method and a path with `{id}` for numbers. `POST /stores` and `POST /users/{id}/stores` are the
-/// same route, and so are `GET /stores` and `GET /users/{id}/stores`: Foxy's own links use the longer path.
+/// same route, and so are `GET /stores` and `GET /users/{id}/stores`: Foxy's own links use the longer path. Token
+/// requests of one kind are `POST /token?grant_type=authorization_code`, although a form says it, and no query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RoutePattern(Option<Route>);
+pub struct RoutePattern {
+    route: Option<Route>,
+    grant_type: Option<GrantType>,
+}
 
 impl RoutePattern {
     /// Every route, unknown paths included.
-    pub const ANY: Self = Self(None);
+    pub const ANY: Self = Self { route: None, grant_type: None };
 
-    /// Whether it means this route. `None` is a request that no route fits.
-    pub(crate) fn covers(self, route: Option<Route>) -> bool {
-        self.0.is_none() || self.0 == route
+    /// Whether it means this route and grant type. `None` is a request that no route fits, or that is for no token.
+    pub(crate) fn covers(self, route: Option<Route>, grant_type: Option<GrantType>) -> bool {
+        (self.route.is_none() || self.route == route) && (self.grant_type.is_none() || self.grant_type == grant_type)
     }
 
     /// The one route it means, or `None` for `*`.
     pub(crate) fn route(self) -> Option<Route> {
-        self.0
+        self.route
+    }
+
+    /// The one grant type it means, if only one.
+    pub(crate) fn grant_type(self) -> Option<GrantType> {
+        self.grant_type
     }
 }
 
@@ -176,12 +205,19 @@ impl FromStr for RoutePattern {
         if text == "*" {
             return Ok(Self::ANY);
         }
-        let wanted = text.split_once(char::is_whitespace).map(|(method, path)| (method, path.trim()));
-        TABLE
-            .iter()
-            .find(|(method, pattern, _)| wanted == Some((*method, *pattern)))
-            .map(|(_, _, route)| Self(Some(*route)))
-            .ok_or_else(|| ParseRouteError { route: text.to_owned() })
+        let wrong = || ParseRouteError { route: text.to_owned() };
+        let (name, query) = text.split_once('?').map_or((text, None), |(name, query)| (name, Some(query)));
+        let wanted = name.split_once(char::is_whitespace).map(|(method, path)| (method, path.trim()));
+        let mut entries = TABLE.iter().filter(|(method, pattern, _)| wanted == Some((*method, *pattern)));
+        let route = entries.next().map(|(_, _, route)| *route).ok_or_else(wrong)?;
+        let grant_type = match query {
+            None => None,
+            Some(query) => {
+                let name = query.strip_prefix("grant_type=").filter(|_| route == Route::Token).ok_or_else(wrong)?;
+                Some(GrantType::parse(name).ok_or_else(wrong)?)
+            }
+        };
+        Ok(Self { route: Some(route), grant_type })
     }
 }
 
@@ -209,8 +245,10 @@ mod tests {
     fn every_route_name_parses_to_its_route() {
         for (method, pattern, route) in TABLE {
             let parsed: RoutePattern = format!("{method} {pattern}").parse().unwrap();
-            assert!(parsed.covers(Some(*route)));
+            assert!(parsed.covers(Some(*route), None));
         }
-        assert!("POST /user".parse::<RoutePattern>().is_err());
+        for wrong in ["POST /user", "POST /token?grant_type=password", "POST /token?code=1", "GET /?grant_type=code"] {
+            assert!(wrong.parse::<RoutePattern>().is_err(), "{wrong}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::faults::{Ending, Fault, Verdict, instead_of_work, upon_answer};
 use crate::handlers;
 use crate::line::{Cut, Line};
 use crate::reply::Reply;
-use crate::routes;
+use crate::routes::{self, Route};
 
 /// Bodies are small; this stops a runaway client, not a real one.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -37,7 +37,12 @@ pub(crate) async fn serve(
         body: Bytes::new(),
         lag: Default::default(),
     };
-    let verdict = core.receive(call.route());
+    let mut body = Some(body);
+    let mut is_whole = true;
+    if call.route() == Some(Route::Token) {
+        is_whole = read(&mut call, body.take()).await;
+    }
+    let verdict = core.receive(call.route(), call.grant_type());
     call.lag = verdict.lag;
     if let Some(Fault::CloseIdle(delay)) = verdict.fault {
         line.close_after(delay);
@@ -45,20 +50,13 @@ pub(crate) async fn serve(
     let is_head = call.method == Method::HEAD;
     let ending = if verdict.fault == Some(Fault::Refuse) {
         Ending::Cut(Cut::Close)
+    } else if is_whole && read(&mut call, body).await {
+        // A task of its own: when the client hangs up, hyper drops this future, but a server that has read a request
+        // goes on with it.
+        let task = tokio::spawn(run(core, call, verdict));
+        task.await.unwrap_or(Ending::Cut(Cut::Close))
     } else {
-        match to_bytes(body, BODY_LIMIT).await {
-            Ok(body) => {
-                call.body = body;
-                // A task of its own: when the client hangs up, hyper drops this future, but a server that has
-                // read a request goes on with it.
-                let task = tokio::spawn(run(core, call, verdict));
-                task.await.unwrap_or(Ending::Cut(Cut::Close))
-            }
-            Err(_) => {
-                let reply = Reply::errors(StatusCode::PAYLOAD_TOO_LARGE, &["The request body could not be read."]);
-                Ending::Answer(reply)
-            }
-        }
+        Ending::Answer(Reply::errors(StatusCode::PAYLOAD_TOO_LARGE, &["The request body could not be read."]))
     };
     match ending {
         Ending::Answer(reply) => {
@@ -70,6 +68,16 @@ pub(crate) async fn serve(
         Ending::Broken(_) => cut(&line, Cut::Close),
         Ending::Cut(how) => cut(&line, how),
     }
+}
+
+/// Reads the body, if it is not read yet. `false`: it could not be.
+async fn read(call: &mut Call, body: Option<Body>) -> bool {
+    let Some(body) = body else { return true };
+    match to_bytes(body, BODY_LIMIT).await {
+        Ok(bytes) => call.body = bytes,
+        Err(_) => return false,
+    }
+    true
 }
 
 /// Does the work, in the order and at the times that the fault wants.

@@ -80,6 +80,7 @@ impl Simulator {
             faults: Mutex::new(faults),
             latency,
             counts: Mutex::default(),
+            token_counts: Mutex::default(),
             connections: Default::default(),
             stopping,
         });
@@ -138,16 +139,17 @@ impl Simulator {
         lock(&self.core.records).are_saved()
     }
 
-    /// Requests received on a route, such as `POST /users`; faulty and refused ones count too.
+    /// Requests received on a route, such as `POST /users` or `POST /token?grant_type=authorization_code`; faulty and refused ones count too.
     ///
     /// # Panics
     /// When no route has that name, since a misspelt one would count zero for ever.
     #[track_caller]
     pub fn requests(&self, route: &str) -> u64 {
         let pattern: RoutePattern = route.parse().unwrap_or_else(|error| panic!("{error}"));
-        match pattern.route() {
-            None => self.total_requests(),
-            Some(route) => lock(&self.core.counts).get(&route.name()).copied().unwrap_or_default(),
+        match (pattern.route(), pattern.grant_type()) {
+            (None, _) => self.total_requests(),
+            (Some(_), Some(grant_type)) => lock(&self.core.token_counts).get(&grant_type).copied().unwrap_or_default(),
+            (Some(route), None) => lock(&self.core.counts).get(&route.name()).copied().unwrap_or_default(),
         }
     }
 

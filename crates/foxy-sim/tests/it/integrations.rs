@@ -8,12 +8,12 @@ use crate::foxy::Answer;
 
 impl Shop {
     /// The token that the store's owner grants to the client.
-    async fn grant(&self, scope: &str) -> Answer {
+    pub(crate) async fn grant(&self, scope: &str) -> Answer {
         let code = self.code(scope).await;
         self.foxy.token(&[("grant_type", "authorization_code"), ("code", &code)]).await
     }
 
-    async fn code(&self, scope: &str) -> String {
+    pub(crate) async fn code(&self, scope: &str) -> String {
         let (id, _) = self.foxy.sim.client();
         let ask = [
             ("response_type", "code"),

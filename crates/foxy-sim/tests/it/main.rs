@@ -9,6 +9,7 @@ mod authorization;
 mod books;
 mod clients;
 mod consent;
+mod exchange_faults;
 mod faults;
 mod foxy;
 mod integrations;
