@@ -21,6 +21,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// How old a user or store must be to be seen by collections and reports.
     pub(crate) lag: Duration,
+    /// The user or store that a code opens in the place of what was granted.
+    pub(crate) other_grant: Option<String>,
 }
 
 impl Call {

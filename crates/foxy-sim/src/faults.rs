@@ -60,6 +60,11 @@ pub enum Fault {
     Gzip,
     /// `invalid_token`: 401, as for a revoked access token. No work.
     InvalidToken,
+    /// `oauth_error(invalid_grant)`: 400 with this error code of RFC 6749, section 5.2. No work.
+    OauthError(String),
+    /// `other_grant(two)`: a code is exchanged for tokens of this user (by email) or store (by domain), whoever and
+    /// whatever was granted. It changes no other answer, and nothing if there is no such user or store.
+    OtherGrant(String),
     /// `rotate` or `rotate(later)`: the token endpoint answers a refresh token with another one in its place. It
     /// changes no other answer.
     Rotate(OldToken),

@@ -73,7 +73,8 @@ Faults:
   Work done:     reset_after_work, late_work(2s), stall_before_work(2s), stall_after_work(2s), status_after_work(500),
                  gateway_html_after_work(504), cut_body, garbage, no_token, foreign_link, no_self_link,
                  success(202), bom, gzip, echo_links, close_idle(20ms)
-  At /token:     rotate, rotate(later), scope(user_full_access), token_type(mac)
+  At /token:     rotate, rotate(later), scope(user_full_access), token_type(mac), oauth_error(invalid_grant),
+                 other_grant(DOMAIN OR EMAIL); POST /token?grant_type=authorization_code strikes codes alone
   Reading:       listing_lag(2s)
 Selectors: always, every 7, nth 3, first 2, 5%
 

@@ -36,6 +36,7 @@ pub(crate) async fn serve(
         headers: head.headers,
         body: Bytes::new(),
         lag: Default::default(),
+        other_grant: None,
     };
     let mut body = Some(body);
     let mut is_whole = true;
@@ -44,6 +45,9 @@ pub(crate) async fn serve(
     }
     let verdict = core.receive(call.route(), call.grant_type());
     call.lag = verdict.lag;
+    if let Some(Fault::OtherGrant(name)) = &verdict.fault {
+        call.other_grant = Some(name.clone());
+    }
     if let Some(Fault::CloseIdle(delay)) = verdict.fault {
         line.close_after(delay);
     }

@@ -40,6 +40,9 @@ pub(crate) fn instead_of_work(fault: &Fault, call: &Call) -> Option<Ending> {
             let elsewhere = || format!("http://evil.invalid{}", call.uri.path());
             Reply::empty(code(*status)).with_header(LOCATION, location.clone().unwrap_or_else(elsewhere))
         }
+        Fault::OauthError(error) => {
+            Reply::oauth_error(StatusCode::BAD_REQUEST, error, "The fault script refuses this request")
+        }
         Fault::Captcha => captcha_demanded(),
         Fault::Forbidden => Reply::errors(StatusCode::FORBIDDEN, &["You are not allowed to do this."]),
         Fault::RequestTimeout => errors(StatusCode::REQUEST_TIMEOUT.as_u16()),
@@ -60,6 +63,7 @@ pub(crate) fn instead_of_work(fault: &Fault, call: &Call) -> Option<Ending> {
         | Fault::Gzip
         | Fault::ForeignLink(_)
         | Fault::NoSelfLink
+        | Fault::OtherGrant(_)
         | Fault::Rotate(_)
         | Fault::Scope(_)
         | Fault::TokenType(_)
@@ -131,6 +135,8 @@ pub(crate) fn upon_answer(fault: &Fault, mut reply: Reply, base: &str, call: &Ca
         | Fault::GatewayHtml(_)
         | Fault::InvalidToken
         | Fault::Redirect { .. }
+        | Fault::OauthError(_)
+        | Fault::OtherGrant(_)
         | Fault::Captcha
         | Fault::Forbidden
         | Fault::RequestTimeout

@@ -94,6 +94,8 @@ impl FromStr for Fault {
             "foreign_link" => return argument.origin().map(Self::ForeignLink),
             "redirect" => return argument.redirect(),
             "listing_lag" => return argument.duration().map(Self::ListingLag),
+            "oauth_error" => return argument.word().map(Self::OauthError),
+            "other_grant" => return argument.word().map(Self::OtherGrant),
             "rotate" => return argument.old_token().map(Self::Rotate),
             "scope" => return argument.word().map(Self::Scope),
             "token_type" => return argument.word().map(Self::TokenType),
@@ -261,6 +263,9 @@ mod tests {
         assert_eq!(rule("GET /: foreign_link").0, Fault::ForeignLink("http://evil.invalid".into()));
         assert_eq!(rule("POST /token: rotate nth 2"), (Fault::Rotate(OldToken::EndsAtOnce), When::Nth(2)));
         assert_eq!(rule("POST /token: rotate(later)").0, Fault::Rotate(OldToken::EndsWithFirstUse));
+        let lost = rule("POST /token?grant_type=authorization_code: oauth_error(invalid_grant) first 1");
+        assert_eq!(lost, (Fault::OauthError("invalid_grant".into()), When::First(1)));
+        assert_eq!(rule("POST /token: other_grant bob@example.com").0, Fault::OtherGrant("bob@example.com".into()));
         assert_eq!(rule("POST /token: token_type(mac)").0, Fault::TokenType("mac".into()));
     }
 

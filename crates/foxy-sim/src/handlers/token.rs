@@ -71,6 +71,8 @@ pub(crate) fn grant(core: &Core, records: &mut Records, call: &Call) -> Result<R
                     return Err(refuse("invalid_grant", description));
                 }
             };
+            let grantee =
+                call.other_grant.as_deref().and_then(|name| other(records, &grantee, name)).unwrap_or(grantee);
             let refresh_token = granted(core, records, &grantee)?;
             records.codes.exchanged(code, &refresh_token);
             (grantee, Some(refresh_token))
@@ -80,6 +82,14 @@ pub(crate) fn grant(core: &Core, records: &mut Records, call: &Call) -> Result<R
     let token = token_object(core, records, grantee, refresh_token.as_deref());
     // RFC 6749 section 5.1.
     Ok(Reply::json(StatusCode::OK, token).with_header(CACHE_CONTROL, "no-store"))
+}
+
+/// The same grant for the user of this email or the store of this domain. Its scope keeps its words where it can.
+fn other(records: &Records, grantee: &Grantee, name: &str) -> Option<Grantee> {
+    let user = records.user_by_email(name).map(|user| Resource::User(user.id));
+    let resource = user.or_else(|| Some(Resource::Store(records.store_by_domain(name)?.id)))?;
+    let words = grantee.words.clone().filter(|_| resource.scope() == grantee.resource.scope());
+    Some(Grantee { words, ..Grantee::of(&grantee.client_id, resource) })
 }
 
 /// The refresh token of a grant.

@@ -53,3 +53,33 @@ async fn a_lost_answer_to_an_exchange_leaves_a_token_that_no_one_has() {
     let list = shop.call("GET", &shop.integrations(), &shop.store).await.json();
     assert_eq!(list["total_items"], 1, "{list}");
 }
+
+#[tokio::test]
+async fn a_code_can_be_refused_while_refreshes_work() {
+    let shop = Shop::failing("oauth_error(invalid_grant)").await;
+    let refused = shop.exchange().await.unwrap();
+    assert_eq!((refused.status, refused.text_at("/error").as_str()), (400, "invalid_grant"));
+    assert_eq!(shop.refresh_store().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_code_can_open_something_else_than_was_granted() {
+    let shop = Shop::open("none").await;
+    let base = shop.foxy.sim.base_url();
+    shop.foxy.store(&shop.user, "two").await;
+    let eve = shop.foxy.user("eve@example.com").await;
+    for (named, scope, path) in
+        [("two", STORE, "/stores/2"), ("eve@example.com", "user_full_access", "/users/2"), ("none", STORE, "/stores/1")]
+    {
+        shop.foxy.sim.set_faults(format!("{EXCHANGE}: other_grant({named})").parse().unwrap());
+        let code = shop.code(STORE).await;
+        let token = shop.foxy.token(&[("grant_type", "authorization_code"), ("code", &code)]).await;
+        let opened = shop.foxy.sim.refresh_token_opens(&token.text_at("/refresh_token")).unwrap();
+        assert_eq!((opened.uri, token.text_at("/scope").as_str()), (format!("{base}{path}"), scope));
+        // Its home document tells what it opens, whatever its scope says.
+        let home = shop.foxy.get("/", &token.text_at("/access_token")).await.json();
+        let rel = if path.starts_with("/users") { "fx:user" } else { "fx:store" };
+        assert_eq!(home["_links"][rel]["href"], format!("{base}{path}"));
+    }
+    assert_eq!(eve.text_at("/_links/self/href"), format!("{base}/users/2"));
+}
