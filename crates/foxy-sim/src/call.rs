@@ -23,6 +23,8 @@ pub(crate) struct Call {
     pub(crate) lag: Duration,
     /// The user or store that a code opens in the place of what was granted.
     pub(crate) other_grant: Option<String>,
+    /// The error that the authorization endpoint sends the browser back with, and its description.
+    pub(crate) oauth_error: Option<String>,
 }
 
 impl Call {
@@ -38,6 +40,11 @@ impl Call {
     pub(crate) fn grant_type(&self) -> Option<GrantType> {
         let form = self.form_only().filter(|_| self.route() == Some(Route::Token))?;
         GrantType::parse(form.get("grant_type")?.as_str()?)
+    }
+
+    /// Whether it came to the authorization endpoint, from a browser.
+    pub(crate) fn is_authorization(&self) -> bool {
+        matches!(self.route(), Some(Route::Authorize | Route::AnswerAuthorize))
     }
 
     /// A header's text, trimmed; `None` when it is missing or empty.

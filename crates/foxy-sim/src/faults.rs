@@ -6,7 +6,7 @@ mod parse;
 
 use std::time::Duration;
 
-pub(crate) use act::{Ending, captcha_demanded, instead_of_work, upon_answer};
+pub(crate) use act::{Ending, captcha_demanded, instead_of_work, oauth_error, upon_answer};
 pub use parse::FaultParseError;
 
 use crate::dice::Dice;
@@ -60,7 +60,9 @@ pub enum Fault {
     Gzip,
     /// `invalid_token`: 401, as for a revoked access token. No work.
     InvalidToken,
-    /// `oauth_error(invalid_grant)`: 400 with this error code of RFC 6749, section 5.2. No work.
+    /// `oauth_error(invalid_grant)` or `oauth_error(server_error Try later)`: this error code of RFC 6749, and a
+    /// description if one is given. At the token endpoint it is a 400 (section 5.2); the authorization endpoint sends
+    /// the browser back with it (section 4.1.2.1). No work.
     OauthError(String),
     /// `other_grant(two)`: a code is exchanged for tokens of this user (by email) or store (by domain), whoever and
     /// whatever was granted. It changes no other answer, and nothing if there is no such user or store.

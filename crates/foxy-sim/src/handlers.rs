@@ -42,7 +42,7 @@ pub(crate) fn answer(core: &Core, call: &Call) -> Reply {
         Found::Nothing => return Reply::not_found("Nothing was found at this URI."),
     };
     // Foxy docs: required on every request. The authorization endpoint is a web page on another host there.
-    if !matches!(route, Route::Authorize | Route::AnswerAuthorize) && call.header("foxy-api-version") != Some("1") {
+    if !call.is_authorization() && call.header("foxy-api-version") != Some("1") {
         return Reply::no_version();
     }
     let records = &mut *lock(&core.records);

@@ -37,6 +37,7 @@ pub(crate) async fn serve(
         body: Bytes::new(),
         lag: Default::default(),
         other_grant: None,
+        oauth_error: None,
     };
     let mut body = Some(body);
     let mut is_whole = true;
@@ -45,8 +46,10 @@ pub(crate) async fn serve(
     }
     let verdict = core.receive(call.route(), call.grant_type());
     call.lag = verdict.lag;
-    if let Some(Fault::OtherGrant(name)) = &verdict.fault {
-        call.other_grant = Some(name.clone());
+    match &verdict.fault {
+        Some(Fault::OtherGrant(name)) => call.other_grant = Some(name.clone()),
+        Some(Fault::OauthError(error)) => call.oauth_error = Some(error.clone()),
+        _ => {}
     }
     if let Some(Fault::CloseIdle(delay)) = verdict.fault {
         line.close_after(delay);

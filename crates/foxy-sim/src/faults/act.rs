@@ -40,8 +40,10 @@ pub(crate) fn instead_of_work(fault: &Fault, call: &Call) -> Option<Ending> {
             let elsewhere = || format!("http://evil.invalid{}", call.uri.path());
             Reply::empty(code(*status)).with_header(LOCATION, location.clone().unwrap_or_else(elsewhere))
         }
-        Fault::OauthError(error) => {
-            Reply::oauth_error(StatusCode::BAD_REQUEST, error, "The fault script refuses this request")
+        Fault::OauthError(_) if call.is_authorization() => return None,
+        Fault::OauthError(text) => {
+            let (error, description) = oauth_error(text);
+            Reply::oauth_error(StatusCode::BAD_REQUEST, error, description)
         }
         Fault::Captcha => captcha_demanded(),
         Fault::Forbidden => Reply::errors(StatusCode::FORBIDDEN, &["You are not allowed to do this."]),
@@ -151,6 +153,11 @@ pub(crate) fn upon_answer(fault: &Fault, mut reply: Reply, base: &str, call: &Ca
 /// The answer to a creation that lacks its hCaptcha code, or has a wrong one; its status and text are guesses.
 pub(crate) fn captcha_demanded() -> Reply {
     Reply::bad_request("A valid hCaptcha code is required in the h-captcha-code header.")
+}
+
+/// The error code and its description.
+pub(crate) fn oauth_error(text: &str) -> (&str, &str) {
+    text.split_once(' ').unwrap_or((text, "The fault script refuses this request"))
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -14,6 +14,7 @@ use request::Request;
 use crate::allows::Allowed;
 use crate::call::Call;
 use crate::core::Core;
+use crate::faults::oauth_error;
 use crate::permissions::Asked;
 use crate::records::{Records, Store, User, text};
 use crate::reply::Reply;
@@ -84,6 +85,9 @@ pub(crate) fn answer(core: &Core, records: &mut Records, call: &Call) -> Result<
 /// The answer to a request that is none.
 fn read(core: &Core, records: &Records, call: &Call) -> Result<(Request, Asked), Reply> {
     let request = Request::read(records, call)?;
+    if let Some(error) = &call.oauth_error {
+        return Err(request.refused(oauth_error(error)));
+    }
     match request.asked.clone() {
         Ok(asked) if core.allows.has(Allowed::IgnoresStoreId) => Ok((request, asked.of_any_store())),
         Ok(asked) => Ok((request, asked)),

@@ -166,6 +166,24 @@ async fn refusals_come_back_as_errors() {
 }
 
 #[tokio::test]
+async fn the_browser_comes_back_with_the_error_that_the_script_wants() {
+    let foxy = foxy().await;
+    foxy.user("ada@example.com").await;
+    for (fault, error, description) in [
+        ("oauth_error(server_error)", "server_error", "The fault script refuses this request"),
+        ("oauth_error(access_denied <img src=x> & \"more\")", "access_denied", "<img src=x> & \"more\""),
+    ] {
+        foxy.sim.set_faults(format!("GET /authorize: {fault}").parse().unwrap());
+        let back = ask(&foxy, &[("sim_as", "ada@example.com")]).await;
+        assert_eq!((back.status, returned(&back, "error").as_str()), (302, error));
+        assert_eq!(
+            (returned(&back, "error_description").as_str(), returned(&back, "code").as_str()),
+            (description, "")
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_client_or_a_foreign_redirect_uri_is_sent_nowhere() {
     let foxy = foxy().await;
     for change in [("client_id", "unknown"), ("redirect_uri", "http://evil.invalid/")] {
