@@ -42,8 +42,8 @@ impl Grantee {
         self.words.as_deref().unwrap_or(self.resource.scope().as_str())
     }
 
-    /// Whether it has the same client, user and scope (Foxy docs: rels/integration). A store has one user, and which store
-    /// it is says the resource, whether or not a word of the scope does.
+    /// Whether it has the same client, user and scope (Foxy docs: rels/integration). A store has one user, and the
+    /// resource says which store it is, whether or not a word of the scope repeats it.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         let words = |grantee: &Self| -> BTreeSet<String> {
             let words = grantee.scope().split(' ').filter(|word| !word.starts_with("store_id_"));
@@ -98,8 +98,8 @@ impl Refresh {
     }
 }
 
-/// Every token that was given out. Access tokens live in memory only; refresh tokens are in the journal too, as part of
-/// what they open.
+/// Every token that was given out. Access tokens live in memory only; refresh tokens are in the journal too, as part
+/// of what they open.
 #[derive(Default)]
 pub(crate) struct Grants {
     access: HashMap<String, Access>,
