@@ -74,7 +74,8 @@ Faults:
                  gateway_html_after_work(504), cut_body, garbage, no_token, foreign_link, no_self_link,
                  success(202), bom, gzip, echo_links, close_idle(20ms)
   At /token:     rotate, rotate(later), scope(user_full_access), token_type(mac), oauth_error(invalid_grant),
-                 other_grant(DOMAIN OR EMAIL); POST /token?grant_type=authorization_code strikes codes alone
+                 other_grant(DOMAIN OR EMAIL); as POST /token?grant_type=authorization_code they strike codes alone
+  At /authorize: oauth_error(server_error TEXT)
   Reading:       listing_lag(2s)
 Selectors: always, every 7, nth 3, first 2, 5%
 
@@ -83,13 +84,19 @@ Allowed or not (--allow X1,X5):
   X3       users and stores are deleted, and their names freed   X3-kept  the same, but their names stay taken
   X4       creations' tokens are listed, and tokens are revoked  X5  a client reads and changes its secret
   X6       a restricted attribute is hidden from other clients
-  X4-created-hidden  creations' tokens are not listed       X4-granted-hidden  nor are those that people granted
-  X4-one-entry       tokens of one client, user and scope   X4-ends-same       deleting one ends the others of the
-                     are one entry, and end together                           same client, user and scope
-  X4-same-token      a grant answers the token that the     X4-late            access tokens outlive a deletion
-                     same client, user and scope have
+Variants of X4, and what concerns grants:
+  X4-created-hidden  creations' tokens are not listed
+  X4-granted-hidden  tokens that people granted are not listed
+  X4-one-entry       tokens of one client, user and scope are one entry, and end together
+  X4-ends-same       deleting one ends the others of the same client, user and scope
+  X4-late            access tokens outlive the deletion of their entry
+  X4-same-token      a grant answers the refresh token that the same client, user and scope have
   code-replay        a code that is used again ends the tokens that it was exchanged for
-  any-store          store_id_N in a scope is ignored: a person may choose another store";
+  any-store          store_id_N in a scope is ignored: a person may choose another store
+
+Granting access:
+  A person logs in at the authorization address with the email of any user. sim_as=EMAIL, a store's domain or a link
+  in its query grants at once, sim_deny=1 denies.";
 
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "a program's output is for its terminal")]

@@ -42,11 +42,15 @@ fn a_wrong_fault_rule_ends_the_program_with_the_part_that_is_wrong() {
 }
 
 #[test]
-fn the_help_shows_an_example_and_every_fault() {
+fn the_help_shows_an_example_faults_and_what_is_played() {
     let output = program().arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.contains("foxy-sim --books books.jsonl"));
-    assert!(["late_work(2s)", "foreign_link", "listing_lag(2s)"].iter().all(|fault| help.contains(fault)));
+    assert!(
+        ["late_work(2s)", "foreign_link", "listing_lag(2s)", "other_grant", "any-store", "sim_as"]
+            .iter()
+            .all(|fault| help.contains(fault))
+    );
 }
 
 #[cfg(unix)]
