@@ -108,6 +108,15 @@ pub(crate) const ROWS: &[Row] = &[
         ..COMMON
     },
     Row {
+        name: "paced-relay",
+        about: "as paced, with PostgreSQL 1 ms away",
+        foxy_takes: Duration::from_millis(50),
+        load: Load::Paced { a_second: 50, seconds: 20 },
+        database_away: Duration::from_millis(1),
+        is_extra: true,
+        ..COMMON
+    },
+    Row {
         name: "tls",
         about: "as 50ms, with Foxy behind TLS",
         foxy_takes: Duration::from_millis(50),
