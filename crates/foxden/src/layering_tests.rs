@@ -26,6 +26,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("foxden-migrations", &[]),
     ("foxden-provisioning", &["foxden-custody", "foxden-ledger", "foxden-vault", "foxy-api"]),
     ("foxden-vault", &[]),
+    ("foxden-web", &["foxden-vault"]),
     ("foxy-api", &["foxden-vault"]),
     ("foxy-sim", &[]),
 ];

@@ -1,0 +1,12 @@
+//! The grants' pages: what a person sees on the way to Foxy's authorization server and back.
+//!
+//! A link leads to a page that says who asks for what, and changes nothing. Its button begins a *trip*: the browser
+//! gets a cookie, the trip a `state`, and the person goes to Foxy. What Foxy sends back is handed on once, and the
+//! person ends at a page that says how it went, or at the platform's own page with a signed result.
+//!
+//! What this crate will not do: end TLS, decide anything about a grant, keep anything, or show a person what came from
+//! outside unescaped. axum, hyper and the templates stay within.
+
+mod secret;
+
+pub use secret::{CookieHash, StateHash};
