@@ -7,6 +7,8 @@
 //! What this crate will not do: end TLS, decide anything about a grant, keep anything, or show a person what came from
 //! outside unescaped. axum, hyper and the templates stay within.
 
+mod names;
 mod secret;
 
+pub use names::{ChoiceId, MalformedName, Ticket, TripId};
 pub use secret::{CookieHash, StateHash};
