@@ -7,8 +7,13 @@
 //! What this crate will not do: end TLS, decide anything about a grant, keep anything, or show a person what came from
 //! outside unescaped. axum, hyper and the templates stay within.
 
+mod grants;
 mod names;
 mod secret;
 
+pub use grants::{
+    Answer, Arrival, Asked, Choice, Departure, Ended, Ending, Grants, Link, OAuthError, Reason, Trip, Unavailable,
+    Wanted, Whose,
+};
 pub use names::{ChoiceId, MalformedName, Ticket, TripId};
 pub use secret::{CookieHash, StateHash};
