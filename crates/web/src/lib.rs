@@ -10,6 +10,7 @@
 mod grants;
 mod names;
 mod secret;
+mod site;
 
 pub use grants::{
     Answer, Arrival, Asked, Choice, Departure, Ended, Ending, Grants, Link, OAuthError, Reason, Trip, Unavailable,
@@ -17,3 +18,4 @@ pub use grants::{
 };
 pub use names::{ChoiceId, MalformedName, Ticket, TripId};
 pub use secret::{CookieHash, StateHash};
+pub use site::{AddressError, FormTarget, PublicUrl, RedirectUri, ReturnUrl};
