@@ -7,11 +7,13 @@
 //! What this crate will not do: end TLS, decide anything about a grant, keep anything, or show a person what came from
 //! outside unescaped. axum, hyper and the templates stay within.
 
+mod color;
 mod grants;
 mod names;
 mod secret;
 mod site;
 
+pub use color::{Color, MalformedColor};
 pub use grants::{
     Answer, Arrival, Asked, Choice, Departure, Ended, Ending, Grants, Link, OAuthError, Reason, Trip, Unavailable,
     Wanted, Whose,
