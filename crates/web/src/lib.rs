@@ -11,6 +11,7 @@ mod color;
 mod grants;
 mod names;
 mod secret;
+mod shown;
 mod site;
 
 pub use color::{Color, MalformedColor};
