@@ -33,7 +33,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 
 /// Heavy libraries, and where each may be depended on.
 const FENCED: &[(&str, &[&str])] = &[
-    ("axum", &["foxy-sim"]),
+    ("axum", &["foxden-web", "foxy-sim"]),
     ("chacha20poly1305", &["foxden-vault"]),
     ("lapin", &["foxden-intake"]),
     ("reqwest", &["foxy-api"]),

@@ -8,6 +8,7 @@
 //! outside unescaped. axum, hyper and the templates stay within.
 
 mod color;
+mod forwarded;
 mod grants;
 mod names;
 mod secret;
@@ -15,6 +16,7 @@ mod shown;
 mod site;
 
 pub use color::{Color, MalformedColor};
+pub use forwarded::{ForwardedBy, Forwarding, MalformedHeaderName, MalformedNetwork};
 pub use grants::{
     Answer, Arrival, Asked, Choice, Departure, Ended, Ending, Grants, Link, OAuthError, Reason, Trip, Unavailable,
     Wanted, Whose,
