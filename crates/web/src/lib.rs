@@ -11,6 +11,7 @@ mod color;
 mod forwarded;
 mod grants;
 mod names;
+mod rates;
 mod secret;
 mod shown;
 mod site;
@@ -22,5 +23,6 @@ pub use grants::{
     Wanted, Whose,
 };
 pub use names::{ChoiceId, MalformedName, Ticket, TripId};
+pub use rates::Rate;
 pub use secret::{CookieHash, StateHash};
 pub use site::{AddressError, FormTarget, PublicUrl, RedirectUri, ReturnUrl};
