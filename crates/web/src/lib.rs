@@ -14,6 +14,7 @@ mod names;
 mod rates;
 mod secret;
 mod shown;
+mod signed_result;
 mod site;
 
 pub use color::{Color, MalformedColor};
@@ -25,4 +26,5 @@ pub use grants::{
 pub use names::{ChoiceId, MalformedName, Ticket, TripId};
 pub use rates::Rate;
 pub use secret::{CookieHash, StateHash};
+pub use signed_result::{ResultKey, ResultKeyError};
 pub use site::{AddressError, FormTarget, PublicUrl, RedirectUri, ReturnUrl};
