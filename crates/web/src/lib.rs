@@ -13,6 +13,7 @@ mod grants;
 mod names;
 mod rates;
 mod secret;
+mod settings;
 mod shown;
 mod signed_result;
 mod site;
@@ -26,5 +27,6 @@ pub use grants::{
 pub use names::{ChoiceId, MalformedName, Ticket, TripId};
 pub use rates::Rate;
 pub use secret::{CookieHash, StateHash};
+pub use settings::{Limits, Platform, PlatformError, ReturnTo, Settings};
 pub use signed_result::{ResultKey, ResultKeyError};
 pub use site::{AddressError, FormTarget, PublicUrl, RedirectUri, ReturnUrl};
