@@ -36,6 +36,7 @@ const FENCED: &[(&str, &[&str])] = &[
     ("axum", &["foxden-web", "foxy-sim"]),
     ("chacha20poly1305", &["foxden-vault"]),
     ("lapin", &["foxden-intake"]),
+    ("maud", &["foxden-web"]),
     ("reqwest", &["foxy-api"]),
     ("sea-orm", &["foxden-ledger"]),
     ("sea-orm-migration", &["foxden-ledger", "foxden-migrations"]),

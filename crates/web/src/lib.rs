@@ -11,6 +11,7 @@ mod color;
 mod forwarded;
 mod grants;
 mod names;
+mod pages;
 mod rates;
 mod secret;
 mod settings;
