@@ -3,11 +3,13 @@
 //! The templates (`maud`) escape whatever is put into them; `PreEscaped` stands for the style sheet only.
 
 mod layout;
+mod trouble;
 
 use axum::http::StatusCode;
 use maud::{Markup, html};
 
 pub(crate) use layout::Layout;
+pub(crate) use trouble::Trouble;
 
 use crate::{grants::Asked, shown::shown};
 
