@@ -2,12 +2,14 @@
 //!
 //! The templates (`maud`) escape whatever is put into them; `PreEscaped` stands for the style sheet only.
 
+mod ask;
 mod layout;
 mod trouble;
 
 use axum::http::StatusCode;
 use maud::{Markup, html};
 
+pub(crate) use ask::{choose, offer};
 pub(crate) use layout::Layout;
 pub(crate) use trouble::Trouble;
 
