@@ -4,6 +4,7 @@
 
 mod ask;
 mod layout;
+mod result;
 mod trouble;
 
 use axum::http::StatusCode;
@@ -11,6 +12,7 @@ use maud::{Markup, html};
 
 pub(crate) use ask::{choose, offer};
 pub(crate) use layout::Layout;
+pub(crate) use result::{link_ended, trip_result};
 pub(crate) use trouble::Trouble;
 
 use crate::{grants::Asked, shown::shown};
