@@ -7,6 +7,7 @@
 //! What this crate will not do: end TLS, decide anything about a grant, keep anything, or show a person what came from
 //! outside unescaped. axum, hyper and the templates stay within.
 
+mod answer;
 mod color;
 mod forwarded;
 mod grants;
