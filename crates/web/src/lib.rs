@@ -8,6 +8,7 @@
 //! outside unescaped. axum, hyper and the templates stay within.
 
 mod answer;
+mod browser;
 mod color;
 mod forwarded;
 mod grants;
