@@ -16,6 +16,7 @@ mod names;
 mod pages;
 mod rates;
 mod secret;
+mod seldom;
 mod settings;
 mod shown;
 mod signed_result;
