@@ -7,14 +7,17 @@
 //! What this crate will not do: end TLS, decide anything about a grant, keep anything, or show a person what came from
 //! outside unescaped. axum, hyper and the templates stay within.
 
+mod admission;
 mod answer;
 mod browser;
 mod color;
+mod door;
 mod forwarded;
 mod grants;
 mod names;
 mod pages;
 mod rates;
+mod reply;
 mod secret;
 mod seldom;
 mod settings;
