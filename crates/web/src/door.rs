@@ -10,12 +10,14 @@ use std::{
 use axum::{
     Router,
     middleware::{from_fn_with_state, map_response_with_state},
+    routing::get,
 };
 use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     admission::{admit, headers},
+    grant,
     grants::{Grants, Unavailable},
     pages::{Layout, Trouble},
     rates::Rates,
@@ -48,6 +50,7 @@ impl Door {
         let public = &self.settings.public_url;
         let panicked = Arc::clone(self);
         Router::new()
+            .route(&public.path("grant/{ticket}"), get(grant::show).post(grant::depart))
             .fallback(async |door: axum::extract::State<Arc<Self>>| door.trouble(Trouble::NoPage))
             .method_not_allowed_fallback(async |door: axum::extract::State<Arc<Self>>| door.trouble(Trouble::Method))
             .layer(CatchPanicLayer::custom(move |_| panicked.trouble(Trouble::Fault)))

@@ -13,6 +13,7 @@ mod browser;
 mod color;
 mod door;
 mod forwarded;
+mod grant;
 mod grants;
 mod names;
 mod pages;
