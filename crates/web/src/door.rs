@@ -24,6 +24,7 @@ use crate::{
     reply::{Reply, see_other},
     seldom::Seldom,
     settings::Settings,
+    trip,
 };
 
 /// What all requests share.
@@ -51,6 +52,8 @@ impl Door {
         let panicked = Arc::clone(self);
         Router::new()
             .route(&public.path("grant/{ticket}"), get(grant::show).post(grant::depart))
+            .route(&public.path("trip/{trip}"), get(trip::show).post(trip::choose))
+            .route(&public.path("trouble/{name}"), get(trip::trouble))
             .fallback(async |door: axum::extract::State<Arc<Self>>| door.trouble(Trouble::NoPage))
             .method_not_allowed_fallback(async |door: axum::extract::State<Arc<Self>>| door.trouble(Trouble::Method))
             .layer(CatchPanicLayer::custom(move |_| panicked.trouble(Trouble::Fault)))

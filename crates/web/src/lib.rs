@@ -25,6 +25,7 @@ mod settings;
 mod shown;
 mod signed_result;
 mod site;
+mod trip;
 
 pub use color::{Color, MalformedColor};
 pub use forwarded::{ForwardedBy, Forwarding, MalformedHeaderName, MalformedNetwork};
