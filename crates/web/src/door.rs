@@ -17,7 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     admission::{admit, headers},
-    grant,
+    callback, grant,
     grants::{Grants, Unavailable},
     pages::{Layout, Trouble},
     rates::Rates,
@@ -54,6 +54,7 @@ impl Door {
             .route(&public.path("grant/{ticket}"), get(grant::show).post(grant::depart))
             .route(&public.path("trip/{trip}"), get(trip::show).post(trip::choose))
             .route(&public.path("trouble/{name}"), get(trip::trouble))
+            .route(self.settings.redirect_uri.path(), get(callback::arrive).head(callback::refuse_head))
             .fallback(async |door: axum::extract::State<Arc<Self>>| door.trouble(Trouble::NoPage))
             .method_not_allowed_fallback(async |door: axum::extract::State<Arc<Self>>| door.trouble(Trouble::Method))
             .layer(CatchPanicLayer::custom(move |_| panicked.trouble(Trouble::Fault)))

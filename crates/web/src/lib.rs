@@ -10,6 +10,7 @@
 mod admission;
 mod answer;
 mod browser;
+mod callback;
 mod color;
 mod door;
 mod forwarded;
