@@ -16,6 +16,7 @@ mod door;
 mod forwarded;
 mod grant;
 mod grants;
+mod listener;
 mod names;
 mod pages;
 mod rates;
@@ -34,6 +35,7 @@ pub use grants::{
     Answer, Arrival, Asked, Choice, Departure, Ended, Ending, Grants, Link, OAuthError, Reason, Trip, Unavailable,
     Wanted, Whose,
 };
+pub use listener::{ListenAddress, Listener, MalformedListenAddress};
 pub use names::{ChoiceId, MalformedName, Ticket, TripId};
 pub use rates::Rate;
 pub use secret::{CookieHash, StateHash};
