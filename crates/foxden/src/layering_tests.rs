@@ -35,6 +35,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 const FENCED: &[(&str, &[&str])] = &[
     ("axum", &["foxden-web", "foxy-sim"]),
     ("chacha20poly1305", &["foxden-vault"]),
+    ("hyper", &["foxden-web"]),
     ("lapin", &["foxden-intake"]),
     ("maud", &["foxden-web"]),
     ("reqwest", &["foxy-api"]),

@@ -12,6 +12,7 @@ mod answer;
 mod browser;
 mod callback;
 mod color;
+mod connection;
 mod door;
 mod forwarded;
 mod grant;
