@@ -45,7 +45,7 @@ fn documented_events() -> BTreeSet<String> {
 fn every_event_is_documented_and_every_documented_event_exists() {
     let mut emitted = BTreeSet::new();
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    for name in ["custody", "foxden", "foxy-api", "intake", "ledger", "provisioning"] {
+    for name in ["custody", "foxden", "foxy-api", "intake", "ledger", "provisioning", "web"] {
         collect(&crates.join(name).join("src"), &mut emitted);
     }
     assert!(emitted.contains("provisioning.parked"), "the source was not read");
