@@ -1,0 +1,6 @@
+//! The pages over HTTP: a real listener, requests byte by byte, and grants kept in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
+
+mod fake;
+mod site;
