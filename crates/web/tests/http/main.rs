@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
 mod callback;
+mod choosing;
 mod fake;
 mod link;
+mod results;
 mod site;
