@@ -5,6 +5,8 @@
 mod callback;
 mod choosing;
 mod fake;
+mod headers;
+mod hostile_texts;
 mod link;
 mod results;
 mod site;
