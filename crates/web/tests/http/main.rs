@@ -7,6 +7,7 @@ mod choosing;
 mod fake;
 mod headers;
 mod hostile_texts;
+mod limits;
 mod link;
 mod results;
 mod site;
