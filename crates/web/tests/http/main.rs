@@ -4,10 +4,12 @@
 
 mod callback;
 mod choosing;
+mod draining;
 mod fake;
 mod headers;
 mod hostile_texts;
 mod limits;
 mod link;
+mod logging;
 mod results;
 mod site;
