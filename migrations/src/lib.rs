@@ -28,6 +28,7 @@ mod m20261128_000022_standings;
 mod m20261129_000024_prune;
 mod m20261129_000025_waiting_events;
 mod m20261129_000028_ended_formats;
+mod m20261129_000029_grants;
 
 /// The list of migrations, in the order in which they run.
 #[derive(Debug)]
@@ -69,5 +70,6 @@ pub fn rebuilding() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(m20261129_000024_prune::Migration),
         Box::new(m20261129_000025_waiting_events::Migration),
         Box::new(m20261129_000028_ended_formats::Migration),
+        Box::new(m20261129_000029_grants::Migration),
     ]
 }
