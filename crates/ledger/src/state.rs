@@ -1,44 +1,6 @@
 //! The words a provisioning's place is told in: step, state, parked reason.
 
-use std::fmt;
-
-use crate::word::Word;
-
-/// A word that stands in the database, in logs and in `--json` output under one and the same name.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),* $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$vmeta])* $variant),* }
-
-        impl $name {
-            /// Every value, in the order of the declaration.
-            pub const ALL: &'static [$name] = &[$($name::$variant),*];
-
-            /// The word as it is stored, logged and printed.
-            pub const fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $text),* }
-            }
-
-            /// The value that a stored word stands for; `None` for a word of a later release or a damaged row.
-            pub fn parse(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == word)
-            }
-        }
-
-        impl From<String> for Word<$name> {
-            fn from(word: String) -> Self {
-                $name::parse(&word).map_or(Self::Unknown(word), Self::Known)
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-    };
-}
+use crate::word::words;
 
 words! {
     /// What is to be made next for a signup.
