@@ -358,6 +358,10 @@ words! {
         Rejected = "rejected",
         /// A signup event came again: the answer tells where its signup stands.
         Duplicate = "duplicate",
+        /// A person is asked to grant access.
+        GrantRequested = "grant_requested",
+        /// No one granted access in time.
+        GrantExpired = "grant_expired",
     }
 }
 

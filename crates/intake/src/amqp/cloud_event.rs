@@ -36,6 +36,8 @@ pub(super) const fn word(kind: OutcomeKind) -> &'static str {
         OutcomeKind::Cancelled => "cancelled",
         OutcomeKind::Rejected => "rejected",
         OutcomeKind::Duplicate => "duplicate",
+        OutcomeKind::GrantRequested => "grant_requested",
+        OutcomeKind::GrantExpired => "grant_expired",
     }
 }
 

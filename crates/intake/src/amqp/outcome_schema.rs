@@ -1,6 +1,6 @@
 //! The outcome events as JSON Schema (draft 2020-12), one for each kind.
 
-use foxden_ledger::{OutcomeData, OutcomeKind, ParkedReason, State};
+use foxden_ledger::{GrantReason, OutcomeData, OutcomeKind, ParkedReason, State, Wanted};
 use serde_json::{Map, Value, json};
 
 use super::cloud_event::{SOURCE, event_type, word};
@@ -42,6 +42,10 @@ fn data(kind: OutcomeKind) -> Value {
         state: _,
         reason: _,
         advice: _,
+        action: _,
+        grant_id: _,
+        wanted: _,
+        expires_at: _,
         mistakes: _,
     } = none();
     let text = || json!({ "type": "string", "minLength": 1 });
@@ -56,6 +60,8 @@ fn data(kind: OutcomeKind) -> Value {
         OutcomeKind::Cancelled => &["reason"],
         OutcomeKind::Rejected => &["reason", "mistakes"],
         OutcomeKind::Duplicate => &["state"],
+        OutcomeKind::GrantRequested => &["grant_id", "reason", "wanted", "expires_at", "action"],
+        OutcomeKind::GrantExpired => &["grant_id", "reason", "wanted", "expires_at"],
     };
     // Not enumerations: a later release may have another word.
     let one_of = |words: Vec<&str>| json!({ "type": "string", "minLength": 1, "examples": words });
@@ -75,6 +81,16 @@ fn data(kind: OutcomeKind) -> Value {
             properties.insert("mistakes".to_owned(), json!({ "type": "array", "items": mistake }));
         }
         OutcomeKind::Cancelled => drop(properties.insert("reason".to_owned(), text())),
+        OutcomeKind::GrantRequested | OutcomeKind::GrantExpired => {
+            properties.insert("grant_id".to_owned(), text());
+            let reasons = GrantReason::ALL.iter().map(|reason| reason.as_str()).collect();
+            properties.insert("reason".to_owned(), one_of(reasons));
+            properties.insert("wanted".to_owned(), one_of(Wanted::ALL.iter().map(|wanted| wanted.as_str()).collect()));
+            properties.insert("expires_at".to_owned(), json!({ "type": "string", "format": "date-time" }));
+            if kind == OutcomeKind::GrantRequested {
+                properties.insert("action".to_owned(), one_of(vec!["authorize"]));
+            }
+        }
         OutcomeKind::Provisioned | OutcomeKind::Resumed => {}
     }
     if kind == OutcomeKind::Duplicate {
@@ -124,6 +140,14 @@ mod tests {
             ..none()
         };
         let duplicate = OutcomeData { state: Some("parked".to_owned()), ..parked.clone() };
+        let expired = OutcomeData {
+            reason: Some("recover".to_owned()),
+            grant_id: Some("0193".to_owned()),
+            wanted: Some("store".to_owned()),
+            expires_at: Some("2026-11-22T00:00:00Z".to_owned()),
+            ..made()
+        };
+        let requested = OutcomeData { action: Some("authorize".to_owned()), ..expired.clone() };
         let examples = [
             (OutcomeKind::Provisioned, made()),
             (OutcomeKind::Parked, parked),
@@ -131,6 +155,8 @@ mod tests {
             (OutcomeKind::Cancelled, cancelled),
             (OutcomeKind::Rejected, rejected),
             (OutcomeKind::Duplicate, duplicate),
+            (OutcomeKind::GrantRequested, requested),
+            (OutcomeKind::GrantExpired, expired),
         ];
         assert_eq!(examples.each_ref().map(|(kind, _)| *kind).as_slice(), OutcomeKind::ALL);
         for (kind, data) in examples {

@@ -56,13 +56,25 @@ pub struct OutcomeData {
     /// Where the signup stands, in the answer to a duplicate: [`Provisioning::standing`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// Why it is parked, or why an event was rejected: one of the documented reasons. Why it was cancelled: what the
-    /// person wrote.
+    /// Why it is parked, why an event was rejected, or why a grant was asked for: one of the documented reasons. Why it
+    /// was cancelled: what the person wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What can be done about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
+    /// What the parent app can offer its customer: `authorize`, to grant access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// The grant that is told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_id: Option<String>,
+    /// What access a person is asked for: to a `user` or a `store`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
+    /// Until when the person may answer; RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
     /// What is wrong with an event that was rejected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mistakes: Vec<ToldMistake>,
