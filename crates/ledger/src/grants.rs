@@ -4,4 +4,9 @@
 //! of either: it has hashes, which callers compute, and sealed tokens. Which signup may ask for what, and whether what
 //! was granted is what was wanted, is for others to judge; here is refused what only a transaction can see.
 
+pub(crate) mod ask;
+pub(crate) mod ending;
+pub(crate) mod grant;
+pub(crate) mod past;
+pub(crate) mod trips;
 pub(crate) mod words;

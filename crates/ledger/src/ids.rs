@@ -79,6 +79,14 @@ impl Default for AttemptId {
     }
 }
 
+/// The key of one grant: a UUIDv7. It stands in the ticket that a link carries.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GrantId(String);
+
+/// The key of one trip: a UUIDv7.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TripId(String);
+
 /// The parent app's own key for a signup; the idempotency key, unique in the ledger.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SignupId(String);
@@ -143,7 +151,40 @@ macro_rules! shown_as_text {
         }
     )*};
 }
-shown_as_text!(ProvisioningId, WorkerId, AttemptId, SignupId);
+shown_as_text!(ProvisioningId, WorkerId, AttemptId, GrantId, TripId, SignupId);
+
+/// What is the same for the keys of grants and of trips.
+macro_rules! key {
+    ($($id:ident),*) => {$(
+        impl $id {
+            /// A fresh id.
+            pub fn new() -> Self {
+                Self(Uuid::now_v7().to_string())
+            }
+
+            /// The id in its hyphenated form, as it stands in the ledger.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// Reads an id where anything may stand. `None` if it is none, or in another form.
+            pub fn parse(text: &str) -> Option<Self> {
+                let id = Uuid::try_parse(text).ok()?.to_string();
+                (id == text).then_some(Self(id))
+            }
+
+            pub(crate) fn from_row(text: String) -> Self {
+                Self(text)
+            }
+        }
+        impl Default for $id {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+    )*};
+}
+key!(GrantId, TripId);
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,7 @@
 //!
 //! Its rooms: `database` (connections, transactions), `rows` (what is stored), `batches` (what is committed together),
 //! `transitions` (how a row changes when an entry is recorded), `acts` (what people and sweeps do),
-//! `tokens`, `outcomes` (events for the parent app) and `queries`.
+//! `tokens`, `grants` (a person's consent), `outcomes` (events for the parent app) and `queries`.
 
 mod accept;
 mod acts;
@@ -60,8 +60,15 @@ pub use error::{LedgerError, Opaque};
 pub use exchange::Exchange;
 pub use explain::Sent;
 pub use forget::{Forget, Forgetting, Forgotten};
-pub use grants::words::{GrantReason, GrantState, TripEnding, Wanted};
-pub use ids::{AttemptId, ProvisioningId, SIGNUP_ID_MAX, SignupId, SignupIdError, WorkerId};
+pub use grants::{
+    ask::{Asked, Asking},
+    ending::{AsEvent, Overdue},
+    grant::{Grant, Trip},
+    past::{PastGrant, PastTrip},
+    trips::{Back, Begun, Digest, NewTrip, Spent},
+    words::{GrantReason, GrantState, TripEnding, Wanted},
+};
+pub use ids::{AttemptId, GrantId, ProvisioningId, SIGNUP_ID_MAX, SignupId, SignupIdError, TripId, WorkerId};
 pub use keys::{Contents, KeyUse};
 pub use listing::{Filter, Listing};
 pub use next_events::{DamagedEvent, Look, Looked};

@@ -1,6 +1,6 @@
 //! Outcome events: what the parent app learns of a signup.
 
-use foxden_ledger::{Facts, Next, OutcomeData, OutcomeEvent, OutcomeKind, Provisioning};
+use foxden_ledger::{Facts, Grant, Next, OutcomeData, OutcomeEvent, OutcomeKind, Provisioning};
 
 /// The event of what comes next, if the parent app has to know it.
 pub(crate) fn outcome_event(row: &Provisioning, facts: &Facts, next: &Next) -> Option<OutcomeEvent> {
@@ -29,4 +29,15 @@ pub(crate) fn outcome_event(row: &Provisioning, facts: &Facts, next: &Next) -> O
 pub fn cancelled_event(row: &Provisioning, why: &str) -> OutcomeEvent {
     let data = OutcomeData { reason: Some(why.to_owned()), ..OutcomeData::of(row) };
     OutcomeEvent { kind: OutcomeKind::Cancelled, data }
+}
+
+/// The event that a person is asked to grant access. The link that leads them there is not in it: it opens a door.
+pub fn grant_requested_event(row: &Provisioning, grant: &Grant) -> OutcomeEvent {
+    let data = OutcomeData { action: Some("authorize".to_owned()), ..OutcomeData::of_grant(row, grant) };
+    OutcomeEvent { kind: OutcomeKind::GrantRequested, data }
+}
+
+/// The event that no one granted access in time.
+pub fn grant_expired_event(row: &Provisioning, grant: &Grant) -> OutcomeEvent {
+    OutcomeEvent { kind: OutcomeKind::GrantExpired, data: OutcomeData::of_grant(row, grant) }
 }

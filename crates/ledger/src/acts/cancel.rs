@@ -12,6 +12,7 @@ use crate::{
     entity::provisioning::{Column, Entity},
     error::LedgerError,
     evidence,
+    grants::ending,
     outbox::{OutcomeEvent, insert_event, was_told},
     provisioning::Provisioning,
     state::{Act, AttemptKind, AttemptOutcome, State},
@@ -74,6 +75,7 @@ impl Ledger {
             if !cancellation.keep_user_token {
                 wipe_user_tokens(txn, &judged.id, now).await?;
             }
+            ending::withdraw_of(txn, &judged.id, now).await?;
             let note: Vec<_> = [Some(stood(&judged)), cancellation.by.reason.clone()].into_iter().flatten().collect();
             let ending = (AttemptKind::Cancel, AttemptOutcome::Cancelled);
             let act = evidence::of_act(&judged, ending, "foxden cancel", &note.join("; "), now);

@@ -14,11 +14,12 @@ use crate::{
     connect::Ledger,
     connections::Transaction,
     entity::{
-        attempt, credential, outbox,
+        attempt, credential, grant, outbox,
         provisioning::{Column, Entity},
-        superseded,
+        superseded, trip,
     },
     error::LedgerError,
+    grants::ending::withdraw_of,
     ids::SignupId,
     provisioning::Provisioning,
     state::{Act, ParkedReason, Scope, State, Step},
@@ -151,6 +152,7 @@ async fn wipe(
         .await?;
     wipe_evidence(txn, &before, domain.as_deref()).await?;
     wipe_outcomes(txn, &before).await?;
+    wipe_grants(txn, &before, what, now).await?;
     let (tokens_wiped, tokens_kept) = wipe_tokens(txn, &before, what, now).await?;
     let detail = [
         Some(format!("tokens wiped: {tokens_wiped}, kept: {tokens_kept}")),
@@ -205,6 +207,26 @@ async fn wipe_outcomes(txn: &Transaction, row: &Provisioning) -> Result<(), Ledg
         outbox::Entity::update_many()
             .col_expr(O::Body, Expr::val(body))
             .filter(O::Seq.eq(waiting.seq))
+            .exec(txn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// No one is to be asked any more. When a person was at Foxy says something of them; how often they were asked does not.
+async fn wipe_grants(txn: &Transaction, row: &Provisioning, what: Forgetting, now: i64) -> Result<(), LedgerError> {
+    use grant::Column as G;
+    withdraw_of(txn, &row.id, now).await?;
+    let own = grant::Entity::find().select_only().column(G::Id).filter(G::ProvisioningId.eq(row.id.as_str()));
+    let own: Vec<String> = own.into_tuple().all(txn).await?;
+    if own.is_empty() {
+        return Ok(());
+    }
+    trip::Entity::delete_many().filter(trip::Column::GrantId.is_in(own)).exec(txn).await?;
+    if what.links {
+        grant::Entity::update_many()
+            .col_expr(G::ExpectedUri, Expr::val(None::<String>))
+            .filter(G::ProvisioningId.eq(row.id.as_str()))
             .exec(txn)
             .await?;
     }

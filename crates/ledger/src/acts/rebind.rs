@@ -30,8 +30,12 @@ pub enum Rebind {
 }
 
 /// Where addresses at Foxy are kept.
-const ADDRESSES: [(&str, &str); 3] =
-    [("provisionings", "user_uri"), ("provisionings", "store_uri"), ("credentials", "resource_uri")];
+const ADDRESSES: [(&str, &str); 4] = [
+    ("provisionings", "user_uri"),
+    ("provisionings", "store_uri"),
+    ("credentials", "resource_uri"),
+    ("grants", "expected_uri"),
+];
 
 impl Ledger {
     /// Makes a ledger that belongs to `from` belong to `to`, with all its tokens: a person says that both are the

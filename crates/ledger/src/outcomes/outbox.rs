@@ -6,6 +6,7 @@ use sea_orm::{
     sea_query::{Expr, OnConflict},
 };
 use serde::{Deserialize, Serialize};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
         provisioning,
     },
     error::{LedgerError, leave_out_damaged},
+    grants::grant::Grant,
     ids::ProvisioningId,
     provisioning::Provisioning,
     state::OutcomeKind,
@@ -99,6 +101,19 @@ impl OutcomeData {
             store_uri: row.store_uri.clone(),
             store_domain: row.store_domain.clone(),
             ..Self::default()
+        }
+    }
+
+    /// The same with a grant of its.
+    pub fn of_grant(row: &Provisioning, grant: &Grant) -> Self {
+        let expires_at = i128::from(grant.expires_at_ms) * 1_000_000;
+        let expires_at = OffsetDateTime::from_unix_timestamp_nanos(expires_at).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        Self {
+            reason: Some(grant.reason.to_string()),
+            grant_id: Some(grant.id.to_string()),
+            wanted: Some(grant.wanted.to_string()),
+            expires_at: Some(expires_at.format(&Rfc3339).expect("a time within years 0 to 9999 is formatted")),
+            ..Self::of(row)
         }
     }
 }

@@ -13,6 +13,7 @@ mod clients;
 mod counts;
 mod exchange;
 mod forgetting;
+mod grants;
 mod listing;
 mod meanwhile;
 mod orphans;
@@ -108,6 +109,15 @@ macro_rules! all_rules {
             batches::each_entry_of_a_batch_has_the_answer_that_is_its_own,
             batches::a_user_s_token_that_comes_with_the_end_is_wiped_with_the_others,
             batches::answers_that_are_lost_are_given_when_they_are_asked_for_again,
+            grants::a_signup_has_one_grant_at_a_time_and_each_is_told_of,
+            grants::of_many_that_ask_at_once_one_opens_a_grant,
+            grants::nothing_is_asked_for_a_signup_that_has_changed_or_was_forgotten,
+            grants::a_trip_is_spent_once_and_only_by_the_browser_that_began_it,
+            grants::of_many_that_spend_one_trip_at_once_one_does,
+            grants::no_trip_begins_for_a_grant_that_is_over,
+            grants::grants_that_no_one_completes_expire_once,
+            grants::a_signup_that_is_cancelled_or_forgotten_asks_no_one_any_more,
+            grants::what_a_grant_expects_moves_with_a_ledger_that_is_rebound,
             signups::the_schema_goes_down_and_up_again,
         );
     };

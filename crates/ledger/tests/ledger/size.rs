@@ -6,6 +6,7 @@
 
 mod drive;
 mod figures;
+mod granting;
 mod operations;
 mod plans;
 pub(crate) mod rows;
@@ -35,6 +36,7 @@ const EXCEPTIONS: &[Exception] = &[
     on_both("attempts", "", "sorts the evidence of one signup"),
     on_both("credentials", "", "sorts the tokens of one signup"),
     on_both("audit_of", "", "sorts the acts on one signup"),
+    on_both("grants_of", "", "sorts the grants of one signup, and their trips"),
     on_postgres("take_publishing", "", "reads a table of one row"),
     on_postgres("holds_publishing", "", "reads a table of one row"),
     on_postgres("published", "\"publishing_lease\"", "reads a table of one row"),

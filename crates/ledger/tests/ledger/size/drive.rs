@@ -10,7 +10,7 @@ use foxden_ledger::{
 };
 use foxden_vault::{KeyRing, RefreshToken};
 
-use super::rows::signup_id;
+use super::{granting, rows::signup_id};
 use crate::{
     cancelling::cancellation,
     support::{LEASE, accept, entry, payload, row, signup, token, written},
@@ -26,6 +26,7 @@ pub(crate) async fn everything(ledger: &Ledger, custody: &Custody) {
     telling(ledger).await;
     people(ledger, custody).await;
     renewing(ledger, custody).await;
+    granting::everything(ledger, custody).await;
     reading(ledger).await;
     keys(ledger).await;
     pruning(ledger).await;
@@ -74,7 +75,7 @@ async fn working(ledger: &Ledger, custody: &Custody) {
     looking_up(ledger).await;
 }
 
-async fn parked(ledger: &Ledger, custody: &Custody, signup_id: &str, reason: ParkedReason) -> Claimed {
+pub(super) async fn parked(ledger: &Ledger, custody: &Custody, signup_id: &str, reason: ParkedReason) -> Claimed {
     let claimed = accept(ledger, custody, &WorkerId::new(), signup_id).await;
     let mut parked = entry(&claimed, Next::Parked { reason, detail: None });
     parked.event = Some(event(&claimed.provisioning, OutcomeKind::Parked));

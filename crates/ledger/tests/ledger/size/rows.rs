@@ -50,6 +50,7 @@ pub(crate) async fn fill(ledger: &Ledger, url: &str, custody: &Custody) {
     let now = ledger.now_ms().await.unwrap();
     let (event, print, token) =
         (hex(&sample.payload.into_bytes()), hex(sample.fingerprint.as_bytes()), hex(token.as_bytes()));
+    let cookie = hex(&[7; 32]);
     // A second for each row, so the oldest of a million is eleven days old.
     let at = format!("({now} - ({rows} - n) * 1000)");
     let id = "'00000000-0000-7000-8000-' || substr(CAST(1000000000000 + n AS TEXT), 2)";
@@ -106,6 +107,23 @@ pub(crate) async fn fill(ledger: &Ledger, url: &str, custody: &Custody) {
             "INSERT INTO superseded_contents (provisioning_id, fingerprint, superseded_at) \
              {series} SELECT {id}, {print}, {at} FROM s WHERE n % 20 = 0"
         ),
+        // As in a campaign: every fourth provisioned signup is asked for its store, and most have answered.
+        format!(
+            "INSERT INTO grants (id, provisioning_id, reason, wanted, client_id, expected_uri, state, asked_at, \
+             expires_at, ended_at) {series} SELECT {}, {id}, 'reconnect', 'store', 'client', \
+             'https://api.foxycart.com/stores/' || CAST(n AS TEXT), CASE WHEN n % 16 = 0 THEN 'open' ELSE 'kept' END, \
+             {at}, {at} + CASE WHEN n % 160 = 0 THEN 1 ELSE 1000000000000 END, CASE WHEN n % 16 <> 0 THEN {at} END \
+             FROM s WHERE {kind} < 75 AND n % 4 = 0",
+            key("00000001")
+        ),
+        format!(
+            "INSERT INTO trips (id, grant_id, state_hash, cookie_hash, client_id, scope, redirect_uri, started_at, \
+             expires_at, spent_at, ending) {series} SELECT {}, {}, {}, {cookie}, 'client', 'store_full_access', \
+             'https://x/', {at}, {at}, {at}, 'granted' FROM s WHERE {kind} < 75 AND n % 4 = 0",
+            key("00000001"),
+            key("00000001"),
+            state_hash(ledger)
+        ),
         format!(
             "INSERT INTO audit (id, at, who, act, signup_id) \
              {series} SELECT {}, {at}, 'a person', 'open_token', 'acct_' || CAST(n AS TEXT) FROM s WHERE n % 20 = 0",
@@ -114,6 +132,15 @@ pub(crate) async fn fill(ledger: &Ledger, url: &str, custody: &Custody) {
     ];
     // One transaction: SQLite waits for its disk at each commit.
     meddle(url, &format!("BEGIN; {}; COMMIT", statements.join("; "))).await;
+}
+
+/// Another one for each row.
+fn state_hash(ledger: &Ledger) -> &'static str {
+    if ledger.is_embedded() {
+        "CAST(substr('00000000000000000000000000000000' || n, -32) AS BLOB)"
+    } else {
+        "sha256(CAST(n AS TEXT)::bytea)"
+    }
 }
 
 fn attempts(series: &str, id: &str, key: &str, intent: &str, step: &str, at: &str) -> String {

@@ -1,0 +1,48 @@
+//! What a person is asked for, and does.
+
+use foxden_custody::Custody;
+use foxden_ledger::{By, Forgetting, Grant, Ledger, ParkedReason, Provisioning, TripEnding};
+
+use super::drive::parked;
+use crate::{
+    cancelling::cancellation,
+    grants::{ask, expired, for_store, travelled},
+    support::row,
+};
+
+pub(super) async fn everything(ledger: &Ledger, custody: &Custody) {
+    asked(ledger, custody).await;
+    came_back(ledger, custody).await;
+    cancelled(ledger, custody).await;
+}
+
+async fn asked_for(ledger: &Ledger, custody: &Custody, signup_id: &str) -> (Provisioning, Grant) {
+    parked(ledger, custody, signup_id, ParkedReason::StoreTokenLost).await;
+    let judged = row(ledger, signup_id).await;
+    let grant = ask(ledger, &judged, for_store()).await;
+    (judged, grant)
+}
+
+async fn asked(ledger: &Ledger, custody: &Custody) {
+    let (judged, grant) = asked_for(ledger, custody, "asked").await;
+    ledger.ask_for_grant(&judged, for_store()).await.unwrap();
+    ledger.find_grant(&grant.id).await.unwrap();
+    ledger.live_grant(&judged.id).await.unwrap();
+    ledger.withdraw_grant(&grant.id).await.unwrap();
+    assert_eq!(ledger.expire_grants(expired).await.unwrap().len(), 100);
+}
+
+async fn came_back(ledger: &Ledger, custody: &Custody) {
+    let (judged, grant) = asked_for(ledger, custody, "came-back").await;
+    let trip = travelled(ledger, &grant, 1).await;
+    ledger.end_trip(&trip, TripEnding::Failed).await.unwrap();
+    ledger.grants_of(&judged.id).await.unwrap();
+}
+
+async fn cancelled(ledger: &Ledger, custody: &Custody) {
+    let (judged, grant) = asked_for(ledger, custody, "asked-and-cancelled").await;
+    travelled(ledger, &grant, 5).await;
+    ledger.cancel(&judged, cancellation(&judged)).await.unwrap().unwrap();
+    let all = Forgetting { links: true, tokens: true };
+    ledger.forget(&judged.signup_id, all, &By::new("a person")).await.unwrap();
+}
