@@ -5,6 +5,7 @@
 //! was granted is what was wanted, is for others to judge; here is refused what only a transaction can see.
 
 pub(crate) mod ask;
+pub(crate) mod counts;
 pub(crate) mod ending;
 pub(crate) mod grant;
 pub(crate) mod past;

@@ -62,6 +62,7 @@ pub use explain::Sent;
 pub use forget::{Forget, Forgetting, Forgotten};
 pub use grants::{
     ask::{Asked, Asking},
+    counts::GrantCount,
     ending::{AsEvent, Overdue},
     grant::{Grant, Trip},
     past::{PastGrant, PastTrip},

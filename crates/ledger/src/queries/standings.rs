@@ -11,6 +11,7 @@ use sea_orm::{ConnectionTrait as _, QueryResult};
 use crate::{
     connect::Ledger,
     error::{LedgerError, leave_out_damaged},
+    grants,
     state::{ParkedReason, State, Step},
 };
 
@@ -130,7 +131,7 @@ impl Ledger {
         if self.is_embedded() {
             return Ok(());
         }
-        for fold in [FOLD, FOLD_WAITING] {
+        for fold in [FOLD, FOLD_WAITING, grants::counts::FOLD] {
             if self.db.execute_raw(self.statement(fold, [])).await?.rows_affected() > 0 {
                 self.count_commit();
             }

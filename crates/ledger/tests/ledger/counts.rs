@@ -4,9 +4,10 @@ use foxden_ledger::{
     By, Cancellation, Forget, Forgetting, Ledger, ManualClock, MarkRestored, Marked, Next, OutcomeData, OutcomeEvent,
     OutcomeKind, ParkedReason, Places, SignupId, WorkerId,
 };
-use sea_orm::{ConnectionTrait as _, Database, Statement};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, QueryResult, Statement};
 use std::time::Duration;
 
+use crate::grants::{ask, for_store};
 use crate::support::{LEASE, accept, custody, entry, meddle, row, signup, written};
 
 type Counted = (String, String, Option<String>, i64, i64);
@@ -21,6 +22,7 @@ pub(crate) async fn agree(ledger: &Ledger, url: &str) {
     let waiting = db.query_one_raw(Statement::from_string(db.get_database_backend(), query)).await.unwrap().unwrap();
     let waiting = waiting.try_get::<i64>("", "n").unwrap();
     assert_eq!(i64::try_from(ledger.count_waiting_events().await.unwrap()).unwrap(), waiting);
+    grants_agree(ledger, &db).await;
     let mut full: Vec<Counted> = rows
         .iter()
         .map(|row| {
@@ -36,6 +38,22 @@ pub(crate) async fn agree(ledger: &Ledger, url: &str) {
         (kept.step.to_string(), kept.state.to_string(), reason, count, kept.oldest_ms)
     });
     let mut kept: Vec<Counted> = kept.collect();
+    full.sort();
+    kept.sort();
+    assert_eq!(kept, full);
+}
+
+async fn grants_agree(ledger: &Ledger, db: &DatabaseConnection) {
+    let query = "SELECT reason, state, COUNT(*) AS n FROM grants GROUP BY reason, state";
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), query)).await.unwrap();
+    let text = |row: &QueryResult, column| row.try_get::<String>("", column).unwrap();
+    let mut full: Vec<_> = rows
+        .iter()
+        .map(|row| (text(row, "reason"), text(row, "state"), row.try_get::<i64>("", "n").unwrap().unsigned_abs()))
+        .collect();
+    let kept = ledger.count_grants().await.unwrap();
+    let mut kept: Vec<_> =
+        kept.iter().map(|kept| (kept.reason.to_string(), kept.state.to_string(), kept.count)).collect();
     full.sort();
     kept.sort();
     assert_eq!(kept, full);
@@ -76,6 +94,11 @@ pub(crate) async fn counts_are_those_of_a_full_count_whatever_was_done(ledger: L
     ledger.tell("an event".into(), event(OutcomeKind::Rejected)).await.unwrap();
     ledger.tell("an event".into(), event(OutcomeKind::Rejected)).await.unwrap();
     agree(&ledger, url).await;
+    let asked = ask(&ledger, &row(&ledger, "parked").await, for_store()).await;
+    ask(&ledger, &row(&ledger, "retried").await, for_store()).await;
+    agree(&ledger, url).await;
+    ledger.withdraw_grant(&asked.id).await.unwrap();
+    agree(&ledger, url).await;
     ledger.retry(&SignupId::parse("retried").unwrap(), "ada").await.unwrap();
     ledger.sweep(Duration::ZERO).await.unwrap();
     agree(&ledger, url).await;
@@ -102,6 +125,9 @@ pub(crate) async fn counts_are_those_of_a_full_count_whatever_was_done(ledger: L
         .await;
     agree(&ledger, url).await;
     meddle(url, "DELETE FROM outbox").await;
+    meddle(url, "UPDATE grants SET state = 'expired', ended_at = 1").await;
+    agree(&ledger, url).await;
+    meddle(url, "DELETE FROM grants").await;
     agree(&ledger, url).await;
     ledger.sweep(Duration::ZERO).await.unwrap();
     agree(&ledger, url).await;
@@ -137,6 +163,7 @@ pub(crate) async fn wrong_counts_are_put_right_by_what_operations_says(ledger: L
     accept(&ledger, &custody, &WorkerId::new(), "claimed").await;
     let claimed = accept(&ledger, &custody, &WorkerId::new(), "parked").await;
     written(&ledger, entry(&claimed, parked(ParkedReason::DomainTaken))).await;
+    ask(&ledger, &row(&ledger, "parked").await, for_store()).await;
     ledger.tell("an event".into(), event(OutcomeKind::Rejected)).await.unwrap();
     ledger.sweep(Duration::ZERO).await.unwrap();
     // One that is yet to be folded on PostgreSQL, and counts that are wrong in either place.
@@ -144,10 +171,12 @@ pub(crate) async fn wrong_counts_are_put_right_by_what_operations_says(ledger: L
     meddle(url, "UPDATE standings SET n = n + 5").await;
     meddle(url, "INSERT INTO standings (step, state, parked_reason, n) VALUES ('store', 'due', '', 7)").await;
     meddle(url, "UPDATE waiting_events SET n = n + 3").await;
+    meddle(url, "INSERT INTO grant_counts (reason, state, n) VALUES ('connect', 'open', 2)").await;
     if !url.starts_with("sqlite:") {
         meddle(url, "INSERT INTO waiting_event_changes (n) VALUES (9)").await;
+        meddle(url, "INSERT INTO grant_changes (reason, state, n) VALUES ('connect', 'open', 5)").await;
     }
-    assert_eq!(ledger.count_waiting_events().await.unwrap(), if url.starts_with("sqlite:") { 4 } else { 13 });
+    assert_eq!(ledger.count_waiting_events().await.unwrap(), if url.starts_with("sqlite:") { 5 } else { 14 });
     meddle(url, to_count_again(url)).await;
     agree(&ledger, url).await;
     ledger.accept_queued(vec![signup(&custody, "s4")]).await.unwrap();

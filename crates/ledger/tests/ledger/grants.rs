@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Asked, Asking, Begun, By, ClientId, Digest, Forgetting, FoxyOrigin, Grant, GrantId, GrantReason, GrantState,
-    Ledger, ManualClock, NewTrip, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Provisioning, Rebind,
-    Spent, TripEnding, TripId, Wanted, WhichFoxy, WorkerId,
+    Asked, Asking, Begun, By, ClientId, Digest, Forgetting, FoxyOrigin, Grant, GrantCount, GrantId, GrantReason,
+    GrantState, Ledger, ManualClock, NewTrip, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Provisioning,
+    Rebind, Spent, TripEnding, TripId, Wanted, WhichFoxy, WorkerId,
 };
 
 use crate::{
@@ -94,6 +94,11 @@ pub(crate) async fn state(ledger: &Ledger, id: &GrantId) -> GrantState {
     ledger.find_grant(id).await.unwrap().unwrap().0.state
 }
 
+async fn counted(ledger: &Ledger, reason: GrantReason, state: GrantState) -> u64 {
+    let is_it = |count: &&GrantCount| count.reason == reason && count.state == state;
+    ledger.count_grants().await.unwrap().iter().find(is_it).map_or(0, |count| count.count)
+}
+
 pub(crate) async fn a_signup_has_one_grant_at_a_time_and_each_is_told_of(ledger: Ledger) {
     let clock = ManualClock::new(START_MS);
     let ledger = ledger.with_clock(&clock);
@@ -112,6 +117,9 @@ pub(crate) async fn a_signup_has_one_grant_at_a_time_and_each_is_told_of(ledger:
     let past = ledger.grants_of(&row.id).await.unwrap();
     let states: Vec<_> = past.iter().map(|past| (past.id.clone(), past.state.known())).collect();
     assert_eq!(states, [(first.id, Some(GrantState::Expired)), (second.id, Some(GrantState::Open))]);
+    for state in [GrantState::Open, GrantState::Expired] {
+        assert_eq!(counted(&ledger, GrantReason::Recover, state).await, 1, "{state}");
+    }
 }
 
 pub(crate) async fn of_many_that_ask_at_once_one_opens_a_grant(ledger: Ledger) {

@@ -14,6 +14,7 @@ pub(super) async fn everything(ledger: &Ledger, custody: &Custody) {
     asked(ledger, custody).await;
     came_back(ledger, custody).await;
     cancelled(ledger, custody).await;
+    ledger.count_grants().await.unwrap();
 }
 
 async fn asked_for(ledger: &Ledger, custody: &Custody, signup_id: &str) -> (Provisioning, Grant) {

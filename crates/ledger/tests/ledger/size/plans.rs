@@ -9,8 +9,16 @@ const WASTED: f64 = 1_000.0;
 
 /// Tables that don't grow with the ledger: counts, changes that no sweep has folded into them yet, how far evidence was
 /// pruned, and which formats have ended.
-const SMALL: [&str; 6] =
-    ["standings", "standing_changes", "waiting_events", "waiting_event_changes", "pruned_evidence", "ended_formats"];
+const SMALL: [&str; 8] = [
+    "standings",
+    "standing_changes",
+    "waiting_events",
+    "waiting_event_changes",
+    "grant_counts",
+    "grant_changes",
+    "pruned_evidence",
+    "ended_formats",
+];
 
 /// A statement that is allowed what others are not.
 pub(crate) struct Exception {
