@@ -1,4 +1,4 @@
-//! Keeping the ledger's history short: a worker's part that prunes evidence and published events by age.
+//! Keeping the ledger's history short: a worker's part that prunes evidence, published events and trips by age.
 
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,7 @@ pub(crate) struct History {
 struct Deleted {
     evidence: u64,
     events: u64,
+    trips: u64,
 }
 
 impl History {
@@ -39,10 +40,17 @@ impl History {
             wait = EVERY;
             let (started, mut deleted) = (Instant::now(), Deleted::default());
             let ended = stop.run_until_cancelled(self.pass(&mut deleted)).await;
-            let Deleted { evidence, events } = deleted;
-            if evidence + events > 0 {
+            let Deleted { evidence, events, trips } = deleted;
+            if evidence + events + trips > 0 {
                 let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                tracing::info!(event = "history.pruned", evidence, events, duration_ms, "old history was deleted");
+                tracing::info!(
+                    event = "history.pruned",
+                    evidence,
+                    events,
+                    trips,
+                    duration_ms,
+                    "old history was deleted"
+                );
             }
             if let Some(Err(error)) = ended {
                 let error = &error as &dyn std::error::Error;
@@ -68,8 +76,16 @@ impl History {
             let started = Instant::now();
             let page = self.ledger.prune_events(self.keep, after).await?;
             deleted.events += page.deleted;
-            let Some(next) = page.next else { return Ok(()) };
+            let Some(next) = page.next else { break };
             after = next;
+            rest_after(started.elapsed()).await;
+        }
+        loop {
+            let started = Instant::now();
+            match self.ledger.prune_trips(self.keep).await? {
+                0 => return Ok(()),
+                trips => deleted.trips += trips,
+            }
             rest_after(started.elapsed()).await;
         }
     }

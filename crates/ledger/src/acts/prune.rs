@@ -22,7 +22,7 @@ use crate::{
 /// How many signups one transaction takes the evidence of: on SQLite other writers wait for it.
 const SIGNUPS: i64 = 200;
 
-/// How many published events one statement looks at.
+/// How many published events, or trips, one statement looks at.
 const EVENTS: u64 = 500;
 
 /// What one page of pruning evidence came to.
@@ -141,6 +141,29 @@ impl Ledger {
                 ledger.count_commit();
             }
             Ok(EventsPage { deleted: deleted.rows_affected(), next })
+        })
+        .await
+    }
+
+    /// Deletes a page of the trips that were over longer ago than `keep`; what became of their grants stays. Answers how
+    /// many.
+    ///
+    /// # Errors
+    /// When the database does not answer; then nothing was deleted, or it is not known. To repeat it is harmless.
+    pub async fn prune_trips(&self, keep: Duration) -> Result<u64, LedgerError> {
+        let (ledger, before) = (self.clone(), self.now_ms().await? - millis(keep));
+        self.detached("prune_trips", async move {
+            let old = format!("SELECT id FROM trips WHERE expires_at < $1 ORDER BY expires_at LIMIT {EVENTS}");
+            let text = if ledger.is_embedded() {
+                format!("DELETE FROM trips WHERE id IN ({old})")
+            } else {
+                format!("DELETE FROM trips WHERE id = ANY(ARRAY({old} FOR UPDATE SKIP LOCKED))")
+            };
+            let deleted = ledger.db.execute_raw(ledger.statement(&text, [before.into()])).await?.rows_affected();
+            if deleted > 0 {
+                ledger.count_commit();
+            }
+            Ok(deleted)
         })
         .await
     }

@@ -293,3 +293,18 @@ pub(crate) async fn what_a_grant_expects_moves_with_a_ledger_that_is_rebound(led
     let (moved, _) = ledger.find_grant(&grant.id).await.unwrap().unwrap();
     assert_eq!(moved.expected_uri.as_deref(), Some("https://foxy.example:8443/stores/7"));
 }
+
+pub(crate) async fn trips_are_pruned_by_age_and_their_grants_stay(ledger: Ledger) {
+    let clock = ManualClock::new(START_MS);
+    let ledger = ledger.with_clock(&clock);
+    let row = parked(&ledger, "s1", ParkedReason::StoreTokenLost).await;
+    let grant = ask(&ledger, &row, for_store()).await;
+    ledger.begin_trip(&grant.id, trip(1)).await.unwrap();
+    clock.advance(MINUTES * 2);
+    ledger.begin_trip(&grant.id, trip(2)).await.unwrap();
+    assert_eq!(ledger.prune_trips(MINUTES).await.unwrap(), 0);
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(ledger.prune_trips(MINUTES).await.unwrap(), 1);
+    let past = ledger.grants_of(&row.id).await.unwrap();
+    assert_eq!(past[0].trips.iter().map(|trip| trip.started_at_ms).collect::<Vec<_>>(), [START_MS + 1_200_000]);
+}

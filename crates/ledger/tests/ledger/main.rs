@@ -118,6 +118,7 @@ macro_rules! all_rules {
             grants::grants_that_no_one_completes_expire_once,
             grants::a_signup_that_is_cancelled_or_forgotten_asks_no_one_any_more,
             grants::what_a_grant_expects_moves_with_a_ledger_that_is_rebound,
+            grants::trips_are_pruned_by_age_and_their_grants_stay,
             signups::the_schema_goes_down_and_up_again,
         );
     };

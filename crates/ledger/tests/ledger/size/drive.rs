@@ -18,7 +18,7 @@ use crate::{
 
 const NOW: Duration = Duration::ZERO;
 /// Leaves more than two pages to prune of the smallest ledger.
-const KEEP: Duration = Duration::from_hours(12);
+pub(super) const KEEP: Duration = Duration::from_hours(12);
 
 pub(crate) async fn everything(ledger: &Ledger, custody: &Custody) {
     accepting(ledger, custody).await;

@@ -3,7 +3,7 @@
 use foxden_custody::Custody;
 use foxden_ledger::{By, Forgetting, Grant, Ledger, ParkedReason, Provisioning, TripEnding};
 
-use super::drive::parked;
+use super::drive::{KEEP, parked};
 use crate::{
     cancelling::cancellation,
     grants::{ask, expired, for_store, travelled},
@@ -15,6 +15,7 @@ pub(super) async fn everything(ledger: &Ledger, custody: &Custody) {
     came_back(ledger, custody).await;
     cancelled(ledger, custody).await;
     ledger.count_grants().await.unwrap();
+    assert!(ledger.prune_trips(KEEP).await.unwrap() > 0);
 }
 
 async fn asked_for(ledger: &Ledger, custody: &Custody, signup_id: &str) -> (Provisioning, Grant) {
