@@ -34,7 +34,7 @@ pub struct TokenRow {
     pub signup_id: SignupId,
     /// What the token opens.
     pub scope: Scope,
-    /// The create call that brought it.
+    /// The create call that brought it, or the number that a granted one is kept by.
     pub serial: u32,
     /// The addresses that it is said to open, or is about to be used for.
     pub addresses: Vec<String>,

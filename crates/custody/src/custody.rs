@@ -158,8 +158,20 @@ impl Custody {
     /// # Errors
     /// Only if the operating system gives no random bytes.
     pub fn seal_token(&self, row: &TokenRow, token: &RefreshToken) -> Result<Sealed, SealError> {
+        self.seal_token_of(row, token, TokenSource::Created)
+    }
+
+    /// Seals a token that a person has granted, under the number that it is kept by.
+    ///
+    /// # Errors
+    /// As [`Custody::seal_token`].
+    pub fn seal_granted_token(&self, row: &TokenRow, token: &RefreshToken) -> Result<Sealed, SealError> {
+        self.seal_token_of(row, token, TokenSource::Granted)
+    }
+
+    fn seal_token_of(&self, row: &TokenRow, token: &RefreshToken, source: TokenSource) -> Result<Sealed, SealError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|now| i64::try_from(now.as_millis()).ok());
-        let text = encode(&TokenContent::new(row, token, Some(TokenSource::Created), now));
+        let text = encode(&TokenContent::new(row, token, Some(source), now));
         self.ring.seal(&self.binding(CREDENTIAL, &row.provisioning, row.scope.as_str()), &text)
     }
 

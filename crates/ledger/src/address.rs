@@ -22,6 +22,10 @@ impl ResourcePath {
         Self(path.unwrap_or(address).to_owned())
     }
 
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether a column has an address with this path, in the words of the index on those of stores.
     pub(crate) fn is_in(&self, column: &str, is_embedded: bool) -> SimpleExpr {
         // SQLite does not see that what has a path is not null, which the index demands.

@@ -6,8 +6,10 @@
 
 pub(crate) mod ask;
 pub(crate) mod counts;
+pub(crate) mod effects;
 pub(crate) mod ending;
 pub(crate) mod grant;
+pub(crate) mod keep;
 pub(crate) mod past;
 pub(crate) mod trips;
 pub(crate) mod words;

@@ -65,6 +65,7 @@ pub use grants::{
     counts::GrantCount,
     ending::{AsEvent, Overdue},
     grant::{Grant, Trip},
+    keep::{Keeping, KeptGrant, Then},
     past::{PastGrant, PastTrip},
     trips::{Back, Begun, Digest, NewTrip, Spent},
     words::{GrantReason, GrantState, TripEnding, Wanted},

@@ -70,7 +70,7 @@ pub struct Attempt {
 pub struct NewCredential {
     /// What it opens.
     pub scope: Scope,
-    /// The create call that Foxy answered with it.
+    /// The create call that Foxy answered with it, or the number of a granted one.
     pub intent: u32,
     /// The user or store it opens, if its link could be trusted.
     pub resource_uri: Option<String>,

@@ -266,6 +266,8 @@ words! {
         Correction = "correction",
         /// A person closed it for good.
         Cancel = "cancel",
+        /// A person granted access at Foxy.
+        Grant = "grant",
     }
 }
 
@@ -311,6 +313,8 @@ words! {
         Cancelled = "cancelled",
         /// The ledger was restored from an older copy.
         Restored = "restored",
+        /// A person granted access, and the token is kept.
+        Granted = "granted",
     }
 }
 
@@ -338,7 +342,8 @@ impl AttemptOutcome {
             | Self::Retry
             | Self::Corrected
             | Self::Cancelled
-            | Self::Restored => false,
+            | Self::Restored
+            | Self::Granted => false,
         }
     }
 }

@@ -37,7 +37,7 @@ pub use email::{EmailTemplate, EmailTemplateError};
 pub use gate::{Gate, GateSettings};
 pub use keeper::Keeper;
 pub use leases::Leases;
-pub use outcome::{cancelled_event, grant_expired_event, grant_requested_event};
+pub use outcome::{cancelled_event, grant_expired_event, grant_requested_event, provisioned_event};
 pub use policy::Policy;
 pub use runner::{Ending, Parts, Runner};
 pub use schedule::Schedule;

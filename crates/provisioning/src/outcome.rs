@@ -41,3 +41,8 @@ pub fn grant_requested_event(row: &Provisioning, grant: &Grant) -> OutcomeEvent 
 pub fn grant_expired_event(row: &Provisioning, grant: &Grant) -> OutcomeEvent {
     OutcomeEvent { kind: OutcomeKind::GrantExpired, data: OutcomeData::of_grant(row, grant) }
 }
+
+/// The event of a signup that was closed as provisioned by what a person granted.
+pub fn provisioned_event(row: &Provisioning) -> OutcomeEvent {
+    OutcomeEvent { kind: OutcomeKind::Provisioned, data: OutcomeData::of(row) }
+}

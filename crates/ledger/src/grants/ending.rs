@@ -18,11 +18,13 @@ use crate::{
     error::LedgerError,
     grants::{
         grant::{Grant, is_live, live_of},
-        words::{GrantState, TripEnding},
+        words::{GrantState, TripEnding, Wanted},
     },
     ids::{GrantId, ProvisioningId, SignupId, TripId},
     outbox::{OutcomeEvent, insert_event},
+    parked::resume_for_user_token,
     provisioning::Provisioning,
+    record::NewCredential,
     state::{Scope, State},
     transactions::Ending::{Commit, RollBack},
 };
@@ -147,6 +149,33 @@ pub(crate) async fn withdraw_of(txn: &Transaction, id: &ProvisioningId, now: i64
         Some(live) => end_row(txn, &live, GrantState::Withdrawn, now).await.map(drop),
         None => Ok(()),
     }
+}
+
+/// Ends the grant of a row for which a token came late, if it is what was asked for. One whose number no call has had
+/// came of a grant: it lay in an escrow.
+pub(crate) async fn settle(
+    txn: &Transaction,
+    row: &provisioning::Model,
+    late: &NewCredential,
+    now: i64,
+) -> Result<(), LedgerError> {
+    let id = ProvisioningId::from_row(row.id.clone());
+    let is_granted = i32::try_from(late.intent).is_ok_and(|number| number > row.intents);
+    if is_granted && late.scope == Scope::User {
+        resume_for_user_token(txn, &id, now).await?;
+    }
+    let Some(live) = live_of(&id).one(txn).await? else { return Ok(()) };
+    let wanted = match late.scope {
+        Scope::User => Wanted::User,
+        Scope::Store => Wanted::Store,
+    };
+    let (expected, came) = (live.expected_uri.as_deref(), late.resource_uri.as_deref());
+    let is_it = live.wanted == wanted.as_str() && (expected.is_none() || is_same_resource(expected, came));
+    if !is_it || live.state != GrantState::Open.as_str() {
+        return Ok(());
+    }
+    let state = if is_granted { GrantState::Kept } else { GrantState::Withdrawn };
+    end_row(txn, &live, state, now).await.map(drop)
 }
 
 /// Ends one. `None`: it has ended meanwhile.

@@ -28,9 +28,9 @@ use crate::{
 pub struct Credential {
     /// What it opens.
     pub scope: Scope,
-    /// The create call that Foxy answered with it.
+    /// The create call that Foxy answered with it, or the number of a granted one.
     pub intent: u32,
-    /// 0 for the token of that call; else it is another one, which stands beside it.
+    /// 0 for the token of that call or number; else it is another one, which stands beside it.
     pub serial: u32,
     /// The user or store it opens.
     pub resource_uri: Option<String>,

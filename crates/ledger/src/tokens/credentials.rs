@@ -22,6 +22,7 @@ use crate::{
         provisioning::{Column, Entity, Model},
     },
     error::LedgerError,
+    grants::ending,
     ids::ProvisioningId,
     outbox::tell_resumed,
     provisioning::Provisioning,
@@ -79,6 +80,9 @@ impl Ledger {
                 if !matches!(kept, Kept::Wiped | Kept::Differs) {
                     resume(txn, &id, &credential, now).await?;
                 }
+                if kept == Kept::First && !is_left_behind(&row, &credential) {
+                    ending::settle(txn, &row, &credential, now).await?;
+                }
                 Ok(Commit((row, kept)))
             });
             let (row, kept) = keeping.await?;
@@ -101,6 +105,11 @@ pub(crate) enum Road {
     Escrow {
         /// It is known to be another one than that which is here.
         is_other: bool,
+    },
+    /// By a person who granted access.
+    Grant {
+        /// The signup ends with it, in the same transaction.
+        ends: bool,
     },
 }
 
@@ -183,7 +192,7 @@ pub(crate) async fn insert(
     let beside = of_scope.iter().map(|held| held.intent).filter(|intent| *intent < 0).min().unwrap_or(0) - 1;
     match road {
         Road::Escrow { is_other: false } => return Ok(Kept::Differs),
-        Road::Escrow { is_other: true } => {
+        Road::Escrow { is_other: true } | Road::Grant { .. } => {
             (fresh.intent, fresh.beside_intent) = (Set(beside), Set(Some(intent)));
             credential::Entity::insert(fresh).exec_without_returning(txn).await?;
         }
@@ -208,7 +217,7 @@ pub(crate) const fn is_forgotten(row: &Model, scope: Scope) -> bool {
 
 /// Whether a token can be of a store that is left behind, now or later.
 pub(crate) fn is_apart(scope: Scope, road: Road) -> bool {
-    scope == Scope::Store && road != Road::Answer { ends: true }
+    scope == Scope::Store && !matches!(road, Road::Answer { ends: true } | Road::Grant { ends: true })
 }
 
 /// Gives a token of a call its number there: the call's own for the one in use.

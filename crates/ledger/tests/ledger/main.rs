@@ -13,6 +13,7 @@ mod clients;
 mod counts;
 mod exchange;
 mod forgetting;
+mod granted;
 mod grants;
 mod listing;
 mod meanwhile;
@@ -119,6 +120,17 @@ macro_rules! all_rules {
             grants::a_signup_that_is_cancelled_or_forgotten_asks_no_one_any_more,
             grants::what_a_grant_expects_moves_with_a_ledger_that_is_rebound,
             grants::trips_are_pruned_by_age_and_their_grants_stay,
+            granted::a_granted_store_closes_its_signup_as_provisioned_once,
+            granted::a_granted_user_lets_its_signup_continue,
+            granted::a_store_in_doubt_is_looked_up_before_anything_else_under_a_granted_user,
+            granted::a_token_for_a_signup_that_moved_on_is_kept_beside_what_it_has,
+            granted::a_reconnected_store_uses_the_newest_token_and_keeps_the_others,
+            granted::of_keeping_and_cancelling_at_once_one_is_first,
+            granted::a_granted_token_steers_no_signup_that_is_at_work,
+            granted::no_store_is_granted_to_two_signups,
+            granted::a_store_that_no_one_expected_waits_to_be_confirmed,
+            granted::a_granted_token_out_of_the_escrow_does_what_the_grant_would_have_done,
+            granted::what_is_granted_after_its_customer_was_forgotten_is_wiped,
             signups::the_schema_goes_down_and_up_again,
         );
     };

@@ -109,6 +109,7 @@ pub(crate) async fn what_foxy_may_have_beside_the_row_stays_in_the_evidence(ledg
         O::Corrected,
         O::Cancelled,
         O::Restored,
+        O::Granted,
     ];
     assert_eq!(outcomes(&ledger, "old").await, stays);
     let with_calls = [&[O::Done; 3][..], &stays[..]].concat();

@@ -1,18 +1,23 @@
 //! What a person is asked for, and does.
 
 use foxden_custody::Custody;
-use foxden_ledger::{By, Forgetting, Grant, Ledger, ParkedReason, Provisioning, TripEnding};
+use foxden_ledger::{
+    By, Forgetting, Grant, GrantReason, Keeping, Ledger, ParkedReason, Provisioning, Scope, TripEnding, Wanted,
+};
 
 use super::drive::{KEEP, parked};
 use crate::{
     cancelling::cancellation,
-    grants::{ask, expired, for_store, travelled},
+    granted::{granted, then},
+    grants::{ask, asking, expired, for_store, travelled},
     support::row,
 };
 
 pub(super) async fn everything(ledger: &Ledger, custody: &Custody) {
     asked(ledger, custody).await;
     came_back(ledger, custody).await;
+    kept(ledger, custody).await;
+    out_of_the_escrow(ledger, custody).await;
     cancelled(ledger, custody).await;
     ledger.count_grants().await.unwrap();
     assert!(ledger.prune_trips(KEEP).await.unwrap() > 0);
@@ -39,6 +44,32 @@ async fn came_back(ledger: &Ledger, custody: &Custody) {
     let trip = travelled(ledger, &grant, 1).await;
     ledger.end_trip(&trip, TripEnding::Failed).await.unwrap();
     ledger.grants_of(&judged.id).await.unwrap();
+}
+
+async fn kept(ledger: &Ledger, custody: &Custody) {
+    for (number, id, is_confirmed) in [(2, "granted", true), (3, "unexpected", false)] {
+        let (judged, grant) = asked_for(ledger, custody, id).await;
+        let trip = travelled(ledger, &grant, number).await;
+        let uri = format!("https://api.foxycart.com/stores/{id}");
+        let credential = granted(ledger, custody, &judged, (Scope::Store, &uri), is_confirmed).await;
+        let keeping = Keeping { trip, credential, is_confirmed, then: then() };
+        ledger.keep_granted(&judged, keeping.clone()).await.unwrap();
+        ledger.keep_granted(&judged, keeping).await.unwrap();
+        ledger.confirm_grant(&grant.id, then()).await.unwrap();
+    }
+    parked(ledger, custody, "user-granted", ParkedReason::EmailTaken).await;
+    let judged = row(ledger, "user-granted").await;
+    let grant = ask(ledger, &judged, asking(GrantReason::TakeOver, Wanted::User)).await;
+    let trip = travelled(ledger, &grant, 4).await;
+    let credential = granted(ledger, custody, &judged, (Scope::User, "https://x/users/1"), true).await;
+    ledger.keep_granted(&judged, Keeping { trip, credential, is_confirmed: true, then: then() }).await.unwrap();
+}
+
+async fn out_of_the_escrow(ledger: &Ledger, custody: &Custody) {
+    let (judged, _) = asked_for(ledger, custody, "granted-late").await;
+    let store = "https://api.foxycart.com/stores/granted-late";
+    let late = granted(ledger, custody, &judged, (Scope::Store, store), true).await;
+    ledger.keep_from_escrow(&judged.id, &late, |_| false).await.unwrap();
 }
 
 async fn cancelled(ledger: &Ledger, custody: &Custody) {
