@@ -4,17 +4,19 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use foxden_custody::Custody;
-use foxden_ledger::{Ledger, Look, Next, OutcomeKind, ParkedReason, WorkerId};
+use foxden_ledger::{Keeping, KeptGrant, Ledger, Look, NewTrip, Next, OutcomeKind, ParkedReason, Scope, WorkerId};
 use sea_orm::{ConnectionTrait as _, Database, Statement};
 
 use crate::{
     batches::{made_store, made_user},
+    granted::{granted, then},
+    grants::{ask, expired, for_store, trip},
     size::rows::fill,
-    support::{LEASE, accept, custody, entry, meddle, signup, written},
+    support::{LEASE, accept, custody, entry, meddle, row, signup, written},
 };
 
 /// The tables that grow with each signup.
-const GROWING: [&str; 4] = ["provisionings", "attempts", "credentials", "outbox"];
+const GROWING: [&str; 6] = ["provisionings", "attempts", "credentials", "outbox", "grants", "trips"];
 
 /// PostgreSQL plans a statement five times before it keeps a plan.
 const ENOUGH: usize = 8;
@@ -32,6 +34,7 @@ async fn work(ledger: &Ledger, custody: &Custody, name: &str) {
         ledger.accept_leased(signup(custody, &format!("{name}-{number}")), &owner, LEASE).await.unwrap();
         let parked = accept(ledger, custody, &owner, &format!("{name}-parked-{number}")).await;
         written(ledger, entry(&parked, Next::Parked { reason: ParkedReason::EmailTaken, detail: None })).await;
+        grant(ledger, custody, &format!("{name}-parked-{number}")).await;
         ledger.accept_queued(vec![signup(custody, &format!("{name}-queued-{number}"))]).await.unwrap();
         let claims = ledger.claim(&owner, 1, LEASE).await.unwrap();
         for claimed in claims.claimed {
@@ -51,6 +54,23 @@ async fn work(ledger: &Ledger, custody: &Custody, name: &str) {
         let waiting = ledger.waiting_events(10).await.unwrap();
         ledger.mark_published(waiting.iter().map(|waiting| waiting.seq).collect()).await.unwrap();
     }
+}
+
+/// A person grants the store of a signup that is parked.
+async fn grant(ledger: &Ledger, custody: &Custody, signup_id: &str) {
+    let judged = row(ledger, signup_id).await;
+    let asked = ask(ledger, &judged, for_store()).await;
+    let begun = trip(0);
+    let state_hash = *begun.id.as_str().as_bytes().last_chunk().expect("an id has 36 bytes");
+    let begun = NewTrip { state_hash, ..begun };
+    ledger.begin_trip(&asked.id, begun.clone()).await.unwrap();
+    ledger.spend_trip(begun.state_hash, begun.cookie_hash, None).await.unwrap();
+    let uri = format!("https://api.foxycart.com/stores/{signup_id}");
+    let credential = granted(ledger, custody, &judged, (Scope::Store, &uri), true).await;
+    let keeping = Keeping { trip: begun.id, credential, is_confirmed: true, then: then() };
+    assert!(matches!(ledger.keep_granted(&judged, keeping).await.unwrap(), KeptGrant::Kept(_)));
+    ledger.live_grant(&judged.id).await.unwrap();
+    ledger.expire_grants(expired).await.unwrap();
 }
 
 /// How many rows were read by reading a whole table. Each process of the server says so when it ends.
