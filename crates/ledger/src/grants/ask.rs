@@ -36,10 +36,10 @@ pub struct Asking {
     pub expected_uri: Option<String>,
     /// For how long a person may answer.
     pub lifetime: Duration,
-    /// The outcome event that a grant was asked for.
-    pub requested: AsEvent,
+    /// The outcome event that a grant was asked for; `None` where no outcome events are made.
+    pub requested: Option<AsEvent>,
     /// The one that an earlier grant of the same signup has expired, if it is found to have.
-    pub expired: AsEvent,
+    pub expired: Option<AsEvent>,
 }
 
 /// What asking came to.
@@ -93,7 +93,9 @@ impl Ledger {
                 ended_at_ms: None,
             };
             Entity::insert(new_row(&grant)).exec_without_returning(txn).await?;
-            insert_event(txn, row.id.as_str(), (asking.requested)(&row, &grant), now).await?;
+            if let Some(requested) = asking.requested {
+                insert_event(txn, row.id.as_str(), requested(&row, &grant), now).await?;
+            }
             Ok(Commit(Asked::Opened(grant)))
         });
         self.detached("ask_for_grant", work).await

@@ -35,7 +35,9 @@ pub(crate) async fn close(
     if !then.keep_user_token {
         credentials::wipe_user_tokens(txn, &closed.id, now).await?;
     }
-    insert_event(txn, closed.id.as_str(), (then.provisioned)(&closed), now).await?;
+    if let Some(provisioned) = then.provisioned {
+        insert_event(txn, closed.id.as_str(), provisioned(&closed), now).await?;
+    }
     Ok(closed)
 }
 

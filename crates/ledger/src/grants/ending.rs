@@ -46,11 +46,12 @@ pub struct Overdue {
 
 impl Ledger {
     /// Ends grants whose time is over, the oldest first: a page of them. Each tells the parent app, unless its signup
-    /// was closed since it was asked for. A row that is locked is left for the next time.
+    /// was closed since it was asked for, or no outcome events are made. A row that is locked is left for the next
+    /// time.
     ///
     /// # Errors
     /// When the database does not answer; then nothing has ended, or it is not known. To repeat it is harmless.
-    pub async fn expire_grants(&self, event: AsEvent) -> Result<Vec<Overdue>, LedgerError> {
+    pub async fn expire_grants(&self, event: Option<AsEvent>) -> Result<Vec<Overdue>, LedgerError> {
         let work = self.transaction(async move |txn, now| {
             let overdue = Entity::find()
                 .filter(is_live())
@@ -77,7 +78,7 @@ impl Ledger {
                 let is_needed = row.state != State::Closed || row.closed_at_ms.is_none_or(|at| at < grant.asked_at);
                 let state = if is_needed { GrantState::Expired } else { GrantState::Withdrawn };
                 let Some(grant) = end(txn, grant.clone(), state, now).await? else { continue };
-                if is_needed {
+                if let Some(event) = event.filter(|_| is_needed) {
                     insert_event(txn, row.id.as_str(), event(&row, &grant), now).await?;
                 }
                 ended.push(Overdue { signup_id: row.signup_id, grant });
@@ -134,11 +135,12 @@ pub(crate) async fn expire(
     txn: &Transaction,
     row: &Provisioning,
     grant: Model,
-    event: AsEvent,
+    event: Option<AsEvent>,
     now: i64,
 ) -> Result<(), LedgerError> {
-    match end(txn, grant, GrantState::Expired, now).await? {
-        Some(grant) => insert_event(txn, row.id.as_str(), event(row, &grant), now).await,
+    let expired = end(txn, grant, GrantState::Expired, now).await?;
+    match expired.zip(event) {
+        Some((grant, event)) => insert_event(txn, row.id.as_str(), event(row, &grant), now).await,
         None => Ok(()),
     }
 }

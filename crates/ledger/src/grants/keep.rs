@@ -56,8 +56,8 @@ pub struct Then {
     pub keep_user_token: bool,
     /// Who brings it, for the evidence: a worker, or a program's name.
     pub who: String,
-    /// The outcome event of a signup that is closed by this.
-    pub provisioned: fn(&Provisioning) -> OutcomeEvent,
+    /// The outcome event of a signup that is closed by this; `None` where no outcome events are made.
+    pub provisioned: Option<fn(&Provisioning) -> OutcomeEvent>,
 }
 
 /// What keeping a grant came to, with the signup as it then stands.

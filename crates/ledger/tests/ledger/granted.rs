@@ -23,7 +23,13 @@ fn provisioned(row: &Provisioning) -> OutcomeEvent {
 }
 
 pub(crate) fn then() -> Then {
-    Then { store_domain: None, keep_payload: false, keep_user_token: false, who: "a worker".into(), provisioned }
+    Then {
+        store_domain: None,
+        keep_payload: false,
+        keep_user_token: false,
+        who: "a worker".into(),
+        provisioned: Some(provisioned),
+    }
 }
 
 /// A token as it comes of a trip, sealed for the row as it was judged.
@@ -279,7 +285,7 @@ pub(crate) async fn a_granted_token_out_of_the_escrow_does_what_the_grant_would_
     ledger.keep_from_escrow(&judged.id, &late, |_| panic!("there is no other")).await.unwrap();
     assert_eq!(row(&ledger, "s1").await.state, State::Unknown, "the next lookup finds it");
     assert_eq!(state(&ledger, &grant.id).await, GrantState::Kept);
-    assert!(ledger.expire_grants(expired).await.unwrap().is_empty());
+    assert!(ledger.expire_grants(Some(expired)).await.unwrap().is_empty());
     // One that is not what was asked for ends no grant.
     let judged = store_lost(&ledger, &custody, "s2").await;
     let grant = ask(&ledger, &judged, for_store()).await;

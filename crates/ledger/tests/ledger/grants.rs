@@ -37,8 +37,8 @@ pub(crate) fn asking(reason: GrantReason, wanted: Wanted) -> Asking {
         client_id: client(),
         expected_uri: (wanted == Wanted::Store).then(|| STORE.to_owned()),
         lifetime: DAYS,
-        requested,
-        expired,
+        requested: Some(requested),
+        expired: Some(expired),
     }
 }
 
@@ -243,14 +243,14 @@ pub(crate) async fn grants_that_no_one_completes_expire_once(ledger: Ledger) {
         let row = parked(&ledger, id, ParkedReason::EmailTaken).await;
         grants.push(ask(&ledger, &row, for_store()).await.id);
     }
-    assert!(ledger.expire_grants(expired).await.unwrap().is_empty());
+    assert!(ledger.expire_grants(Some(expired)).await.unwrap().is_empty());
     let row = row(&ledger, "needed-no-more").await;
     ledger.retry(&row.signup_id, "a person").await.unwrap();
     let claimed = ledger.claim(&WorkerId::new(), 1, LEASE).await.unwrap().claimed.remove(0);
     clock.advance(Duration::from_secs(1));
     written(&ledger, entry(&claimed, Next::Provisioned { keep_payload: false, keep_user_token: false })).await;
     clock.advance(DAYS);
-    let (one, other) = tokio::join!(ledger.expire_grants(expired), ledger.expire_grants(expired));
+    let (one, other) = tokio::join!(ledger.expire_grants(Some(expired)), ledger.expire_grants(Some(expired)));
     let ended = [one.unwrap(), other.unwrap()].concat();
     assert_eq!(ended.len(), 3);
     let expired = async |kind| told(&ledger).await.into_iter().filter(|told| *told == kind).count();
@@ -307,4 +307,17 @@ pub(crate) async fn trips_are_pruned_by_age_and_their_grants_stay(ledger: Ledger
     assert_eq!(ledger.prune_trips(MINUTES).await.unwrap(), 1);
     let past = ledger.grants_of(&row.id).await.unwrap();
     assert_eq!(past[0].trips.iter().map(|trip| trip.started_at_ms).collect::<Vec<_>>(), [START_MS + 1_200_000]);
+}
+
+pub(crate) async fn nothing_is_told_of_grants_where_no_outcome_events_are_made(ledger: Ledger) {
+    let clock = ManualClock::new(START_MS);
+    let ledger = ledger.with_clock(&clock);
+    let row = parked(&ledger, "s1", ParkedReason::StoreTokenLost).await;
+    let quietly = || Asking { requested: None, expired: None, ..for_store() };
+    ask(&ledger, &row, quietly()).await;
+    clock.advance(DAYS);
+    ask(&ledger, &row, quietly()).await;
+    clock.advance(DAYS);
+    assert_eq!(ledger.expire_grants(None).await.unwrap().len(), 1);
+    assert_eq!(told(&ledger).await, [OutcomeKind::Parked]);
 }

@@ -119,6 +119,7 @@ macro_rules! all_rules {
             grants::grants_that_no_one_completes_expire_once,
             grants::a_signup_that_is_cancelled_or_forgotten_asks_no_one_any_more,
             grants::what_a_grant_expects_moves_with_a_ledger_that_is_rebound,
+            grants::nothing_is_told_of_grants_where_no_outcome_events_are_made,
             grants::trips_are_pruned_by_age_and_their_grants_stay,
             granted::a_granted_store_closes_its_signup_as_provisioned_once,
             granted::a_granted_user_lets_its_signup_continue,

@@ -70,7 +70,7 @@ async fn grant(ledger: &Ledger, custody: &Custody, signup_id: &str) {
     let keeping = Keeping { trip: begun.id, credential, is_confirmed: true, then: then() };
     assert!(matches!(ledger.keep_granted(&judged, keeping).await.unwrap(), KeptGrant::Kept(_)));
     ledger.live_grant(&judged.id).await.unwrap();
-    ledger.expire_grants(expired).await.unwrap();
+    ledger.expire_grants(Some(expired)).await.unwrap();
 }
 
 /// How many rows were read by reading a whole table. Each process of the server says so when it ends.

@@ -36,7 +36,7 @@ async fn asked(ledger: &Ledger, custody: &Custody) {
     ledger.find_grant(&grant.id).await.unwrap();
     ledger.live_grant(&judged.id).await.unwrap();
     ledger.withdraw_grant(&grant.id).await.unwrap();
-    assert_eq!(ledger.expire_grants(expired).await.unwrap().len(), 100);
+    assert_eq!(ledger.expire_grants(Some(expired)).await.unwrap().len(), 100);
 }
 
 async fn came_back(ledger: &Ledger, custody: &Custody) {
