@@ -5,6 +5,7 @@
 
 mod connections;
 mod fate;
+mod once;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use zeroize::Zeroizing;
 
 use self::connections::Connections;
 pub(crate) use self::fate::Fate;
-use self::fate::{Watched, fate};
+use self::fate::fate;
 use crate::answer::{Answer, challenge_error};
 use crate::body::{self, Body};
 use crate::oauth::Grant;
@@ -205,50 +206,6 @@ impl Http {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(wiped::sent(grant.form()));
         self.read(turn, request, struck).await
-    }
-
-    /// Sends a call that changes something, once. The deadline, if nearer, takes the call timeout's place.
-    pub(crate) async fn change(
-        &self,
-        (verb, uri): (Verb, &ResourceUri),
-        caller: Caller<'_>,
-        body: Zeroizing<Vec<u8>>,
-        deadline: Instant,
-        turn: Option<Turn>,
-    ) -> Result<Answer, Failure> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(Failure { fate: Fate::NotSent(NotSent::DeadlinePassed), cause: None });
-        }
-        // A deletion works without its body, so it counts as read from the start.
-        let handed_over = Arc::new(AtomicBool::new(verb == Verb::Delete));
-        let body = Watched { body: wiped::sent(body).into(), handed_over: Arc::clone(&handed_over) };
-        // First, so that a call that may not go costs no idle connection.
-        let turn = self.pass(turn)?;
-        let connection = self.changes.take().map_err(|error| Failure {
-            fate: Fate::NotSent(NotSent::RequestInvalid),
-            cause: Some(Arc::new(error.without_url())),
-        })?;
-        let request = connection
-            .client
-            .request(verb.method(), uri.url().clone())
-            .timeout(self.call_timeout.min(left))
-            .header(CONTENT_TYPE, "application/json")
-            .body(reqwest::Body::wrap(body));
-        let request = caller.introduced(request);
-        let result = self.sent(&turn, &connection.client, request, caller.struck(), &handed_over).await;
-        match result {
-            Ok((answer, allowed_idle)) => {
-                if let Body::Whole(_) = answer.body {
-                    self.changes.keep(connection, allowed_idle);
-                }
-                Ok(answer)
-            }
-            Err(Failure { fate: Fate::ConnectionLost, cause }) if connection.was_used => {
-                Err(Failure { fate: Fate::KeptConnectionLost, cause })
-            }
-            Err(failure) => Err(failure),
-        }
     }
 
     /// Sends a request that may be repeated.
