@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use foxden_vault::{AuthorizationCode, ClientSecret};
+use foxden_vault::ClientSecret;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -17,8 +17,9 @@ use crate::oauth::Grant;
 use crate::single_flight::SingleFlight;
 use crate::wire::Wire;
 use crate::{
-    ApiOrigins, ClientError, ClientSecrets, CreatedUser, Document, Granted, HeldToken, Line, NewUser, Reach, ReadError,
-    Report, SecretSource, Settings, StoreSession, TokenError, TokenScope, UserSession, outcome,
+    ApiOrigins, BroughtCode, ClientError, ClientSecrets, CreatedUser, Document, ExchangeError, Granted, HeldToken,
+    Line, NewUser, Reach, ReadError, Report, SecretSource, Settings, StoreSession, TokenError, TokenScope, UserSession,
+    outcome,
 };
 
 /// One OAuth client of Foxy. Cheap to clone; clones share connections, links and the client's access token.
@@ -141,22 +142,20 @@ impl Foxy {
     }
 
     /// Exchanges what a browser brought back for tokens (`authorization_code`, RFC 6749 section 4.1.3). Check the `state`
-    /// that came with it first. `scope` is what the person was asked for, with or without further words.
+    /// that came with it first.
     ///
-    /// A code opens once. If no answer arrives it may be used up, and the person has to grant access again.
+    /// A code opens once, so it is sent once, whatever becomes of it. If no answer arrives the person has to grant access
+    /// again. Dropping the future drops a token that may be on its way: let it run to the end, and keep what it brings.
+    ///
+    /// What was granted need not be what was meant: see what it opens.
     ///
     /// # Errors
-    /// [`TokenError::Revoked`] if the code is refused; [`SetupFault::OtherScope`](crate::SetupFault::OtherScope) if
-    /// something else than `scope` was granted, and nothing of it is kept; else as for any read.
-    pub async fn exchange_code(
-        &self,
-        code: AuthorizationCode,
-        redirect_uri: &str,
-        scope: TokenScope,
-    ) -> Result<Granted, TokenError> {
-        let grant = Grant::Code { code, redirect_uri: redirect_uri.to_owned(), scope };
-        let turn = self.wire().turn_to_read().await?;
-        Ok(self.wire().token(&grant, Some(turn)).await?.0)
+    /// [`ExchangeError`], by what may have become of the code.
+    pub async fn exchange_code(&self, brought: BroughtCode<'_>) -> Result<Granted, ExchangeError> {
+        let BroughtCode { code, client_id, redirect_uri, scope } = brought;
+        let grant = Grant::Code { code, redirect_uri: redirect_uri.map(str::to_owned), scope };
+        let turn = self.wire().turn_to_read().await.map_err(|source| ExchangeError::NotSent { source })?;
+        self.wire().exchange(client_id, &grant, turn).await
     }
 
     /// Whether a user with this email exists (Foxy docs: rels/reporting_email_exists). Says nothing of whose it is.

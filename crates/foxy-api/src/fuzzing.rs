@@ -101,8 +101,7 @@ pub fn documents(input: &[u8]) {
 /// The token endpoint's answers.
 pub fn tokens(input: &[u8]) {
     let Some(answer) = answer(input) else { return };
-    let code =
-        Grant::Code { code: AuthorizationCode::new("code"), redirect_uri: String::new(), scope: TokenScope::User };
+    let code = Grant::Code { code: AuthorizationCode::new("code"), redirect_uri: None, scope: TokenScope::User };
     for grant in [Grant::Client, Grant::Refresh { token: RefreshToken::new("refresh"), scope: TokenScope::User }, code]
     {
         let since = Instant::from_std(Clock::now());

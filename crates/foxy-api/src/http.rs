@@ -186,26 +186,33 @@ impl Http {
         self.read(turn, request, caller.struck()).await
     }
 
-    /// Asks the token endpoint, with HTTP Basic authentication of the client (RFC 6749 section 2.3.1).
-    ///
-    /// Id and secret go in as they are, not form-encoded as that section says: few servers decode them, and Foxy's ids
-    /// and secrets have no character that would differ (an inference from the examples in its docs).
+    /// Asks the token endpoint for what may be asked for again.
     pub(crate) async fn ask_for_token(
         &self,
         uri: &ResourceUri,
         grant: &Grant,
-        (client_id, client_secret): (&str, &ClientSecret),
+        credentials: (&str, &ClientSecret),
         turn: Option<Turn>,
     ) -> Result<Answer, Failure> {
-        let struck = grant.struck().client_secret(client_secret);
-        let request = self
-            .reads
-            .post(uri.url().clone())
-            .timeout(self.call_timeout)
-            .basic_auth(client_id, Some(client_secret.expose()))
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(wiped::sent(grant.form()));
+        let struck = grant.struck().client_secret(credentials.1);
+        let request = self.token_request(&self.reads, uri, credentials).body(wiped::sent(grant.form()));
         self.read(turn, request, struck).await
+    }
+
+    /// A request to the token endpoint, but for its form, with HTTP Basic authentication of the client (RFC 6749
+    /// section 2.3.1).
+    ///
+    /// Id and secret go in as they are, not form-encoded as that section says: few servers decode them, and Foxy's ids
+    /// and secrets have no character that would differ (an inference from the examples in its docs).
+    fn token_request(
+        &self,
+        client: &Client,
+        uri: &ResourceUri,
+        (client_id, client_secret): (&str, &ClientSecret),
+    ) -> RequestBuilder {
+        let request = client.post(uri.url().clone()).timeout(self.call_timeout);
+        let request = request.basic_auth(client_id, Some(client_secret.expose()));
+        request.header(CONTENT_TYPE, "application/x-www-form-urlencoded")
     }
 
     /// Sends a request that may be repeated.

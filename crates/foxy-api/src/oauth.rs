@@ -76,8 +76,8 @@ pub(crate) enum Grant {
     Code {
         /// Opens what was granted, once.
         code: AuthorizationCode,
-        /// Where the browser was sent back to with it.
-        redirect_uri: String,
+        /// Where the browser was sent back to with it, if the request for authorization named it.
+        redirect_uri: Option<String>,
         /// What the person was asked for.
         scope: TokenScope,
     },
@@ -149,7 +149,7 @@ impl Grant {
         let longest = match self {
             Self::Client => 0,
             Self::Refresh { token, .. } => token.expose().len(),
-            Self::Code { code, redirect_uri, .. } => code.expose().len() + redirect_uri.len(),
+            Self::Code { code, redirect_uri, .. } => code.expose().len() + redirect_uri.as_ref().map_or(0, String::len),
         };
         let mut whole = Zeroizing::new(String::with_capacity(128 + 3 * longest));
         let mut form = url::form_urlencoded::Serializer::new(&mut *whole);
@@ -160,10 +160,14 @@ impl Grant {
             Self::Refresh { token, .. } => {
                 form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose())
             }
-            Self::Code { code, redirect_uri, .. } => form
-                .append_pair("grant_type", "authorization_code")
-                .append_pair("code", code.expose())
-                .append_pair("redirect_uri", redirect_uri),
+            Self::Code { code, redirect_uri, .. } => {
+                form.append_pair("grant_type", "authorization_code").append_pair("code", code.expose());
+                match redirect_uri {
+                    Some(uri) => form.append_pair("redirect_uri", uri),
+                    // The official SDK for JavaScript sends none.
+                    None => &mut form,
+                }
+            }
         };
         form.finish();
         whole

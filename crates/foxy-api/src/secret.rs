@@ -73,6 +73,11 @@ impl Secrets {
         }
     }
 
+    /// The last one that Foxy took, or the first one ever.
+    pub(crate) fn latest(&self) -> ClientSecret {
+        self.in_use().clone()
+    }
+
     /// Foxy took this one.
     pub(crate) fn took(&self, secret: &ClientSecret) {
         let mut in_use = self.in_use();

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{Answer, OddAnswer};
+use crate::code;
 use crate::follow::follow;
 use crate::http::{Caller, Failure, Fate, Http, Verb};
 use crate::link::Links;
@@ -21,8 +22,8 @@ use crate::single_flight::SingleFlight;
 use crate::struck::Struck;
 use crate::wiped;
 use crate::{
-    ApiOrigins, ClientSecrets, Evidence, Granted, NoEffect, NotSent, Outcome, ReadError, Report, ResourceUri,
-    SecretSource, Settings, SetupFault,
+    ApiOrigins, ClientSecrets, CodeRefusal, Evidence, ExchangeError, Granted, NoEffect, NotSent, Outcome, ReadError,
+    Report, ResourceUri, SecretSource, Settings, SetupFault,
 };
 
 /// What all identities share: the wire, the client's credentials, and the way to the token endpoint. Cheap to clone.
@@ -72,12 +73,11 @@ impl Wire {
         mut turn: Option<Turn>,
     ) -> Result<(Granted, Bearer), ReadError> {
         let Some(id) = client_id.filter(|id| *id != self.client_id()) else { return self.token(grant, turn).await };
-        let secret = || self.other_clients.as_ref().and_then(|clients| clients.secret_of(id));
-        let Some(first) = secret() else { return Err(SetupFault::OtherClientUnknown(id.to_owned()).into()) };
+        let first = self.secret_of_other(id)?;
         let answered = match self.ask_with((id, &first), grant, turn.take()).await {
-            Err(ReadError::SetupFault(SetupFault::InvalidClient)) => match secret() {
+            Err(ReadError::SetupFault(SetupFault::InvalidClient)) => match self.secret_of_other(id) {
                 // It was changed meanwhile.
-                Some(now) if now.expose() != first.expose() => self.ask_with((id, &now), grant, None).await,
+                Ok(now) if now.expose() != first.expose() => self.ask_with((id, &now), grant, None).await,
                 _ => Err(SetupFault::InvalidClient.into()),
             },
             answered => answered,
@@ -86,6 +86,38 @@ impl Wire {
             ReadError::SetupFault(SetupFault::InvalidClient) => SetupFault::OtherClientRefused(id.to_owned()).into(),
             error => error,
         })
+    }
+
+    /// Exchanges a code for tokens, as the client that has asked for it. The code is sent once at most.
+    ///
+    /// A secret that was changed lately, or an endpoint that has moved, would cost the code. So the client first gets a
+    /// token of its own, which may be asked for again, and shows both.
+    pub(crate) async fn exchange(&self, client_id: &str, code: &Grant, turn: Turn) -> Result<Granted, ExchangeError> {
+        let is_other = client_id != self.client_id();
+        let ready = async {
+            self.token_of(Some(client_id), &Grant::Client, Some(turn)).await?;
+            let secret = if is_other { self.secret_of_other(client_id)? } else { self.secrets.latest() };
+            let endpoint = follow(&self.entry, "fx:token", self.origins(), || self.discover_entry()).await?;
+            Ok((secret, endpoint))
+        };
+        let (secret, endpoint) = ready.await.map_err(|source| ExchangeError::NotSent { source })?;
+        let since = Instant::now();
+        let exchange = self.http.exchange(&endpoint.uri, code, (client_id, &secret)).await;
+        if exchange.as_ref().is_ok_and(|answer| matches!(answer.status, 404 | 410)) {
+            self.entry.forget(endpoint.edition).await;
+        }
+        code::judge(code, exchange, since).map_err(|error| match error {
+            ExchangeError::Refused(CodeRefusal::SetupFault(SetupFault::InvalidClient)) if is_other => {
+                let fault = SetupFault::OtherClientRefused(client_id.to_owned());
+                ExchangeError::Refused(CodeRefusal::SetupFault(fault))
+            }
+            error => error,
+        })
+    }
+
+    fn secret_of_other(&self, client_id: &str) -> Result<ClientSecret, ReadError> {
+        let secret = self.other_clients.as_ref().and_then(|clients| clients.secret_of(client_id));
+        secret.ok_or_else(|| SetupFault::OtherClientUnknown(client_id.to_owned()).into())
     }
 
     /// Asks the token endpoint with the client's secret; with another, if there is one, should Foxy refuse it. `None`

@@ -77,7 +77,8 @@ impl Connections {
         }
     }
 
-    fn fresh(&self) -> Result<Client, reqwest::Error> {
+    /// A new one, which no call has used.
+    pub(super) fn fresh(&self) -> Result<Client, reqwest::Error> {
         let most = usize::from(!self.limit.is_zero());
         // Idle ones are closed here: the library would look at each once in its own time-out.
         (self.make)().http1_only().pool_max_idle_per_host(most).pool_idle_timeout(None).build()

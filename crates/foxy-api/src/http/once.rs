@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use foxden_vault::ClientSecret;
 use reqwest::header::CONTENT_TYPE;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -11,6 +12,7 @@ use super::fate::Watched;
 use super::{Caller, Failure, Fate, Http, Verb};
 use crate::answer::Answer;
 use crate::body::Body;
+use crate::oauth::Grant;
 use crate::pace::Turn;
 use crate::{NotSent, ResourceUri, wiped};
 
@@ -33,10 +35,7 @@ impl Http {
         let body = Watched { body: wiped::sent(body).into(), handed_over: Arc::clone(&handed_over) };
         // First, so that a call that may not go costs no idle connection.
         let turn = self.pass(turn)?;
-        let connection = self.changes.take().map_err(|error| Failure {
-            fate: Fate::NotSent(NotSent::RequestInvalid),
-            cause: Some(Arc::new(error.without_url())),
-        })?;
+        let connection = self.changes.take().map_err(unbuilt)?;
         let request = connection
             .client
             .request(verb.method(), uri.url().clone())
@@ -58,4 +57,29 @@ impl Http {
             Err(failure) => Err(failure),
         }
     }
+
+    /// Sends a code to the token endpoint, once.
+    ///
+    /// Its connection is its own: a server may close one that was kept just as the code is on its way, and a person
+    /// would have to grant access again. One more handshake is nothing beside that.
+    pub(crate) async fn exchange(
+        &self,
+        uri: &ResourceUri,
+        code: &Grant,
+        credentials: (&str, &ClientSecret),
+    ) -> Result<Answer, Failure> {
+        let turn = self.pass(None)?;
+        let handed_over = Arc::new(AtomicBool::new(false));
+        let body = Watched { body: wiped::sent(code.form()).into(), handed_over: Arc::clone(&handed_over) };
+        let client = self.changes.fresh().map_err(unbuilt)?;
+        let request = self.token_request(&client, uri, credentials).body(reqwest::Body::wrap(body));
+        let struck = code.struck().client_secret(credentials.1);
+        let (answer, _) = self.sent(&turn, &client, request, struck, &handed_over).await?;
+        Ok(answer)
+    }
+}
+
+/// A connection that could not be prepared.
+fn unbuilt(error: reqwest::Error) -> Failure {
+    Failure { fate: Fate::NotSent(NotSent::RequestInvalid), cause: Some(Arc::new(error.without_url())) }
 }

@@ -77,6 +77,22 @@ async fn a_refused_connection_sends_nothing() {
     assert_eq!(fate, Fate::NotSent(NotSent::ConnectionRefused));
 }
 
+#[tokio::test]
+async fn a_code_is_sent_only_where_a_connection_asks_for_it() {
+    let deaf = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = deaf.local_addr().unwrap().to_string();
+    drop(deaf);
+    let mute = far_end(|mut stream| Box::pin(async move { read_some(&mut stream).await })).await;
+    for (address, fate) in [(nobody, Fate::NotSent(NotSent::ConnectionRefused)), (mute, Fate::ConnectionLost)] {
+        let settings = settings(&format!("http://{address}"), LONG, LONG);
+        let code = foxden_vault::AuthorizationCode::new("c0de");
+        let code = Grant::Code { code, redirect_uri: None, scope: crate::TokenScope::User };
+        let (uri, secret) = (ResourceUri::home(&settings.api), ClientSecret::new("secret"));
+        let exchange = Http::try_new(&settings).unwrap().exchange(&uri, &code, ("client", &secret)).await;
+        assert_eq!(exchange.unwrap_err().fate, fate);
+    }
+}
+
 /// A resolver that knows no name; a real one would make the test depend on the network.
 struct KnowsNothing;
 

@@ -4,11 +4,12 @@ use std::fmt;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
-use foxy_api::{CaptchaCode, NewUser, Outcome};
+use foxy_api::{CaptchaCode, NewUser, Outcome, TokenScope};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
+use crate::exchange::brought;
 use crate::server::{EMAIL, Reply, SECRET, Server, ann, far, shop};
 
 /// Every event and span of every library, at every level, with every field.
@@ -71,6 +72,7 @@ async fn nothing_secret_or_personal_is_logged_even_at_trace() {
     let server = Server::foxy_but(|call| match (call.line.as_str(), call.nth) {
         ("POST /users", 0) => Some(Reply::error(400, &format!("email {EMAIL} is already in use"))),
         ("POST /users", 1) => Some(Reply::HangUp),
+        ("POST /token", _) if call.body.contains("c0de-lost") => Some(Reply::HangUp),
         _ => None,
     })
     .await;
@@ -83,7 +85,10 @@ async fn nothing_secret_or_personal_is_logged_even_at_trace() {
         let store = user.session().create_store(&shop(), far()).await;
         let listed = user.session().find_store("anns-shop").await;
         let exists = foxy.email_exists(EMAIL).await;
-        format!("{foxy:?} {:?} {rejected:?} {unknown:?} {user:?} {store:?} {listed:?} {exists:?}", user.session())
+        let exchange = |code| foxy.exchange_code(brought(code, "client-1", TokenScope::User));
+        let (granted, lost) = (exchange("c0de-granted").await, exchange("c0de-lost").await);
+        let created = format!("{rejected:?} {unknown:?} {user:?} {store:?}");
+        format!("{foxy:?} {:?} {created} {listed:?} {exists:?} {granted:?} {lost:?}", user.session())
     };
     let logged = log.0.lock().unwrap().clone();
 
@@ -91,7 +96,7 @@ async fn nothing_secret_or_personal_is_logged_even_at_trace() {
     assert!(logged.contains("no answer from Foxy"), "{logged}");
     let tokens = ["client-access", "user-access", "user-refresh", "store-refresh"];
     let personal = [EMAIL, "ann.lee", "Lee", "55401"];
-    let requests = [SECRET, "captcha-s0lved", "Y2xpZW50LTE6", "email="];
+    let requests = [SECRET, "c0de-", "captcha-s0lved", "Y2xpZW50LTE6", "email="];
     for secret in [&tokens[..], &personal, &requests].concat() {
         for (name, text) in [("log", &logged), ("values", &said)] {
             let line = text.lines().find(|line| line.contains(secret));

@@ -4,6 +4,7 @@
 
 mod captcha;
 mod creates;
+mod exchange;
 mod held;
 mod hostile;
 mod limits;

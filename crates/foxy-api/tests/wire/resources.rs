@@ -2,32 +2,31 @@
 
 use std::time::Duration;
 
-use foxden_vault::{AuthorizationCode, ClientSecret};
+use foxden_vault::ClientSecret;
 use foxy_api::{
     ApiOrigins, Attribute, CreatedUser, Foxy, NewClient, NewStore, NoEffect, Outcome, ReadError, Registrar, Report,
-    SetupFault, TokenLoss, TokenScope, Visibility,
+    SetupFault, TokenLoss, Visibility,
 };
 use foxy_sim::{Config, Simulator};
-use reqwest::redirect::Policy;
 use serde_json::{Map, json};
 
 use crate::server::{EMAIL, Reply, SECRET, Server, ann, client_of, far, shop};
 
-const CALLBACK: &str = "http://127.0.0.1:9/back";
+pub(crate) const CALLBACK: &str = "http://127.0.0.1:9/back";
 
 fn client(sim: &Simulator) -> Foxy {
     let (id, secret) = sim.client();
     client_of(sim.base_url(), id, secret, Duration::from_secs(20))
 }
 
-fn registrar(base: &str) -> Registrar {
+pub(crate) fn registrar(base: &str) -> Registrar {
     // A second installation of the same provider is refused, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (api, long) = (ApiOrigins::explicit(base).unwrap(), Duration::from_secs(20));
     Registrar::try_new(api, long, long, "foxy-api-test/1").unwrap()
 }
 
-fn integration(id: Option<&str>) -> NewClient {
+pub(crate) fn integration(id: Option<&str>) -> NewClient {
     NewClient {
         id: id.map(str::to_owned),
         redirect_uri: CALLBACK.into(),
@@ -40,22 +39,11 @@ fn integration(id: Option<&str>) -> NewClient {
     }
 }
 
-fn done<T: std::fmt::Debug>(report: Report<T>) -> T {
+pub(crate) fn done<T: std::fmt::Debug>(report: Report<T>) -> T {
     match report.outcome {
         Outcome::Done(done) => done,
         other => panic!("{other:?}"),
     }
-}
-
-/// What a browser brings back once a person has granted this.
-async fn code_for(sim: &Simulator, scope: &str) -> String {
-    let (client, state) = (sim.client().0, "s");
-    let grant =
-        [("response_type", "code"), ("client_id", client), ("scope", scope), ("state", state), ("sim_as", EMAIL)];
-    let browser = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
-    let back = browser.get(sim.authorize_url()).query(&grant).send().await.unwrap();
-    let back = reqwest::Url::parse(back.headers()["location"].to_str().unwrap()).unwrap();
-    back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned()
 }
 
 async fn user(foxy: &Foxy) -> CreatedUser {
@@ -178,44 +166,6 @@ async fn a_secret_whose_change_has_no_answer_is_in_doubt() {
 }
 
 #[tokio::test]
-async fn a_code_from_a_browser_opens_what_was_granted_once() {
-    let sim = Simulator::start(Config { redirect_uri: CALLBACK.into(), ..Config::default() }).await.unwrap();
-    let foxy = client(&sim);
-    user(&foxy).await;
-    let code = code_for(&sim, "user_full_access").await;
-    let exchange = || foxy.exchange_code(AuthorizationCode::new(code.clone()), CALLBACK, TokenScope::User);
-    let granted = exchange().await.unwrap();
-    let read = foxy.user(granted.refresh).read().await.unwrap();
-    assert_eq!(read.text("email"), Some(EMAIL));
-    assert!(matches!(exchange().await, Err(ReadError::Revoked)));
-}
-
-#[tokio::test]
-async fn what_a_person_granted_is_kept_only_if_it_holds_what_was_asked_for() {
-    let sim = Simulator::start(Config { redirect_uri: CALLBACK.into(), ..Config::default() }).await.unwrap();
-    let foxy = client(&sim);
-    done(user(&foxy).await.session().create_store(&shop(), far()).await);
-    for (granted, held) in [
-        ("store_full_access", true),
-        ("store_full_access store_id_1", true),
-        ("transaction_read store_full_access", true),
-        ("transaction_read store_id_1", false),
-        ("user_full_access", false),
-    ] {
-        let code = AuthorizationCode::new(code_for(&sim, granted).await);
-        match foxy.exchange_code(code, CALLBACK, TokenScope::Store).await {
-            Ok(token) => {
-                assert!(held, "{granted}");
-                assert_eq!(token.scope, granted);
-                foxy.store(token.refresh).read().await.unwrap();
-            }
-            Err(ReadError::SetupFault(SetupFault::OtherScope(TokenScope::Store))) => assert!(!held, "{granted}"),
-            Err(error) => panic!("{granted}: {error}"),
-        }
-    }
-}
-
-#[tokio::test]
 async fn all_of_a_users_stores_are_listed() {
     let sim = Simulator::start(Config::default()).await.unwrap();
     let session = user(&client(&sim)).await.session();
@@ -264,7 +214,7 @@ async fn a_note_of_the_same_name_that_others_see_is_not_ours_and_stays_as_it_is(
 }
 
 #[tokio::test]
-async fn neither_secret_nor_code_nor_token_goes_to_another_origin() {
+async fn neither_secret_nor_token_goes_to_another_origin() {
     let elsewhere = Server::foxy().await;
     let href = format!("{}/clients?steal=everything", elsewhere.base());
     let foreign = |outcome| matches!(outcome, Outcome::NoEffect(NoEffect::SetupFault(SetupFault::ForeignLink { .. })));
@@ -289,19 +239,4 @@ async fn neither_secret_nor_code_nor_token_goes_to_another_origin() {
     assert!(matches!(created, Outcome::NoEffect(NoEffect::SetupFault(SetupFault::ForeignLink { .. }))));
     assert_eq!(elsewhere.connections(), 0);
     assert!(!format!("{foxy:?}").contains(SECRET));
-}
-
-#[tokio::test]
-async fn a_code_goes_to_no_token_endpoint_elsewhere() {
-    let elsewhere = Server::foxy().await;
-    let href = elsewhere.base().to_owned();
-    let server = Server::foxy_but(move |call| {
-        let links = json!({"fx:token": {"href": format!("{href}/token")}});
-        (call.line == "GET /").then(|| Reply::json(200, &json!({ "_links": links })))
-    })
-    .await;
-    let error =
-        server.client().exchange_code(AuthorizationCode::new("c0de"), CALLBACK, TokenScope::User).await.unwrap_err();
-    assert!(matches!(error, ReadError::SetupFault(SetupFault::ForeignLink { .. })));
-    assert_eq!(elsewhere.connections(), 0);
 }
