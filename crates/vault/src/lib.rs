@@ -53,5 +53,5 @@ pub use key_text::{GenerateKeyError, KeyRingError, generate_key};
 pub use randomness::{NoRandomness, random_text};
 pub use seal::{OpenError, SealError};
 pub use sealed::{MalformedEnvelope, Sealed};
-pub use secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken};
+pub use secret::{AccessToken, AuthorizationCode, AuthorizationState, ClientSecret, RefreshToken};
 pub use small_file::{SmallFile, SmallFileError, read_small_file};

@@ -83,19 +83,32 @@ secret_text! {
     /// What a browser brings back from the authorization endpoint: opens what was granted, once (RFC 6749 section 4.1.2).
     AuthorizationCode
 }
+secret_text! {
+    /// What goes to the authorization endpoint with a browser and comes back with it (RFC 6749 section 10.12): proof that
+    /// the code beside it was asked for here.
+    AuthorizationState
+}
 
 /// Characters of a secret of ours, six bits each: as many as 32 random bytes take in base64.
 const GENERATED: usize = 43;
 
-impl ClientSecret {
-    /// A fresh secret of 43 characters of url-safe base64.
-    ///
-    /// # Errors
-    /// Only if the operating system gives no random bytes.
-    pub fn generate() -> Result<Self, NoRandomness> {
-        Ok(Self(random_text(URL_SAFE, GENERATED)?))
-    }
+/// Lets a secret be one of ours.
+macro_rules! generated {
+    ($name:ident) => {
+        impl $name {
+            /// A fresh secret of 43 characters of url-safe base64.
+            ///
+            /// # Errors
+            /// Only if the operating system gives no random bytes.
+            pub fn generate() -> Result<Self, NoRandomness> {
+                Ok(Self(random_text(URL_SAFE, GENERATED)?))
+            }
+        }
+    };
 }
+
+generated!(ClientSecret);
+generated!(AuthorizationState);
 
 #[cfg(test)]
 mod tests {
@@ -112,6 +125,16 @@ mod tests {
         let error = serde_json::from_str::<AccessToken>("123456789").unwrap_err().to_string();
         assert!(error.starts_with("a secret must be a string"), "{error}");
         assert!(!error.contains("123456789"), "{error}");
+    }
+
+    #[test]
+    fn a_generated_secret_has_43_characters_that_need_no_escape_and_is_never_the_same() {
+        let [one, other] = [0; 2].map(|_| AuthorizationState::generate().unwrap());
+        assert_ne!(one.expose(), other.expose());
+        for state in [one, other] {
+            let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            assert!(state.expose().len() == 43 && state.expose().bytes().all(safe), "{}", state.expose());
+        }
     }
 
     #[test]
