@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod attribute;
+mod authorize;
 mod body;
 mod captcha;
 mod client;
@@ -43,6 +44,7 @@ mod wiped;
 mod wire;
 
 pub use attribute::{Attribute, Visibility};
+pub use authorize::{AuthorizationEndpoint, AuthorizationEndpointError, AuthorizationRequest, AuthorizationUrl};
 pub use captcha::{CaptchaCode, CaptchaCodeError};
 pub use client::{CreatedClient, NewClient, Registrar};
 pub use code::{BroughtCode, CodeRefusal, ExchangeError};

@@ -61,12 +61,7 @@ impl ApiOrigins {
     /// [`OriginError`], when the text is no origin, or not one that secrets may be sent to.
     pub fn explicit(home: &str) -> Result<Self, OriginError> {
         let home = Url::parse(home).map_err(|_| OriginError::NotAUrl)?;
-        let secure = match home.scheme() {
-            "https" => home.has_host(),
-            "http" => home.host().is_some_and(|host| is_loopback(&host)),
-            _ => false,
-        };
-        if !secure {
+        if !is_secure(&home) {
             return Err(OriginError::Insecure);
         }
         if has_credentials(&home) {
@@ -107,6 +102,11 @@ impl ApiOrigins {
         is_here && !has_credentials(url) && !self.is_https()
     }
 
+    /// Whether the API is on this machine, without TLS: a simulator.
+    pub(crate) fn are_a_simulator(&self) -> bool {
+        self.are_of_this_machine(&self.home)
+    }
+
     /// Whether every trusted origin is https, so that the HTTP client may refuse anything else as well.
     pub(crate) fn is_https(&self) -> bool {
         self.home.scheme() == "https"
@@ -124,7 +124,16 @@ impl fmt::Display for ApiOrigins {
     }
 }
 
-fn has_credentials(url: &Url) -> bool {
+/// Whether what is sent there can't be read on the way: https, or http to this machine.
+pub(crate) fn is_secure(url: &Url) -> bool {
+    match url.scheme() {
+        "https" => url.has_host(),
+        "http" => url.host().is_some_and(|host| is_loopback(&host)),
+        _ => false,
+    }
+}
+
+pub(crate) fn has_credentials(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
