@@ -73,6 +73,11 @@ impl Document {
     }
 }
 
+/// A property, if it is text and says something.
+pub(crate) fn some_text(document: &Value, name: &str) -> Option<String> {
+    document.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
 /// What a document embeds under a relation. HAL allows one resource where there could be several (draft-kelly-json-hal
 /// section 4.1.2), and PHP writes an empty list in several ways. `None`: there is no such relation, or it is no resource.
 pub(crate) fn embedded<'a>(document: &'a Value, rel: &str) -> Option<&'a [Value]> {

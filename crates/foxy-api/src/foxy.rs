@@ -18,8 +18,8 @@ use crate::single_flight::SingleFlight;
 use crate::wire::Wire;
 use crate::{
     ApiOrigins, BroughtCode, ClientError, ClientSecrets, CreatedUser, Document, ExchangeError, Granted, HeldToken,
-    Line, NewUser, Reach, ReadError, Report, SecretSource, Settings, StoreSession, TokenError, TokenScope, UserSession,
-    outcome,
+    Line, NewUser, Opened, OpenedStore, OpenedUser, Reach, ReadError, Report, SecretSource, Settings, StoreSession,
+    TokenError, TokenScope, UserSession, opened, outcome,
 };
 
 /// One OAuth client of Foxy. Cheap to clone; clones share connections, links and the client's access token.
@@ -156,6 +156,24 @@ impl Foxy {
         let grant = Grant::Code { code, redirect_uri: redirect_uri.map(str::to_owned), scope };
         let turn = self.wire().turn_to_read().await.map_err(|source| ExchangeError::NotSent { source })?;
         self.wire().exchange(client_id, &grant, turn).await
+    }
+
+    /// Which user a grant opens, as its own access token sees it. May be repeated while that lives.
+    ///
+    /// # Errors
+    /// [`ReadError`]; then it is not known.
+    pub async fn opened_user(&self, granted: &Granted) -> Result<Opened, ReadError> {
+        let read = opened::read(self.wire(), granted, "fx:user").await?;
+        Ok(read.map_or_else(Opened::Unproven, |(uri, user)| Opened::User(OpenedUser::of(uri, &user))))
+    }
+
+    /// Which store a grant opens, as its own access token sees it. May be repeated while that lives.
+    ///
+    /// # Errors
+    /// [`ReadError`]; then it is not known.
+    pub async fn opened_store(&self, granted: &Granted) -> Result<Opened, ReadError> {
+        let read = opened::read(self.wire(), granted, "fx:store").await?;
+        Ok(read.map_or_else(Opened::Unproven, |(uri, store)| Opened::Store(OpenedStore::of(uri, &store))))
     }
 
     /// Whether a user with this email exists (Foxy docs: rels/reporting_email_exists). Says nothing of whose it is.

@@ -10,6 +10,7 @@ mod hostile;
 mod limits;
 mod logs;
 mod lookups;
+mod opened;
 mod paced;
 mod reach;
 mod resources;
