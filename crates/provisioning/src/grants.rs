@@ -1,0 +1,13 @@
+//! Grants: a person's consent at Foxy, as the way out where a token is lost or an email has a user already.
+//!
+//! What can be asked for ([`Ask::of`]), and with which words of Foxy's ([`scope_for`]). Pure: nothing here reads the ledger
+//! or asks Foxy.
+
+mod ask;
+mod scope;
+
+pub use ask::{Ask, NoUse};
+pub use scope::scope_for;
+
+#[cfg(test)]
+mod tests;
