@@ -76,11 +76,17 @@ impl EmailTemplate {
     }
 }
 
+/// Whether two emails are one login at Foxy, where case makes no difference (docs/foxy-assumptions.md: `email-case`).
+/// Outside ASCII it does: two letters that look alike are not one, and an empty email is no one's.
+pub(crate) fn is_same_email(one: &str, other: &str) -> bool {
+    !one.is_empty() && one.eq_ignore_ascii_case(other)
+}
+
 #[cfg(test)]
 mod tests {
     use foxden_ledger::SignupId;
 
-    use super::{EmailTemplate, EmailTemplateError};
+    use super::{EmailTemplate, EmailTemplateError, is_same_email};
 
     #[test]
     fn every_signup_and_generation_has_an_email_of_its_own() {
@@ -88,6 +94,20 @@ mod tests {
         let email = |id, generation| template.fill(&SignupId::parse(id).unwrap(), generation);
         assert_eq!(email("acct_1", 1), "shop+acct_1.1@platform.example");
         assert_eq!(email("a.b/c@d", 2), "shop+a=2Eb=2Fc=40d.2@platform.example");
+    }
+
+    #[test]
+    fn emails_that_differ_in_case_are_one_and_others_are_not() {
+        for (one, other, same) in [
+            ("ann@example.com", "Ann@Example.COM", true),
+            ("ann@example.com", "ann+1@example.com", false),
+            ("ann@example.com", "ann@example.com.evil.example", false),
+            // The Kelvin sign, whose small letter is an ASCII k.
+            ("kim@example.com", "\u{212a}im@example.com", false),
+            ("", "", false),
+        ] {
+            assert_eq!(is_same_email(one, other), same, "{one} {other}");
+        }
     }
 
     #[test]
