@@ -1,4 +1,4 @@
-//! Telling a repeated value from a changed one without keeping it.
+//! Telling a repeated value from a changed one without keeping it, and one of ours from a forged one.
 
 use std::fmt;
 
@@ -16,6 +16,8 @@ const INFO: &[u8] = b"foxden v1 fingerprint: ";
 ///
 /// For recognising a repeated event after its payload is gone. A plain hash would do for that, but personal data has
 /// few possible values, so a plain hash can be reversed by guessing; without the key this one can't.
+///
+/// Kept beside its value it proves that whoever made it has the key.
 ///
 /// There is no `==`: the same data has another fingerprint under another key, so ask [`KeyRing::matches`].
 #[derive(Clone)]
