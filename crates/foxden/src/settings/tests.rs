@@ -383,9 +383,8 @@ fn outcome_events_can_be_off_and_then_nothing_of_theirs_is_set() {
         assert_eq!((amqp.outcome_exchange, amqp.outcome_queue), (None, None));
     }
     for wants_them in [(queue, "q"), ("FOXDEN_TELL_DUPLICATES", "true")] {
-        let expected =
-            format!("{}: FOXDEN_AMQP_OUTCOME_EXCHANGE is none, so there are no outcome events", wants_them.0);
-        assert_eq!(mistake(parse(wants_them)), expected);
+        let off = "FOXDEN_AMQP_OUTCOME_EXCHANGE is none, so there are no outcome events";
+        assert_eq!(mistake(parse(wants_them)), format!("{} (environment): {off}", wants_them.0));
     }
 }
 
