@@ -16,6 +16,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "foxden-ledger",
             "foxden-provisioning",
             "foxden-vault",
+            "foxden-web",
             "foxy-api",
             "foxy-sim",
         ],

@@ -34,7 +34,7 @@ Examples:
 pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
     // Before anything that may take a while.
     let hang_up = HangUp::rereads();
-    let needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::IfSet };
+    let needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::IfSet, http: Need::IfSet };
     let settings = Settings::parse(&Sources::of_process(config), needs)?;
     telemetry::init(&settings.telemetry, Output::Stdout)?;
     if let Some(file) = &settings.file {

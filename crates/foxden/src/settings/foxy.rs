@@ -17,6 +17,8 @@
 //! | `FOXDEN_SIMULATOR_BOOKS` | `foxy-sim.books.jsonl` | where the simulator keeps what it was asked to make |
 //! | `FOXDEN_SIMULATOR_LATENCY` | `0ms` | how long the simulator takes to answer: `20ms`, or `20ms..80ms` |
 //!
+//! Where Foxy asks people for their consent is in [`authorization`](super::authorization).
+//!
 //! A `FOXDEN_SIMULATOR_` variable without `FOXDEN_FOXY_API=simulator` is a mistake: whoever sets one believes to be
 //! playing, while the default is the real Foxy.
 
@@ -31,7 +33,7 @@ use foxden_vault::ClientSecret;
 use foxy_api::{CaptchaCode, Rate};
 use url::{Host, Url};
 
-use super::{FoxyAllows, Need, OtherClients, other_clients, reader::Reader, secret_file, text};
+use super::{AuthorizationPage, FoxyAllows, Need, OtherClients, other_clients, reader::Reader, secret_file, text};
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
@@ -40,6 +42,9 @@ pub(crate) struct FoxySettings {
     pub(crate) api: FoxyApi,
     /// As whom. There for a command that requires it, except with the simulator, which brings its own client.
     pub(crate) client: Option<ClientCredentials>,
+    /// Where it asks people for their consent. `None` with the simulator, which says so once it has started, and with
+    /// an address of which nothing else is known.
+    pub(crate) authorization: Option<AuthorizationPage>,
     /// Further clients, to which tokens were given.
     pub(crate) other_clients: OtherClients,
     /// The captcha code of creations whose event has none.
@@ -112,6 +117,7 @@ pub(super) fn call_timeout(reader: &mut Reader) -> Option<Duration> {
 impl FoxySettings {
     pub(super) fn read(reader: &mut Reader, need: Need, call_timeout: Option<Duration>) -> Option<Self> {
         let api = reader.value("FOXDEN_FOXY_API", FoxyApi::parse);
+        let authorization = AuthorizationPage::read(reader, api.as_ref());
         let client = client(reader, need, api.as_ref());
         let other_clients = other_clients::read(reader, need, client.as_ref().map(|client| client.id.as_str()));
         let h_captcha_code = captcha_code(reader, need);
@@ -132,6 +138,7 @@ impl FoxySettings {
         Some(Self {
             api: api?,
             client,
+            authorization,
             other_clients,
             h_captcha_code,
             simulator: SimulatorSettings { books: books?, latency: latency? },

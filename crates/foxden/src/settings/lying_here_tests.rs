@@ -17,7 +17,8 @@ fn lying_here(text: &str) -> Sources {
 fn a_settings_file_that_nobody_named_does_not_say_where_secrets_go() {
     let text = "[foxy]\napi = \"https://foxy.example/\"\nclient_secret_file = \"/tmp/s\"\n[database]\n\
                 url = \"postgres://db.example/f\"\n[amqp]\nurl_file = \"/tmp/u\"\nca_file = \"/tmp/ca\"\n[keys]\nfile = \"/tmp/k\"\n\
-                [user]\nemail = \"{signup_id}.{generation}@platform.example\"\n";
+                [user]\nemail = \"{signup_id}.{generation}@platform.example\"\n\
+                [http]\npublic_url = \"https://a.example\"\nplatform_help = \"mailto:a@a.example\"\n";
     let result = Settings::parse(&lying_here(text), Needs::default());
     let mistakes = result.unwrap_err().to_string();
     let lines: Vec<&str> = mistakes.lines().skip(1).collect();
@@ -27,6 +28,8 @@ fn a_settings_file_that_nobody_named_does_not_say_where_secrets_go() {
         "FOXDEN_DATABASE_URL",
         "FOXDEN_FOXY_API",
         "FOXDEN_FOXY_CLIENT_SECRET_FILE",
+        "FOXDEN_HTTP_PLATFORM_HELP",
+        "FOXDEN_HTTP_PUBLIC_URL",
         "FOXDEN_KEYS_FILE",
         "FOXDEN_USER_EMAIL",
     ];
@@ -50,7 +53,7 @@ fn a_settings_file_that_nobody_named_sets_what_stays_here() {
 #[test]
 fn every_variable_that_names_a_server_an_authority_or_a_secret_leads_elsewhere() {
     let leads = |name: &str| {
-        ["_URL", "_API", "_FILE", "_PROXY", "_HOST", "_DSN", "_SECRET", "_KEY", "_KEYS"]
+        ["_URL", "_URI", "_API", "_FILE", "_PROXY", "_HOST", "_DSN", "_SECRET", "_KEY", "_KEYS"]
             .iter()
             .any(|end| name.ends_with(end))
     };

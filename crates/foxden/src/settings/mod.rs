@@ -13,11 +13,14 @@
 //! for `FOXDEN_FOXY_API`, whose default is the real Foxy.
 
 mod amqp;
+mod authorization;
 mod config_file;
 mod database;
 mod foxy;
 mod foxy_allows;
 mod given;
+mod grants;
+mod http;
 mod keys;
 mod kubernetes;
 mod mistakes;
@@ -35,6 +38,8 @@ mod variables;
 mod worker;
 
 #[cfg(test)]
+mod http_tests;
+#[cfg(test)]
 mod lying_here_tests;
 #[cfg(test)]
 mod sample_tests;
@@ -44,9 +49,12 @@ mod shown_tests;
 mod tests;
 
 pub(crate) use amqp::AmqpSettings;
+pub(crate) use authorization::AuthorizationPage;
 pub(crate) use database::DatabaseSettings;
 pub(crate) use foxy::{ClientCredentials, FoxyApi, FoxySettings, Latency, client_secret_in};
 pub(crate) use foxy_allows::{FoxyAllows, Permission};
+pub(crate) use grants::GrantSettings;
+pub(crate) use http::HttpSettings;
 pub(crate) use keys::KeySettings;
 pub(crate) use mistakes::Mistakes;
 pub(crate) use other_clients::{OtherClients, other_clients_in};
@@ -82,6 +90,8 @@ pub(crate) struct Needs {
     pub(crate) keys: Need,
     /// The broker: `FOXDEN_AMQP_URL`.
     pub(crate) amqp: Need,
+    /// The pages: `FOXDEN_HTTP_LISTEN`.
+    pub(crate) http: Need,
 }
 
 /// Everything foxden was told, checked: each value by itself, and the relations between them.
@@ -99,6 +109,12 @@ pub(crate) struct Settings {
     pub(crate) keys: KeySettings,
     /// What is kept, and when things are tried again.
     pub(crate) provisioning: ProvisioningSettings,
+    /// How long people are asked, and where links and Foxy's answers lead.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no command asks for a grant yet"))]
+    pub(crate) grants: GrantSettings,
+    /// The pages for grants; `None` without `FOXDEN_HTTP_LISTEN`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no worker serves the pages yet"))]
+    pub(crate) http: Option<HttpSettings>,
     /// How much is done at a time, and for how long a worker may hold on to it.
     pub(crate) worker: WorkerSettings,
     /// What is logged, and how it looks.
@@ -118,6 +134,8 @@ impl Settings {
         let amqp = AmqpSettings::read(&mut reader, needs.amqp);
         let keys = KeySettings::read(&mut reader, needs.keys);
         let provisioning = ProvisioningSettings::read(&mut reader);
+        let grants = GrantSettings::read(&mut reader);
+        let http = HttpSettings::read(&mut reader, needs.http, (foxy.as_ref(), grants.as_ref()));
         let worker = WorkerSettings::read(&mut reader, call_timeout);
         let telemetry = TelemetrySettings::read(&mut reader, sources.no_color());
         if let (Some(database), Some(worker)) = (&database, &worker) {
@@ -133,6 +151,8 @@ impl Settings {
                 amqp,
                 keys: keys?,
                 provisioning: provisioning?,
+                grants: grants?,
+                http,
                 worker: worker?,
                 telemetry: telemetry?,
             })

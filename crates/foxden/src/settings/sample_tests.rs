@@ -40,7 +40,7 @@ fn a_workers_settings_are_the_sample_and_a_key() {
         let value = if name == "FOXDEN_KEYS" { key.as_str() } else { value };
         sources.environment.insert(name.to_owned(), value.into());
     }
-    let needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::IfSet };
+    let needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::IfSet, http: Need::IfSet };
     let settings = Settings::parse(&sources, needs).unwrap();
     assert_eq!(settings.foxy.api, FoxyApi::Simulator);
     assert!(settings.amqp.is_none());
@@ -50,8 +50,11 @@ fn a_workers_settings_are_the_sample_and_a_key() {
 fn each_sections_table_shows_its_variables_with_their_defaults() {
     let sections = [
         include_str!("amqp.rs"),
+        include_str!("authorization.rs"),
         include_str!("database.rs"),
         include_str!("foxy.rs"),
+        include_str!("grants.rs"),
+        include_str!("http.rs"),
         include_str!("keys.rs"),
         include_str!("provisioning.rs"),
         include_str!("telemetry.rs"),

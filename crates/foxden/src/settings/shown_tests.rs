@@ -10,11 +10,12 @@ use super::{Need, Needs, Settings, Sources, sources::ConfigFile};
 const PLANTED: &str = "PLANTEDzq9";
 
 /// Secrets in their places, as a person writes them.
-const SECRETS: [(&str, &str); 7] = [
+const SECRETS: [(&str, &str); 8] = [
     ("FOXDEN_FOXY_CLIENT_SECRET", "PLANTEDzq9"),
     ("FOXDEN_FOXY_H_CAPTCHA_CODE", "PLANTEDzq9"),
     ("FOXDEN_KEYS", "main:PLANTEDzq9DxAREhMUFRYXGBkaGxwdHh8aaaaaaaaaa="),
     ("FOXDEN_AMQP_URL", "amqp://ada:PLANTEDzq9@mq.example/shop"),
+    ("FOXDEN_HTTP_RESULT_KEY", "PLANTEDzq9 0123456789abcdef0123456789abcdef"),
     ("FOXDEN_AMQP_CLIENT_KEY", "-----BEGIN PRIVATE KEY-----\nPLANTEDzq9\n-----END PRIVATE KEY-----"),
     ("FOXDEN_DATABASE_URL", "postgres://ada:PLANTEDzq9@db.example/foxden"),
     ("FOXDEN_DATABASE_URL", "postgres://db.example/foxden?user=ada&password=PLANTEDzq9"),
@@ -52,7 +53,7 @@ proptest! {
             environment.insert(name.to_owned(), slipped.into());
         }
         let sources = Sources { environment, config: ConfigFile::Absent };
-        let needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::IfSet };
+        let needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::IfSet, http: Need::IfSet };
         let shown = match Settings::parse(&sources, needs) {
             Ok(settings) => format!("{settings:?} {}", settings.database.url.display()),
             Err(mistakes) => format!("{mistakes} {mistakes:?}"),
@@ -69,12 +70,18 @@ fn settings_with_a_secret_in_each_place_are_taken() {
         ("FOXDEN_KEYS", "main:PLANTEDzq9ICAwQFBgcICQoLDA0ODxAREhMUFRYXGBk="),
         ("FOXDEN_AMQP_URL", "amqp://ada:PLANTEDzq9@mq.example/shop"),
         ("FOXDEN_DATABASE_URL", "postgres://ada:PLANTEDzq9@db.example/foxden"),
+        ("FOXDEN_HTTP_LISTEN", "127.0.0.1:8080"),
+        ("FOXDEN_HTTP_PUBLIC_URL", "https://shops.example"),
+        ("FOXDEN_HTTP_PLATFORM_NAME", "Acme"),
+        ("FOXDEN_HTTP_RETURN_URL", "https://shops.example/done"),
+        ("FOXDEN_HTTP_RESULT_KEY", "PLANTEDzq9 0123456789abcdef0123456789abcdef"),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.into()))
     .collect();
     let sources = Sources { environment, config: ConfigFile::Absent };
-    let needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::Required };
+    let needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::Required, http: Need::IfSet };
     let settings = Settings::parse(&sources, needs).unwrap();
+    assert!(settings.http.is_some());
     assert!(!format!("{settings:?}").contains(PLANTED));
 }

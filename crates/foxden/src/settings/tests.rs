@@ -6,7 +6,7 @@ use super::sources::{Asked, ConfigFile};
 use super::{variables::VARIABLES, *};
 
 /// What a worker needs.
-const WORKER: Needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::IfSet };
+const WORKER: Needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::IfSet, http: Need::IfSet };
 
 /// The 32 bytes 0 to 31.
 const KEYS: &str = "main:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -136,7 +136,7 @@ fn no_mistake_repeats_a_value() {
     // Each variable is given a text that is right for none: they are all refused, and shown by none.
     for variable in VARIABLES.iter().filter(|variable| variable.name != "FOXDEN_CONFIG") {
         let sources = Sources::from([(variable.name, "s3cret={}\u{1}")]);
-        let needs = Needs { foxy: Need::Required, keys: Need::Required, amqp: Need::Required };
+        let needs = Needs { amqp: Need::Required, ..WORKER };
         let mistakes = Settings::parse(&sources, needs).unwrap_err();
         assert!(!format!("{mistakes} {mistakes:?}").contains("s3cret"), "{mistakes}");
     }
@@ -222,7 +222,8 @@ fn secrets_and_passwords_have_no_place_in_the_settings_file() {
     assert_eq!(settings.amqp.unwrap().url.display(), "amqp://mq");
 }
 
-const WORKER_WITHOUT_SECRETS: Needs = Needs { foxy: Need::Unused, keys: Need::Unused, amqp: Need::IfSet };
+const WORKER_WITHOUT_SECRETS: Needs =
+    Needs { foxy: Need::Unused, keys: Need::Unused, amqp: Need::IfSet, http: Need::Unused };
 
 #[test]
 fn secrets_are_read_from_files() {

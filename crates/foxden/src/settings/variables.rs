@@ -35,10 +35,21 @@ impl Variable {
     }
 
     /// Whether it says to whom secrets are given, by whom they are kept, or under which key: servers, whom to trust as
-    /// such, secrets and their files (a rotated one is written there), and whose mailboxes the users at Foxy belong to.
+    /// such, secrets and their files (a rotated one is written there), whose mailboxes the users at Foxy belong to, and
+    /// where people are sent with what they have.
     pub(super) fn leads_elsewhere(&self) -> bool {
-        let open = ["FOXDEN_FOXY_API", "FOXDEN_AMQP_CA_FILE", "FOXDEN_AMQP_CLIENT_CERT_FILE", "FOXDEN_USER_EMAIL"];
-        self.has_file_form() || open.contains(&self.name)
+        const OPEN: [&str; 9] = [
+            "FOXDEN_FOXY_API",
+            "FOXDEN_FOXY_AUTHORIZE_URL",
+            "FOXDEN_AMQP_CA_FILE",
+            "FOXDEN_AMQP_CLIENT_CERT_FILE",
+            "FOXDEN_USER_EMAIL",
+            "FOXDEN_HTTP_PUBLIC_URL",
+            "FOXDEN_HTTP_REDIRECT_URI",
+            "FOXDEN_HTTP_PLATFORM_HELP",
+            "FOXDEN_HTTP_RETURN_URL",
+        ];
+        self.has_file_form() || OPEN.contains(&self.name)
     }
 }
 
@@ -78,6 +89,10 @@ pub(super) const VARIABLES: &[Variable] = &[
         "FOXDEN_FOXY_API",
         "production",
         "which Foxy: production, production-io, sandbox, simulator, or an https URL",
+    ),
+    optional(
+        "FOXDEN_FOXY_AUTHORIZE_URL",
+        "where Foxy asks people for their consent; needed for grants where FOXDEN_FOXY_API is a URL",
     ),
     optional("FOXDEN_FOXY_CLIENT_ID", "the OAuth client's id; not needed with the simulator"),
     secret("FOXDEN_FOXY_CLIENT_SECRET", "the OAuth client's secret; not needed with the simulator"),
@@ -181,6 +196,34 @@ pub(super) const VARIABLES: &[Variable] = &[
     defaulted("FOXDEN_LOOKUP_DELAY", "5s", "how long to wait before a call of unknown outcome is looked up"),
     defaulted("FOXDEN_LISTING_LAG", "10m", "how long after the end of a call Foxy's listings may lack what it made"),
     defaulted("FOXDEN_GIVE_UP_AFTER", "7d", "how long one step is tried before its signup is parked"),
+    // Grants.
+    defaulted("FOXDEN_GRANT_LIFETIME", "7d", "how long a person may take to grant what they are asked for, 1h to 90d"),
+    optional(
+        "FOXDEN_HTTP_LISTEN",
+        "where a worker serves the pages: 127.0.0.1:8080 or unix:/run/foxden/http.sock; without it, there are none",
+    ),
+    optional("FOXDEN_HTTP_PUBLIC_URL", "where browsers reach the pages, an https URL; links begin with it"),
+    optional(
+        "FOXDEN_HTTP_REDIRECT_URI",
+        "the OAuth client's redirect URI, as registered at Foxy; without it, the public URL and /callback",
+    ),
+    optional("FOXDEN_HTTP_PLATFORM_NAME", "the platform's name on the pages"),
+    defaulted("FOXDEN_HTTP_PLATFORM_COLOR", "#336699", "the platform's color on the pages"),
+    optional("FOXDEN_HTTP_PLATFORM_HELP", "where a person gets help: an https: or mailto: URL"),
+    optional(
+        "FOXDEN_HTTP_RETURN_URL",
+        "the platform's page, where a person goes with a signed result; without it, they see a page of foxden's",
+    ),
+    secret("FOXDEN_HTTP_RESULT_KEY", "what signs that result, 32 bytes or more; the platform has it too"),
+    defaulted(
+        "FOXDEN_HTTP_FORWARDED_BY",
+        "none",
+        "the header by which the proxy names the client: x-forwarded-for, forwarded or none",
+    ),
+    optional(
+        "FOXDEN_HTTP_PROXIES",
+        "the proxies that are believed about it: addresses or networks, separated by commas",
+    ),
     // The worker.
     defaulted("FOXDEN_CONCURRENCY", "16", "how many signups are in work at once, 1 to 1000"),
     defaulted(
