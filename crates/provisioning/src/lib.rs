@@ -2,8 +2,7 @@
 //!
 //! [`plan`] holds every decision and does no I/O. [`Runner`] carries the decisions out: it sends a create call only
 //! under a committed intent, records its outcome with its sealed token before anything else happens, and looks up what
-//! it can't know. [`Worker`] feeds it with what is due, under leases and a bounded capacity. [`grants`] says when a person
-//! is asked for access instead, and whether they granted the right thing.
+//! it can't know. [`Worker`] feeds it with what is due, under leases and a bounded capacity.
 
 mod calls;
 mod capacity;
@@ -13,6 +12,7 @@ mod domain;
 mod email;
 mod finding;
 mod gate;
+mod granting;
 pub mod grants;
 mod keeper;
 mod kept;
@@ -37,6 +37,7 @@ pub use calls::{Calls, MadeUser};
 pub use capacity::Capacity;
 pub use email::{EmailTemplate, EmailTemplateError};
 pub use gate::{Gate, GateSettings};
+pub use granting::{Arrived, Brought, Ended, GrantPolicy, Granting, NotAsked};
 pub use keeper::Keeper;
 pub use leases::Leases;
 pub use outcome::{cancelled_event, grant_expired_event, grant_requested_event, provisioned_event};
