@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use foxden_custody::Payload;
 use foxden_ledger::{
-    AttemptKind, AttemptOutcome, Claimed, Contention, Doubt, Entry, Facts, Next, Provisioning, Recorded, State, Step,
+    AttemptKind, AttemptOutcome, Claimed, Contention, Doubt, Entry, Facts, GrantReason, GrantState, Next, PastGrant,
+    Provisioning, Recorded, State, Step,
 };
 
 use crate::{
@@ -52,8 +53,13 @@ impl<F: Calls> Runner<F> {
             situation.may_be_unread = self.may_be_unread(row).await?;
         }
         let mut verdict = self.decided(row, &mut situation, finding).await?;
+        let keep_user_token =
+            self.policy.keep_user_tokens && row.step == Step::Store && !self.is_customers_own(row).await;
         loop {
-            let entry = self.entry(claimed, finding, verdict, payload);
+            let mut entry = self.entry(claimed, finding, verdict, payload);
+            if let Next::Provisioned { keep_user_token: keeps, .. } = &mut entry.next {
+                *keeps = keep_user_token;
+            }
             let (next, has_event) = (entry.next.clone(), entry.event.is_some());
             let (facts, credential) = (entry.facts.clone(), entry.credential.clone());
             let contention = match self.record(entry, held).await {
@@ -113,6 +119,13 @@ impl<F: Calls> Runner<F> {
                 }
             }
         }
+    }
+
+    /// Whether the row's user is the customer's own, who let us make a store under it and no more. In doubt it is: the token
+    /// of a user that is not kept can be granted again.
+    async fn is_customers_own(&self, row: &Provisioning) -> bool {
+        let taken_over = |grant: &PastGrant| grant.reason == GrantReason::TakeOver && grant.state == GrantState::Kept;
+        self.ledger.grants_of(&row.id).await.map_or(true, |grants| grants.iter().any(taken_over))
     }
 
     /// The plan's verdict. It may ask for a look for a token before.
