@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    cancel, client, dead, demo, explain, forget, keys, migrate, retry, show, status, submit, token, verify_foxy, worker,
+    authorize, cancel, client, dead, demo, explain, forget, keys, migrate, retry, show, status, submit, token,
+    verify_foxy, worker,
 };
 
 /// A white-label provisioning worker for Foxy: signup events in, Foxy stores with sealed tokens out.
@@ -48,6 +49,9 @@ pub(crate) enum Command {
     /// Explain why a signup is parked and what to do about it
     #[command(after_help = explain::HELP)]
     Explain(explain::Options),
+    /// Ask a person to grant access at Foxy, for a signup that is parked for want of a token
+    #[command(after_help = authorize::HELP)]
+    Authorize(authorize::Options),
     /// Make a parked or waiting signup due at once
     #[command(after_help = retry::HELP)]
     Retry(retry::Options),

@@ -8,7 +8,7 @@ use foxden_intake::AmqpUrl;
 use foxden_ledger::{ClientId, FoxyClient, Ledger, LedgerError, WhichFoxy};
 use foxden_provisioning::{GateSettings, Policy, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};
-use foxy_api::{ApiOrigins, Foxy, Registrar, SecretSource};
+use foxy_api::{ApiOrigins, AuthorizationEndpoint, Foxy, Registrar, SecretSource};
 use foxy_sim::Simulator;
 
 use crate::{
@@ -326,6 +326,16 @@ pub(crate) fn amqp(settings: &AmqpSettings) -> anyhow::Result<foxden_intake::Amq
         tls: settings.tls.clone(),
         give_up_after: settings.give_up_after,
     })
+}
+
+/// Where people grant access at this Foxy.
+pub(crate) fn authorization(settings: &FoxySettings, side: &FoxySide) -> anyhow::Result<AuthorizationEndpoint> {
+    match &settings.authorization {
+        Some(page) => AuthorizationEndpoint::parse(page.url.as_str()).context("FOXDEN_FOXY_AUTHORIZE_URL"),
+        None => AuthorizationEndpoint::of(side.foxy.origins()).with_context(|| {
+            format!("where people grant access at {} is not known: set FOXDEN_FOXY_AUTHORIZE_URL", side.home)
+        }),
+    }
 }
 
 /// The saga's settings.

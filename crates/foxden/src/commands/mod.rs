@@ -1,5 +1,6 @@
 //! One file for each command. Each parses its settings, does its work and says how it ended.
 
+pub(crate) mod authorize;
 pub(crate) mod cancel;
 pub(crate) mod client;
 pub(crate) mod dead;
@@ -35,6 +36,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Status(options) => status::run(config, options).await,
         Command::Show(options) => show::run(config, options).await,
         Command::Explain(options) => Ok(explain::run(&options)),
+        Command::Authorize(options) => authorize::run(config, options).await,
         Command::Retry(options) => retry::run(config, options).await,
         Command::Forget(options) => forget::run(config, options).await,
         Command::Cancel(options) => cancel::run(config, options).await,

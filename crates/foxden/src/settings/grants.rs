@@ -18,7 +18,6 @@ use super::reader::Reader;
 #[derive(Clone, Debug)]
 pub(crate) struct GrantSettings {
     /// How long a grant is open, and so its link.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no command asks for a grant yet"))]
     pub(crate) lifetime: Duration,
     /// Where browsers reach the pages.
     pub(crate) public_url: Option<PublicUrl>,

@@ -110,7 +110,6 @@ pub(crate) struct Settings {
     /// What is kept, and when things are tried again.
     pub(crate) provisioning: ProvisioningSettings,
     /// How long people are asked, and where links and Foxy's answers lead.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no command asks for a grant yet"))]
     pub(crate) grants: GrantSettings,
     /// The pages for grants; `None` without `FOXDEN_HTTP_LISTEN`.
     #[cfg_attr(not(test), expect(dead_code, reason = "no worker serves the pages yet"))]

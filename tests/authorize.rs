@@ -1,0 +1,211 @@
+//! A person grants access, for a signup that is parked for want of a token: by pasting the address at which the browser
+//! ended.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    process::{Child, ChildStdout, Stdio},
+};
+
+use foxden_ledger::{ParkedReason, Scope, State, Step};
+use url::Url;
+
+use crate::support::{Place, event, row};
+
+/// A `foxden authorize` that waits for an address.
+struct Asking {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    /// Where the person goes.
+    address: Url,
+}
+
+impl Asking {
+    fn begin(place: &Place, signup_id: &str) -> Self {
+        let mut command = place.command(&["authorize", signup_id, "--paste"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let address = Url::parse(line.trim()).unwrap_or_else(|_| {
+            let mut said = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            panic!("no address, but {line:?}: {said}")
+        });
+        Self { child, output, address }
+    }
+
+    /// Where the browser of someone ends, who grants access as this user or to this store; or denies it.
+    async fn browse(&self, choice: (&str, &str)) -> String {
+        let mut address = self.address.clone();
+        address.query_pairs_mut().append_pair(choice.0, choice.1);
+        let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let answer = browser.get(address).send().await.unwrap();
+        answer.headers().get("location").expect("the browser is sent back").to_str().unwrap().to_owned()
+    }
+
+    /// Pastes an address. Answers the exit status, and what was said.
+    fn paste(mut self, address: &str) -> (Option<i32>, String) {
+        let mut input = self.child.stdin.take().unwrap();
+        // It may have ended already.
+        drop(writeln!(input, "{address}"));
+        drop(input);
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        let mut more = String::new();
+        self.output.read_to_string(&mut more).unwrap();
+        assert_eq!(more, "", "the address alone is the output");
+        (self.child.wait().unwrap().code(), said)
+    }
+}
+
+/// A place with a signup whose store was made, and whose token was in an answer that was lost.
+async fn with_a_lost_store_token(id: &str) -> Place {
+    let place = Place::new().await;
+    place.sim.set_faults("POST /stores: no_token first 1".parse().unwrap());
+    place.feed(&["submit", "-"], &event(id).to_string());
+    let worker = place.worker("worker");
+    let rows = place.settled(1).await;
+    worker.stop().await;
+    assert_eq!(rows[0].parked_reason, Some(ParkedReason::StoreTokenLost));
+    place
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_store_token_is_granted_again_and_the_signup_is_provisioned() {
+    let place = with_a_lost_store_token("s1").await;
+    let asking = Asking::begin(&place, "s1");
+    let scope = asking.address.query_pairs().find(|(name, _)| name == "scope").unwrap().1.into_owned();
+    assert_eq!(scope, "store_full_access store_id_1", "no more than the store is asked for");
+    let back = asking.browse(("sim_as", "engines-s1")).await;
+    let (status, said) = asking.paste(&back);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("s1 is provisioned: the store's token is sealed and kept"), "{said}");
+    assert!(!said.contains("code=") && !said.contains("state=o"), "{said}");
+    let granted = row(&place, "s1").await;
+    assert_eq!((granted.state, granted.step), (State::Closed, Step::Done));
+    place.tokens_open_their_stores(&[granted]).await;
+    let token = place.run(&["token", "s1"]);
+    assert!(token.status.success(), "{token:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_no_is_asked_again_and_an_address_serves_once() {
+    let place = with_a_lost_store_token("s1").await;
+    let asking = Asking::begin(&place, "s1");
+    let back = asking.browse(("sim_deny", "1")).await;
+    let (status, said) = asking.paste(&back);
+    assert_eq!(status, Some(1));
+    assert!(said.contains("the person did not allow it. The grant stays open"), "{said}");
+
+    let asking = Asking::begin(&place, "s1");
+    let first = asking.browse(("sim_as", "engines-s1")).await;
+    assert_eq!(asking.paste(&first).0, Some(0));
+    // Another trip's address, which was used.
+    let refused = place.run(&["authorize", "s1", "--paste"]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("no grant can help s1: nothing is lost: it is provisioned"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_of_another_request_is_not_taken() {
+    let place = with_a_lost_store_token("s1").await;
+    let (one, other) = (Asking::begin(&place, "s1"), Asking::begin(&place, "s1"));
+    let back = one.browse(("sim_as", "engines-s1")).await;
+    let (status, said) = other.paste(&back);
+    assert_eq!(status, Some(1));
+    assert!(said.contains("that address does not belong to this request"), "{said}");
+    assert_eq!(row(&place, "s1").await.state, State::Parked);
+    assert_eq!(place.sim.requests("POST /token?grant_type=authorization_code"), 0, "no code was used");
+    assert_eq!(one.paste(&back).0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_store_than_the_signups_own_is_not_kept() {
+    let place = with_a_lost_store_token("s1").await;
+    place.feed(&["submit", "-"], &event("s2").to_string());
+    let worker = place.worker("again");
+    place.settled(2).await;
+    worker.stop().await;
+    // Foxy may let the person choose, whatever store was asked for.
+    place.sim.set_faults("POST /token?grant_type=authorization_code: other_grant(engines-s2)".parse().unwrap());
+    let asking = Asking::begin(&place, "s1");
+    let back = asking.browse(("sim_as", "engines-s1")).await;
+    let (status, said) = asking.paste(&back);
+    assert_eq!(status, Some(1));
+    assert!(said.contains("access was granted to another shop than the one that it is needed for"), "{said}");
+    let parked = row(&place, "s1").await;
+    assert_eq!(parked.state, State::Parked);
+    let ledger = place.ledger().await;
+    let held = ledger.credentials(&parked.id).await.unwrap();
+    assert!(held.iter().all(|held| held.scope != Scope::Store), "nothing of it is kept");
+    place.tokens_open_their_stores(&[row(&place, "s2").await]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_with_a_foxy_user_lets_a_store_be_made_under_it() {
+    let mut place = Place::new().await;
+    place.set("FOXDEN_KEEP_USER_TOKENS", "true");
+    // The customer's own user, which someone else made.
+    place.feed(&["submit", "-"], &event("earlier").to_string());
+    let mut taken = event("s1");
+    taken["user"]["email"] = event("earlier")["user"]["email"].clone();
+    let worker = place.worker("worker");
+    place.settled(1).await;
+    place.feed(&["submit", "-"], &taken.to_string());
+    place.settled(2).await;
+    assert_eq!(row(&place, "s1").await.parked_reason, Some(ParkedReason::EmailTaken));
+
+    let asking = Asking::begin(&place, "s1");
+    let back = asking.browse(("sim_as", taken["user"]["email"].as_str().unwrap())).await;
+    let (status, said) = asking.paste(&back);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("the user's token is sealed and kept; a worker continues with s1"), "{said}");
+    place.settled(2).await;
+    worker.stop().await;
+    let made = row(&place, "s1").await;
+    assert_eq!((made.state, made.step), (State::Closed, Step::Done));
+    assert_eq!(made.user_uri, row(&place, "earlier").await.user_uri, "under the same user");
+    place.tokens_open_their_stores(std::slice::from_ref(&made)).await;
+    let ledger = place.ledger().await;
+    let held = ledger.credentials(&made.id).await.unwrap();
+    let user = held.iter().find(|held| held.scope == Scope::User).expect("it was kept for the store");
+    assert!(user.sealed.is_none(), "it is the customer's own account, whatever else is kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn someone_elses_user_is_not_taken_over() {
+    let place = Place::new().await;
+    for id in ["earlier", "stranger"] {
+        place.feed(&["submit", "-"], &event(id).to_string());
+    }
+    let mut taken = event("s1");
+    taken["user"]["email"] = event("earlier")["user"]["email"].clone();
+    let worker = place.worker("worker");
+    place.settled(2).await;
+    place.feed(&["submit", "-"], &taken.to_string());
+    place.settled(3).await;
+    worker.stop().await;
+    let asking = Asking::begin(&place, "s1");
+    let back = asking.browse(("sim_as", event("stranger")["user"]["email"].as_str().unwrap())).await;
+    let (status, said) = asking.paste(&back);
+    assert_eq!(status, Some(1));
+    assert!(said.contains("another Foxy account than the one that it is needed for"), "{said}");
+    assert_eq!(row(&place, "s1").await.parked_reason, Some(ParkedReason::EmailTaken));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_is_printed_for_the_pages_and_needs_their_address() {
+    let mut place = with_a_lost_store_token("s1").await;
+    let refused = place.run(&["authorize", "s1"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("FOXDEN_HTTP_PUBLIC_URL is not set"));
+    place.set("FOXDEN_HTTP_PUBLIC_URL", "https://shops.example/foxden");
+    let mut links = Vec::new();
+    for _ in 0..2 {
+        let link = place.run(&["authorize", "s1"]);
+        assert_eq!(link.status.code(), Some(0), "{link:?}");
+        links.push(String::from_utf8(link.stdout).unwrap());
+    }
+    assert!(links[0].starts_with("https://shops.example/foxden/grant/FXT1."), "{}", links[0]);
+    assert_eq!(links[0], links[1], "it is one grant, and nothing of its link is stored");
+}
