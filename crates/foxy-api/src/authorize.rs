@@ -53,7 +53,8 @@ pub struct AuthorizationRequest<'a> {
 pub struct AuthorizationUrl(Zeroizing<String>);
 
 impl AuthorizationEndpoint {
-    /// The one that belongs to an API. `None`: it is none that we know, and its endpoint has to be [given](Self::parse).
+    /// The one that belongs to an API. `None`: that of an API we don't know, which has to be
+    /// [given](Self::parse).
     pub fn of(api: &ApiOrigins) -> Option<Self> {
         let known = |text| Some(Self(Url::parse(text).expect("Foxy's own addresses are URLs")));
         if api.are_production() {

@@ -144,8 +144,9 @@ impl Foxy {
     /// Exchanges what a browser brought back for tokens (`authorization_code`, RFC 6749 section 4.1.3). Check the `state`
     /// that came with it first.
     ///
-    /// A code opens once, so it is sent once, whatever becomes of it. If no answer arrives the person has to grant access
-    /// again. Dropping the future drops a token that may be on its way: let it run to the end, and keep what it brings.
+    /// A code opens once, so it is sent once, whatever becomes of it. If no answer arrives the person has to grant
+    /// access again. Dropping the future drops a token that may be on its way: let it run to the end, and keep what it
+    /// brings.
     ///
     /// What was granted need not be what was meant: see what it opens.
     ///

@@ -46,8 +46,8 @@ pub struct OpenedStore {
     pub name: Option<String>,
 }
 
-/// Reads the home document with this very access token, and then what it links as `rel`. No other token is fetched: what
-/// that opens would say nothing of this one.
+/// Reads the home document with this very access token, and then what it links as `rel`. No other token is fetched:
+/// what that opens would say nothing of this one.
 pub(crate) async fn read(
     wire: &Wire,
     granted: &Granted,

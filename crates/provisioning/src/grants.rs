@@ -1,7 +1,7 @@
 //! Grants: a person's consent at Foxy, as the way out where a token is lost or an email has a user already.
 //!
-//! What can be asked for ([`Ask::of`]), with which words of Foxy's ([`scope_for`]), and whether what was granted is what
-//! it had to be ([`judge`]). Pure: nothing here reads the ledger or asks Foxy.
+//! What can be asked for ([`Ask::of`]), with which words of Foxy's ([`scope_for`]), and whether what was granted is
+//! what it had to be ([`judge()`]). Pure: nothing here reads the ledger or asks Foxy.
 
 mod ask;
 mod judge;

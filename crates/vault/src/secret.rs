@@ -84,8 +84,8 @@ secret_text! {
     AuthorizationCode
 }
 secret_text! {
-    /// What goes to the authorization endpoint with a browser and comes back with it (RFC 6749 section 10.12): proof that
-    /// the code beside it was asked for here.
+    /// What goes to the authorization endpoint with a browser and comes back with it (RFC 6749 section 10.12): proof
+    /// that the code beside it was asked for here.
     AuthorizationState
 }
 

@@ -5,8 +5,8 @@ use foxden_ledger::{GrantReason, ParkedReason, Provisioning, ProvisioningId, Sta
 /// A grant that can help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
-    /// The signup that it is asked for at, if it is another one: the user, and so the token, is that one's. Once the grant is
-    /// kept there, all that wait for the user continue.
+    /// The signup that it is asked for at, if it is another one: the user, and so the token, is that one's. Once the
+    /// grant is kept there, all that wait for the user continue.
     pub at: Option<ProvisioningId>,
     /// Why a person is asked.
     pub reason: GrantReason,

@@ -4,8 +4,8 @@ use foxden_ledger::Wanted;
 use foxy_api::TokenScope;
 
 /// The scope to ask for: full access to the user, or to the store. Where the store's address is known and ends in its
-/// number, the person is asked for that store alone (`store_id_N`), so that another one isn't granted by mistake. Whether
-/// Foxy heeds that is not known; what was granted is judged by what it opens.
+/// number, the person is asked for that store alone (`store_id_N`), so that another one isn't granted by mistake.
+/// Whether Foxy heeds that is not known; what was granted is judged by what it opens.
 pub fn scope_for(wanted: Wanted, expected_uri: Option<&str>) -> String {
     match wanted {
         Wanted::User => TokenScope::User.as_str().to_owned(),
