@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use super::{ROWS, Work};
@@ -16,6 +17,10 @@ const WRITERS: usize = 3;
 /// only make smaller batches, and a batch of one costs PostgreSQL several times as much for each row.
 const WAITING_FOR_EACH: usize = 16;
 
+/// How long an operation waits for writers at work before another one begins, however few wait. Where the database is near,
+/// a batch is committed sooner; where it is a millisecond away, a batch of its own is sooner than the next one.
+const PATIENCE: Duration = Duration::from_millis(4);
+
 /// Operations that wait for a writer. Cheap to clone; clones are one queue.
 #[derive(Clone, Default)]
 pub(crate) struct Gathering(Arc<Mutex<Queue>>);
@@ -23,7 +28,11 @@ pub(crate) struct Gathering(Arc<Mutex<Queue>>);
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Work>,
+    /// Since when the first of them waits, at least.
+    since: Option<Instant>,
     writers: usize,
+    /// Someone looks after them once their patience ends.
+    is_watched: bool,
 }
 
 /// A writer at work.
@@ -62,6 +71,7 @@ impl Queue {
         // What was passed over came before what is left.
         left.append(&mut self.waiting);
         self.waiting = left;
+        self.since = (!self.waiting.is_empty()).then(Instant::now);
         batch
     }
 }
@@ -71,6 +81,7 @@ impl Ledger {
     pub(crate) fn gather(&self, work: Work) {
         let mut queue = self.gathering.lock();
         queue.waiting.push_back(work);
+        queue.since.get_or_insert_with(Instant::now);
         self.engage(queue);
     }
 
@@ -81,10 +92,29 @@ impl Ledger {
 
     fn engage(&self, mut queue: MutexGuard<'_, Queue>) {
         let most = if self.is_embedded() { 1 } else { WRITERS };
-        if queue.writers < most && queue.waiting.len() >= queue.writers * WAITING_FOR_EACH {
+        if queue.writers >= most {
+            return;
+        }
+        let has_waited = queue.since.is_some_and(|since| since.elapsed() >= PATIENCE);
+        if has_waited || queue.waiting.len() >= queue.writers * WAITING_FOR_EACH {
             queue.writers += 1;
+            // The new one takes what waits; patience is for what it leaves.
+            queue.since = Some(Instant::now());
             drop(queue);
             tokio::spawn(Writer { ledger: self.clone(), has_ended: false }.write());
+        } else if !std::mem::replace(&mut queue.is_watched, true) {
+            drop(queue);
+            tokio::spawn(self.clone().watch_over());
+        }
+    }
+
+    /// Looks, once patience with the writers at work has ended, whether another one is needed.
+    async fn watch_over(self) {
+        tokio::time::sleep(PATIENCE).await;
+        let mut queue = self.gathering.lock();
+        queue.is_watched = false;
+        if !queue.waiting.is_empty() {
+            self.engage(queue);
         }
     }
 }

@@ -59,20 +59,19 @@ impl StepIn for At {
     }
 }
 
-/// How many operations have to wait before each of the ledger's writers begins.
-const BEGIN: [usize; 3] = [1, 16, 32];
+/// How many batches the ledger writes side by side on PostgreSQL.
+const WRITERS: u64 = 3;
 
-/// As many batches as the ledger writes side by side wait where they were closed: whatever comes now is one batch.
+/// As many batches as the ledger writes side by side wait where they were closed: whatever comes now is one batch. Each is of
+/// one operation, for which the writers at work took too long.
 pub(crate) async fn occupy(ledger: &Ledger, custody: &Custody, gate: &Arc<Gate>) -> tokio::task::JoinSet<()> {
     let mut occupied = tokio::task::JoinSet::new();
-    let writers = if ledger.is_embedded() { 1 } else { BEGIN.len() };
-    for (number, waiting) in BEGIN.into_iter().take(writers).enumerate() {
-        for _ in 0..waiting {
-            let (ledger, first) = (ledger.clone(), signup(custody, &format!("occupies-{}", occupied.len())));
-            occupied.spawn(async move { drop(ledger.accept_queued(vec![first]).await) });
-        }
+    let writers = if ledger.is_embedded() { 1 } else { WRITERS };
+    for number in 0..writers {
+        let (ledger, first) = (ledger.clone(), signup(custody, &format!("occupies-{number}")));
+        occupied.spawn(async move { drop(ledger.accept_queued(vec![first]).await) });
         let begins = async {
-            while gate.closed.load(Ordering::SeqCst) <= number {
+            while gate.closed.load(Ordering::SeqCst) as u64 <= number {
                 tokio::task::yield_now().await;
             }
         };
@@ -164,7 +163,7 @@ pub(crate) async fn each_entry_of_a_batch_has_the_answer_that_is_its_own(ledger:
         answers.push(one.await.unwrap());
     }
     while occupied.join_next().await.is_some() {}
-    let writers = if ledger.is_embedded() { 1 } else { 3 };
+    let writers = if ledger.is_embedded() { 1 } else { WRITERS };
     // On PostgreSQL a transaction writes only those that one statement can't.
     let commits_of_batch = if ledger.is_embedded() { 1 } else { 2 };
     assert_eq!(ledger.commits() - commits, commits_of_batch + writers, "they were not one batch");
