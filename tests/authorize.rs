@@ -172,6 +172,48 @@ async fn a_customer_with_a_foxy_user_lets_a_store_be_made_under_it() {
     assert!(user.sealed.is_none(), "it is the customer's own account, whatever else is kept");
 }
 
+/// A place that keeps user tokens, with a signup of `s1` that has the email of a user that is there already, and waits for
+/// that user's owner.
+async fn with_a_taken_email(change: impl FnOnce(&mut serde_json::Value)) -> Place {
+    let mut place = Place::new().await;
+    place.set("FOXDEN_KEEP_USER_TOKENS", "true");
+    place.feed(&["submit", "-"], &event("earlier").to_string());
+    let worker = place.worker("earlier");
+    place.settled(1).await;
+    let mut taken = event("s1");
+    taken["user"]["email"] = event("earlier")["user"]["email"].clone();
+    change(&mut taken);
+    place.feed(&["submit", "-"], &taken.to_string());
+    place.settled(2).await;
+    worker.stop().await;
+    assert_eq!(row(&place, "s1").await.parked_reason, Some(ParkedReason::EmailTaken));
+    place
+}
+
+/// The owner of the user that is there already lets `s1` have it, and a worker does what it can.
+async fn take_over(place: &Place, worker: &str) {
+    let asking = Asking::begin(place, "s1");
+    let back = asking.browse(("sim_as", "earlier@customers.example")).await;
+    let (status, said) = asking.paste(&back);
+    assert_eq!(status, Some(0), "{said}");
+    let worker = place.worker(worker);
+    place.settled(2).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_the_user_has_already_is_not_taken_for_the_one_that_is_to_be_made() {
+    let mut place =
+        with_a_taken_email(|taken| taken["store"]["name"] = event("earlier")["store"]["name"].clone()).await;
+    place.set("FOXDEN_LISTING_LAG", "1s");
+    place.sim.set_faults("POST /stores: reset_before_work first 1".parse().unwrap());
+    take_over(&place, "took").await;
+    let (earlier, made) = (row(&place, "earlier").await, row(&place, "s1").await);
+    assert_eq!((made.state, made.step, made.parked_reason), (State::Closed, Step::Done, None), "{made:?}");
+    assert_ne!(made.store_uri, earlier.store_uri);
+    place.tokens_open_their_stores(&[earlier, made]).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn someone_elses_user_is_not_taken_over() {
     let place = Place::new().await;
