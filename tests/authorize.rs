@@ -201,6 +201,40 @@ async fn take_over(place: &Place, worker: &str) {
     worker.stop().await;
 }
 
+/// What the ledger still holds of the user that `s1` has taken over.
+async fn user_tokens_held(place: &Place) -> usize {
+    let id = row(place, "s1").await.id;
+    let held = place.ledger().await.credentials(&id).await.unwrap();
+    let of_user: Vec<_> = held.iter().filter(|held| held.scope == Scope::User).collect();
+    assert!(!of_user.is_empty(), "it was granted");
+    of_user.iter().filter(|held| held.sealed.is_some()).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_that_was_taken_over_is_not_kept_where_the_store_is_granted_too() {
+    let place = with_a_taken_email(|_| ()).await;
+    place.sim.set_faults("POST /stores: no_token first 1".parse().unwrap());
+    take_over(&place, "took").await;
+    assert_eq!(row(&place, "s1").await.parked_reason, Some(ParkedReason::StoreTokenLost));
+    let asking = Asking::begin(&place, "s1");
+    let back = asking.browse(("sim_as", "engines-s1")).await;
+    let (status, said) = asking.paste(&back);
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(row(&place, "s1").await.state, State::Closed);
+    assert_eq!(user_tokens_held(&place).await, 0, "it is the customer's own account");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_that_was_taken_over_is_not_kept_where_the_signup_is_cancelled() {
+    let place = with_a_taken_email(|taken| taken["store"]["domain"] = "www".into()).await;
+    take_over(&place, "took").await;
+    assert_eq!(row(&place, "s1").await.parked_reason, Some(ParkedReason::DomainReserved));
+    assert_eq!(user_tokens_held(&place).await, 1, "it may yet be used");
+    let cancelled = place.run(&["cancel", "s1", "--reason", "changed their mind", "--yes"]);
+    assert!(cancelled.status.success(), "{cancelled:?}");
+    assert_eq!(user_tokens_held(&place).await, 0, "it is the customer's own account");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_the_user_has_already_is_not_taken_for_the_one_that_is_to_be_made() {
     let mut place =

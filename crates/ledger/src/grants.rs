@@ -11,5 +11,6 @@ pub(crate) mod ending;
 pub(crate) mod grant;
 pub(crate) mod keep;
 pub(crate) mod past;
+pub(crate) mod taken_over;
 pub(crate) mod trips;
 pub(crate) mod words;

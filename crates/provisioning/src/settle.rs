@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use foxden_custody::Payload;
 use foxden_ledger::{
-    AttemptKind, AttemptOutcome, Claimed, Contention, Doubt, Entry, Facts, GrantReason, GrantState, Next, PastGrant,
-    Provisioning, Recorded, State, Step,
+    AttemptKind, AttemptOutcome, Claimed, Contention, Doubt, Entry, Facts, Next, Provisioning, Recorded, State, Step,
 };
 
 use crate::{
@@ -124,8 +123,7 @@ impl<F: Calls> Runner<F> {
     /// Whether the row's user is the customer's own, who let us make a store under it and no more. In doubt it is: the token
     /// of a user that is not kept can be granted again.
     async fn is_customers_own(&self, row: &Provisioning) -> bool {
-        let taken_over = |grant: &PastGrant| grant.reason == GrantReason::TakeOver && grant.state == GrantState::Kept;
-        self.ledger.grants_of(&row.id).await.map_or(true, |grants| grants.iter().any(taken_over))
+        self.ledger.has_taken_over(&row.id).await.unwrap_or(true)
     }
 
     /// The plan's verdict. It may ask for a look for a token before.

@@ -12,7 +12,7 @@ use crate::{
     entity::provisioning::{Column, Entity},
     error::LedgerError,
     evidence,
-    grants::ending,
+    grants::{ending, taken_over::has_taken_over},
     outbox::{OutcomeEvent, insert_event, was_told},
     provisioning::Provisioning,
     state::{Act, AttemptKind, AttemptOutcome, State},
@@ -24,7 +24,7 @@ use crate::{
 pub struct Cancellation {
     /// Who, and why.
     pub by: By,
-    /// Keep the sealed user token. The event's contents are wiped whatever this says.
+    /// Keep the sealed user token, unless it is that of a user that was taken over. The event's contents are wiped whatever this says.
     pub keep_user_token: bool,
     /// The outcome event that tells the parent app.
     pub event: OutcomeEvent,
@@ -72,7 +72,7 @@ impl Ledger {
             let Some(row) = rows.into_iter().next() else {
                 return Ok(RollBack(None));
             };
-            if !cancellation.keep_user_token {
+            if !cancellation.keep_user_token || has_taken_over(txn, &judged.id).await? {
                 wipe_user_tokens(txn, &judged.id, now).await?;
             }
             ending::withdraw_of(txn, &judged.id, now).await?;

@@ -9,7 +9,8 @@ use crate::{
     credentials,
     entity::provisioning::{Column, Entity, Model},
     error::LedgerError,
-    grants::keep::Then,
+    grants::{keep::Then, taken_over::has_taken_over},
+    ids::ProvisioningId,
     outbox::{insert_event, tell_resumed},
     provisioning::Provisioning,
     record::{Facts, Next},
@@ -26,13 +27,15 @@ pub(crate) async fn close(
     now: i64,
 ) -> Result<Provisioning, LedgerError> {
     let facts = Facts { store_uri: Some(uri.to_owned()), ..Facts::default() };
-    let next = Next::Provisioned { keep_payload: then.keep_payload, keep_user_token: then.keep_user_token };
+    let id = ProvisioningId::from_row(model.id.clone());
+    let keep_user_token = then.keep_user_token && !has_taken_over(txn, &id).await?;
+    let next = Next::Provisioned { keep_payload: then.keep_payload, keep_user_token };
     transitions::advance(&mut model, &facts, &next, now);
     if then.store_domain.is_some() {
         model.store_domain.clone_from(&then.store_domain);
     }
     let closed = write(txn, model).await?;
-    if !then.keep_user_token {
+    if !keep_user_token {
         credentials::wipe_user_tokens(txn, &closed.id, now).await?;
     }
     if let Some(provisioned) = then.provisioned {

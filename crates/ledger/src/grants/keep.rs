@@ -20,7 +20,7 @@ use crate::{
         effects::{close, go_on},
         ending::{end_trip, ending},
         grant::Grant,
-        words::{GrantState, TripEnding, Wanted},
+        words::{GrantReason, GrantState, TripEnding, Wanted},
     },
     ids::{GrantId, ProvisioningId, SignupId, TripId},
     outbox::OutcomeEvent,
@@ -203,7 +203,7 @@ impl Ledger {
             },
             (Wanted::Store, Scope::Store) if row.state == State::Parked => Fate::Closes,
             (Wanted::Store, Scope::Store) => Fate::Beside,
-            (Wanted::User, Scope::User) => match user_fate(&row, &uri) {
+            (Wanted::User, Scope::User) => match user_fate(&grant, &row, &uri) {
                 Some(fate) => fate,
                 None => return Ok(Err(KeptGrant::NotWanted(Box::new(row)))),
             },
@@ -285,8 +285,10 @@ fn may_wait(grant: &Grant, uri: &str) -> bool {
 }
 
 /// What a user's token does, if it is of use.
-fn user_fate(row: &Provisioning, uri: &str) -> Option<Fate> {
+fn user_fate(grant: &Grant, row: &Provisioning, uri: &str) -> Option<Fate> {
     match row.state {
+        // The store is there, or is to be none: the customer's own account is no use any more.
+        State::Closed if grant.reason == GrantReason::TakeOver => None,
         // A token of another signup's user is asked for there: it is used from there.
         State::Parked if row.step != Step::Done && row.user_from.is_none() => Some(Fate::Continues),
         State::Closed if is_same_resource(row.user_uri.as_deref(), Some(uri)) => Some(Fate::Beside),

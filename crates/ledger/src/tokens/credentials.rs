@@ -22,7 +22,7 @@ use crate::{
         provisioning::{Column, Entity, Model},
     },
     error::LedgerError,
-    grants::ending,
+    grants::{ending, taken_over::has_taken_over},
     ids::ProvisioningId,
     outbox::tell_resumed,
     provisioning::Provisioning,
@@ -82,6 +82,12 @@ impl Ledger {
                 }
                 if kept == Kept::First && !is_left_behind(&row, &credential) {
                     ending::settle(txn, &row, &credential, now).await?;
+                }
+                if credential.scope == Scope::User
+                    && row.state == State::Closed.as_str()
+                    && has_taken_over(txn, &id).await?
+                {
+                    wipe_user_tokens(txn, &id, now).await?;
                 }
                 Ok(Commit((row, kept)))
             });

@@ -276,6 +276,24 @@ pub(crate) async fn a_store_that_no_one_expected_waits_to_be_confirmed(ledger: L
     }
 }
 
+pub(crate) async fn a_user_that_was_taken_over_is_not_kept_for_a_signup_that_was_cancelled(ledger: Ledger) {
+    let custody = custody();
+    let judged = parked(&ledger, "s1", ParkedReason::EmailTaken).await;
+    let grant = ask(&ledger, &judged, asking(GrantReason::TakeOver, Wanted::User)).await;
+    let trip = travelled(&ledger, &grant, 1).await;
+    let credential = granted(&ledger, &custody, &judged, (Scope::User, USER), true).await;
+    // It lies in an escrow meanwhile.
+    let keeps = foxden_ledger::Cancellation { keep_user_token: true, ..cancellation(&judged) };
+    let cancelled = ledger.cancel(&judged, keeps).await.unwrap().unwrap();
+    ledger.keep_from_escrow(&judged.id, &credential, |_| panic!("there is no other")).await.unwrap();
+    let held = ledger.credentials(&judged.id).await.unwrap();
+    assert_eq!(held.len(), 1);
+    assert!(held[0].sealed.is_none(), "it is the customer's own account");
+    let credential = granted(&ledger, &custody, &cancelled, (Scope::User, USER), true).await;
+    let keeping = Keeping { trip, credential, is_confirmed: true, then: then() };
+    assert!(matches!(ledger.keep_granted(&cancelled, keeping).await.unwrap(), KeptGrant::NotWanted(_)));
+}
+
 pub(crate) async fn a_granted_token_out_of_the_escrow_does_what_the_grant_would_have_done(ledger: Ledger) {
     let custody = custody();
     let judged = store_lost(&ledger, &custody, "s1").await;

@@ -131,6 +131,7 @@ macro_rules! all_rules {
             granted::no_store_is_granted_to_two_signups,
             granted::a_store_that_no_one_expected_waits_to_be_confirmed,
             granted::a_granted_token_out_of_the_escrow_does_what_the_grant_would_have_done,
+            granted::a_user_that_was_taken_over_is_not_kept_for_a_signup_that_was_cancelled,
             granted::what_is_granted_after_its_customer_was_forgotten_is_wiped,
             signups::the_schema_goes_down_and_up_again,
         );
