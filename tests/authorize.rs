@@ -249,6 +249,24 @@ async fn a_store_that_the_user_has_already_is_not_taken_for_the_one_that_is_to_b
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_is_asked_for_what_the_signup_lacks_by_now() {
+    let place = with_a_taken_email(|_| ()).await;
+    drop(Asking::begin(&place, "s1").paste(""));
+    // Another email, and then another need.
+    place.feed(&["submit", "-"], &event("s1").to_string());
+    place.sim.set_faults("POST /stores: no_token first 1".parse().unwrap());
+    let worker = place.worker("corrected");
+    worker.until("provisioning.parked").await;
+    worker.stop().await;
+    assert_eq!(row(&place, "s1").await.parked_reason, Some(ParkedReason::StoreTokenLost));
+    let asking = Asking::begin(&place, "s1");
+    let back = asking.browse(("sim_as", "engines-s1")).await;
+    let (status, said) = asking.paste(&back);
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(row(&place, "s1").await.state, State::Closed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn someone_elses_user_is_not_taken_over() {
     let place = Place::new().await;
     for id in ["earlier", "stranger"] {

@@ -7,7 +7,7 @@ use sea_orm::{ActiveValue::Set, EntityTrait as _};
 use crate::{
     connect::{Ledger, millis},
     credentials::lock_row,
-    entity::grant::{ActiveModel, Entity},
+    entity::grant::{ActiveModel, Entity, Model},
     error::LedgerError,
     grants::{
         ending::{self, AsEvent},
@@ -47,7 +47,8 @@ pub struct Asking {
 pub enum Asked {
     /// A grant was opened.
     Opened(Grant),
-    /// There is one already, which may be of another reason, client or address, or wait to be confirmed.
+    /// There is one already, for the same reason. It may be of another client or address; or it waits to be confirmed, and
+    /// then for whatever reason.
     There(Grant),
     /// The provisioning has changed since it was judged: nothing was opened.
     Changed,
@@ -55,8 +56,17 @@ pub enum Asked {
     Forgotten,
 }
 
+impl Asking {
+    /// Whether it takes the place of this one, that no one has completed.
+    fn is_instead_of(&self, live: &Model) -> bool {
+        let is_same = live.reason == self.reason.as_str() && live.wanted == self.wanted.as_str();
+        live.state == GrantState::Open.as_str() && live.id != self.id.as_str() && !is_same
+    }
+}
+
 impl Ledger {
-    /// Opens a grant for a provisioning, or answers the one that is there. Asking again with the same key, after a lost
+    /// Opens a grant for a provisioning, or answers the one that is there. One for another reason, for which no one has
+    /// come yet, is withdrawn. Asking again with the same key, after a lost
     /// answer, finds what was opened.
     ///
     /// # Errors
@@ -67,6 +77,10 @@ impl Ledger {
             // The row's lock lets one ask at a time.
             let row = Provisioning::from_row(lock_row(txn, &judged.id).await?)?;
             match live_of(&judged.id).one(txn).await? {
+                // It was asked for before the signup came to lack something else. Whoever followed it could not help.
+                Some(live) if asking.is_instead_of(&live) && live.expires_at > now => {
+                    ending::withdraw_of(txn, &judged.id, now).await?;
+                }
                 Some(live) if live.expires_at > now || live.id == asking.id.as_str() => {
                     return Ok(RollBack(Asked::There(Grant::from_row(live)?)));
                 }
