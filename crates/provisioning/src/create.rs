@@ -20,9 +20,16 @@ use crate::{
 /// A call that is ready to be sent, or the finding that leaves nothing to send.
 enum Prepared<S> {
     User(NewUser),
-    /// With the user's token as it is kept, if it was read for this call.
-    Store(S, NewStore, Option<Sealed>),
+    /// With the user's token, if it was read for this call.
+    Store(S, NewStore, Option<UsedToken>),
     Settled(Finding),
+}
+
+/// The user's token that a call goes with.
+struct UsedToken {
+    /// As it is kept.
+    sealed: Sealed,
+    is_customers_own: bool,
 }
 
 impl<F: Calls> Runner<F> {
@@ -54,10 +61,12 @@ impl<F: Calls> Runner<F> {
                 let report = self.foxy.create_user(&user, line_of(row), lease_end, &wanted).await;
                 self.user_report(row, payload, report).await
             }
-            Prepared::Store(session, store, used_token) => {
+            Prepared::Store(session, store, used) => {
                 let report = self.foxy.create_store(&session, &store, lease_end, &wanted).await;
                 let finding = self.store_report(row, payload, report)?;
-                Ok((Finding { used_token, ..finding }, None))
+                let user_is_customers_own = used.as_ref().is_some_and(|used| used.is_customers_own);
+                let used_token = used.map(|used| used.sealed);
+                Ok((Finding { used_token, user_is_customers_own, ..finding }, None))
             }
         }
     }
@@ -89,15 +98,18 @@ impl<F: Calls> Runner<F> {
                     chosen.facts.store_domain = Some(domain::at(row.domain_try, payload));
                     return Ok(Prepared::Settled(chosen));
                 };
-                let (session, used_token) = match session {
+                let (session, used) = match session {
                     Some(session) => (session, None),
                     None => match self.user_session(row).await? {
-                        Ok((session, used_token)) => (session, Some(used_token)),
+                        Ok((session, sealed)) => {
+                            let is_customers_own = self.user_is_customers_own(row).await?;
+                            (session, Some(UsedToken { sealed, is_customers_own }))
+                        }
                         Err(finding) => return Ok(Prepared::Settled(*finding)),
                     },
                 };
                 Ok(match request::new_store(payload, &domain) {
-                    Ok(store) => Prepared::Store(session, store, used_token),
+                    Ok(store) => Prepared::Store(session, store, used),
                     Err(why) => Prepared::Settled(Finding::of_sealed(why)),
                 })
             }

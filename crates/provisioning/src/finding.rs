@@ -29,6 +29,8 @@ pub(crate) struct Finding {
     pub(crate) facts: Facts,
     /// The user's token that was used, as it was kept.
     pub(crate) used_token: Option<Sealed>,
+    /// The row's user is the customer's own, who let us make a store under it and no more.
+    pub(crate) user_is_customers_own: bool,
     /// A fault of the set-up that was met.
     pub(crate) fault: Option<SetupFault>,
     /// What it says of Foxy.
@@ -50,6 +52,7 @@ impl Finding {
             credential: None,
             facts: Facts::default(),
             used_token: None,
+            user_is_customers_own: false,
             fault: None,
             sign: Sign::None,
             hold: None,

@@ -1,7 +1,7 @@
 //! What is kept of a signup: its sealed contents, and the tokens that Foxy gave for it.
 
 use foxden_custody::{CustodyError, Payload, TokenRow};
-use foxden_ledger::{Credential, Provisioning, Scope, Step, is_same_resource};
+use foxden_ledger::{Credential, LedgerError, Provisioning, Scope, Step, is_same_resource};
 use foxden_vault::Sealed;
 
 use crate::{
@@ -70,7 +70,10 @@ impl<F: Calls> Runner<F> {
                 finding.facts.user_uri = held.resource_uri;
                 finding.facts.store_domain = Some(domain::first(&payload));
             }
-            Scope::Store => finding.facts.store_uri = held.resource_uri,
+            Scope::Store => {
+                finding.user_is_customers_own = self.user_is_customers_own(row).await?;
+                finding.facts.store_uri = held.resource_uri;
+            }
         }
         Ok(Some(finding))
     }
@@ -98,6 +101,12 @@ impl<F: Calls> Runner<F> {
             Ok(token) => Ok(Ok((self.foxy.session(token, self.keeper(around)), sealed))),
             Err(error) => Ok(Err(Box::new(Finding::of_sealed(error.into())))),
         }
+    }
+
+    /// Whether the row's user was taken over: then its token is the customer's, and is not kept beyond the store. Asked before
+    /// a call, since what a call brings must wait for nothing. Where no user's token is kept, it is not asked.
+    pub(crate) async fn user_is_customers_own(&self, row: &Provisioning) -> Result<bool, LedgerError> {
+        if self.policy.keep_user_tokens { self.ledger.has_taken_over(&row.id).await } else { Ok(false) }
     }
 
     /// The token of the row's user, if it was not wiped: the one that came with the user's address, or else that of the

@@ -52,13 +52,8 @@ impl<F: Calls> Runner<F> {
             situation.may_be_unread = self.may_be_unread(row).await?;
         }
         let mut verdict = self.decided(row, &mut situation, finding).await?;
-        let keep_user_token =
-            self.policy.keep_user_tokens && row.step == Step::Store && !self.is_customers_own(row).await;
         loop {
-            let mut entry = self.entry(claimed, finding, verdict, payload);
-            if let Next::Provisioned { keep_user_token: keeps, .. } = &mut entry.next {
-                *keeps = keep_user_token;
-            }
+            let entry = self.entry(claimed, finding, verdict, payload);
             let (next, has_event) = (entry.next.clone(), entry.event.is_some());
             let (facts, credential) = (entry.facts.clone(), entry.credential.clone());
             let contention = match self.record(entry, held).await {
@@ -120,12 +115,6 @@ impl<F: Calls> Runner<F> {
         }
     }
 
-    /// Whether the row's user is the customer's own, who let us make a store under it and no more. In doubt it is: the token
-    /// of a user that is not kept can be granted again.
-    async fn is_customers_own(&self, row: &Provisioning) -> bool {
-        self.ledger.has_taken_over(&row.id).await.unwrap_or(true)
-    }
-
     /// The plan's verdict. It may ask for a look for a token before.
     async fn decided(
         &self,
@@ -181,7 +170,7 @@ impl<F: Calls> Runner<F> {
             Decision::LookForStore => Next::Unknown { delay: Duration::ZERO, doubt: Doubt::Store },
             Decision::Finish => Next::Provisioned {
                 keep_payload: self.policy.keep_payloads,
-                keep_user_token: self.policy.keep_user_tokens,
+                keep_user_token: self.policy.keep_user_tokens && !finding.user_is_customers_own,
             },
             Decision::Retry(wait) => {
                 let pause = Pause::of(wait, self.policy.retry);
