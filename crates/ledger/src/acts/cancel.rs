@@ -24,7 +24,8 @@ use crate::{
 pub struct Cancellation {
     /// Who, and why.
     pub by: By,
-    /// Keep the sealed user token, unless it is that of a user that was taken over. The event's contents are wiped whatever this says.
+    /// Keep the sealed user token, unless it is that of a user that was taken over. The event's contents are wiped
+    /// whatever this says.
     pub keep_user_token: bool,
     /// The outcome event that tells the parent app.
     pub event: OutcomeEvent,

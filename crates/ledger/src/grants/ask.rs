@@ -47,8 +47,8 @@ pub struct Asking {
 pub enum Asked {
     /// A grant was opened.
     Opened(Grant),
-    /// There is one already, for the same reason. It may be of another client or address; or it waits to be confirmed, and
-    /// then for whatever reason.
+    /// There is one already, for the same reason. It may be of another client or address; or it waits to be confirmed,
+    /// and then for whatever reason.
     There(Grant),
     /// The provisioning has changed since it was judged: nothing was opened.
     Changed,

@@ -1,5 +1,5 @@
-//! Whether a signup's user is one that its customer had already. Its token is theirs: no setting keeps it longer than the
-//! signup needs it.
+//! Whether a signup's user is one that its customer had already. Its token is theirs: no setting keeps it longer than
+//! the signup needs it.
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, ExprTrait as _, QueryFilter as _,
