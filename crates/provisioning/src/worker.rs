@@ -3,15 +3,24 @@
 use std::{sync::Arc, time::Duration};
 
 use foxden_custody::Escrow;
-use foxden_ledger::{Claimed, Ledger, LedgerWatch};
+use foxden_ledger::{Claimed, GrantState, Ledger, LedgerWatch};
 use foxy_api::Foxy;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{calls::Calls, capacity::Capacity, gate::Gate, leases::Leases, policy::LEASE_MARGIN, runner::Runner};
+use crate::{
+    calls::Calls, capacity::Capacity, gate::Gate, leases::Leases, outcome::grant_expired_event, policy::LEASE_MARGIN,
+    runner::Runner,
+};
 
 /// How often the escrow is looked into.
 const ESCROW_PAUSE: Duration = Duration::from_secs(5);
+
+/// How often grants are looked for whose time is over: people have days for them.
+const EXPIRY_PAUSE: Duration = Duration::from_secs(30);
 
 /// Runs what it is handed and what it claims, each provisioning under a permit of the shared capacity.
 #[derive(Clone)]
@@ -103,12 +112,13 @@ impl<F: Calls> Worker<F> {
         }
     }
 
-    /// Moves calls whose worker vanished to `unknown`, until `stop`.
+    /// Moves calls whose worker vanished to `unknown`, and ends grants that no one completed, until `stop`.
     pub async fn sweep(&self, lookup_after: Duration, stop: &CancellationToken) {
         // Often enough that what a killed worker left is taken over soon after its lease has expired.
         let pause = (self.leases.length() / 10).clamp(Duration::from_millis(100), Duration::from_secs(2));
         // Its call has ended by this much before its lease did, and that is time in which it need not be waited for.
         let lookup_after = lookup_after.saturating_sub(LEASE_MARGIN);
+        let mut expires_next = Instant::now();
         // At once when it starts: what it left itself, or others before it, may have waited for someone to come.
         loop {
             match self.ledger.sweep(lookup_after).await {
@@ -129,8 +139,50 @@ impl<F: Calls> Worker<F> {
                 }
                 Err(error) => self.watch.is_down(&error),
             }
+            // After a page there may be another.
+            if expires_next <= Instant::now() && !self.expire_grants().await {
+                expires_next = Instant::now() + EXPIRY_PAUSE;
+            }
             if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return;
+            }
+        }
+    }
+
+    /// Ends a page of the grants that no one completed in time. `false`: there were none, or the ledger doesn't answer.
+    async fn expire_grants(&self) -> bool {
+        let tells = self.runner.policy.outcome_events;
+        match self.ledger.expire_grants(tells.then_some(grant_expired_event)).await {
+            Ok(ended) => {
+                for overdue in &ended {
+                    let (signup_id, grant) = (overdue.signup_id.as_str(), overdue.grant.id.as_str());
+                    let reason = overdue.grant.reason.as_str();
+                    if overdue.grant.state == GrantState::Expired {
+                        tracing::warn!(
+                            event = "grant.expired",
+                            signup_id,
+                            grant,
+                            reason,
+                            "no one granted access in time; the signup stands where it stood",
+                        );
+                    } else {
+                        tracing::info!(
+                            event = "grant.withdrawn",
+                            signup_id,
+                            grant,
+                            reason,
+                            "no one granted access in time, and no one need: the signup has come to its end",
+                        );
+                    }
+                }
+                if tells && !ended.is_empty() {
+                    self.runner.outbox_filled.notify_one();
+                }
+                !ended.is_empty()
+            }
+            Err(error) => {
+                self.watch.is_down(&error);
+                false
             }
         }
     }

@@ -28,6 +28,7 @@ pub(crate) struct World {
     pub(crate) runner: Runner,
     pub(crate) gate: Gate,
     pub(crate) stop: CancellationToken,
+    pub(crate) outbox_filled: Arc<Notify>,
     foxy: Foxy,
     policy: Policy,
     pub(crate) owner: WorkerId,
@@ -169,7 +170,7 @@ impl World {
         policy: Policy,
     ) -> Self {
         let (owner, stop) = (WorkerId::new(), CancellationToken::new());
-        let escrow_dir = tempfile::tempdir().unwrap();
+        let (escrow_dir, outbox_filled) = (tempfile::tempdir().unwrap(), Arc::new(Notify::new()));
         let runner = Runner::new(Parts {
             ledger: ledger.clone(),
             custody: custody.clone(),
@@ -178,10 +179,10 @@ impl World {
             policy: policy.clone(),
             leases: Leases::new(ledger.clone(), owner.clone(), LEASE),
             gate: gate.clone(),
-            outbox_filled: Arc::new(Notify::new()),
+            outbox_filled: outbox_filled.clone(),
             stop: stop.clone(),
         });
-        Self { sim, ledger, clock, custody, runner, gate, stop, foxy, policy, owner, escrow_dir }
+        Self { sim, ledger, clock, custody, runner, gate, stop, outbox_filled, foxy, policy, owner, escrow_dir }
     }
 
     /// The same with another worker, at this gate.
