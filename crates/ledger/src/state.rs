@@ -129,22 +129,25 @@ impl ParkedReason {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::EmailTaken => {
-                "Ask the customer whether they have a Foxy account. Publish the signup again, under the same signup id, \
-                 with another email."
+                "If the customer has a Foxy account, `foxden authorize SIGNUP_ID`: they let the store be made under their \
+                 own user. Else publish the signup again, under the same signup id, with another email."
             }
             Self::UserTokenLost => {
-                "Look for the user in Foxy's admin, and compare when it was made with `foxden show SIGNUP_ID`: it may \
-                 be somebody else's. Publish the signup under a new signup id with another email (a +tag is enough). \
-                 If the user was made by this signup, ask Foxy to remove it."
+                "`foxden authorize SIGNUP_ID`: whoever can log in as this user grants access to it, and the signup goes on. \
+                 Where no one can, publish the signup under a new signup id with another email (a +tag is enough). The \
+                 user may be somebody else's: look for it in Foxy's admin, and compare when it was made with `foxden \
+                 show SIGNUP_ID`. If this signup has made it, ask Foxy to remove it."
             }
             Self::EmailInDoubt => {
-                "Publish the signup again, under the same signup id, with another email (a +tag is enough). Look for the \
-                 user in Foxy's admin, and compare when it was made with `foxden show SIGNUP_ID`: if this signup has made \
+                "`foxden authorize SIGNUP_ID`: whoever can log in as this user lets the store be made under it. Or publish \
+                 the signup again, under the same signup id, with another email (a +tag is enough). Look for the user in Foxy's admin, and compare when it was made with `foxden show SIGNUP_ID`: if this signup has made \
                  it, ask Foxy to remove it; then `foxden retry SIGNUP_ID` will do, too."
             }
             Self::StoreTokenLost => {
-                "Look for the store in Foxy's admin (`foxden show SIGNUP_ID` names its domain). Publish the signup under \
-                 a new signup id with another email and domain, and ask Foxy to remove the store that was left behind."
+                "`foxden authorize SIGNUP_ID`: whoever owns the store grants access to it, and the signup is provisioned. \
+                 Where no one can, publish the signup under a new signup id with another email and domain. Look for the \
+                 store that is left behind in Foxy's admin (`foxden show SIGNUP_ID` names its domain), and ask Foxy to \
+                 remove it."
             }
             Self::StoreUnclear => {
                 "Publish the signup again, under the same signup id, with another store.domain: then a store of its own is \
@@ -152,14 +155,16 @@ impl ParkedReason {
                  neither of them has is left behind: look for its domain in Foxy's admin."
             }
             Self::UserTokenRefused => {
-                "Check that FOXDEN_FOXY_CLIENT_ID is the client that made this user, mend it, then `foxden retry \
-                 SIGNUP_ID`. If the user has revoked access, publish the signup under a new signup id, with another email \
-                 and without user.id."
+                "Check that FOXDEN_FOXY_CLIENT_ID is the client that made this user; if not, mend it, then `foxden retry \
+                 SIGNUP_ID`. If it is, access was revoked: `foxden authorize SIGNUP_ID`, and whoever can log in as the user \
+                 grants it again. Where no one will, publish the signup under a new signup id, with another email and \
+                 without user.id."
             }
             Self::UserTokenNotKept => {
-                "Set FOXDEN_KEEP_USER_TOKENS=true before the first store of a customer who will have several. For this \
-                 one, publish the signup again, under the same signup id, with another email. If the token was kept \
-                 (`foxden show` of the earlier signup), set it and `foxden retry SIGNUP_ID`."
+                "`foxden authorize SIGNUP_ID`: whoever can log in as the user grants access to it. Or publish the signup \
+                 again, under the same signup id, with another email. If the token was kept (`foxden show` of the earlier \
+                 signup), set FOXDEN_KEEP_USER_TOKENS=true and `foxden retry SIGNUP_ID`. Set it before the first store of a \
+                 customer who will have several."
             }
             Self::DomainTaken | Self::DomainReserved => {
                 "Publish the signup again, under the same signup id, with another store.domain, or without one: then \

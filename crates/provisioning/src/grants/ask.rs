@@ -154,6 +154,19 @@ mod tests {
     }
 
     #[test]
+    fn the_advice_says_so_where_a_grant_helps_and_nowhere_else_and_foxy_is_asked_last() {
+        for reason in ParkedReason::ALL.iter().copied() {
+            let helps = Step::ALL.iter().any(|step| useful(parked(*step, reason)).is_ok());
+            let advice = reason.advice();
+            let says = advice.find("`foxden authorize SIGNUP_ID`");
+            assert_eq!(says.is_some(), helps, "{reason}: {advice}");
+            if let (Some(says), Some(foxy)) = (says, advice.find("ask Foxy")) {
+                assert!(says < foxy, "{reason}: {advice}");
+            }
+        }
+    }
+
+    #[test]
     fn only_what_is_parked_is_asked_for() {
         for (state, step, expected) in [
             (State::Due, Step::User, NoUse::AtWork),
