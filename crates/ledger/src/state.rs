@@ -382,6 +382,8 @@ words! {
         OpenToken = "open_token",
         /// A parked signup was made due again.
         Retry = "retry",
+        /// A person was to be asked to grant access.
+        AskForGrant = "ask_for_grant",
         /// A signup was closed for good.
         Cancel = "cancel",
         /// A customer was forgotten.

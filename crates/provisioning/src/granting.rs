@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use foxden_custody::{Custody, CustodyError, Escrow};
 use foxden_ledger::{
-    Asked, Asking, Back, Begun, Digest, FoxyClient, Grant, GrantId, KeptGrant, Ledger, LedgerError, NewTrip,
+    Asked, Asking, Back, Begun, By, Digest, FoxyClient, Grant, GrantId, KeptGrant, Ledger, LedgerError, NewTrip,
     Provisioning, Spent, Trip, TripEnding, TripId, Wanted,
 };
 use foxden_vault::{AuthorizationCode, AuthorizationState};
@@ -131,11 +131,11 @@ pub enum Ended {
 }
 
 impl Granting {
-    /// Asks for what the signup lacks, or answers what is asked for already.
+    /// Asks for what the signup lacks, or answers what is asked for already. The audit has who opened it.
     ///
     /// # Errors
     /// [`NotAsked`], by why not.
-    pub async fn ask(&self, row: &Provisioning) -> Result<Grant, NotAsked> {
+    pub async fn ask(&self, row: &Provisioning, by: By) -> Result<Grant, NotAsked> {
         let wanted = Ask::of(row)?;
         let owner = match &wanted.at {
             None => None,
@@ -146,6 +146,7 @@ impl Granting {
             id: GrantId::new(),
             reason: wanted.reason,
             wanted: wanted.wanted,
+            by,
             client_id: self.client.id.clone(),
             expected_uri: wanted.expected_uri,
             lifetime: self.policy.lifetime,

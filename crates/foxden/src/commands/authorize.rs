@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use foxden_custody::Escrow;
-use foxden_ledger::{Grant, KeptGrant, Provisioning, Wanted};
+use foxden_ledger::{By, Grant, KeptGrant, Provisioning, Wanted};
 use foxden_provisioning::{Arrived, Brought, Ended, GrantPolicy, Granting, NotAsked};
 use foxden_vault::{AuthorizationCode, AuthorizationState};
 use foxden_web::{PublicUrl, StateHash, Ticket};
@@ -83,7 +83,7 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         endpoint,
         client: side.as_client()?,
     };
-    let exit = match granting.ask(&row).await {
+    let exit = match granting.ask(&row, By::new(person::account())).await {
         Ok(grant) => match public_url.filter(|_| !options.paste) {
             Some(public_url) => print_link(&granting, &row, &grant, &public_url)?,
             None => by_paste(&granting, &row, &grant, redirect_uri.as_deref()).await?,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sea_orm::{ActiveValue::Set, EntityTrait as _};
 
 use crate::{
+    audit::{self, By, Deed},
     connect::{Ledger, millis},
     credentials::lock_row,
     entity::grant::{ActiveModel, Entity, Model},
@@ -17,6 +18,7 @@ use crate::{
     ids::GrantId,
     outbox::insert_event,
     provisioning::Provisioning,
+    state::Act,
     transactions::Ending::{Commit, RollBack},
     which_foxy::ClientId,
 };
@@ -30,7 +32,9 @@ pub struct Asking {
     pub reason: GrantReason,
     /// To what.
     pub wanted: Wanted,
-    /// Who asks.
+    /// Who has it asked, for the audit.
+    pub by: By,
+    /// The client that asks.
     pub client_id: ClientId,
     /// The user or the store that it must be, where that is known.
     pub expected_uri: Option<String>,
@@ -107,6 +111,9 @@ impl Ledger {
                 ended_at_ms: None,
             };
             Entity::insert(new_row(&grant)).exec_without_returning(txn).await?;
+            let detail = Some(format!("{}: {}", grant.reason, grant.wanted));
+            let deed = Deed { detail, ..Deed::to(Act::AskForGrant, &row.signup_id) };
+            audit::write(txn, &asking.by, &deed, now).await?;
             if let Some(requested) = asking.requested {
                 insert_event(txn, row.id.as_str(), requested(&row, &grant), now).await?;
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Asked, Asking, Begun, By, ClientId, Digest, Forgetting, FoxyOrigin, Grant, GrantCount, GrantId, GrantReason,
+    Act, Asked, Asking, Begun, By, ClientId, Digest, Forgetting, FoxyOrigin, Grant, GrantCount, GrantId, GrantReason,
     GrantState, Ledger, ManualClock, NewTrip, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Provisioning,
     Rebind, Spent, TripEnding, TripId, Wanted, WhichFoxy, WorkerId,
 };
@@ -31,6 +31,7 @@ pub(crate) fn client() -> ClientId {
 
 pub(crate) fn asking(reason: GrantReason, wanted: Wanted) -> Asking {
     Asking {
+        by: By::new("ada"),
         id: GrantId::new(),
         reason,
         wanted,
@@ -120,6 +121,10 @@ pub(crate) async fn a_signup_has_one_grant_at_a_time_and_each_is_told_of(ledger:
     for state in [GrantState::Open, GrantState::Expired] {
         assert_eq!(counted(&ledger, GrantReason::Recover, state).await, 1, "{state}");
     }
+    // Each grant once, however often it was asked for.
+    let acts = ledger.audit_of(&row.signup_id, 9).await.unwrap();
+    let acts: Vec<_> = acts.iter().map(|act| (act.act.known(), act.who.as_str(), act.detail.as_deref())).collect();
+    assert_eq!(acts, [(Some(Act::AskForGrant), "ada", Some("recover: store")); 2]);
 }
 
 pub(crate) async fn of_many_that_ask_at_once_one_opens_a_grant(ledger: Ledger) {

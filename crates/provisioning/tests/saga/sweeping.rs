@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use foxden_ledger::{
-    Asked, Asking, ClientId, Grant, GrantId, GrantReason, GrantState, LedgerWatch, OutcomeKind, State, Wanted, WorkerId,
+    Asked, Asking, By, ClientId, Grant, GrantId, GrantReason, GrantState, LedgerWatch, OutcomeKind, State, Wanted,
+    WorkerId,
 };
 use foxden_provisioning::{Capacity, Leases, Worker};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,7 @@ async fn asked_for_a_grant(world: &World) -> Grant {
     let row = world.row("s1").await;
     let asking = Asking {
         id: GrantId::new(),
+        by: By::new("ada"),
         reason: GrantReason::Recover,
         wanted: Wanted::Store,
         client_id: ClientId::parse("client_1").unwrap(),
