@@ -7,6 +7,7 @@ use std::{
 };
 
 use foxden_ledger::{ParkedReason, Scope, State, Step};
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::support::{Place, event, row};
@@ -104,6 +105,48 @@ async fn who_says_no_is_asked_again_and_an_address_serves_once() {
     let refused = place.run(&["authorize", "s1", "--paste"]);
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("no grant can help s1: nothing is lost: it is provisioned"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_asked_and_how_each_trip_ended_is_shown_and_what_waits_is_counted() {
+    let place = with_a_lost_store_token("s1").await;
+    let json = |arguments: &[&str]| -> Value { serde_json::from_slice(&place.run(arguments).stdout).unwrap() };
+    let text = |arguments: &[&str]| String::from_utf8(place.run(arguments).stdout).unwrap();
+    assert_eq!(json(&["show", "s1", "--json"])["grants"], json!([]));
+    assert!(text(&["show", "s1"]).contains("What to do: `foxden authorize s1`: whoever owns the store"));
+    let asking = Asking::begin(&place, "s1");
+    let back = asking.browse(("sim_deny", "1")).await;
+    assert_eq!(asking.paste(&back).0, Some(1));
+
+    let counts = json(&["status", "--json"]);
+    assert_eq!((&counts["grants_open"], &counts["grants_unconfirmed"]), (&json!(1), &json!(0)));
+    assert!(text(&["status"]).contains("1 grant waits for a person to answer"));
+    let worker = place.worker_with("counting", &[("FOXDEN_HEARTBEAT", "100ms")]);
+    let heartbeat = worker.until("worker.heartbeat").await;
+    worker.stop().await;
+    assert_eq!((&heartbeat["grants_open"], &heartbeat["grants_unconfirmed"]), (&json!(1), &json!(0)));
+
+    let asking = Asking::begin(&place, "s1");
+    let back = asking.browse(("sim_as", "engines-s1")).await;
+    assert_eq!(asking.paste(&back).0, Some(0));
+    let shown = json(&["show", "s1", "--json"]);
+    let [grant] = shown["grants"].as_array().unwrap().as_slice() else { panic!("one grant: {shown}") };
+    assert_eq!(
+        (&grant["reason"], &grant["wanted"], &grant["state"], &grant["expected_uri"]),
+        (&json!("recover"), &json!("store"), &json!("kept"), &shown["store_uri"])
+    );
+    assert!(grant["asked_at"].is_string() && grant["expires_at"].is_string() && grant["ended_at"].is_string());
+    let acts = shown["audit"].as_array().unwrap();
+    assert_eq!((acts.len(), &acts[0]["act"], &acts[0]["note"]), (1, &json!("ask_for_grant"), &json!("recover: store")));
+    let trips = grant["trips"].as_array().unwrap();
+    let endings: Vec<_> = trips.iter().map(|trip| trip["ending"].as_str().unwrap()).collect();
+    assert_eq!(endings, ["denied", "granted"]);
+    assert!(trips.iter().all(|trip| trip["started_at"].is_string() && trip["back_at"].is_string()));
+    let shown = text(&["show", "s1"]);
+    let line = shown.lines().find(|line| line.contains("recover: store")).unwrap();
+    assert!(line.contains("kept") && line.contains("denied 20") && line.contains("; granted 20"), "{shown}");
+    assert_eq!(json(&["status", "--json"])["grants_open"], 0);
+    assert!(!text(&["status"]).contains("waits for a person"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

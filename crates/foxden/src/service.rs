@@ -10,7 +10,7 @@ use std::{
 
 use foxden_custody::{Custody, Escrow};
 use foxden_intake::{AmqpSettings, ConsumerParts, Door, IntakeError, PublisherParts, consume, publish_outcomes};
-use foxden_ledger::{FoxyClient, Ledger, LedgerWatch, Source, State, WorkerId};
+use foxden_ledger::{FoxyClient, GrantCount, GrantState, Ledger, LedgerWatch, Source, State, WorkerId};
 use foxden_provisioning::{Capacity, Gate, GateSettings, Leases, Parts, Policy, Runner, Worker};
 use foxy_api::Foxy;
 use tokio::sync::Notify;
@@ -332,8 +332,9 @@ impl Pulse {
         let started = Instant::now();
         while stop.run_until_cancelled(tokio::time::sleep(self.every)).await.is_some() {
             match self.measure().await {
-                Ok(Measured { counts, cancelled, oldest_open_ms, outbox }) => {
+                Ok(Measured { counts, cancelled, oldest_open_ms, outbox, grants }) => {
                     let [due, in_flight, unknown, parked, closed] = counts;
+                    let [grants_open, grants_unconfirmed] = grants;
                     tracing::info!(
                         event = "worker.heartbeat",
                         up_s = started.elapsed().as_secs(),
@@ -346,6 +347,8 @@ impl Pulse {
                         cancelled,
                         oldest_open_ms,
                         outbox,
+                        grants_open,
+                        grants_unconfirmed,
                         calls_paused = !self.gate.is_open(),
                         gate = self.gate.standing(),
                         "at work",
@@ -369,7 +372,9 @@ impl Pulse {
         let oldest_open_ms = standings.iter().filter(|s| moving(s.state)).map(|s| (now - s.oldest_ms).max(0)).max();
         let cancelled = standings.iter().filter(|s| s.is_cancelled()).map(|s| s.count).sum();
         let outbox = self.ledger.count_waiting_events().await?;
-        Ok(Measured { counts, cancelled, oldest_open_ms, outbox })
+        let grants = self.ledger.count_grants().await?;
+        let grants = [GrantState::Open, GrantState::Unconfirmed].map(|state| GrantCount::in_state(&grants, state));
+        Ok(Measured { counts, cancelled, oldest_open_ms, outbox, grants })
     }
 }
 
@@ -383,6 +388,8 @@ struct Measured {
     oldest_open_ms: Option<i64>,
     /// The events that wait.
     outbox: u64,
+    /// The grants that wait for a person, and those that wait to be confirmed.
+    grants: [u64; 2],
 }
 
 #[cfg(test)]

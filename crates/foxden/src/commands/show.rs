@@ -1,9 +1,11 @@
 //! `foxden show`: one signup in full.
 
+mod grants;
+
 use std::path::Path;
 
 use clap::Args;
-use foxden_ledger::{Audited, Credential, Ledger, ParkedReason, PastAttempt, Provisioning, Scope, State};
+use foxden_ledger::{Audited, Credential, Ledger, ParkedReason, PastAttempt, PastGrant, Provisioning, Scope, State};
 use serde_json::{Value, json};
 
 use super::{cancel, explain, status};
@@ -37,7 +39,8 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     };
     let credentials = ledger.credentials(&row.id).await?;
     let attempts = ledger.attempts(&row.id).await?;
-    let evidence = Evidence { attempts, is_pruned: is_pruned(&ledger, &row).await? };
+    let granted = ledger.grants_of(&row.id).await?;
+    let evidence = Evidence { attempts, is_pruned: is_pruned(&ledger, &row).await?, granted };
     let acts = ledger.audit_of(&row.signup_id, ACTS).await?;
     let addresses = Addresses::of(&settings.foxy);
     if options.json {
@@ -58,6 +61,8 @@ struct Evidence {
     attempts: Vec<PastAttempt>,
     /// Whether the part that the row and its tokens repeat is gone, since it is old.
     is_pruned: bool,
+    /// What people were asked to grant.
+    granted: Vec<PastGrant>,
 }
 
 async fn is_pruned(ledger: &Ledger, row: &Provisioning) -> anyhow::Result<bool> {
@@ -129,6 +134,10 @@ fn print(row: &Provisioning, addresses: &Addresses, credentials: &[Credential], 
     if !evidence.attempts.is_empty() {
         output::say("");
         print_attempts(&evidence.attempts);
+    }
+    if !evidence.granted.is_empty() {
+        output::say("");
+        grants::print(&evidence.granted);
     }
 }
 
@@ -273,6 +282,7 @@ fn as_json(
     fields.insert("tokens".to_owned(), tokens.into());
     fields.insert("attempts".to_owned(), attempts.into());
     fields.insert("attempts_pruned".to_owned(), evidence.is_pruned.into());
+    fields.insert("grants".to_owned(), grants::json(&evidence.granted, addresses).into());
     fields.insert("audit".to_owned(), acts.into());
     if row.is_cancelled() {
         fields.insert("left_at_foxy".to_owned(), cancel::left_json(row, addresses));

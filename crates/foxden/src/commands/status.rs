@@ -5,7 +5,7 @@ mod orphans;
 use std::path::Path;
 
 use clap::Args;
-use foxden_ledger::{Filter, Ledger, ParkedReason, Provisioning, Standing, State, Step};
+use foxden_ledger::{Filter, GrantCount, GrantState, Ledger, ParkedReason, Provisioning, Standing, State, Step};
 use serde_json::{Value, json};
 
 use crate::{
@@ -51,9 +51,15 @@ async fn counts(ledger: &Ledger, place: &str, json: bool) -> anyhow::Result<Exit
     let standings = ledger.standings().await?;
     let outbox = ledger.count_waiting_events().await?;
     let orphans = ledger.count_orphans().await?;
+    let grants = ledger.count_grants().await?;
+    let [open, unconfirmed] =
+        [GrantState::Open, GrantState::Unconfirmed].map(|state| GrantCount::in_state(&grants, state));
     let now = ledger.now_ms().await?;
     if json {
-        output::say_json(&counts_json(&standings, outbox, orphans, now));
+        let mut object = counts_json(&standings, outbox, orphans, now);
+        object["grants_open"] = open.into();
+        object["grants_unconfirmed"] = unconfirmed.into();
+        output::say_json(&object);
         return Ok(Exit::Done);
     }
     output::say(format!("ledger: {place}"));
@@ -76,6 +82,13 @@ async fn counts(ledger: &Ledger, place: &str, json: bool) -> anyhow::Result<Exit
     }
     if standings.iter().any(|standing| standing.state == State::Parked) {
         output::say("parked signups wait for someone: foxden status --list 20 --state parked; foxden explain REASON");
+    }
+    if open > 0 {
+        let count = output::counted(open, "grant waits", "grants wait");
+        output::say(format!("{count} for a person to answer: foxden show SIGNUP_ID; foxden authorize SIGNUP_ID"));
+    }
+    if unconfirmed > 0 {
+        output::say(format!("{} to be confirmed", output::counted(unconfirmed, "grant waits", "grants wait")));
     }
     if orphans > 0 {
         let count = output::count(orphans);

@@ -22,6 +22,13 @@ pub struct GrantCount {
     pub count: u64,
 }
 
+impl GrantCount {
+    /// How many of these stand in one state, whatever the reason.
+    pub fn in_state(counts: &[Self], state: GrantState) -> u64 {
+        counts.iter().filter(|count| count.state == state).map(|count| count.count).sum()
+    }
+}
+
 /// What the triggers have counted, folded or not.
 const COUNTS: &str = "SELECT reason, state, n FROM grant_counts UNION ALL SELECT reason, state, n FROM grant_changes";
 

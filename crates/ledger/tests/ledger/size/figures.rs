@@ -25,6 +25,7 @@ pub(crate) async fn show(ledger: &Ledger) {
         ledger.standings().await.unwrap();
         ledger.now_ms().await.unwrap();
         ledger.count_waiting_events().await.unwrap();
+        ledger.count_grants().await.unwrap();
     })
     .await;
     median("claim of 16", async || {
@@ -40,6 +41,7 @@ pub(crate) async fn show(ledger: &Ledger) {
         ledger.standings().await.unwrap();
         ledger.count_waiting_events().await.unwrap();
         ledger.count_orphans().await.unwrap();
+        ledger.count_grants().await.unwrap();
     })
     .await;
 }
