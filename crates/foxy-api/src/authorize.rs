@@ -41,14 +41,14 @@ pub struct AuthorizationRequest<'a> {
     pub client_id: &'a str,
     /// What for, in words of [`TokenScope`](crate::TokenScope) and perhaps more: `store_full_access store_id_8`.
     pub scope: &'a str,
-    /// Comes back with the browser.
-    pub state: &'a AuthorizationState,
+    /// Comes back with the browser. `None`: whoever sends the browser adds it.
+    pub state: Option<&'a AuthorizationState>,
     /// Where the browser is sent back to, if that is to be named. Then it is named with the code, too
     /// ([`BroughtCode`](crate::BroughtCode)).
     pub redirect_uri: Option<&'a str>,
 }
 
-/// Where to send a browser. Holds the `state`, so `Debug` is redacted.
+/// Where to send a browser. May hold the `state`, so `Debug` is redacted.
 #[derive(Clone)]
 pub struct AuthorizationUrl(Zeroizing<String>);
 
@@ -92,14 +92,18 @@ impl AuthorizationEndpoint {
         let AuthorizationRequest { client_id, scope, state, redirect_uri } = *request;
         let redirect = redirect_uri.unwrap_or_default();
         // With room enough not to grow, which would leave a copy behind. A byte is sent as three at most.
-        let longest = client_id.len() + scope.len() + state.expose().len() + redirect.len();
+        let state = state.map(AuthorizationState::expose);
+        let longest = client_id.len() + scope.len() + state.map_or(0, str::len) + redirect.len();
         let mut whole = Zeroizing::new(String::with_capacity(self.0.as_str().len() + 128 + 3 * longest));
         whole.push_str(self.0.as_str());
         whole.push(if self.0.query().is_some() { '&' } else { '?' });
         let before = whole.len();
         let mut query = form_urlencoded::Serializer::for_suffix(&mut *whole, before);
         query.append_pair("response_type", "code").append_pair("client_id", client_id);
-        query.append_pair("scope", scope).append_pair("state", state.expose());
+        query.append_pair("scope", scope);
+        if let Some(state) = state {
+            query.append_pair("state", state);
+        }
         if let Some(uri) = redirect_uri {
             query.append_pair("redirect_uri", uri);
         }
@@ -134,7 +138,7 @@ mod tests {
     fn url(endpoint: &str, redirect_uri: Option<&str>) -> AuthorizationUrl {
         let state = AuthorizationState::new("st&te");
         let scope = "store_full_access store_id_8";
-        let request = AuthorizationRequest { client_id: "client+1", scope, state: &state, redirect_uri };
+        let request = AuthorizationRequest { client_id: "client+1", scope, state: Some(&state), redirect_uri };
         assert!(!format!("{request:?}").contains("st&te"));
         AuthorizationEndpoint::parse(endpoint).unwrap().url(&request)
     }
@@ -183,5 +187,14 @@ mod tests {
         let named = url("https://login.example/authorize?tenant=1", Some("https://shops.example/back?a=b"));
         let back = "redirect_uri=https%3A%2F%2Fshops.example%2Fback%3Fa%3Db";
         assert_eq!(named.expose(), format!("https://login.example/authorize?tenant=1&{asked}&{back}"));
+    }
+
+    #[test]
+    fn the_state_may_be_left_to_whoever_sends_the_browser() {
+        let endpoint = AuthorizationEndpoint::parse("https://login.example/authorize").unwrap();
+        let request =
+            AuthorizationRequest { client_id: "c", scope: "user_full_access", state: None, redirect_uri: None };
+        let expected = "https://login.example/authorize?response_type=code&client_id=c&scope=user_full_access";
+        assert_eq!(endpoint.url(&request).expose(), expected);
     }
 }

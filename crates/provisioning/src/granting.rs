@@ -171,14 +171,15 @@ impl Granting {
         }
     }
 
-    /// Begins a trip. Where to send the person; or how the grant stands, if it waits for no one.
+    /// Begins a trip. Where to send the person; or how the grant stands, if it waits for no one. Who has no `state` at
+    /// hand, only its hash, adds it to the address.
     ///
     /// # Errors
     /// When the ledger does not answer.
     pub async fn begin(
         &self,
         grant: &Grant,
-        (state, state_hash): (&AuthorizationState, Digest),
+        (state, state_hash): (Option<&AuthorizationState>, Digest),
         cookie_hash: Option<Digest>,
         redirect_uri: Option<&str>,
     ) -> Result<Result<AuthorizationUrl, Begun>, LedgerError> {

@@ -140,7 +140,7 @@ async fn by_paste(
 ) -> anyhow::Result<Exit> {
     let state = AuthorizationState::generate().context("the operating system gave no random bytes")?;
     let hash = StateHash::of(state.expose()).context("a state of our own has our form")?;
-    let begun = granting.begin(grant, (&state, *hash.as_bytes()), None, redirect_uri).await?;
+    let begun = granting.begin(grant, (Some(&state), *hash.as_bytes()), None, redirect_uri).await?;
     let Ok(address) = begun else {
         output::note(format!("error: the grant for {} has ended meanwhile; ask again", row.signup_id));
         return Ok(Exit::Failed);
