@@ -97,8 +97,8 @@ pub enum Brought {
 /// What became of someone who came back.
 #[derive(Debug)]
 pub enum Arrived {
-    /// The trip is over, by this arrival.
-    Ended(Box<Back>, Ended),
+    /// The trip is spent by this arrival, and by no other. [Finish](Granting::finish) it.
+    Back(Returned),
     /// It was over before.
     Before(Trip),
     /// The person was away for too long.
@@ -107,6 +107,23 @@ pub enum Arrived {
     OtherBrowser,
     /// There is no such trip.
     Unknown,
+}
+
+/// A person who is back, with what they brought.
+#[derive(Debug)]
+#[must_use = "the trip is spent, and only this can still use its code"]
+pub struct Returned {
+    back: Box<Back>,
+    /// Whether the grant still waits.
+    is_open: bool,
+    brought: Brought,
+}
+
+impl Returned {
+    /// Their trip.
+    pub fn trip(&self) -> &Trip {
+        &self.back.trip
+    }
 }
 
 /// How a trip ended.
@@ -128,6 +145,28 @@ pub enum Ended {
     OtherScope,
     /// The signup's contents can't be opened, so that nothing can be judged.
     Unopenable(CustodyError),
+}
+
+impl Ended {
+    /// What the ledger does not know of it yet.
+    fn unwritten(&self) -> Option<TripEnding> {
+        match self {
+            Self::Kept(KeptGrant::StoreOfAnother(_)) | Self::Wrong(_) | Self::OtherScope => Some(TripEnding::Wrong),
+            Self::Kept(KeptGrant::NotWanted(_) | KeptGrant::NotFound | KeptGrant::Moved(_))
+            | Self::GrantEnded
+            | Self::Failed(_)
+            | Self::Unopenable(_) => Some(TripEnding::Failed),
+            Self::Kept(
+                KeptGrant::Kept(_)
+                | KeptGrant::Beside(_)
+                | KeptGrant::Unconfirmed(_)
+                | KeptGrant::Known(_)
+                | KeptGrant::Wiped(_),
+            )
+            | Self::InEscrow
+            | Self::Denied => None,
+        }
+    }
 }
 
 impl Granting {
@@ -202,11 +241,10 @@ impl Granting {
         })
     }
 
-    /// Takes what came back from Foxy. Spends the trip first; only the call that has spent it uses the code. Let it run to
-    /// its end: it holds a token.
+    /// Takes what came back from Foxy: spends the trip. No code is used yet.
     ///
     /// # Errors
-    /// When the ledger does not answer before the code is used: it may be spent then, and the person begins another trip.
+    /// When the ledger does not answer: the trip may be spent then, and the person begins another.
     pub async fn arrive(
         &self,
         state_hash: Digest,
@@ -218,14 +256,19 @@ impl Granting {
             Brought::Denial => Some(TripEnding::Denied),
             Brought::Error => Some(TripEnding::Failed),
         };
-        let (back, is_open) = match self.ledger.spend_trip(state_hash, cookie_hash, ending).await? {
-            Spent::Spent(back) => (back, true),
-            Spent::GrantEnded(back) => (back, false),
-            Spent::Before(trip) => return Ok(Arrived::Before(trip)),
-            Spent::Expired(trip) => return Ok(Arrived::TooLate(trip)),
-            Spent::OtherBrowser => return Ok(Arrived::OtherBrowser),
-            Spent::Unknown => return Ok(Arrived::Unknown),
-        };
+        Ok(match self.ledger.spend_trip(state_hash, cookie_hash, ending).await? {
+            Spent::Spent(back) => Arrived::Back(Returned { back, is_open: true, brought }),
+            Spent::GrantEnded(back) => Arrived::Back(Returned { back, is_open: false, brought }),
+            Spent::Before(trip) => Arrived::Before(trip),
+            Spent::Expired(trip) => Arrived::TooLate(trip),
+            Spent::OtherBrowser => Arrived::OtherBrowser,
+            Spent::Unknown => Arrived::Unknown,
+        })
+    }
+
+    /// Uses the code, once, and keeps what comes of it. Let it run to its end: it holds a token.
+    pub async fn finish(&self, returned: Returned) -> Ended {
+        let Returned { back, is_open, brought } = returned;
         let ended = match brought {
             Brought::Denial => Ended::Denied,
             Brought::Error => Ended::Failed("Foxy sent the person back with an error".to_owned()),
@@ -233,18 +276,13 @@ impl Granting {
             Brought::Code(code) => self.use_code(&back, code).await,
         };
         Self::report(&back, &ended);
-        let ending = match &ended {
-            Ended::Kept(_) | Ended::InEscrow | Ended::Denied => None,
-            Ended::GrantEnded | Ended::Failed(_) | Ended::Unopenable(_) => Some(TripEnding::Failed),
-            Ended::Wrong(_) | Ended::OtherScope => Some(TripEnding::Wrong),
-        };
-        if let Some(ending) = ending
+        if let Some(ending) = ended.unwritten()
             && let Err(error) = self.ledger.end_trip(&back.trip.id, ending).await
         {
             // The trip is spent, which is what matters.
             tracing::debug!(event = "grant.trip_not_ended", error = %error, "how a trip ended was not written down");
         }
-        Ok(Arrived::Ended(back, ended))
+        ended
     }
 
     /// Exchanges the code, judges what it opens, and keeps it.
@@ -313,4 +351,27 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use foxden_ledger::SignupId;
+
+    use super::*;
+
+    #[test]
+    fn a_trip_whose_token_was_not_kept_ends_too() {
+        let other = || SignupId::parse("other").unwrap();
+        for (ended, expected) in [
+            (Ended::Kept(KeptGrant::StoreOfAnother(other())), Some(TripEnding::Wrong)),
+            (Ended::Kept(KeptGrant::NotFound), Some(TripEnding::Failed)),
+            (Ended::OtherScope, Some(TripEnding::Wrong)),
+            (Ended::GrantEnded, Some(TripEnding::Failed)),
+            // The ledger has it, or will.
+            (Ended::Denied, None),
+            (Ended::InEscrow, None),
+        ] {
+            assert_eq!(ended.unwritten(), expected, "{ended:?}");
+        }
+    }
 }

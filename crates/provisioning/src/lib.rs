@@ -38,7 +38,7 @@ pub use calls::{Calls, MadeUser};
 pub use capacity::Capacity;
 pub use email::{EmailTemplate, EmailTemplateError};
 pub use gate::{Gate, GateSettings};
-pub use granting::{Arrived, Brought, Ended, GrantPolicy, Granting, NotAsked};
+pub use granting::{Arrived, Brought, Ended, GrantPolicy, Granting, NotAsked, Returned};
 pub use keeper::Keeper;
 pub use leases::Leases;
 pub use outcome::{cancelled_event, grant_expired_event, grant_requested_event, provisioned_event};

@@ -160,7 +160,7 @@ async fn by_paste(
         return Ok(Exit::Failed);
     };
     match granting.arrive(*hash.as_bytes(), None, brought).await? {
-        Arrived::Ended(_, ended) => Ok(say(row, &ended)),
+        Arrived::Back(returned) => Ok(say(row, &granting.finish(returned).await)),
         Arrived::Before(_) => Ok(failed(row, "this address was pasted before")),
         Arrived::TooLate(_) => Ok(failed(row, "that took longer than ten minutes")),
         Arrived::OtherBrowser | Arrived::Unknown => Ok(failed(row, "this trip to Foxy is not known")),
