@@ -67,7 +67,7 @@ pub use grants::{
     grant::{Grant, Trip},
     keep::{Keeping, KeptGrant, Then},
     past::{PastGrant, PastTrip},
-    trips::{Back, Begun, Digest, NewTrip, Spent},
+    trips::{Back, Begun, Digest, NewTrip, Seen, Spent},
     words::{GrantReason, GrantState, TripEnding, Wanted},
 };
 pub use ids::{AttemptId, GrantId, ProvisioningId, SIGNUP_ID_MAX, SignupId, SignupIdError, TripId, WorkerId};

@@ -78,6 +78,17 @@ pub enum Spent {
     Unknown,
 }
 
+/// A trip that a browser asks about.
+#[derive(Debug)]
+pub enum Seen {
+    /// It began in this browser.
+    Own(Box<Back>),
+    /// It began in another browser, or on the command line.
+    OtherBrowser,
+    /// There is no such trip.
+    Unknown,
+}
+
 /// A person who is back from Foxy.
 #[derive(Debug, Clone)]
 pub struct Back {
@@ -168,5 +179,24 @@ impl Ledger {
             Ok(Commit(if is_open { Spent::Spent(back) } else { Spent::GrantEnded(back) }))
         });
         self.detached("spend_trip", work).await
+    }
+
+    /// A trip with what it is for, for the browser in which it began. Changes nothing.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row is damaged.
+    pub async fn see_trip(&self, id: &TripId, cookie_hash: Digest) -> Result<Seen, LedgerError> {
+        let (ledger, id) = (self.clone(), id.clone());
+        self.detached("see_trip", async move {
+            let Some(row) = Entity::find_by_id(id.as_str()).one(&ledger.db).await? else { return Ok(Seen::Unknown) };
+            if row.cookie_hash.as_deref() != Some(cookie_hash.as_slice()) {
+                return Ok(Seen::OtherBrowser);
+            }
+            let trip = Trip::from_row(row)?;
+            let found = ledger.find_grant(&trip.grant).await?;
+            let (grant, provisioning) = found.ok_or_else(|| LedgerError::NotOurs { id: trip.grant.to_string() })?;
+            Ok(Seen::Own(Box::new(Back { trip, grant, provisioning })))
+        })
+        .await
     }
 }

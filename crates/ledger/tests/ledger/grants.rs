@@ -5,7 +5,7 @@ use std::time::Duration;
 use foxden_ledger::{
     Act, Asked, Asking, Begun, By, ClientId, Digest, Forgetting, FoxyOrigin, Grant, GrantCount, GrantId, GrantReason,
     GrantState, Ledger, ManualClock, NewTrip, Next, OutcomeData, OutcomeEvent, OutcomeKind, ParkedReason, Provisioning,
-    Rebind, Spent, TripEnding, TripId, Wanted, WhichFoxy, WorkerId,
+    Rebind, Seen, Spent, TripEnding, TripId, Wanted, WhichFoxy, WorkerId,
 };
 
 use crate::{
@@ -67,7 +67,7 @@ pub(crate) fn trip(number: u8) -> NewTrip {
     }
 }
 
-const COOKIE: Digest = [200; 32];
+pub(crate) const COOKIE: Digest = [200; 32];
 
 /// A person goes to Foxy and comes back.
 pub(crate) async fn travelled(ledger: &Ledger, grant: &Grant, number: u8) -> TripId {
@@ -160,6 +160,20 @@ pub(crate) async fn nothing_is_asked_for_a_signup_that_has_changed_or_was_forgot
     let judged = row(&ledger, "s1").await;
     assert_eq!(ledger.ask_for_grant(&judged, for_store()).await.unwrap(), Asked::Forgotten);
     assert_eq!(ledger.live_grant(&judged.id).await.unwrap(), None);
+}
+
+pub(crate) async fn a_trip_is_shown_to_the_browser_that_began_it(ledger: Ledger) {
+    let row = parked(&ledger, "s1", ParkedReason::StoreTokenLost).await;
+    let grant = ask(&ledger, &row, for_store()).await;
+    let (own, pasted) = (travelled(&ledger, &grant, 1).await, NewTrip { cookie_hash: None, ..trip(2) });
+    ledger.begin_trip(&grant.id, pasted.clone()).await.unwrap();
+    let Seen::Own(back) = ledger.see_trip(&own, COOKIE).await.unwrap() else { panic!("it is this browser's") };
+    assert_eq!((&back.trip.id, back.trip.ending, back.trip.spent_at_ms.is_some()), (&own, None, true));
+    assert_eq!((back.grant, back.provisioning.id), (grant, row.id));
+    for (id, cookie) in [(&own, [9; 32]), (&pasted.id, COOKIE), (&pasted.id, [0; 32])] {
+        assert!(matches!(ledger.see_trip(id, cookie).await.unwrap(), Seen::OtherBrowser), "{id} {cookie:?}");
+    }
+    assert!(matches!(ledger.see_trip(&TripId::new(), COOKIE).await.unwrap(), Seen::Unknown));
 }
 
 pub(crate) async fn a_trip_is_spent_once_and_only_by_the_browser_that_began_it(ledger: Ledger) {

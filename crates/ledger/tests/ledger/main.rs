@@ -111,6 +111,7 @@ macro_rules! all_rules {
             batches::a_user_s_token_that_comes_with_the_end_is_wiped_with_the_others,
             batches::answers_that_are_lost_are_given_when_they_are_asked_for_again,
             grants::a_signup_has_one_grant_at_a_time_and_each_is_told_of,
+            grants::a_trip_is_shown_to_the_browser_that_began_it,
             grants::of_many_that_ask_at_once_one_opens_a_grant,
             grants::nothing_is_asked_for_a_signup_that_has_changed_or_was_forgotten,
             grants::a_trip_is_spent_once_and_only_by_the_browser_that_began_it,

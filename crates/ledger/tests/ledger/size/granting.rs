@@ -9,7 +9,7 @@ use super::drive::{KEEP, parked};
 use crate::{
     cancelling::cancellation,
     granted::{granted, then},
-    grants::{ask, asking, expired, for_store, travelled},
+    grants::{COOKIE, ask, asking, expired, for_store, travelled},
     support::row,
 };
 
@@ -43,6 +43,7 @@ async fn came_back(ledger: &Ledger, custody: &Custody) {
     let (judged, grant) = asked_for(ledger, custody, "came-back").await;
     let trip = travelled(ledger, &grant, 1).await;
     ledger.end_trip(&trip, TripEnding::Failed).await.unwrap();
+    ledger.see_trip(&trip, COOKIE).await.unwrap();
     ledger.grants_of(&judged.id).await.unwrap();
 }
 
