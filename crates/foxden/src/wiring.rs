@@ -301,10 +301,11 @@ pub(crate) async fn registrar(settings: &FoxySettings) -> anyhow::Result<(Regist
 }
 
 async fn simulator(settings: &FoxySettings) -> anyhow::Result<Simulator> {
-    let latency = settings.simulator.latency;
+    let (latency, otherwise) = (settings.simulator.latency, foxy_sim::Config::default());
     let config = foxy_sim::Config {
         books: Some(settings.simulator.books.clone()),
         latency: foxy_sim::Latency { min: latency.min, max: latency.max },
+        redirect_uri: settings.simulator.redirect_uri.clone().unwrap_or(otherwise.redirect_uri),
         ..foxy_sim::Config::default()
     };
     Simulator::start(config).await.context("could not start the simulator")

@@ -96,6 +96,8 @@ pub(crate) struct ClientCredentials {
 pub(crate) struct SimulatorSettings {
     /// Where it keeps what it was asked to make.
     pub(crate) books: PathBuf,
+    /// Where it sends people back to, as if that was registered there.
+    pub(crate) redirect_uri: Option<String>,
     /// How long it takes to answer.
     pub(crate) latency: Latency,
 }
@@ -141,7 +143,7 @@ impl FoxySettings {
             authorization,
             other_clients,
             h_captcha_code,
-            simulator: SimulatorSettings { books: books?, latency: latency? },
+            simulator: SimulatorSettings { books: books?, redirect_uri: None, latency: latency? },
             call_timeout: call_timeout?,
             connect_timeout: connect_timeout?,
             connection_idle: connection_idle?,

@@ -128,12 +128,15 @@ impl Settings {
     pub(crate) fn parse(sources: &Sources, needs: Needs) -> Result<Self, Mistakes> {
         let mut reader = Reader::new(sources);
         let call_timeout = foxy::call_timeout(&mut reader);
-        let foxy = FoxySettings::read(&mut reader, needs.foxy, call_timeout);
+        let mut foxy = FoxySettings::read(&mut reader, needs.foxy, call_timeout);
         let database = DatabaseSettings::read(&mut reader);
         let amqp = AmqpSettings::read(&mut reader, needs.amqp);
         let keys = KeySettings::read(&mut reader, needs.keys);
         let provisioning = ProvisioningSettings::read(&mut reader);
         let grants = GrantSettings::read(&mut reader);
+        if let (Some(foxy), Some(grants)) = (&mut foxy, &grants) {
+            foxy.simulator.redirect_uri.clone_from(&grants.redirect_uri);
+        }
         let http = HttpSettings::read(&mut reader, needs.http, (foxy.as_ref(), grants.as_ref()));
         let worker = WorkerSettings::read(&mut reader, call_timeout);
         let telemetry = TelemetrySettings::read(&mut reader, sources.no_color());
