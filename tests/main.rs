@@ -29,6 +29,7 @@ mod odd_client;
 mod orphans;
 mod other_languages;
 mod outages;
+mod pages;
 mod retries;
 mod sdk;
 mod servers;

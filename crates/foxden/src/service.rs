@@ -16,7 +16,7 @@ use foxy_api::Foxy;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{addresses::Addresses, history::History, settings::WorkerSettings};
+use crate::{addresses::Addresses, history::History, serving::Serving, settings::WorkerSettings};
 
 /// What a worker is made of.
 pub(crate) struct Service {
@@ -33,6 +33,8 @@ pub(crate) struct Service {
     pub(crate) ledger_give_up_after: Option<Duration>,
     /// The broker, if there is one.
     pub(crate) amqp: Option<AmqpSettings>,
+    /// The pages for grants, if it serves them.
+    pub(crate) serving: Option<Serving>,
     /// This boot.
     pub(crate) worker: WorkerId,
 }
@@ -50,8 +52,8 @@ const RESTING_GRACE: Duration = Duration::from_secs(10);
 impl Service {
     /// Works until `stop`, then lets what is under way end.
     pub(crate) async fn run(self, stop: CancellationToken) -> Ended {
-        let Self { ledger, escrow, custody, foxy, policy, gate, settings, client, ledger_give_up_after, amqp, worker } =
-            self;
+        let Self { ledger, escrow, custody, foxy, policy, gate, settings, client, .. } = self;
+        let Self { ledger_give_up_after, amqp, serving, worker, .. } = self;
         let lookup_delay = policy.lookup_delay;
         let gate = Gate::new(gate);
         let leases = Leases::new(ledger.clone(), worker.clone(), settings.lease);
@@ -117,6 +119,9 @@ impl Service {
             let (history, stop) = (History { ledger: ledger.clone(), keep: settings.keep_history }, stop.clone());
             async move { history.keep_short(&stop).await }
         });
+        if let Some(serving) = serving {
+            taking.start("pages", serving.until(stop.clone()));
+        }
         if let Some(amqp) = amqp {
             let publisher = worker.clone();
             let addresses = Addresses::at(foxy.origins());

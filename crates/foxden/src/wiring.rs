@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use foxden_custody::{Custody, Escrow};
 use foxden_intake::AmqpUrl;
 use foxden_ledger::{ClientId, FoxyClient, Ledger, LedgerError, WhichFoxy};
-use foxden_provisioning::{GateSettings, Policy, Schedule};
+use foxden_provisioning::{GateSettings, GrantPolicy, Policy, Schedule};
 use foxden_vault::{ClientSecret, KeyRing};
 use foxy_api::{ApiOrigins, AuthorizationEndpoint, Foxy, Registrar, SecretSource};
 use foxy_sim::Simulator;
@@ -336,6 +336,17 @@ pub(crate) fn authorization(settings: &FoxySettings, side: &FoxySide) -> anyhow:
         None => AuthorizationEndpoint::of(side.foxy.origins()).with_context(|| {
             format!("where people grant access at {} is not known: set FOXDEN_FOXY_AUTHORIZE_URL", side.home)
         }),
+    }
+}
+
+/// The settings of grants, for who brings what is granted.
+pub(crate) fn grant_policy(settings: &Settings, outcome_events: bool, who: String) -> GrantPolicy {
+    GrantPolicy {
+        lifetime: settings.grants.lifetime,
+        keep_payloads: settings.provisioning.keep_payloads,
+        keep_user_tokens: settings.provisioning.keep_user_tokens,
+        outcome_events,
+        who,
     }
 }
 

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use foxden_custody::Escrow;
 use foxden_ledger::{By, Grant, KeptGrant, Provisioning, Wanted};
-use foxden_provisioning::{Arrived, Brought, Ended, GrantPolicy, Granting, NotAsked};
+use foxden_provisioning::{Arrived, Brought, Ended, Granting, NotAsked};
 use foxden_vault::{AuthorizationCode, AuthorizationState};
 use foxden_web::{PublicUrl, StateHash, Ticket};
 use url::Url;
@@ -20,7 +20,7 @@ use crate::{
     cli::SignupArg,
     exit::Exit,
     output, person,
-    settings::{Need, Needs, Settings},
+    settings::{Need, Needs},
     terminal::printable,
     wiring,
 };
@@ -73,9 +73,10 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     let Some(row) = ledger.find(&signup_id).await? else { return Ok(super::not_found(&signup_id, &settings)) };
     let side = belonging::foxy_of(&ledger, &settings.database, &settings.foxy).await?;
     let endpoint = wiring::authorization(&settings.foxy, &side)?;
+    let tells = settings.amqp.as_ref().is_some_and(|amqp| amqp.outcome_exchange.is_some());
     let granting = Granting {
         ledger,
-        policy: policy(&settings),
+        policy: wiring::grant_policy(&settings, tells, format!("foxden authorize by {}", person::account())),
         custody: wiring::custody(settings.keys)?,
         // A worker drains it. Where there is none, or it is not ours to write in, the ledger alone has to do.
         escrow: Some(&settings.worker.escrow_dir).filter(|dir| dir.is_dir()).and_then(|dir| Escrow::open(dir).ok()),
@@ -98,16 +99,6 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         simulator.shutdown().await;
     }
     Ok(exit)
-}
-
-fn policy(settings: &Settings) -> GrantPolicy {
-    GrantPolicy {
-        lifetime: settings.grants.lifetime,
-        keep_payloads: settings.provisioning.keep_payloads,
-        keep_user_tokens: settings.provisioning.keep_user_tokens,
-        outcome_events: settings.amqp.as_ref().is_some_and(|amqp| amqp.outcome_exchange.is_some()),
-        who: format!("foxden authorize by {}", person::account()),
-    }
 }
 
 /// Prints the link to the page that asks.

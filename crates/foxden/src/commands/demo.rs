@@ -104,6 +104,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Exit> {
         settings: settings.worker,
         ledger_give_up_after: None,
         amqp: None,
+        serving: None,
         worker: WorkerId::new(),
     };
     let worker = tokio::spawn(service.run(stop.clone()));

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use foxden_ledger::{Ledger, WorkerId};
+use foxden_provisioning::Granting;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     key_check, other_clients,
     secret_source::SecretFile,
     service::{Ended, Service},
+    serving::Serving,
     settings::{Need, Needs, Settings, Sources},
     signals::{HangUp, Signals, Wish},
     telemetry::{self, Output},
@@ -19,8 +21,8 @@ use crate::{
 };
 
 pub(crate) const HELP: &str = "\
-Takes signup events from RabbitMQ if FOXDEN_AMQP_URL is set, and what is due in the ledger. Logs to standard output: JSON,
-or readable on a terminal. SIGTERM or Ctrl-C lets what is under way end within FOXDEN_SHUTDOWN_GRACE; a second one, a
+Takes signup events from RabbitMQ if FOXDEN_AMQP_URL is set, and what is due in the ledger. Serves the pages for grants if
+FOXDEN_HTTP_LISTEN is set. Logs to standard output: JSON, or readable on a terminal. SIGTERM or Ctrl-C lets what is under way end within FOXDEN_SHUTDOWN_GRACE; a second one, a
 second later or more, ends at once, which loses nothing but leaves calls to be looked up. SIGHUP reads the file of
 FOXDEN_FOXY_CLIENT_SECRET_FILE again, and never ends a worker. A broker that is away is waited
 for; one that is there and refuses for FOXDEN_AMQP_GIVE_UP_AFTER ends the worker with status 6. A database that
@@ -52,10 +54,27 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
         warn_of_waiting_events(&ledger).await?;
     }
     let policy = wiring::policy(&settings, tells);
+    let grant_policy = wiring::grant_policy(&settings, tells, worker.to_string());
     let custody = wiring::custody(settings.keys)?;
     key_check::check(&ledger, &custody, Some(&settings.worker.escrow_dir)).await?;
     let side = belonging::foxy_of(&ledger, &settings.database, &settings.foxy).await?;
     other_clients::check(&ledger, &settings.worker.escrow_dir, side.client_id(), &settings.foxy.other_clients).await?;
+    let serving = match settings.http.zip(settings.grants.redirect_uri) {
+        Some((http, redirect_uri)) => {
+            let granting = Granting {
+                ledger: ledger.clone(),
+                custody: custody.clone(),
+                escrow: Some(escrow.clone()),
+                endpoint: wiring::authorization(&settings.foxy, &side)?,
+                foxy: side.foxy.clone(),
+                client: side.as_client()?,
+                policy: grant_policy,
+            };
+            let (page, grace) = (settings.foxy.authorization.clone(), settings.worker.shutdown_grace);
+            Some(Serving::open(http, page, redirect_uri, granting, grace).await?)
+        }
+        None => None,
+    };
     tracing::info!(
         event = "worker.started",
         worker = %worker,
@@ -86,6 +105,7 @@ pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<Exit> {
         settings: settings.worker,
         ledger_give_up_after: settings.database.give_up_after,
         amqp,
+        serving,
         worker,
     };
     let stop = CancellationToken::new();

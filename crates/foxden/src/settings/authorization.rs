@@ -39,6 +39,11 @@ impl AuthorizationPage {
         Some(Self { url: addresses.next()?, also_at: addresses.collect() })
     }
 
+    /// A page whose address is known only now: the simulator's.
+    pub(crate) fn at(address: &str) -> Result<Self, String> {
+        parse(address).map(|url| Self { url, also_at: Vec::new() })
+    }
+
     /// The origins on the way there.
     pub(crate) fn origins(&self) -> Vec<FormTarget> {
         let addresses = std::iter::once(&self.url).chain(&self.also_at);

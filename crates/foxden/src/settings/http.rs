@@ -93,7 +93,6 @@ impl HttpSettings {
 
     /// Where to listen, and what the pages are told. `grace` is how long stopping may take: longer than the exchange of
     /// a code, so that one which has begun is recorded.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no worker serves the pages yet"))]
     pub(crate) fn into_pages(
         self,
         authorization: &AuthorizationPage,

@@ -112,7 +112,6 @@ pub(crate) struct Settings {
     /// How long people are asked, and where links and Foxy's answers lead.
     pub(crate) grants: GrantSettings,
     /// The pages for grants; `None` without `FOXDEN_HTTP_LISTEN`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no worker serves the pages yet"))]
     pub(crate) http: Option<HttpSettings>,
     /// How much is done at a time, and for how long a worker may hold on to it.
     pub(crate) worker: WorkerSettings,
