@@ -217,7 +217,7 @@ async fn a_customer_with_a_foxy_user_lets_a_store_be_made_under_it() {
 
 /// A place that keeps user tokens, with a signup of `s1` that has the email of a user that is there already, and waits for
 /// that user's owner.
-async fn with_a_taken_email(change: impl FnOnce(&mut serde_json::Value)) -> Place {
+async fn with_a_taken_email(change: impl FnOnce(&mut Value)) -> Place {
     let mut place = Place::new().await;
     place.set("FOXDEN_KEEP_USER_TOKENS", "true");
     place.feed(&["submit", "-"], &event("earlier").to_string());

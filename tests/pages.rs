@@ -297,8 +297,8 @@ async fn what_takes_long_ends_whatever_becomes_of_the_browser_and_the_worker() {
     let (place, mut worker, mut browser) = with_a_lost_store_token().await;
     let foxy = browser.depart(&link(&place)).await;
     let back = browser.at_foxy(foxy, ("sim_as", "engines-s1")).await;
-    // What the token opens is asked for again after 0.5, 1 and 2 s.
-    place.sim.set_faults("GET /: status(503) first 3".parse().unwrap());
+    // What the token opens is asked for again after 0.5, 1, 2 and 4 s: longer than a browser waits.
+    place.sim.set_faults("GET /: status(503) first 4".parse().unwrap());
     let trip = browser.get(&back).await.location;
     browser.get(&trip).await.says(200, "Almost done");
     worker.terminate();
@@ -317,7 +317,7 @@ async fn a_trip_whose_worker_was_killed_stays_open_and_the_link_is_good_for_anot
     let link = link(&place);
     let foxy = browser.depart(&link).await;
     let back = browser.at_foxy(foxy, ("sim_as", "engines-s1")).await;
-    place.sim.set_faults("GET /: status(503) first 3".parse().unwrap());
+    place.sim.set_faults("GET /: status(503) first 4".parse().unwrap());
     let trip = browser.get(&back).await.location;
     worker.crash();
     let worker = place.worker_with("next", &LISTENS);
