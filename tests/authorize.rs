@@ -346,3 +346,24 @@ async fn a_link_is_printed_for_the_pages_and_needs_their_address() {
     assert!(links[0].starts_with("https://shops.example/foxden/grant/FXT1."), "{}", links[0]);
     assert_eq!(links[0], links[1], "it is one grant, and nothing of its link is stored");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_kept_for_a_signup_that_is_cancelled_while_its_code_is_exchanged() {
+    let place = with_a_lost_store_token("s1").await;
+    let asking = Asking::begin(&place, "s1");
+    let back = asking.browse(("sim_as", "engines-s1")).await;
+    let exchange = "POST /token?grant_type=authorization_code";
+    place.sim.set_faults(format!("{exchange}: stall_after_work(1s)").parse().unwrap());
+    let pasted = tokio::task::spawn_blocking(move || asking.paste(&back));
+    while place.sim.requests(exchange) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert!(place.run(&["cancel", "s1", "--yes", "--reason", "by mistake"]).status.success());
+    let (status, said) = pasted.await.unwrap();
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("the token is sealed and kept beside what s1 has by now"), "{said}");
+    let cancelled = row(&place, "s1").await;
+    assert_eq!((cancelled.state, cancelled.step), (State::Closed, Step::Store));
+    let held = place.ledger().await.credentials(&cancelled.id).await.unwrap();
+    assert!(held.iter().any(|held| held.scope == Scope::Store && held.sealed.is_some()), "{held:?}");
+}

@@ -20,17 +20,24 @@ use foxy_api::{
     ReadError, TokenScope,
 };
 
+use keeping::Right;
+
 use crate::{
-    grants::{Ask, NoUse, Wrong, scope_for},
+    grants::{Ask, Expected, Judgment, NoUse, Wrong, judge, scope_for},
     outcome::{grant_expired_event, grant_requested_event},
+    request::user_email,
     schedule::Schedule,
 };
 
 /// How long a person may take from foxden to Foxy and back (RFC 6749 section 4.1.2: codes live for ten minutes at most).
 const TRIP_LIFETIME: Duration = Duration::from_secs(600);
 
-/// How often what a token opens is asked for, before it is given up as unproven.
-const LOOKS: u32 = 5;
+/// How often what a token opens is asked for, before it is given up as unproven: for a minute at least. The person sees
+/// meanwhile that it is not over.
+const LOOKS: u32 = 8;
+
+/// The longest wait between two looks that Foxy may ask for: a person waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What grants are asked for and kept with.
 #[derive(Clone)]
@@ -288,13 +295,23 @@ impl Granting {
     /// Exchanges the code, judges what it opens, and keeps it.
     async fn use_code(&self, back: &Back, code: AuthorizationCode) -> Ended {
         let row = &back.provisioning;
-        // Opened first: a code that is exchanged and can't be judged is lost.
+        // All that judging and keeping needs comes first: a token that can't be judged is lost.
         let payload =
             match row.payload.as_ref().map(|sealed| self.custody.open_payload(&row.id, &row.signup_id, sealed)) {
                 Some(Ok(payload)) => Some(payload),
                 Some(Err(error)) => return Ended::Unopenable(error),
                 None => None,
             };
+        let email = payload.as_ref().and_then(|payload| user_email(row, payload).ok());
+        let Some(expected) = Expected::of(&back.grant, row, email.as_deref()) else {
+            return Ended::Failed(
+                "nothing is known that would prove what is granted; the code was not used".to_owned(),
+            );
+        };
+        let held = match self.ledger.credentials(&row.id).await {
+            Ok(held) => held,
+            Err(error) => return Ended::Failed(format!("the code was not used: {}", chain(&error))),
+        };
         let scope = scope_of(back.grant.wanted);
         let brought = BroughtCode {
             code,
@@ -311,12 +328,15 @@ impl Granting {
             Ok(opened) => opened,
             Err(error) => return Ended::Failed(format!("what was granted could not be looked at: {}", chain(&error))),
         };
-        self.keep(back, payload.as_ref(), &granted, &opened).await
+        match judge(expected, &opened) {
+            Judgment::Keep(uri) => self.keep(back, payload.as_ref(), held, Right { granted, uri, opened }).await,
+            Judgment::Wrong(wrong) => Ended::Wrong(wrong),
+        }
     }
 
     /// What it opens. A token in hand is worth some patience.
     async fn opened(&self, granted: &Granted, wanted: Wanted) -> Result<Opened, ReadError> {
-        let pause = Schedule::new(Duration::from_millis(500), Duration::from_secs(8));
+        let pause = Schedule::new(Duration::from_millis(500), Duration::from_secs(30));
         let mut looks = 0;
         loop {
             let seen = match wanted {
@@ -326,7 +346,12 @@ impl Granting {
             match seen {
                 Err(error) if looks + 1 < LOOKS => {
                     tracing::debug!(event = "grant.not_looked_at", error = %error, "what was granted is looked at again");
-                    tokio::time::sleep(pause.wait(looks)).await;
+                    let asked_for = match error {
+                        ReadError::RateLimited { retry_after } => retry_after.unwrap_or_default().min(LONGEST_WAIT),
+                        ReadError::HeldBack { wait } => wait.min(LONGEST_WAIT),
+                        _ => Duration::ZERO,
+                    };
+                    tokio::time::sleep(pause.wait(looks).max(asked_for)).await;
                     looks += 1;
                 }
                 seen => return seen,

@@ -8,60 +8,70 @@ use foxden_ledger::{
     Wanted,
 };
 use foxden_vault::SealError;
-use foxy_api::{Granted, Opened};
+use foxy_api::{Granted, Opened, ResourceUri};
 
 use super::{Ended, Granting, chain};
-use crate::{
-    domain,
-    grants::{Expected, Judgment, Wrong, judge},
-    outcome::provisioned_event,
-    request::user_email,
-    schedule::Schedule,
-};
+use crate::{domain, outcome::provisioned_event, schedule::Schedule};
 
 /// How long the first commit of a token may take before the token goes to the escrow as well.
 const ESCROW_AFTER: Duration = Duration::from_millis(250);
 
-/// How often a token is judged and sealed again, for a signup that moves meanwhile.
-const JUDGED_AT_MOST: u32 = 10;
+/// How often a token is sealed for a signup that moves meanwhile, before it is left to the escrow.
+const SEALED_AT_MOST: u32 = 10;
+
+const ALWAYS_MOVES: &str = "the signup has changed again and again meanwhile";
+
+/// What was granted, and judged right.
+pub(super) struct Right {
+    pub(super) granted: Granted,
+    /// What its token opens.
+    pub(super) uri: ResourceUri,
+    pub(super) opened: Opened,
+}
 
 impl Granting {
-    /// Judges, seals and keeps, until the signup stands still for long enough.
+    /// Seals and keeps, until the signup stands still for long enough. `held` are the signup's tokens, as far as is known.
     pub(super) async fn keep(
         &self,
         back: &Back,
         payload: Option<&Payload>,
-        granted: &Granted,
-        opened: &Opened,
+        mut held: Vec<Credential>,
+        right: Right,
     ) -> Ended {
+        let pause = Schedule::new(Duration::from_millis(100), Duration::from_secs(5));
         let mut row = Box::new(back.provisioning.clone());
-        let email = payload.and_then(|payload| user_email(&row, payload).ok());
-        let judged = Expected::of(&back.grant, &row, email.as_deref()).map(|expected| judge(expected, opened));
-        let uri = match judged {
-            Some(Judgment::Keep(uri)) => uri,
-            Some(Judgment::Wrong(wrong)) => return Ended::Wrong(wrong),
-            None => return Ended::Wrong(Wrong::Unproven),
-        };
-        let domain = match opened {
-            Opened::Store(store) => store.domain.clone(),
+        let domain = match right.opened {
+            Opened::Store(store) => store.domain,
             Opened::User(_) | Opened::Unproven(_) => None,
         };
-        for _ in 0..JUDGED_AT_MOST {
-            // Without the ledger's word the number is the next one; a token that has it is kept beside this.
-            let held = self.ledger.credentials(&row.id).await.unwrap_or_default();
-            let credential = match self.sealed(back, &row, &held, granted, uri.as_str()) {
+        let mut in_escrow = Vec::new();
+        for moved in 0..SEALED_AT_MOST {
+            if moved > 0 {
+                tokio::time::sleep(pause.wait(moved - 1)).await;
+                held = self.ledger.credentials(&row.id).await.unwrap_or(held);
+            }
+            let credential = match self.sealed(back, &row, &held, &right.granted, right.uri.as_str()) {
                 Ok(credential) => credential,
                 Err(error) => return Ended::Failed(chain(&error)),
             };
             let then = self.then(&back.grant, payload, domain.clone());
+            let is_last = moved + 1 == SEALED_AT_MOST;
             let keeping = Keeping { trip: back.trip.id.clone(), credential, is_confirmed: true, then };
-            match self.keep_surely(&row, keeping).await {
+            match self.keep_surely(&row, keeping.clone(), &mut in_escrow).await {
                 None => return Ended::InEscrow,
+                Some(KeptGrant::Moved(_)) if is_last => {
+                    let is_safe = !in_escrow.is_empty() || self.put_in_escrow(&row, &keeping.credential).await;
+                    return if is_safe { Ended::InEscrow } else { Ended::Failed(ALWAYS_MOVES.to_owned()) };
+                }
                 Some(KeptGrant::Moved(now)) => row = now,
-                Some(kept) => return Ended::Kept(kept),
+                // Only now: until it was kept, or found to be of no use, it was in no other place.
+                Some(kept) => {
+                    self.release(&row, &in_escrow).await;
+                    return Ended::Kept(kept);
+                }
             }
         }
-        Ended::Failed("the signup has changed again and again meanwhile".to_owned())
+        Ended::Failed(ALWAYS_MOVES.to_owned())
     }
 
     fn sealed(
@@ -96,8 +106,14 @@ impl Granting {
         }
     }
 
-    /// Keeps a token, as often as it takes. `None`: it is in the escrow, and the ledger does not answer.
-    async fn keep_surely(&self, row: &Provisioning, keeping: Keeping) -> Option<KeptGrant> {
+    /// Keeps a token, as often as it takes; what was put into the escrow meanwhile is added there. `None`: it is in the
+    /// escrow, and the ledger does not answer.
+    async fn keep_surely(
+        &self,
+        row: &Provisioning,
+        keeping: Keeping,
+        escrowed: &mut Vec<NewCredential>,
+    ) -> Option<KeptGrant> {
         let pause = Schedule::new(Duration::from_millis(200), Duration::from_secs(5));
         let (mut in_escrow, mut failures) = (false, 0);
         loop {
@@ -111,11 +127,7 @@ impl Granting {
             };
             match answer {
                 Ok(answer) => {
-                    if let Some(escrow) = self.escrow.as_ref().filter(|_| in_escrow)
-                        && let Err(error) = escrow.release(&row.id, &keeping.credential).await
-                    {
-                        tracing::debug!(event = "escrow.not_released", error = %error, "it is drained again");
-                    }
+                    escrowed.extend(in_escrow.then_some(keeping.credential));
                     return Some(answer);
                 }
                 Err(error) => {
@@ -134,6 +146,16 @@ impl Granting {
             }
             tokio::time::sleep(pause.wait(failures)).await;
             failures = failures.saturating_add(1);
+        }
+    }
+
+    /// Removes from the escrow what the ledger has, or what no one has a use for.
+    async fn release(&self, row: &Provisioning, escrowed: &[NewCredential]) {
+        let Some(escrow) = &self.escrow else { return };
+        for credential in escrowed {
+            if let Err(error) = escrow.release(&row.id, credential).await {
+                tracing::debug!(event = "escrow.not_released", error = %error, "it is drained again");
+            }
         }
     }
 
