@@ -106,7 +106,10 @@ fn wrong(layout: &Layout, asked: &Asked, retry: &Markup) -> Page {
 fn try_again(layout: &Layout, again: Option<&str>) -> Markup {
     html! {
         @match again {
-            Some(again) => p { "You can try again with the same link. " br; a.button href=(again) { "Try again" } },
+            Some(again) => {
+                p { "You can try again with the same link." }
+                p { a.button href=(again) { "Try again" } }
+            }
             None => p { "Ask " (layout.platform().name()) " for a new link to try again." },
         }
     }
