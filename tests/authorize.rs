@@ -13,7 +13,7 @@ use url::Url;
 use crate::support::{Place, event, row};
 
 /// A `foxden authorize` that waits for an address.
-struct Asking {
+pub(crate) struct Asking {
     child: Child,
     output: BufReader<ChildStdout>,
     /// Where the person goes.
@@ -21,7 +21,7 @@ struct Asking {
 }
 
 impl Asking {
-    fn begin(place: &Place, signup_id: &str) -> Self {
+    pub(crate) fn begin(place: &Place, signup_id: &str) -> Self {
         let mut command = place.command(&["authorize", signup_id, "--paste"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
@@ -36,7 +36,7 @@ impl Asking {
     }
 
     /// Where the browser of someone ends, who grants access as this user or to this store; or denies it.
-    async fn browse(&self, choice: (&str, &str)) -> String {
+    pub(crate) async fn browse(&self, choice: (&str, &str)) -> String {
         let mut address = self.address.clone();
         address.query_pairs_mut().append_pair(choice.0, choice.1);
         let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -45,7 +45,7 @@ impl Asking {
     }
 
     /// Pastes an address. Answers the exit status, and what was said.
-    fn paste(mut self, address: &str) -> (Option<i32>, String) {
+    pub(crate) fn paste(mut self, address: &str) -> (Option<i32>, String) {
         let mut input = self.child.stdin.take().unwrap();
         // It may have ended already.
         drop(writeln!(input, "{address}"));

@@ -1,9 +1,13 @@
 //! What the parent app is told beside what became of its signups.
 
 use foxden_ledger::{OutcomeData, OutcomeEvent, OutcomeKind};
+use serde_json::Value;
 
 use super::parent_app::ParentApp;
-use crate::support::{Place, event};
+use crate::{
+    authorize::Asking,
+    support::{Place, event},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_parent_app_is_told_of_rejections_duplicates_and_cancellations_in_order() {
@@ -33,7 +37,8 @@ async fn the_parent_app_is_told_of_rejections_duplicates_and_cancellations_in_or
     signup["store"]["country"] = "US".into();
     signup["store"]["domain"] = "www".into();
     parent.publish(signup.to_string().as_bytes()).await;
-    assert_eq!(expect("parked").await["reason"], "domain_reserved");
+    let parked = expect("parked").await;
+    assert_eq!((&parked["reason"], &parked["action"]), (&"domain_reserved".into(), &Value::Null));
     parent.publish(signup.to_string().as_bytes()).await;
     let duplicate = expect("duplicate").await;
     assert_eq!((&duplicate["state"], &duplicate["reason"]), (&"parked".into(), &"domain_reserved".into()));
@@ -88,4 +93,34 @@ async fn with_outcome_events_off_none_are_made_and_those_that_wait_are_reported_
     assert_eq!(told["subject"], "earlier");
     worker.stop().await;
     assert_eq!(parent.waiting(&place, "OUTCOME_QUEUE").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_parent_app_hears_that_a_person_can_help_that_one_is_asked_and_what_came_of_it() {
+    let mut place = Place::new().await;
+    let parent = ParentApp::join(&mut place).await;
+    place.feed(&["migrate", "up"], "");
+    place.sim.set_faults("POST /stores: no_token first 1".parse().unwrap());
+    let worker = place.worker("worker");
+    worker.until("broker.connected").await;
+    let next = async || parent.take(&place, "OUTCOME_QUEUE", 1).await.remove(0).json();
+    parent.publish(event("s1").to_string().as_bytes()).await;
+    let parked = next().await;
+    assert_eq!(parked["type"], "com.foxden.signup.parked.v1");
+    let about = &parked["data"];
+    assert_eq!((&about["reason"], &about["action"]), (&"store_token_lost".into(), &"authorize".into()));
+
+    let asking = Asking::begin(&place, "s1");
+    let requested = next().await;
+    assert_eq!(requested["type"], "com.foxden.signup.grant_requested.v1");
+    let about = &requested["data"];
+    assert_eq!((&about["reason"], &about["wanted"]), (&"recover".into(), &"store".into()));
+    assert_eq!(about["action"], "authorize");
+    assert!(!requested.to_string().contains("FXT1"), "no link is in it: {requested}");
+    let back = asking.browse(("sim_as", "engines-s1")).await;
+    assert_eq!(asking.paste(&back).0, Some(0));
+    let provisioned = next().await;
+    assert_eq!(provisioned["type"], "com.foxden.signup.provisioned.v1");
+    assert_eq!(provisioned["data"]["store_domain"], "engines-s1");
+    worker.stop().await;
 }

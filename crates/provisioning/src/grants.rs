@@ -7,6 +7,7 @@ mod ask;
 mod judge;
 mod scope;
 
+pub(crate) use ask::can_help;
 pub use ask::{Ask, NoUse};
 pub use judge::{Expected, Judgment, Wrong, judge};
 pub use scope::scope_for;

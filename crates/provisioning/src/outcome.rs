@@ -2,6 +2,11 @@
 
 use foxden_ledger::{Facts, Grant, Next, OutcomeData, OutcomeEvent, OutcomeKind, Provisioning};
 
+use crate::grants::can_help;
+
+/// What the parent app can do: have a person grant access.
+const AUTHORIZE: &str = "authorize";
+
 /// The event of what comes next, if the parent app has to know it.
 pub(crate) fn outcome_event(row: &Provisioning, facts: &Facts, next: &Next) -> Option<OutcomeEvent> {
     let (kind, reason) = match next {
@@ -20,6 +25,7 @@ pub(crate) fn outcome_event(row: &Provisioning, facts: &Facts, next: &Next) -> O
             store_domain: newest(&facts.store_domain, &row.store_domain),
             reason: reason.map(|reason| reason.as_str().to_owned()),
             advice: reason.map(|reason| reason.advice().to_owned()),
+            action: reason.filter(|reason| can_help(*reason, row.step)).map(|_| AUTHORIZE.to_owned()),
             ..OutcomeData::default()
         },
     })
@@ -33,7 +39,7 @@ pub fn cancelled_event(row: &Provisioning, why: &str) -> OutcomeEvent {
 
 /// The event that a person is asked to grant access. The link that leads them there is not in it: it opens a door.
 pub fn grant_requested_event(row: &Provisioning, grant: &Grant) -> OutcomeEvent {
-    let data = OutcomeData { action: Some("authorize".to_owned()), ..OutcomeData::of_grant(row, grant) };
+    let data = OutcomeData { action: Some(AUTHORIZE.to_owned()), ..OutcomeData::of_grant(row, grant) };
     OutcomeEvent { kind: OutcomeKind::GrantRequested, data }
 }
 

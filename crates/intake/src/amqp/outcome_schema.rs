@@ -70,6 +70,9 @@ fn data(kind: OutcomeKind) -> Value {
             let reasons = ParkedReason::ALL.iter().map(|reason| reason.as_str()).collect();
             properties.insert("reason".to_owned(), one_of(reasons));
             properties.insert("advice".to_owned(), text());
+            if kind == OutcomeKind::Parked {
+                properties.insert("action".to_owned(), one_of(vec!["authorize"]));
+            }
         }
         OutcomeKind::Rejected => {
             properties.insert("reason".to_owned(), one_of(DeadReason::ALL.map(DeadReason::as_str).to_vec()));

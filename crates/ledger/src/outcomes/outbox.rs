@@ -143,7 +143,10 @@ pub(crate) async fn tell_resumed(txn: &Transaction, provisioning_id: &str, now: 
     // What can't be read any more must not keep the signup from going on.
     let told = serde_json::from_str(&parked.body)
         .unwrap_or_else(|_| OutcomeData { signup_id: parked.signup_id, ..OutcomeData::default() });
-    let event = OutcomeEvent { kind: OutcomeKind::Resumed, data: OutcomeData { reason: None, advice: None, ..told } };
+    let event = OutcomeEvent {
+        kind: OutcomeKind::Resumed,
+        data: OutcomeData { reason: None, advice: None, action: None, ..told },
+    };
     insert_event(txn, provisioning_id, event, now).await
 }
 

@@ -74,6 +74,11 @@ impl Ask {
     }
 }
 
+/// Whether a grant can help a signup that is parked at this step for this reason.
+pub(crate) fn can_help(reason: ParkedReason, step: Step) -> bool {
+    useful(Place { step, state: State::Parked, parked: Some(reason), is_forgotten: false }).is_ok()
+}
+
 const fn useful(place: Place) -> Result<(GrantReason, Wanted), NoUse> {
     let reason = match (place.state, place.parked) {
         _ if place.is_forgotten => return Err(NoUse::Forgotten),
