@@ -64,6 +64,7 @@ async fn kept(ledger: &Ledger, custody: &Custody) {
     let trip = travelled(ledger, &grant, 4).await;
     let credential = granted(ledger, custody, &judged, (Scope::User, "https://x/users/1"), true).await;
     ledger.keep_granted(&judged, Keeping { trip, credential, is_confirmed: true, then: then() }).await.unwrap();
+    assert!(ledger.has_taken_over(&judged.id).await.unwrap());
 }
 
 async fn out_of_the_escrow(ledger: &Ledger, custody: &Custody) {
