@@ -26,8 +26,8 @@ use crate::{
 };
 
 pub(crate) const HELP: &str = "\
-For a signup that is parked because a token is lost or refused, or because its email has a user at Foxy already: whoever
-owns that user or store grants access at Foxy, and the token that comes of it is sealed and kept. The signup then is
+For a signup that is parked because a token is lost or refused, or because its email has a user at Foxy already: the
+owner of that user or store grants access at Foxy, and the token that comes of it is sealed and kept. The signup then is
 provisioned, or continues. `foxden explain REASON` says which reasons a grant mends.
 
 It prints a link to foxden's own page (FOXDEN_HTTP_PUBLIC_URL), which is good for FOXDEN_GRANT_LIFETIME and opens nothing at
@@ -36,7 +36,8 @@ Foxy by itself.
 With --paste no web server is needed. foxden prints an address; the person opens it, logs in at Foxy and allows access.
 Their browser then ends at the client's redirect URI, where nothing need answer. The whole address at which it ended goes
 into foxden's standard input, within ten minutes. It holds a code that opens the store, so it is no argument, and is best
-not sent around. Whoever opens the address can only grant what is their own: anything else is not kept.
+not sent around. A person can only grant what is their own: anything else is not kept. Where the pages are served, they take
+what comes back and hide that address: send the link instead.
 
 Examples:
   foxden authorize acct_000001
@@ -85,9 +86,9 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
         client: side.as_client()?,
     };
     let exit = match granting.ask(&row, By::new(person::account())).await {
-        Ok(grant) => match public_url.filter(|_| !options.paste) {
-            Some(public_url) => print_link(&granting, &row, &grant, &public_url)?,
-            None => by_paste(&granting, &row, &grant, redirect_uri.as_deref()).await?,
+        Ok(grant) => match public_url {
+            Some(public_url) if !options.paste => print_link(&granting, &row, &grant, &public_url)?,
+            public_url => by_paste(&granting, &row, &grant, (redirect_uri.as_deref(), public_url.as_ref())).await?,
         },
         Err(why @ (NotAsked::NoUse(_) | NotAsked::Changed | NotAsked::Forgotten)) => {
             output::note(format!("error: no grant can help {signup_id}: {why}"));
@@ -106,7 +107,7 @@ fn print_link(granting: &Granting, row: &Provisioning, grant: &Grant, public_url
     let text = granting.custody.ticket(&grant.id, grant.expires_at_ms);
     let ticket = Ticket::parse(&text).context("a ticket of our own has our form")?;
     output::note(format!(
-        "Send this link to whoever owns the {} of {}. It is good until {}:",
+        "Send this link to the owner of the {} of {}. It is good until {}:",
         what(grant.wanted),
         row.signup_id,
         output::moment(grant.expires_at_ms)
@@ -127,7 +128,7 @@ async fn by_paste(
     granting: &Granting,
     row: &Provisioning,
     grant: &Grant,
-    redirect_uri: Option<&str>,
+    (redirect_uri, public_url): (Option<&str>, Option<&PublicUrl>),
 ) -> anyhow::Result<Exit> {
     let state = AuthorizationState::generate().context("the operating system gave no random bytes")?;
     let hash = StateHash::of(state.expose()).context("a state of our own has our form")?;
@@ -136,8 +137,14 @@ async fn by_paste(
         output::note(format!("error: the grant for {} has ended meanwhile; ask again", row.signup_id));
         return Ok(Exit::Failed);
     };
+    if public_url.is_some() {
+        output::note(
+            "note: pages that are served at FOXDEN_HTTP_PUBLIC_URL take what comes back, and there is nothing to paste; \
+             without --paste foxden prints a link to them",
+        );
+    }
     output::note(format!(
-        "Whoever owns the {} of {} opens this address within ten minutes, logs in at Foxy, and allows access:\n",
+        "The owner of the {} of {} opens this address within ten minutes, logs in at Foxy, and allows access:\n",
         what(grant.wanted),
         row.signup_id
     ));

@@ -4,8 +4,7 @@ use std::{pin::pin, time::Duration};
 
 use foxden_custody::{Payload, TokenRow};
 use foxden_ledger::{
-    Back, Credential, FoxyClient, Grant, GrantReason, Keeping, KeptGrant, NewCredential, Provisioning, Scope, Then,
-    Wanted,
+    Back, Credential, FoxyClient, Grant, Keeping, KeptGrant, NewCredential, Provisioning, Scope, Then, Wanted,
 };
 use foxden_vault::SealError;
 use foxy_api::{Granted, Opened, ResourceUri};
@@ -16,10 +15,8 @@ use crate::{domain, outcome::provisioned_event, schedule::Schedule};
 /// How long the first commit of a token may take before the token goes to the escrow as well.
 const ESCROW_AFTER: Duration = Duration::from_millis(250);
 
-/// How often a token is sealed for a signup that moves meanwhile, before it is left to the escrow.
-const SEALED_AT_MOST: u32 = 10;
-
-const ALWAYS_MOVES: &str = "the signup has changed again and again meanwhile";
+/// How often a signup may move meanwhile, before its token is left to the escrow.
+const MOVES_AT_MOST: u32 = 9;
 
 /// What was granted, and judged right.
 pub(super) struct Right {
@@ -30,7 +27,8 @@ pub(super) struct Right {
 }
 
 impl Granting {
-    /// Seals and keeps, until the signup stands still for long enough. `held` are the signup's tokens, as far as is known.
+    /// Seals and keeps, until the signup stands still for long enough. `held` are the signup's tokens, as far as is
+    /// known.
     pub(super) async fn keep(
         &self,
         back: &Back,
@@ -44,34 +42,32 @@ impl Granting {
             Opened::Store(store) => store.domain,
             Opened::User(_) | Opened::Unproven(_) => None,
         };
-        let mut in_escrow = Vec::new();
-        for moved in 0..SEALED_AT_MOST {
-            if moved > 0 {
-                tokio::time::sleep(pause.wait(moved - 1)).await;
-                held = self.ledger.credentials(&row.id).await.unwrap_or(held);
-            }
+        let (mut in_escrow, mut moves) = (Vec::new(), 0);
+        loop {
             let credential = match self.sealed(back, &row, &held, &right.granted, right.uri.as_str()) {
                 Ok(credential) => credential,
                 Err(error) => return Ended::Failed(chain(&error)),
             };
             let then = self.then(&back.grant, payload, domain.clone());
-            let is_last = moved + 1 == SEALED_AT_MOST;
             let keeping = Keeping { trip: back.trip.id.clone(), credential, is_confirmed: true, then };
             match self.keep_surely(&row, keeping.clone(), &mut in_escrow).await {
                 None => return Ended::InEscrow,
-                Some(KeptGrant::Moved(_)) if is_last => {
+                Some(KeptGrant::Moved(now)) if moves < MOVES_AT_MOST => row = now,
+                Some(KeptGrant::Moved(_)) => {
                     let is_safe = !in_escrow.is_empty() || self.put_in_escrow(&row, &keeping.credential).await;
-                    return if is_safe { Ended::InEscrow } else { Ended::Failed(ALWAYS_MOVES.to_owned()) };
+                    let why = "the signup has changed again and again meanwhile";
+                    return if is_safe { Ended::InEscrow } else { Ended::Failed(why.to_owned()) };
                 }
-                Some(KeptGrant::Moved(now)) => row = now,
                 // Only now: until it was kept, or found to be of no use, it was in no other place.
                 Some(kept) => {
                     self.release(&row, &in_escrow).await;
                     return Ended::Kept(kept);
                 }
             }
+            tokio::time::sleep(pause.wait(moves)).await;
+            moves += 1;
+            held = self.ledger.credentials(&row.id).await.unwrap_or(held);
         }
-        Ended::Failed(ALWAYS_MOVES.to_owned())
     }
 
     fn sealed(
@@ -100,7 +96,7 @@ impl Granting {
                 Wanted::User => payload.map(domain::first),
             },
             keep_payload: self.policy.keep_payloads,
-            keep_user_token: self.policy.keep_user_tokens && grant.reason != GrantReason::TakeOver,
+            keep_user_token: self.policy.keep_user_tokens,
             who: self.policy.who.clone(),
             provisioned: self.policy.outcome_events.then_some(provisioned_event),
         }
