@@ -113,8 +113,8 @@ impl AmqpSettings {
     }
 }
 
-/// The exchange and the queue of outcome events, and whether duplicates are answered with one. What needs an exchange, and is
-/// set although there is none, is a mistake.
+/// The exchange and the queue of outcome events, and whether duplicates are answered with one. What needs an exchange,
+/// and is set although there is none, is a mistake.
 fn outcomes(reader: &mut Reader) -> (Option<Option<String>>, Option<Option<String>>, Option<bool>) {
     const EXCHANGE: &str = "FOXDEN_AMQP_OUTCOME_EXCHANGE";
     const QUEUE: &str = "FOXDEN_AMQP_OUTCOME_QUEUE";

@@ -12,7 +12,7 @@
 //! | `FOXDEN_HTTP_PROXIES` | | the proxies that are believed, as addresses or networks, separated by commas |
 //!
 //! The public URL and the redirect URI are in [`grants`](super::grants). All the rest without `FOXDEN_HTTP_LISTEN` is a
-//! mistake: whoever sets it believes that there are pages.
+//! mistake: setting it means believing that there are pages.
 
 use std::time::Duration;
 

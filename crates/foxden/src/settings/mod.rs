@@ -38,6 +38,8 @@ mod variables;
 mod worker;
 
 #[cfg(test)]
+mod amqp_tests;
+#[cfg(test)]
 mod http_tests;
 #[cfg(test)]
 mod lying_here_tests;
