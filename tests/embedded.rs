@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use foxden_ledger::{ParkedReason, State};
 
-use crate::support::{Place, event, lines, program, row};
+use crate::support::{PATIENCE, Place, event, lines, program, row};
 
 fn ids(count: usize) -> Vec<String> {
     (1..=count).map(|number| format!("acct_{number:03}")).collect()
@@ -68,6 +68,23 @@ async fn a_worker_killed_at_any_moment_leaves_nothing_undone_and_nothing_doubled
         unique.dedup();
         assert_eq!(unique.len(), table.len(), "made twice");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_has_the_clients_token_and_links_before_its_first_signup() {
+    let place = Place::new().await;
+    let worker = place.worker("worker");
+    // The home document without a token, then a token, then the home document with it.
+    let started = std::time::Instant::now();
+    while place.sim.requests("GET /") < 2 {
+        assert!(started.elapsed() < PATIENCE, "it asks Foxy for nothing");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let asked = place.sim.total_requests();
+    place.feed(&["submit", "-"], &event("s1").to_string());
+    place.settled(1).await;
+    worker.stop().await;
+    assert_eq!((asked, place.sim.total_requests() - asked), (3, 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
