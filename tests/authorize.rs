@@ -113,7 +113,7 @@ async fn what_was_asked_and_how_each_trip_ended_is_shown_and_what_waits_is_count
     let json = |arguments: &[&str]| -> Value { serde_json::from_slice(&place.run(arguments).stdout).unwrap() };
     let text = |arguments: &[&str]| String::from_utf8(place.run(arguments).stdout).unwrap();
     assert_eq!(json(&["show", "s1", "--json"])["grants"], json!([]));
-    assert!(text(&["show", "s1"]).contains("What to do: `foxden authorize s1`: whoever owns the store"));
+    assert!(text(&["show", "s1"]).contains("What to do: `foxden authorize s1`: the store's owner"));
     let asking = Asking::begin(&place, "s1");
     let back = asking.browse(("sim_deny", "1")).await;
     assert_eq!(asking.paste(&back).0, Some(1));
@@ -215,8 +215,8 @@ async fn a_customer_with_a_foxy_user_lets_a_store_be_made_under_it() {
     assert!(user.sealed.is_none(), "it is the customer's own account, whatever else is kept");
 }
 
-/// A place that keeps user tokens, with a signup of `s1` that has the email of a user that is there already, and waits for
-/// that user's owner.
+/// A place that keeps user tokens, with a signup of `s1` that has the email of a user that is there already, and waits
+/// for that user's owner.
 async fn with_a_taken_email(change: impl FnOnce(&mut Value)) -> Place {
     let mut place = Place::new().await;
     place.set("FOXDEN_KEEP_USER_TOKENS", "true");

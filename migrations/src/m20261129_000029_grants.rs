@@ -14,7 +14,7 @@ const GRANTS: &str = "CREATE TABLE grants (id VARCHAR(36) NOT NULL PRIMARY KEY, 
                       expected_uri TEXT, state VARCHAR(16) NOT NULL, asked_at BIGINT NOT NULL, \
                       expires_at BIGINT NOT NULL, ended_at BIGINT)";
 
-/// Hashes only: whoever reads the table can finish nobody's trip.
+/// Hashes only: reading the table helps no one to finish a trip.
 fn trips(bytes: &str) -> String {
     format!(
         "CREATE TABLE trips (id VARCHAR(36) NOT NULL PRIMARY KEY, grant_id VARCHAR(36) NOT NULL, \

@@ -2,8 +2,8 @@
 //!
 //! [`Custody`] seals and opens payloads and tokens, each for its row. [`Escrow`] keeps sealed tokens while the ledger
 //! is away; [`TokenPlace`] puts a token in the place of another; [`open_store_token`] hands one out on the record;
-//! [`Reseal`] moves envelopes to another key; [`SecretRotation`] keeps a client secret on its way to Foxy. What a link to a
-//! grant carries is made and read by it, too ([`Custody::ticket`]).
+//! [`Reseal`] moves envelopes to another key; [`SecretRotation`] keeps a client secret on its way to Foxy. What a link
+//! to a grant carries is made and read by it, too ([`Custody::ticket`]).
 //!
 //! It drives the ledger's transactions, and the ledger knows nothing of it: what arrives there is sealed, and no
 //! function of the ledger takes a plaintext (decision 0024). It has no connection to a database of its own.

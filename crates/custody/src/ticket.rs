@@ -15,10 +15,10 @@ impl Custody {
     /// The ticket of a grant that expires at this moment: `FXT1.GRANT.EXPIRES_AT_MS.PROOF`.
     ///
     /// The same grant and moment have the same ticket, until another key is the ring's first. It stands unescaped in a
-    /// URL. Whoever has it sees the grant's page, so it belongs in no log.
+    /// URL. Anyone who has it sees the grant's page, so it belongs in no log.
     ///
-    /// The proof is an HMAC under a key that the ring has for tickets alone, with the id of the ring's key in front of it.
-    /// It covers the environment's name too: a sandbox that shares a key makes no tickets for production.
+    /// The proof is an HMAC under a key that the ring has for tickets alone, with the id of the ring's key in front of
+    /// it. It covers the environment's name too: a sandbox that shares a key makes no tickets for production.
     pub fn ticket(&self, grant: &GrantId, expires_at_ms: i64) -> String {
         let mut text = format!("{FORM}.{grant}.{expires_at_ms}");
         let proof = self.ring().fingerprint(TICKET, &self.proven(&text));
@@ -27,8 +27,8 @@ impl Custody {
         text
     }
 
-    /// The grant's id and the moment of its expiry, in milliseconds since 1970, if this ring has made the ticket in this
-    /// environment, with any of its keys. Whether that moment is past is for the caller's clock.
+    /// The grant's id and the moment of its expiry, in milliseconds since 1970, if this ring has made the ticket in
+    /// this environment, with any of its keys. Whether that moment is past is for the caller's clock.
     pub fn read_ticket(&self, ticket: &str) -> Option<(GrantId, i64)> {
         let (text, proof) = ticket.rsplit_once('.')?;
         let proof = Fingerprint::from_bytes(&URL_SAFE_NO_PAD.decode(proof).ok()?).ok()?;
@@ -68,8 +68,8 @@ mod tests {
 
     #[test]
     fn a_ticket_is_laid_out_as_documented() {
-        // Python, with sha256: ring = bytes(range(32)); key = hkdf(ring, b"foxden v1 fingerprint: ticket", 32);
-        // tag = hmac(key, b'["production","FXT1.018f6f2e-0000-7000-8000-000000000001.1795000000000"]'); the proof is the
+        // Python, with sha256: ring = bytes(range(32)); key = hkdf(ring, b"foxden v1 fingerprint: ticket", 32); tag =
+        // hmac(key, b'["production","FXT1.018f6f2e-0000-7000-8000-000000000001.1795000000000"]'); the proof is the
         // ring's key id and the tag, in url-safe base64.
         let ticket = custody(NEW).ticket(&grant(), EXPIRES_AT_MS);
         assert_eq!(

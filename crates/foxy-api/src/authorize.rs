@@ -41,7 +41,7 @@ pub struct AuthorizationRequest<'a> {
     pub client_id: &'a str,
     /// What for, in words of [`TokenScope`](crate::TokenScope) and perhaps more: `store_full_access store_id_8`.
     pub scope: &'a str,
-    /// Comes back with the browser. `None`: whoever sends the browser adds it.
+    /// Comes back with the browser. `None`: the caller adds it.
     pub state: Option<&'a AuthorizationState>,
     /// Where the browser is sent back to, if that is to be named. Then it is named with the code, too
     /// ([`BroughtCode`](crate::BroughtCode)).

@@ -216,8 +216,8 @@ impl Foxy {
         self.shared.client.renew_home(self.wire(), "fx:create_user").await
     }
 
-    /// Fetches the client's access token and its links, unless they are kept: the first create then needs one request. A
-    /// create that begins meanwhile waits for the same answers.
+    /// Fetches the client's access token and its links, unless they are kept: the first create then needs one request.
+    /// A create that begins meanwhile waits for the same answers.
     ///
     /// Takes no turn under the [`Rate`](crate::Rate), as it would not if the first create asked.
     ///

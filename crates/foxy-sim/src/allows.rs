@@ -17,7 +17,7 @@ pub enum Allowed {
     DeletesButKeepsNames,
     /// `X4`: `fx:integrations` lists the tokens that creations gave too, and takes DELETE for each.
     RevokesStoreTokens,
-    /// `X4-created-hidden`: the tokens of creations are not listed all the same.
+    /// `X4-created-hidden`: the tokens of creations are still not listed.
     HidesCreatedTokens,
     /// `X4-granted-hidden`: the tokens that people granted are not listed.
     HidesGrantedTokens,

@@ -139,7 +139,8 @@ impl Simulator {
         lock(&self.core.records).are_saved()
     }
 
-    /// Requests received on a route, such as `POST /users` or `POST /token?grant_type=authorization_code`; faulty and refused ones count too.
+    /// Requests received on a route, such as `POST /users` or `POST /token?grant_type=authorization_code`; faulty and
+    /// refused ones count too.
     ///
     /// # Panics
     /// When no route has that name, since a misspelt one would count zero for ever.

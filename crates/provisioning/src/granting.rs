@@ -1,8 +1,8 @@
 //! A person's way to Foxy and back, and what is kept of it.
 //!
-//! What may be asked for, and whether what was granted is what was wanted, is for the [plan](crate::grants) to say. A code
-//! is exchanged once, by the caller that has spent its trip. A token that is judged right is kept in the ledger, and in
-//! the escrow until the ledger has it.
+//! What may be asked for, and whether what was granted is what was wanted, is for the [plan](crate::grants) to say. A
+//! code is exchanged once, by the caller that has spent its trip. A token that is judged right is kept in the ledger,
+//! and in the escrow until the ledger has it.
 
 mod keeping;
 mod report;
@@ -29,7 +29,8 @@ use crate::{
     schedule::Schedule,
 };
 
-/// How long a person may take from foxden to Foxy and back (RFC 6749 section 4.1.2: codes live for ten minutes at most).
+/// How long a person may take from foxden to Foxy and back (RFC 6749 section 4.1.2: codes live for ten minutes at
+/// most).
 const TRIP_LIFETIME: Duration = Duration::from_secs(600);
 
 /// How often what a token opens is asked for, before it is given up as unproven: for a minute at least. The person sees

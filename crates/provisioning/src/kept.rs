@@ -103,8 +103,8 @@ impl<F: Calls> Runner<F> {
         }
     }
 
-    /// Whether the row's user was taken over: then its token is the customer's, and is not kept beyond the store. Asked before
-    /// a call, since what a call brings must wait for nothing. Where no user's token is kept, it is not asked.
+    /// Whether the row's user was taken over: then its token is the customer's, and is not kept beyond the store. Asked
+    /// before a call, since what a call brings must wait for nothing. Where no user's token is kept, it is not asked.
     pub(crate) async fn user_is_customers_own(&self, row: &Provisioning) -> Result<bool, LedgerError> {
         if self.policy.keep_user_tokens { self.ledger.has_taken_over(&row.id).await } else { Ok(false) }
     }

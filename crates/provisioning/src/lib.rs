@@ -3,7 +3,8 @@
 //! [`plan`] holds every decision and does no I/O. [`Runner`] carries the decisions out: it sends a create call only
 //! under a committed intent, records its outcome with its sealed token before anything else happens, and looks up what
 //! it can't know. [`Worker`] feeds it with what is due, under leases and a bounded capacity. [`grants`] says when a
-//! person is asked for access instead, and whether they granted the right thing; [`Granting`] takes them there and back.
+//! person is asked for access instead, and whether they granted the right thing; [`Granting`] takes them there and
+//! back.
 
 mod calls;
 mod capacity;

@@ -61,7 +61,7 @@ impl Forwarding {
         Self { header: None, proxies: Vec::new() }
     }
 
-    /// Proxies at these addresses are believed, and so is whoever can connect to a Unix socket.
+    /// Proxies at these addresses are believed, and so is any program that can connect to a Unix socket.
     ///
     /// # Errors
     /// On the first text that is neither an address nor a network.

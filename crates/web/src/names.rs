@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a link to a person carries. Whoever has it sees the page of its grant, so nothing prints it.
+/// What a link to a person carries. Anyone who has it sees the page of its grant, so nothing prints it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ticket(String);
 

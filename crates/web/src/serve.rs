@@ -1,4 +1,4 @@
-//! Serving until told to stop.
+//! Serving until stopped.
 //!
 //! axum's own `serve` has no limits of time, so connections are hyper's here. HTTP/1.1 alone: the platform's proxy ends
 //! TLS and speaks HTTP/2 with browsers.
@@ -33,7 +33,7 @@ pub enum Drained {
     CutOff {
         /// Connections that were open.
         connections: usize,
-        /// What requests had begun, such as the end of a trip. It goes on while the process lasts.
+        /// What requests had begun, such as the end of a trip. It continues while the process lasts.
         under_way: usize,
     },
 }

@@ -13,7 +13,7 @@ use crate::{
     site::{FormTarget, PublicUrl, RedirectUri, ReturnUrl},
 };
 
-/// All that the pages must be told.
+/// What the pages need to know.
 #[derive(Debug)]
 pub struct Settings {
     /// Where browsers reach the pages.
@@ -102,7 +102,7 @@ pub struct Limits {
     pub connections: usize,
     /// How long the head of a request may take to arrive, and a connection be idle before the next one.
     pub head_time: Duration,
-    /// How long a request may take as a whole, its body and our answer included. What a trip's end has begun goes on.
+    /// How long a request may take as a whole, its body and our answer included. What a trip's end has begun continues.
     pub request_time: Duration,
     /// How long one connection may last, whatever is on it.
     pub connection_time: Duration,

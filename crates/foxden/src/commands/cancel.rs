@@ -103,8 +103,8 @@ pub(crate) async fn run(config: Option<&Path>, options: Options) -> anyhow::Resu
     Ok(Exit::Done)
 }
 
-/// Whether the parent app hears of outcomes: with a broker, unless they are off there. Without one, it does if it published
-/// the signup: some worker has a broker.
+/// Whether the parent app hears of outcomes: with a broker, unless they are off there. Without one, it does if it
+/// published the signup: some worker has a broker.
 fn tells_outcomes(settings: &Settings, source: Source) -> bool {
     settings.amqp.as_ref().map_or(source == Source::Amqp, |amqp| amqp.outcome_exchange.is_some())
 }

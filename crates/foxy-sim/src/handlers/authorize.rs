@@ -39,7 +39,7 @@ pub(crate) fn ask(core: &Core, records: &mut Records, call: &Call) -> Result<Rep
     if let Some(name) = value("sim_as") {
         return Ok(match named(core, records, &asked, &name) {
             Some(resource) => request.granted(core, records, asked, resource),
-            None => request.refused(("access_denied", "Nobody of that name is here")),
+            None => request.refused(("access_denied", "No one of that name is here")),
         });
     }
     let Some(user) = cookie::user(records, call) else { return Ok(pages::log_in(&request, "", None)) };

@@ -53,7 +53,8 @@ pub struct PublisherParts {
 /// Cancel `shutdown` after the work that writes events has ended: what waits then is still sent, for up to 5 s.
 ///
 /// # Errors
-/// For settings that can't work or have no exchange for outcome events, and when the broker was there and refused for too long.
+/// For settings that can't work or have no exchange for outcome events, and when the broker was there and refused for
+/// too long.
 pub async fn publish_outcomes(parts: PublisherParts, shutdown: CancellationToken) -> Result<(), IntakeError> {
     publish_known(parts, OutcomeKind::ALL.to_vec(), shutdown).await
 }

@@ -213,7 +213,8 @@ async fn wipe_outcomes(txn: &Transaction, row: &Provisioning) -> Result<(), Ledg
     Ok(())
 }
 
-/// No one is to be asked any more. When a person was at Foxy says something of them; how often they were asked does not.
+/// No one is to be asked any more. When a person was at Foxy says something of them; how often they were asked does
+/// not.
 async fn wipe_grants(txn: &Transaction, row: &Provisioning, what: Forgetting, now: i64) -> Result<(), LedgerError> {
     use grant::Column as G;
     withdraw_of(txn, &row.id, now).await?;

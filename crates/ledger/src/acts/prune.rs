@@ -145,8 +145,8 @@ impl Ledger {
         .await
     }
 
-    /// Deletes a page of the trips that were over longer ago than `keep`; what became of their grants stays. Answers how
-    /// many.
+    /// Deletes a page of the trips that were over longer ago than `keep`; what became of their grants stays. Answers
+    /// how many.
     ///
     /// # Errors
     /// When the database does not answer; then nothing was deleted, or it is not known. To repeat it is harmless.

@@ -17,8 +17,8 @@ const WRITERS: usize = 3;
 /// only make smaller batches, and a batch of one costs PostgreSQL several times as much for each row.
 const WAITING_FOR_EACH: usize = 16;
 
-/// How long an operation waits for writers at work before another one begins, however few wait. Where the database is near,
-/// a batch is committed sooner; where it is a millisecond away, a batch of its own is sooner than the next one.
+/// How long an operation waits for writers at work before another one begins, however few wait. Where the database is
+/// near, a batch is committed sooner; where it is a millisecond away, a batch of its own is sooner than the next one.
 const PATIENCE: Duration = Duration::from_millis(4);
 
 /// Operations that wait for a writer. Cheap to clone; clones are one queue.

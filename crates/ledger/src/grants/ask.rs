@@ -81,7 +81,7 @@ impl Ledger {
             // The row's lock lets one ask at a time.
             let row = Provisioning::from_row(lock_row(txn, &judged.id).await?)?;
             match live_of(&judged.id).one(txn).await? {
-                // It was asked for before the signup came to lack something else. Whoever followed it could not help.
+                // It was asked for before the signup came to lack something else. Following it could not help.
                 Some(live) if asking.is_instead_of(&live) && live.expires_at > now => {
                     ending::withdraw_of(txn, &judged.id, now).await?;
                 }

@@ -108,7 +108,7 @@ struct Locked {
 
 impl Ledger {
     /// Keeps what a trip has brought for its grant, which was judged with the row as it was `judged`. Keeping it again
-    /// is harmless. A grant that has ended meanwhile keeps it all the same: a token in hand is never dropped.
+    /// is harmless. A grant that has ended meanwhile still keeps it: a token in hand is never dropped.
     ///
     /// # Errors
     /// [`LedgerError::FormatEnded`] if the token is of a format that has ended. Else when the commit did not happen or

@@ -68,7 +68,7 @@ pub struct OutcomeData {
     /// What the parent app can offer its customer: `authorize`, to grant access.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// The grant that is told of.
+    /// The grant that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant_id: Option<String>,
     /// What access a person is asked for: to a `user` or a `store`.

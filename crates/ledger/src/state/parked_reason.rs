@@ -106,19 +106,19 @@ impl ParkedReason {
                  their own user. Else publish the signup again, under the same signup id, with another email."
             }
             Self::UserTokenLost => {
-                "`foxden authorize SIGNUP_ID`: whoever can log in as this user grants access to it, and the signup \
-                 goes on. Where no one can, publish the signup under a new signup id with another email (a +tag is \
+                "`foxden authorize SIGNUP_ID`: a person who can log in as this user grants access to it, and the signup \
+                 continues. Where no one can, publish the signup under a new signup id with another email (a +tag is \
                  enough). The user may be somebody else's: look for it in Foxy's admin, and compare when it was made \
                  with `foxden show SIGNUP_ID`. If this signup has made it, ask Foxy to remove it."
             }
             Self::EmailInDoubt => {
-                "`foxden authorize SIGNUP_ID`: whoever can log in as this user lets the store be made under it. Or \
+                "`foxden authorize SIGNUP_ID`: a person who can log in as this user lets the store be made under it. Or \
                  publish the signup again, under the same signup id, with another email (a +tag is enough). Look for \
                  the user in Foxy's admin, and compare when it was made with `foxden show SIGNUP_ID`: if this signup \
                  has made it, ask Foxy to remove it; then `foxden retry SIGNUP_ID` will do, too."
             }
             Self::StoreTokenLost => {
-                "`foxden authorize SIGNUP_ID`: whoever owns the store grants access to it, and the signup is \
+                "`foxden authorize SIGNUP_ID`: the store's owner grants access to it, and the signup is \
                  provisioned. Where no one can, publish the signup under a new signup id with another email and \
                  domain. Look for the store that is left behind in Foxy's admin (`foxden show SIGNUP_ID` names its \
                  domain), and ask Foxy to remove it."
@@ -130,12 +130,12 @@ impl ParkedReason {
             }
             Self::UserTokenRefused => {
                 "Check that FOXDEN_FOXY_CLIENT_ID is the client that made this user; if not, mend it, then `foxden \
-                 retry SIGNUP_ID`. If it is, access was revoked: `foxden authorize SIGNUP_ID`, and whoever can log in \
+                 retry SIGNUP_ID`. If it is, access was revoked: `foxden authorize SIGNUP_ID`, and a person who can log in \
                  as the user grants it again. Where no one will, publish the signup under a new signup id, with \
                  another email and without user.id."
             }
             Self::UserTokenNotKept => {
-                "`foxden authorize SIGNUP_ID`: whoever can log in as the user grants access to it. Or publish the \
+                "`foxden authorize SIGNUP_ID`: a person who can log in as the user grants access to it. Or publish the \
                  signup again, under the same signup id, with another email. If the token was kept (`foxden show` of \
                  the earlier signup), set FOXDEN_KEEP_USER_TOKENS=true and `foxden retry SIGNUP_ID`. Set it before \
                  the first store of a customer who will have several."

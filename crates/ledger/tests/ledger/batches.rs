@@ -62,8 +62,8 @@ impl StepIn for At {
 /// How many batches the ledger writes side by side on PostgreSQL.
 const WRITERS: u64 = 3;
 
-/// As many batches as the ledger writes side by side wait where they were closed: whatever comes now is one batch. Each is of
-/// one operation, for which the writers at work took too long.
+/// As many batches as the ledger writes side by side wait where they were closed: whatever comes now is one batch. Each
+/// is of one operation, for which the writers at work took too long.
 pub(crate) async fn occupy(ledger: &Ledger, custody: &Custody, gate: &Arc<Gate>) -> tokio::task::JoinSet<()> {
     let mut occupied = tokio::task::JoinSet::new();
     let writers = if ledger.is_embedded() { 1 } else { WRITERS };
