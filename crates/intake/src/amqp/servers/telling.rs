@@ -76,8 +76,15 @@ async fn an_event_that_is_not_taken_waits_for_the_ledger_before_it_is_put_aside(
     bench.dead_queue_holds(1).await;
     bench.ledger.migrate_up().await.unwrap();
     bench.dead_queue_holds(2).await;
-    assert_eq!(told(&bench.ledger).await.len(), 1);
+    // The event is committed once the letter is confirmed, so a moment later.
+    soon(async {
+        while told(&bench.ledger).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     running.stop().await;
+    assert_eq!(told(&bench.ledger).await.len(), 1);
     bench.queue_settles_at(0, 0).await;
     bench.tidy_up().await;
 }
